@@ -1,0 +1,84 @@
+# kubeception's commands. `make` alone lists them.
+SHELL := /bin/bash
+PYTHON := /usr/bin/python3.11
+VENV := .venv
+LAB := lab
+WORKERS := 0
+ARGS := get nodes,pods -A -o wide
+
+.DEFAULT_GOAL := help
+.PHONY: help setup bundle up down kubectl status check lint types unit api lab test lock golden clean
+
+help: ## Show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.ready ## Make .venv from the locked requirements
+
+# Debian splits venv from python3; where apt is missing, say what to install.
+$(VENV)/.ready: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
+	  || { command -v apt-get >/dev/null && apt-get update -qq && apt-get install -qq -y python3-venv >/dev/null; } \
+	  || { echo "error: Python 3.11's venv module is missing; install python3-venv" >&2; exit 1; }
+	@echo "setup: installing the locked requirements into $(VENV)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(VENV)/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(VENV)/bin/pip install -q --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@
+
+bundle: setup ## Build what is missing of the bundle
+	@$(VENV)/bin/kubeception bundle build
+
+up: bundle ## Build, boot a lab host, bootstrap it and show it (WORKERS=2 for more hosts)
+	@$(VENV)/bin/kubeception lab up --name $(LAB) --workers $(WORKERS)
+	@echo; $(VENV)/bin/kubeception lab run --name $(LAB) cp1 -- kubectl get nodes -o wide
+	@echo; $(VENV)/bin/kubeception lab run --name $(LAB) cp1 -- kubectl get pods -A
+	@echo
+	@echo 'use it:     make kubectl ARGS="get pods -A"'
+	@echo 'look at it: make status   (on a host: kubeception status)'
+	@echo 'remove it:  make down'
+
+kubectl: setup ## Run kubectl in the lab (ARGS="get pods -A")
+	@$(VENV)/bin/kubeception lab run --name $(LAB) cp1 -- kubectl $(ARGS)
+
+status: setup ## Ask the lab's control plane how it is
+	@$(VENV)/bin/kubeception lab run --name $(LAB) cp1 -- kubeception status
+
+down: setup ## Remove the lab's hosts and all that they made
+	@$(VENV)/bin/kubeception lab down --name $(LAB)
+
+lint: setup ## Run ruff and check the layers of imports
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/lint-imports --config .importlinter
+
+types: setup ## Run mypy --strict
+	@$(VENV)/bin/mypy
+
+unit: setup ## Run the unit tests
+	@$(VENV)/bin/pytest tests/unit
+
+api: bundle ## Run the tests against a real etcd and kube-apiserver
+	@$(VENV)/bin/pytest tests/api
+
+check: lint types unit api ## Run lint, types, unit and API tests
+
+lab: bundle ## Run the tests on lab hosts
+	@$(VENV)/bin/pytest tests/lab
+
+# T picks one part: a folder of tests, a file, or a pattern of test names.
+test: bundle ## Run everything that CI runs, or one part (T=unit, T=lab/test_bootstrap.py, T=name)
+ifdef T
+	@if [ -e "tests/$(T)" ]; then $(VENV)/bin/pytest "tests/$(T)"; else $(VENV)/bin/pytest -k "$(T)"; fi
+else
+	@$(MAKE) --no-print-directory check lab
+endif
+
+lock: setup ## Write requirements/*.txt anew from pyproject.toml
+	@$(VENV)/bin/pip install -q uv
+	@$(VENV)/bin/uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url \
+	  --python-version 3.11 pyproject.toml -o requirements/run.txt
+	@$(VENV)/bin/uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url \
+	  --python-version 3.11 --group dev -c requirements/run.txt pyproject.toml -o requirements/dev.txt
+
+clean: ## Remove what make made in this folder
+	@rm -rf $(VENV) artifacts .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,5 @@
+"""`python -m kubeception`."""
+
+from kubeception.cli import main
+
+main()

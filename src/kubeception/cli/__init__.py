@@ -1,0 +1,84 @@
+"""The command line: flags in, a workflow, an exit code out."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from kubeception import __version__, report
+from kubeception.errors import KubeceptionError
+
+# Name → module:attribute. Modules are imported when their command runs, so `--help` stays quick;
+# the help line stands here for the same reason.
+COMMANDS = {
+    "bootstrap": ("cluster:bootstrap", "Make this host's control plane run inside the cluster"),
+    "status": ("cluster:status", "Say what holds of this control plane, and what doesn't"),
+    "bundle": ("bundle:bundle", "Build, check and import binaries and images"),
+    "lab": ("lab:lab", "Real systemd hosts on this machine, for trying and testing"),
+    "serve": ("serve:serve", "Answer joining hosts (runs inside the cluster)"),
+}
+
+
+class _Lazy(click.Group):
+    """A group whose commands are imported only when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name][0].split(":")
+        command: click.Command = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", message="kubeception %(version)s")
+def _root() -> None:
+    """Kubernetes whose control plane runs inside the cluster it controls.
+
+    \b
+    On a host, as root:
+      kubeception bundle import
+      kubeception bootstrap --config distros/debian.toml
+      kubeception status
+
+    Log lines go to standard error; KUBECEPTION_LOG=debug shows more.
+    """
+    report.configure()
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run one command and end the process with its exit code.
+
+    0 success · 1 failure · 2 usage or configuration · 3 preflight · 4 time ran out ·
+    5 join refused · 70 a bug · 130 interrupted.
+    """
+    try:
+        code = _root.main(
+            args=None if argv is None else list(argv),
+            prog_name="kubeception",
+            standalone_mode=False,
+        )
+    except KubeceptionError as error:
+        for line in error.message.splitlines():
+            click.echo(f"error: {line}", err=True)
+        if error.hint:
+            click.echo(f"hint: {error.hint}", err=True)
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("error: interrupted; running the same command again goes on from here", err=True)
+        code = 130
+    except Exception:  # noqa: BLE001 - a bug: keep its traceback and say so by the exit code
+        sys.excepthook(*sys.exc_info())
+        code = 70
+    sys.exit(code or 0)

@@ -1,0 +1,215 @@
+"""What the user asks for: every key of the configuration file, its default and its meaning.
+
+The first keys of most sections are the original's and mean what they did there. A struct's
+docstring and each key's description end up in the reference and in the JSON Schema.
+"""
+
+from enum import StrEnum
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+from kubeception.layout import Etcd as EtcdLayout
+from kubeception.layout import Kubelet as KubeletLayout
+from kubeception.layout import Layout, Pki
+
+PATH = r"^/.*"
+IPV4 = r"^[0-9]{1,3}(\.[0-9]{1,3}){3}$"
+CIDR = r"^[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}$"
+# RFC 1123 as Kubernetes reads it: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
+DNS_NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+
+AbsolutePath = Annotated[str, Meta(pattern=PATH)]
+Address = Annotated[str, Meta(pattern=IPV4)]
+Network = Annotated[str, Meta(pattern=CIDR)]
+DnsName = Annotated[str, Meta(pattern=DNS_NAME, max_length=253)]
+
+
+class Cni(StrEnum):
+    """Who gives pods their network."""
+
+    FLANNEL = "flannel"
+    NONE = "none"
+
+
+class ProxyMode(StrEnum):
+    """How kube-proxy programs Services."""
+
+    NFTABLES = "nftables"
+    IPTABLES = "iptables"
+
+
+class KeyAlgorithm(StrEnum):
+    """Private keys that are made anew."""
+
+    ECDSA_P256 = "ECDSA-P256"
+    RSA_2048 = "RSA-2048"
+
+
+class Section(Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of the configuration file."""
+
+
+class Bootstrap(Section, frozen=True):
+    """The bootstrap control plane."""
+
+    manifests_path: Annotated[
+        AbsolutePath, Meta(description="The kubelet's folder of static pods.")
+    ] = "/etc/kubernetes/manifests"
+
+
+class Certificates(Section, frozen=True):
+    """Certificates that are not the cluster's own, and how new keys are made."""
+
+    ca_path: Annotated[
+        AbsolutePath,
+        Meta(description="The host's folder of public CAs; API servers see it, read-only."),
+    ] = "/etc/ssl/certs"
+    key_algorithm: Annotated[KeyAlgorithm, Meta(description="What private keys are made of.")] = (
+        KeyAlgorithm.ECDSA_P256
+    )
+
+
+class Secrets(Section, frozen=True):
+    """The cluster's own certificates and keys."""
+
+    path: Annotated[
+        AbsolutePath, Meta(description="The folder of certificates, keys and kubeconfigs.")
+    ] = "/etc/kubernetes/pki"
+
+
+class Kubelet(Section, frozen=True):
+    """The kubelet."""
+
+    config_file: Annotated[
+        AbsolutePath,
+        Meta(description="The environment file that the kubelet's unit reads."),
+    ] = "/etc/kubernetes/kubelet.env"
+
+
+class Etcd(Section, frozen=True):
+    """etcd."""
+
+    config_file: Annotated[
+        AbsolutePath, Meta(description="The environment file that etcd's unit reads.")
+    ] = "/etc/kubernetes/etcd.env"
+    config_path: Annotated[
+        AbsolutePath, Meta(description="The folder of etcd's own certificates and keys.")
+    ] = "/etc/kubernetes/pki/etcd"
+
+
+class Net(Section, frozen=True):
+    """Addresses inside the cluster."""
+
+    cluster_cidr: Annotated[Network, Meta(description="The range of pod addresses.")] = (
+        "10.244.0.0/16"
+    )
+    service_cluster_ip_range: Annotated[
+        Network, Meta(description="The range of Service addresses.")
+    ] = "10.96.0.0/12"
+    apiserver_cluster_ip: Annotated[
+        Address | UnsetType,
+        Meta(description="The API's Service address; by default the first of the range."),
+    ] = UNSET
+    dns_cluster_ip: Annotated[
+        Address | UnsetType,
+        Meta(description="The cluster DNS's Service address; by default the tenth of the range."),
+    ] = UNSET
+    cluster_domain: Annotated[DnsName, Meta(description="The DNS domain of Services.")] = (
+        "cluster.local"
+    )
+    cni: Annotated[
+        Cni, Meta(description='"flannel", or "none" to bring a network of your own.')
+    ] = Cni.FLANNEL
+    proxy_mode: Annotated[
+        ProxyMode | UnsetType,
+        Meta(description="By default nftables where the kernel has it (5.13), else iptables."),
+    ] = UNSET
+
+    @property
+    def apiserver_ip(self) -> str:
+        """The API's Service address."""
+        return self.apiserver_cluster_ip or self._nth_service(1)
+
+    @property
+    def dns_ip(self) -> str:
+        """The cluster DNS's Service address."""
+        return self.dns_cluster_ip or self._nth_service(10)
+
+    def _nth_service(self, n: int) -> str:
+        return str(IPv4Network(self.service_cluster_ip_range, strict=False)[n])
+
+
+class Node(Section, frozen=True):
+    """This host as a node."""
+
+    name: Annotated[
+        DnsName | UnsetType, Meta(description="By default the host's name, in lower case.")
+    ] = UNSET
+    address: Annotated[
+        Address | UnsetType, Meta(description="By default the one of the default route.")
+    ] = UNSET
+
+
+class ApiServer(Section, frozen=True):
+    """The API server."""
+
+    extra_sans: Annotated[
+        tuple[str, ...],
+        Meta(description="More names and addresses for its certificate."),
+    ] = ()
+    extra_args: Annotated[
+        dict[str, str],
+        Meta(description="More flags, without the dashes; they win over our defaults."),
+    ] = field(default_factory=dict)
+
+
+class Kubeception(Section, frozen=True):
+    """kubeception itself, inside the cluster."""
+
+    image: Annotated[
+        str | UnsetType,
+        Meta(description="Its image, used as written; by default the bundle's own."),
+    ] = UNSET
+    nodeport: Annotated[
+        int | Annotated[str, Meta(pattern=r"^[0-9]+$")],
+        Meta(description="The port on every node where joining hosts knock, 30000 to 32767."),
+    ] = 30000
+
+
+class Config(Section, frozen=True):
+    """The whole configuration file; the smallest one is empty."""
+
+    version: Annotated[int, Meta(ge=1, le=1, description="The version of this format.")] = 1
+    bootstrap: Bootstrap = Bootstrap()
+    certificates: Certificates = Certificates()
+    secrets: Secrets = Secrets()
+    kubelet: Kubelet = Kubelet()
+    etcd: Etcd = Etcd()
+    net: Net = Net()
+    node: Node = Node()
+    apiserver: ApiServer = field(default_factory=ApiServer)
+    kubeception: Kubeception = Kubeception()
+
+    @property
+    def join_port(self) -> int:
+        """The NodePort as a number; the original wrote it as a string."""
+        return int(self.kubeception.nodeport)
+
+    @property
+    def layout(self) -> Layout:
+        """Every path on the host, by this configuration."""
+        secrets = Path(self.secrets.path)
+        return Layout(
+            pki=Pki.under(secrets, Path(self.etcd.config_path)),
+            kubelet=KubeletLayout(
+                environment=Path(self.kubelet.config_file),
+                manifests=Path(self.bootstrap.manifests_path),
+            ),
+            etcd=EtcdLayout(environment=Path(self.etcd.config_file)),
+            kubeconfig_bootstrap=secrets / "kubeconfig-bootstrap",
+            kubeconfig_cluster=secrets / "kubeconfig",
+            public_cas=Path(self.certificates.ca_path),
+        )

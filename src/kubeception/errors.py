@@ -1,0 +1,107 @@
+"""Every failure that kubeception expects; anything else is a bug and keeps its traceback.
+
+KubeceptionError          exit 1
+├─ ConfigError            exit 2   the configuration has problems
+├─ PreflightError         exit 3   the host has problems
+├─ WaitTimeout            exit 4   a condition did not come true in time
+├─ JoinRefused            exit 5   the cluster refused this host
+├─ CommandFailed          exit 1   a program ended with an error
+├─ UnitFailed             exit 1   a systemd unit failed
+├─ ApiError               exit 1   the Kubernetes API said no
+├─ Locked                 exit 1   somebody else is changing this host
+└─ NotConverged           exit 1   a change was made and did not hold
+"""
+
+from collections.abc import Sequence
+
+
+class KubeceptionError(Exception):
+    """An expected failure: one line for the user and, if there is one, the next step."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class _Problems(KubeceptionError):
+    """All problems of one kind at once, one line each."""
+
+    def __init__(self, problems: Sequence[str], *, hint: str | None = None) -> None:
+        super().__init__("\n".join(problems), hint=hint)
+        self.problems = tuple(problems)
+
+
+class ConfigError(_Problems):
+    """The configuration has problems, each named with file, line and key."""
+
+    exit_code = 2
+
+
+class PreflightError(_Problems):
+    """The host lacks something that the work needs."""
+
+    exit_code = 3
+
+
+class WaitTimeout(KubeceptionError):
+    """A condition did not come true in time; says what was seen last."""
+
+    exit_code = 4
+
+    def __init__(self, what: str, last: str, *, hint: str | None = None) -> None:
+        super().__init__(f"timed out waiting for {what}: {last}", hint=hint)
+        self.what = what
+        self.last = last
+
+
+class JoinRefused(KubeceptionError):
+    """The cluster refused to take this host in."""
+
+    exit_code = 5
+
+
+class CommandFailed(KubeceptionError):
+    """A program ended with an error; says how, in its own last words."""
+
+    def __init__(self, argv: Sequence[str], code: int, stderr: str) -> None:
+        last = stderr.strip().splitlines()[-5:]
+        words = ": " + " | ".join(last) if last else ""
+        super().__init__(f"{argv[0]} ended with exit code {code}{words}")
+        self.argv = tuple(argv)
+        self.code = code
+        self.stderr = stderr
+
+
+class UnitFailed(KubeceptionError):
+    """A systemd unit failed to reach the state that was asked for."""
+
+    def __init__(self, unit: str, result: str) -> None:
+        super().__init__(f"{unit} failed: {result}", hint=f"journalctl -u {unit} -n 50")
+        self.unit = unit
+        self.result = result
+
+
+class ApiError(KubeceptionError):
+    """The Kubernetes API refused a request or could not be reached.
+
+    `status` is the HTTP status, 0 where no answer came.
+    """
+
+    def __init__(self, status: int, reason: str, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.reason = reason
+
+
+class Locked(KubeceptionError):
+    """Another process holds the lock of this host or folder."""
+
+
+class NotConverged(KubeceptionError):
+    """A change was applied and the thing still differs from what is wanted."""
+
+    def __init__(self, thing: str, drift: str) -> None:
+        super().__init__(f"{thing}: still differs after the change: {drift}")

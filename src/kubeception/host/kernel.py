@@ -1,0 +1,23 @@
+"""What the running kernel offers; detected, never assumed."""
+
+from pathlib import Path
+
+# Bit numbers of linux/capability.h.
+_CAPABILITIES = {"NET_ADMIN": 12, "SYS_ADMIN": 21, "SYS_RESOURCE": 24}
+
+
+def cgroup_version() -> int:
+    """Return 2 on the unified hierarchy and 1 on the older one."""
+    return 2 if Path("/sys/fs/cgroup/cgroup.controllers").exists() else 1
+
+
+def has_capability(name: str) -> bool:
+    """Tell whether this process may use a capability, named without `CAP_`."""
+    status = Path("/proc/self/status").read_text()
+    effective = next(line for line in status.splitlines() if line.startswith("CapEff:"))
+    return bool(int(effective.split()[1], 16) >> _CAPABILITIES[name] & 1)
+
+
+def boot_id() -> str:
+    """Return the identity of this boot of the kernel."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -1,0 +1,37 @@
+"""One at a time: a lock that says who holds it and what for."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from kubeception.errors import Locked
+
+
+@contextlib.contextmanager
+def hold(path: Path, purpose: str) -> Iterator[None]:
+    """Hold the lock at `path` for the length of the block.
+
+    The kernel lets go of it when the process ends, however it ends.
+
+    Raises:
+        Locked: another process holds it; named with its pid and purpose.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            raise Locked(
+                f"{path} is held by {holder}", hint="wait for it to end, then run this again"
+            ) from error
+        file.truncate(0)
+        file.write(f"pid {os.getpid()}: {purpose}\n")
+        file.flush()
+        try:
+            yield
+        finally:
+            file.truncate(0)

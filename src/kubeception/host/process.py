@@ -1,0 +1,83 @@
+"""Run other programs."""
+
+import logging
+import os
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubeception.errors import CommandFailed, KubeceptionError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What a program that ended left behind."""
+
+    argv: tuple[str, ...]
+    code: int
+    stdout: str
+    stderr: str
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    stdin: str | bytes | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    timeout: float | None = None,
+    check: bool = True,
+    log_file: Path | None = None,
+) -> Completed:
+    """Run a program to its end and return what it printed.
+
+    `env` is added to this process's environment. With `log_file` both outputs are appended to that
+    file, and the last lines of it stand in for stderr.
+
+    Raises:
+        CommandFailed: it ended with another code than 0 and `check` is set, or ran out of time.
+        KubeceptionError: there is no such program.
+    """
+    words = tuple(str(word) for word in argv)
+    log.debug("running %s", shlex.join(words))
+    environment = {**os.environ, **env} if env else None
+    text = stdin.encode() if isinstance(stdin, str) else stdin
+    sink = log_file.open("ab") if log_file else None
+    try:
+        done = subprocess.run(
+            words,
+            input=text,
+            stdin=subprocess.DEVNULL if text is None else None,
+            stdout=sink or subprocess.PIPE,
+            stderr=sink or subprocess.PIPE,
+            env=environment,
+            cwd=cwd,
+            timeout=timeout,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise KubeceptionError(f"{words[0]}: no such program", hint=_hint(words[0])) from error
+    except subprocess.TimeoutExpired as error:
+        raise CommandFailed(words, 124, f"not finished after {timeout:g} s") from error
+    finally:
+        if sink:
+            sink.close()
+    stdout = (done.stdout or b"").decode(errors="replace")
+    stderr = _tail(log_file) if log_file else (done.stderr or b"").decode(errors="replace")
+    if check and done.returncode != 0:
+        raise CommandFailed(words, done.returncode, stderr or stdout)
+    return Completed(words, done.returncode, stdout, stderr)
+
+
+def _hint(program: str) -> str:
+    return f"install {program} or add its folder to PATH"
+
+
+def _tail(path: Path, size: int = 4096) -> str:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - size))
+        return file.read().decode(errors="replace")

@@ -1,0 +1,162 @@
+"""Every path on a host, in one typed tree.
+
+Paths follow kubeadm unless a distro profile says otherwise. A tree under another root (`at`) serves
+tests, and a container that sees the host's files at a mount point.
+"""
+
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A certificate and its private key."""
+
+    certificate: Path
+    key: Path
+
+    @classmethod
+    def named(cls, stem: Path) -> "Pair":
+        """Return `<stem>.crt` and `<stem>.key`."""
+        return cls(stem.with_name(f"{stem.name}.crt"), stem.with_name(f"{stem.name}.key"))
+
+
+@dataclass(frozen=True)
+class Pki:
+    """Certificates and keys; names are kubeadm's."""
+
+    folder: Path
+    etcd_folder: Path
+    ca: Pair
+    front_proxy_ca: Pair
+    etcd_ca: Pair
+    join_ca: Pair
+    apiserver: Pair
+    apiserver_kubelet_client: Pair
+    apiserver_etcd_client: Pair
+    front_proxy_client: Pair
+    etcd_server: Pair
+    etcd_peer: Pair
+    etcd_healthcheck_client: Pair
+    join: Pair
+    admin: Pair
+    controller_manager: Pair
+    scheduler: Pair
+    kubelet_client: Pair
+    kubelet_server: Pair
+    service_account_key: Path
+    service_account_public: Path
+
+    @classmethod
+    def under(cls, folder: Path, etcd_folder: Path) -> "Pki":
+        """Return the tree of a PKI folder and etcd's own one."""
+
+        def pair(name: str) -> Pair:
+            return Pair.named(folder / name)
+
+        return cls(
+            folder=folder,
+            etcd_folder=etcd_folder,
+            ca=pair("ca"),
+            front_proxy_ca=pair("front-proxy-ca"),
+            etcd_ca=Pair.named(etcd_folder / "ca"),
+            join_ca=pair("join-ca"),
+            apiserver=pair("apiserver"),
+            apiserver_kubelet_client=pair("apiserver-kubelet-client"),
+            apiserver_etcd_client=pair("apiserver-etcd-client"),
+            front_proxy_client=pair("front-proxy-client"),
+            etcd_server=Pair.named(etcd_folder / "server"),
+            etcd_peer=Pair.named(etcd_folder / "peer"),
+            etcd_healthcheck_client=Pair.named(etcd_folder / "healthcheck-client"),
+            join=pair("join"),
+            admin=pair("admin"),
+            controller_manager=pair("controller-manager"),
+            scheduler=pair("scheduler"),
+            kubelet_client=pair("kubelet-client"),
+            kubelet_server=pair("kubelet-server"),
+            service_account_key=folder / "sa.key",
+            service_account_public=folder / "sa.pub",
+        )
+
+
+@dataclass(frozen=True)
+class Kubernetes:
+    """What lies in /etc/kubernetes."""
+
+    admin: Path = Path("/etc/kubernetes/admin.conf")
+    controller_manager: Path = Path("/etc/kubernetes/controller-manager.conf")
+    scheduler: Path = Path("/etc/kubernetes/scheduler.conf")
+    kubelet: Path = Path("/etc/kubernetes/kubelet.conf")
+    audit: Path = Path("/etc/kubernetes/audit")
+
+
+@dataclass(frozen=True)
+class Kubelet:
+    """The kubelet's own files."""
+
+    settings: Path = Path("/var/lib/kubelet/config.yaml")
+    environment: Path = Path("/etc/kubernetes/kubelet.env")
+    state: Path = Path("/var/lib/kubelet")
+    manifests: Path = Path("/etc/kubernetes/manifests")
+
+
+@dataclass(frozen=True)
+class Etcd:
+    """etcd's files."""
+
+    environment: Path = Path("/etc/kubernetes/etcd.env")
+    state: Path = Path("/var/lib/etcd")
+
+
+@dataclass(frozen=True)
+class Containerd:
+    """containerd's files, where it is ours."""
+
+    settings: Path = Path("/etc/containerd/config.toml")
+    socket: Path = Path("/run/containerd/containerd.sock")
+
+
+@dataclass(frozen=True)
+class Cni:
+    """Network plugins."""
+
+    settings: Path = Path("/etc/cni/net.d")
+    plugins: Path = Path("/opt/cni/bin")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Everything that kubeception reads or writes on a host."""
+
+    pki: Pki
+    kubernetes: Kubernetes = Kubernetes()
+    kubelet: Kubelet = Kubelet()
+    etcd: Etcd = Etcd()
+    containerd: Containerd = Containerd()
+    cni: Cni = Cni()
+    kubeconfig_bootstrap: Path = Path("/etc/kubernetes/pki/kubeconfig-bootstrap")
+    kubeconfig_cluster: Path = Path("/etc/kubernetes/pki/kubeconfig")
+    units: Path = Path("/etc/systemd/system")
+    config: Path = Path("/etc/kubeception/config.toml")
+    lock: Path = Path("/run/kubeception/lock")
+    door: Path = Path("/etc/kubeception/door.nft")
+    bundles: Path = Path("/opt/kubeception")
+    launchers: Path = Path("/usr/local/bin")
+    public_cas: Path = field(default=Path("/etc/ssl/certs"))
+
+    @property
+    def bundle(self) -> Path:
+        """The bundle in use."""
+        return self.bundles / "current"
+
+    def at(self, root: Path) -> "Layout":
+        """Return the same tree under another root."""
+        moved: Layout = _moved(self, root)
+        return moved
+
+
+def _moved(tree: Any, root: Path) -> Any:
+    if isinstance(tree, Path):
+        return root / tree.relative_to("/")
+    return replace(tree, **{f.name: _moved(getattr(tree, f.name), root) for f in fields(tree)})
