@@ -80,5 +80,8 @@ lock: setup ## Write requirements/*.txt anew from pyproject.toml
 	@$(VENV)/bin/uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url \
 	  --python-version 3.11 --group dev -c requirements/run.txt pyproject.toml -o requirements/dev.txt
 
+golden: setup ## Write golden files, docs/config.md and the JSON Schema anew
+	@$(VENV)/bin/pytest -q tests/unit --golden
+
 clean: ## Remove what make made in this folder
 	@rm -rf $(VENV) artifacts .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
