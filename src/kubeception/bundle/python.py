@@ -1,0 +1,89 @@
+"""kubeception itself and what it needs, as two tars: the slow-moving one and the thin one.
+
+Both are layers of the image, and are unpacked as they are on a host.
+"""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from kubeception.bundle import store
+from kubeception.bundle.components import SOURCES
+from kubeception.bundle.oci import Member, write_layer
+from kubeception.host import files, process
+
+# Where both unpack to, in the image and in a bundle on a host.
+FOLDER = "opt/kubeception/lib/python"
+TARS = ("dependencies.tar", "kubeception.tar")
+INTERPRETER = f"python{sys.version_info.major}.{sys.version_info.minor}"
+
+_REQUIREMENTS = SOURCES / "requirements/run.txt"
+_PACKAGE = Path(__file__).parents[1]
+
+
+def dependencies_key() -> str:
+    """Return the digest of what decides about the dependencies."""
+    return store.key(files.digest(_REQUIREMENTS), INTERPRETER, store.source_of(__file__))
+
+
+def dependencies(folder: Path) -> None:
+    """Install the locked requirements and pack them as `dependencies.tar`."""
+    site = folder / "site"
+    process.run(
+        [
+            *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
+            *("--no-compile", "--require-hashes", "--only-binary=:all:"),
+            *(f"--target={site}", f"--requirement={_REQUIREMENTS}"),
+        ]
+    )
+    # Scripts name this machine's interpreter; nobody calls them.
+    files.remove_tree(site / "bin")
+    _pack(folder / "dependencies.tar", site)
+
+
+def source_key() -> str:
+    """Return the digest of our own source."""
+    digests = [(path.relative_to(_PACKAGE), files.digest(path)) for path in _files_of(_PACKAGE)]
+    return store.key(digests, INTERPRETER)
+
+
+def source(folder: Path) -> None:
+    """Pack our own source as `kubeception.tar`."""
+    site = folder / "site"
+    shutil.copytree(_PACKAGE, site / _PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
+    _pack(folder / "kubeception.tar", site)
+
+
+def _pack(target: Path, site: Path) -> None:
+    """Compile and pack a folder of Python, then remove it.
+
+    Compiled here, a container and a fresh host start at once instead of compiling first. Unchecked:
+    nobody edits these files, and times would differ from build to build. In a process of its own,
+    since what a process holds already shows in the code that it writes.
+    """
+    process.run(
+        [
+            *(sys.executable, "-I", "-m", "compileall", "-q"),
+            *("--invalidation-mode", "unchecked-hash", "-s", site, "-p", f"/{FOLDER}", site),
+        ]
+    )
+    write_layer(
+        target,
+        [
+            Member(
+                f"{FOLDER}/{path.relative_to(site)}", path, mode=0o644 | path.stat().st_mode & 0o111
+            )
+            for path in _files_of(site, compiled=True)
+        ],
+    )
+    files.remove_tree(site)
+
+
+def _files_of(folder: Path, *, compiled: bool = False) -> list[Path]:
+    found: list[Path] = []
+    for parent, folders, names in os.walk(folder):
+        if not compiled:
+            folders[:] = [name for name in folders if name != "__pycache__"]
+        found += [Path(parent, name) for name in names]
+    return sorted(found)
