@@ -15,16 +15,36 @@ from kubeception.layout import Etcd as EtcdLayout
 from kubeception.layout import Kubelet as KubeletLayout
 from kubeception.layout import Layout, Pki
 
-PATH = r"^/.*"
-IPV4 = r"^[0-9]{1,3}(\.[0-9]{1,3}){3}$"
-CIDR = r"^[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}$"
+# Python's `$` also matches before a last newline; the lookahead forbids that, here and in editors.
+END = r"$(?!\n)"
+OCTET = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+IPV4 = rf"{OCTET}(\.{OCTET}){{3}}"
 # RFC 1123 as Kubernetes reads it: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
-DNS_NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+DNS_NAME = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 
-AbsolutePath = Annotated[str, Meta(pattern=PATH)]
-Address = Annotated[str, Meta(pattern=IPV4)]
-Network = Annotated[str, Meta(pattern=CIDR)]
-DnsName = Annotated[str, Meta(pattern=DNS_NAME, max_length=253)]
+
+def _text(pattern: str, title: str, *, most: int | None = None) -> Meta:
+    """Describe a string; the title is what messages, reference and schema call it."""
+    return Meta(pattern=f"^{pattern}{END}", title=title, max_length=most)
+
+
+AbsolutePath = Annotated[
+    str, _text(r"(/[A-Za-z0-9_.+@-]+)+/?", "an absolute path of plain characters")
+]
+Address = Annotated[str, _text(IPV4, "an IPv4 address")]
+Network = Annotated[
+    str, _text(rf"{IPV4}/(3[0-2]|[12]?[0-9])", "an IPv4 network such as 10.0.0.0/16")
+]
+DnsName = Annotated[str, _text(DNS_NAME, "a DNS name in lower case", most=253)]
+# A node's name is also the value of its label kubernetes.io/hostname, hence 63.
+NodeName = Annotated[str, _text(DNS_NAME, "a DNS name in lower case, 63 letters at most", most=63)]
+San = Annotated[str, _text(rf"(\*\.)?{DNS_NAME}", "a DNS name or an IPv4 address", most=253)]
+Image = Annotated[str, _text(r"\S+", "the name of an image")]
+# The original wrote its port as a string.
+NodePort = Annotated[
+    Annotated[int, Meta(ge=30000, le=32767)] | Annotated[str, _text(r"3[0-2][0-9]{3}", "digits")],
+    Meta(title="a port from 30000 to 32767"),
+]
 
 
 class Cni(StrEnum):
@@ -146,7 +166,7 @@ class Node(Section, frozen=True):
     """This host as a node."""
 
     name: Annotated[
-        DnsName | UnsetType, Meta(description="By default the host's name, in lower case.")
+        NodeName | UnsetType, Meta(description="By default the host's name, in lower case.")
     ] = UNSET
     address: Annotated[
         Address | UnsetType, Meta(description="By default the one of the default route.")
@@ -157,7 +177,7 @@ class ApiServer(Section, frozen=True):
     """The API server."""
 
     extra_sans: Annotated[
-        tuple[str, ...],
+        tuple[San, ...],
         Meta(description="More names and addresses for its certificate."),
     ] = ()
     extra_args: Annotated[
@@ -170,19 +190,21 @@ class Kubeception(Section, frozen=True):
     """kubeception itself, inside the cluster."""
 
     image: Annotated[
-        str | UnsetType,
+        Image | UnsetType,
         Meta(description="Its image, used as written; by default the bundle's own."),
     ] = UNSET
     nodeport: Annotated[
-        int | Annotated[str, Meta(pattern=r"^[0-9]+$")],
-        Meta(description="The port on every node where joining hosts knock, 30000 to 32767."),
+        NodePort,
+        Meta(description="The port on every node where joining hosts knock."),
     ] = 30000
 
 
 class Config(Section, frozen=True):
     """The whole configuration file; the smallest one is empty."""
 
-    version: Annotated[int, Meta(ge=1, le=1, description="The version of this format.")] = 1
+    version: Annotated[
+        int, Meta(ge=1, le=1, title="1", description="The version of this format.")
+    ] = 1
     bootstrap: Bootstrap = Bootstrap()
     certificates: Certificates = Certificates()
     secrets: Secrets = Secrets()
