@@ -8,6 +8,9 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+# The first line of every file on a host that could be taken for somebody else's.
+OUR_MARK = "# Written by kubeception; changes are overwritten.\n"
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -140,7 +143,6 @@ class Layout:
     units: Path = Path("/etc/systemd/system")
     config: Path = Path("/etc/kubeception/config.toml")
     lock: Path = Path("/run/kubeception/lock")
-    door: Path = Path("/etc/kubeception/door.nft")
     bundles: Path = Path("/opt/kubeception")
     launchers: Path = Path("/usr/local/bin")
     public_cas: Path = field(default=Path("/etc/ssl/certs"))

@@ -67,6 +67,15 @@ def configure() -> None:
         root.warning("KUBECEPTION_LOG=%s is none of %s", wanted, ", ".join(LEVELS))
 
 
+def adopt(*libraries: str) -> None:
+    """Make lines like our own of what libraries have to complain about."""
+    for library in libraries:
+        logger = logging.getLogger(library)
+        logger.handlers[:] = [_stderr]
+        logger.propagate = False
+        logger.setLevel(logging.WARNING)
+
+
 def is_live(stream: TextIO) -> bool:
     """Tell whether a live display may be drawn on a stream."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and not os.environ.get("CI")
@@ -81,6 +90,7 @@ class Steps:
 
     def __init__(self, logger: logging.Logger) -> None:
         self.times: dict[str, float] = {}
+        self.last = ""
         self._log = logger
         self._live: Progress | None = None
         self._lock = threading.Lock()
@@ -109,6 +119,7 @@ class Steps:
         neither its start nor its end; it is still in the live list and in `times`.
         """
         started = time.monotonic()
+        self.last = name
         if not quiet:
             self._log.info("%s", f"{name}: {doing}" if doing else name)
         task = self._live.add_task(name, total=1, doing=doing) if self._live else None

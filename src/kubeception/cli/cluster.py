@@ -1,0 +1,86 @@
+"""`kubeception bootstrap` and `kubeception status`."""
+
+import json
+import logging
+from pathlib import Path
+
+import click
+
+from kubeception.config.load import load
+from kubeception.reach import Reach
+
+DEFAULT_CONFIG = Path("/etc/kubeception/config.toml")
+
+_config = click.option(
+    "-c",
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help=f"The configuration file.  [default: {DEFAULT_CONFIG}]",
+)
+_output = click.option(
+    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
+
+
+@click.command()
+@_config
+@_output
+@click.option("--rebuild", is_flag=True, help="Go the whole way even if nothing differs.")
+@click.option(
+    "--force-conflicts", is_flag=True, help="Take back our fields that somebody else changed."
+)
+def bootstrap(config_file: Path | None, output: str, rebuild: bool, force_conflicts: bool) -> None:
+    """Make this host's control plane run inside the cluster.
+
+    Safe to run again at any time, whatever state the cluster is in: what is as wanted is left
+    alone, and what isn't is mended.
+
+    \b
+    Example:
+      kubeception bootstrap --config distros/debian.toml
+    """
+    from kubeception import workflows
+
+    with Reach(load(config_file), force_conflicts=force_conflicts) as reach:
+        summary = workflows.bootstrap(reach, rebuild=rebuild)
+    took = sum(summary.times.values())
+    if output == "json":
+        click.echo(json.dumps({"changes": summary.changes, "seconds": summary.times}, indent=2))
+        return
+    for name, seconds in summary.times.items():
+        click.echo(f"{name:<20}{seconds:6.1f}s")
+    click.echo(
+        f"bootstrap: {len(summary.times)} phases, {len(summary.changes)} changes, {took:.1f}s"
+    )
+
+
+@click.command()
+@_config
+@_output
+@click.pass_context
+def status(context: click.Context, config_file: Path | None, output: str) -> None:
+    """Say what holds of this control plane, and what doesn't.
+
+    Ends with 0 only if all holds.
+
+    \b
+    Example:
+      kubeception status -o json
+    """
+    from kubeception.status import checks
+
+    logging.getLogger("kubeception").setLevel(logging.ERROR)
+    found = []
+    with Reach(load(config_file)) as reach:
+        for check in checks(reach):
+            found.append(check)
+            if output == "text":
+                mark = click.style("✗", fg="red") if check.problem else click.style("✓", fg="green")
+                words = f": {check.problem}" if check.problem else ""
+                click.echo(f"{mark} {check.group:<11}{check.what}{words}")
+    healthy = not any(check.problem for check in found)
+    if output == "json":
+        rows = [{"group": c.group, "what": c.what, "problem": c.problem} for c in found]
+        click.echo(json.dumps({"healthy": healthy, "checks": rows}, indent=2))
+    context.exit(0 if healthy else 1)

@@ -1,0 +1,244 @@
+"""What "ready" means, each named once; phases, `status` and tests wait on the same ones."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from kubeception.errors import KubeceptionError, WaitTimeout
+from kubeception.host import door
+from kubeception.kube import health
+from kubeception.reach import DOOR_PORT, Reach
+from kubeception.render.apiserver import BOOTSTRAP_PORT
+from kubeception.render.objects import NAMESPACE
+
+LEASES = ("kube-controller-manager", "kube-scheduler")
+INTERVAL_S = 0.2
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Something to wait for: `what` completes "waiting for …", `problem` says why it isn't so yet.
+
+    `successes` are wanted in a row, one every `INTERVAL_S`; a failure starts the count again.
+    """
+
+    what: str
+    problem: Callable[[Reach], str | None]
+    timeout_s: float = 120.0
+    successes: int = 1
+    hint: str | None = None
+
+
+def wait_for(condition: Condition, reach: Reach, note: Callable[[str], None]) -> None:
+    """Wait until a condition holds; `note` hears what is in the way.
+
+    Raises:
+        WaitTimeout: it did not hold in time.
+    """
+    clock = reach.host.clock
+    deadline = clock.monotonic() + condition.timeout_s
+    in_a_row = 0
+    while True:
+        problem = current_problem(condition, reach)
+        in_a_row = 0 if problem else in_a_row + 1
+        if in_a_row >= condition.successes:
+            return
+        note(problem or f"{in_a_row} of {condition.successes} in a row")
+        if clock.monotonic() > deadline:
+            last = problem or f"only {in_a_row} of {condition.successes} in a row"
+            raise WaitTimeout(condition.what, last, hint=condition.hint)
+        clock.sleep(INTERVAL_S)
+
+
+def current_problem(condition: Condition, reach: Reach) -> str | None:
+    """Return why a condition does not hold just now, or None."""
+    try:
+        return condition.problem(reach)
+    except KubeceptionError as error:
+        return error.message
+
+
+def etcd_serves() -> Condition:
+    """The local etcd member answers a linearizable read."""
+    return Condition(
+        "etcd to serve", lambda reach: reach.etcd.problem(), hint="journalctl -u etcd.service -n 50"
+    )
+
+
+def unit_active(unit: str) -> Condition:
+    """A systemd unit runs."""
+
+    def problem(reach: Reach) -> str | None:
+        state = reach.host.systemd.state(unit)
+        return None if state.active == "active" else f"{unit} is {state.active}"
+
+    return Condition(f"{unit} to run", problem, hint=f"journalctl -u {unit} -n 50")
+
+
+def apiserver_ready(port: int, *, successes: int = 1) -> Condition:
+    """The API server on a port of its own answers 200 on /readyz, by our CA."""
+    which = "the bootstrap API server" if port == BOOTSTRAP_PORT else "the hosted API server"
+    return Condition(
+        f"{which} on port {port}",
+        lambda reach: health.not_ready(port, reach.layout.pki.ca.certificate),
+        successes=successes,
+        hint=f"crictl ps -a --name kube-apiserver; curl -k https://127.0.0.1:{port}/readyz?verbose",
+    )
+
+
+def door_leads_to(port: int) -> Condition:
+    """The door points at a port, and what is behind it answers."""
+
+    def problem(reach: Reach) -> str | None:
+        found = door.read()
+        if found is None:
+            return "there is no door"
+        if found.inside != port:
+            return f"it points at {found.inside or 'nothing'}"
+        return health.not_ready(DOOR_PORT, reach.layout.pki.ca.certificate)
+
+    return Condition(f"the door to lead to port {port}", problem, hint="kubeception bootstrap")
+
+
+def node_registered(node: str) -> Condition:
+    """The node exists, and the kubelet that runs now has renewed its Lease."""
+
+    def problem(reach: Reach) -> str | None:
+        if reach.api.get("Node", node) is None:
+            return f"there is no Node {node}"
+        lease = reach.api.get("Lease", node, namespace="kube-node-lease")
+        if lease is None:
+            return "it has no Lease"
+        started = reach.host.systemd.state("kubelet.service").started_s
+        renewed = _time(lease["spec"]["renewTime"]).timestamp()
+        return None if renewed > started else "its Lease is older than the kubelet"
+
+    return Condition(
+        f"node {node} to register", problem, hint="journalctl -u kubelet.service -n 50"
+    )
+
+
+def node_ready(node: str) -> Condition:
+    """The node says that it is Ready."""
+
+    def problem(reach: Reach) -> str | None:
+        found = reach.api.get("Node", node)
+        if found is None:
+            return f"there is no Node {node}"
+        for condition in found.get("status", {}).get("conditions", []):
+            if condition["type"] == "Ready":
+                words = condition.get("message", condition["status"])
+                return None if condition["status"] == "True" else str(words)
+        return "it has not said anything yet"
+
+    return Condition(f"node {node} to be Ready", problem, hint="kubectl describe nodes")
+
+
+def lease_held(lease: str, *, timeout_s: float = 120.0) -> Condition:
+    """Somebody leads: the Lease has a holder who renewed it within its duration."""
+
+    def problem(reach: Reach) -> str | None:
+        found = reach.api.get("Lease", lease, namespace=NAMESPACE)
+        if found is None or not found["spec"].get("holderIdentity"):
+            return "nobody holds it"
+        age = reach.host.clock.now() - _time(found["spec"]["renewTime"])
+        limit = timedelta(seconds=found["spec"]["leaseDurationSeconds"])
+        return None if age <= limit else f"its holder was last heard {age.seconds} s ago"
+
+    return Condition(
+        f"Lease {lease} to be held",
+        problem,
+        timeout_s=timeout_s,
+        hint=f"kubectl -n {NAMESPACE} get lease",
+    )
+
+
+def pod_gone(name: str) -> Condition:
+    """A static pod has ended and its mirror is gone."""
+
+    def problem(reach: Reach) -> str | None:
+        found = reach.api.get("Pod", name, namespace=NAMESPACE)
+        return None if found is None else f"pod {name} is still there"
+
+    return Condition(f"pod {name} to end", problem, hint="crictl pods")
+
+
+def rolled_out(kind: str, name: str, *, timeout_s: float = 120.0) -> Condition:
+    """Every pod of a Deployment or DaemonSet is of its newest revision, and ready."""
+
+    def problem(reach: Reach) -> str | None:
+        found = reach.api.get(kind, name, namespace=NAMESPACE)
+        if found is None:
+            return f"there is no {kind} {name}"
+        status = found.get("status", {})
+        if status.get("observedGeneration", 0) < found["metadata"]["generation"]:
+            return "its controller has not seen it yet"
+        wanted, updated, ready, total = _counts(kind, found["spec"], status)
+        if ready >= wanted and updated >= wanted and total == wanted and wanted > 0:
+            return None
+        return f"{ready} of {wanted} ready"
+
+    return Condition(
+        f"{kind} {name} to be ready",
+        problem,
+        timeout_s=timeout_s,
+        hint=f"kubectl -n {NAMESPACE} describe {kind.lower()} {name}",
+    )
+
+
+def namespace_there() -> Condition:
+    """The API server has made its namespaces, which it does some moments after it is ready."""
+
+    def problem(reach: Reach) -> str | None:
+        found = reach.api.get("Namespace", NAMESPACE)
+        return None if found else f"there is no namespace {NAMESPACE}"
+
+    return Condition(f"namespace {NAMESPACE}", problem)
+
+
+def pods_run(labels: dict[str, str], *, at_least: int = 1) -> Condition:
+    """Pods with these labels have all their containers ready."""
+    name = ",".join(labels.values())
+
+    def problem(reach: Reach) -> str | None:
+        pods = reach.api.list("Pod", namespace=NAMESPACE, labels=labels)
+        ready = sum(_condition(pod, "ContainersReady") for pod in pods)
+        return None if ready >= at_least else f"{ready} of {at_least} pods run"
+
+    return Condition(f"{name} to run", problem, hint=f"kubectl -n {NAMESPACE} get pods")
+
+
+def _counts(
+    kind: str, spec: dict[str, object], status: dict[str, int]
+) -> tuple[int, int, int, int]:
+    """Return how many pods are wanted, of the newest revision, ready, and there at all."""
+    if kind == "DaemonSet":
+        return (
+            status.get("desiredNumberScheduled", 0),
+            status.get("updatedNumberScheduled", 0),
+            status.get("numberReady", 0),
+            status.get("currentNumberScheduled", 0),
+        )
+    replicas = spec["replicas"]
+    wanted = replicas if isinstance(replicas, int) else 0
+    return (
+        wanted,
+        status.get("updatedReplicas", 0),
+        status.get("readyReplicas", 0),
+        status.get("replicas", 0),
+    )
+
+
+def _condition(found: dict[str, object], kind: str) -> bool:
+    return any(c["type"] == kind and c["status"] == "True" for c in _conditions(found))
+
+
+def _conditions(found: dict[str, object]) -> Iterator[dict[str, str]]:
+    status = found.get("status")
+    if isinstance(status, dict):
+        yield from status.get("conditions", [])
+
+
+def _time(text: str) -> datetime:
+    """Read the API's time; Python 3.11 takes both of its precisions."""
+    return datetime.fromisoformat(text)

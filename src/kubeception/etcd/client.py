@@ -1,0 +1,67 @@
+"""etcd's JSON gateway: is it healthy, who are its members, what does a key say.
+
+https://etcd.io/docs/v3.6/dev-guide/api_grpc_gateway/
+"""
+
+import base64
+import http.client
+import json
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kubeception.errors import KubeceptionError
+
+TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True)
+class Etcd:
+    """A member's client endpoint."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+    host: str = "127.0.0.1"
+    port: int = 2379
+
+    def problem(self) -> str | None:
+        """Say why it does not serve, or None: a linearizable read, as its health check does."""
+        try:
+            self.mod_revision("health")
+        except KubeceptionError as error:
+            return error.message
+        return None
+
+    def version(self) -> str:
+        """Return the server's own version."""
+        answer: str = self._ask("/v3/maintenance/status", {})["version"]
+        return answer
+
+    def mod_revision(self, key: str) -> int:
+        """Return the revision at which a key last changed, 0 where there is none."""
+        wanted = base64.b64encode(key.encode()).decode()
+        found = self._ask("/v3/kv/range", {"key": wanted, "keys_only": True}).get("kvs", [])
+        return int(found[0]["mod_revision"]) if found else 0
+
+    def _ask(self, path: str, question: dict[str, Any]) -> dict[str, Any]:
+        try:
+            context = ssl.create_default_context(cafile=str(self.ca))
+            context.load_cert_chain(self.certificate, self.key)
+            connection = http.client.HTTPSConnection(
+                self.host, self.port, timeout=TIMEOUT_S, context=context
+            )
+            try:
+                connection.request("POST", path, json.dumps(question))
+                response = connection.getresponse()
+                body = response.read()
+            finally:
+                connection.close()
+        except (OSError, http.client.HTTPException) as error:
+            raise KubeceptionError(f"etcd on port {self.port}: {error}") from error
+        if response.status != 200:
+            words = body.decode(errors="replace").strip()
+            raise KubeceptionError(f"etcd on port {self.port}: answers {response.status}: {words}")
+        answer: dict[str, Any] = json.loads(body)
+        return answer

@@ -1,0 +1,115 @@
+"""Read the facts of this host and its cluster; changes nothing."""
+
+import json
+import platform
+from pathlib import Path
+
+from kubeception import conditions, versions
+from kubeception.errors import KubeceptionError
+from kubeception.facts import Facts, Hosted
+from kubeception.host import door, gateway, kernel
+from kubeception.kube import health
+from kubeception.layout import OUR_MARK
+from kubeception.reach import DOOR_PORT, Reach
+from kubeception.render import apiserver
+from kubeception.render.objects import NAMESPACE
+
+# kube-proxy's nftables mode wants this kernel (KEP-3866).
+NFTABLES_KERNEL = (5, 13)
+
+UNITS = ("etcd.service", "containerd.service", "kubelet.service")
+
+
+def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
+    """Read the facts; `rebuild` asks for the temporary control plane even where it isn't needed.
+
+    Raises:
+        KubeceptionError: the host has no address that could be told to others.
+    """
+    wanted = reach.config.node
+    address = wanted.address or gateway.default_address()
+    if not address:
+        raise KubeceptionError(
+            "there is no default route to take the node's address from",
+            hint="set address in the [node] section of the configuration",
+        )
+    images = _images(reach)
+    resolv_conf = _resolv_conf(reach)
+    found = door.read()
+    live = found.inside if found else 0
+    answers = live > 0 and not health.not_ready(DOOR_PORT, reach.layout.pki.ca.certificate)
+    hosted = _hosted(reach) if answers else None
+    return Facts(
+        node=wanted.name or gateway.hostname().lower(),
+        address=address,
+        images=images or {name: versions.image(name) for name in versions.COMPONENTS},
+        archives={name: reach.config.layout.bundle / "images" / f"{name}.tar" for name in images},
+        cgroup_version=kernel.cgroup_version(),
+        has_sys_resource=kernel.has_capability("SYS_RESOURCE"),
+        has_nftables_proxy=_kernel_version() >= NFTABLES_KERNEL,
+        resolv_conf=str(resolv_conf),
+        has_resolver=_names_a_server(reach.host.at(resolv_conf)),
+        foreign_units=frozenset(unit for unit in UNITS if _is_foreign(reach, unit)),
+        door=live,
+        hosted=hosted,
+        needs_bootstrap=rebuild or not _hosted_carries(reach, live, hosted),
+    )
+
+
+def _images(reach: Reach) -> dict[str, str]:
+    """Return the names of the bundle's images, by component."""
+    try:
+        images: dict[str, str] = json.loads((reach.layout.bundle / "bundle.json").read_text())[
+            "images"
+        ]
+    except FileNotFoundError:
+        return {}
+    return images
+
+
+def _hosted(reach: Reach) -> Hosted | None:
+    try:
+        found = reach.api.get("DaemonSet", apiserver.NAME, namespace=NAMESPACE)
+    except KubeceptionError:
+        return None
+    notes = found["spec"]["template"]["metadata"].get("annotations", {}) if found else {}
+    if apiserver.PORT_NOTE not in notes:
+        return None
+    return Hosted(int(notes[apiserver.PORT_NOTE]), notes.get(apiserver.TEMPLATE_NOTE, ""))
+
+
+def _hosted_carries(reach: Reach, live: int, hosted: Hosted | None) -> bool:
+    """Whether the door leads to the hosted API server and somebody holds both Leases."""
+    if hosted is None or live != hosted.port:
+        return False
+    return not any(
+        conditions.current_problem(conditions.lease_held(lease), reach)
+        for lease in conditions.LEASES
+    )
+
+
+def _is_foreign(reach: Reach, unit: str) -> bool:
+    """Whether the host has a unit of that name which we did not write."""
+    ours = reach.layout.units / unit
+    if ours.exists():
+        return not ours.read_text().startswith(OUR_MARK)
+    return reach.host.systemd.state(unit).exists
+
+
+def _kernel_version() -> tuple[int, int]:
+    major, minor = platform.release().split(".")[:2]
+    return int(major), int(minor)
+
+
+def _resolv_conf(reach: Reach) -> Path:
+    """Return the resolver file that pods inherit; systemd-resolved's stub would be a loop."""
+    real = Path("/run/systemd/resolve/resolv.conf")
+    return real if reach.host.at(real).exists() else Path("/etc/resolv.conf")
+
+
+def _names_a_server(resolv_conf: Path) -> bool:
+    try:
+        lines = resolv_conf.read_text().splitlines()
+    except FileNotFoundError:
+        return False
+    return any(line.split()[:1] == ["nameserver"] for line in lines)

@@ -1,0 +1,99 @@
+"""The door: an nftables map that sends new connections on port 6443 to one local API server.
+
+Not a process: it cannot crash, and connections that stand stay where they are. Its chains run
+before kube-proxy's and also take the API's Service address, because a connection is translated only
+once; so that address works before kube-proxy and any network plugin do.
+
+There are two maps. `inside` serves this host's own programs. `outside` serves pods and other hosts,
+and only ever names a hosted API server: the bootstrap one runs without admission and listens on
+loopback, so what comes from outside keeps the hosted one, or is refused while there is none.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from kubeception.host.process import run
+
+TABLE = "kubeception-door"
+
+
+@dataclass(frozen=True)
+class Door:
+    """The door as it stands: the port behind each of its two maps (0: none), and its rules."""
+
+    inside: int
+    outside: int
+    rules: str
+
+
+def rules(*, port: int, address: str, service_address: str) -> str:
+    """Return what identifies a set of rules, as it is written into the table's comment."""
+    text = _table(port, address, service_address, comment="")
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def read() -> Door | None:
+    """Return the door, or None where it has not been built."""
+    listed = run(["nft", "--json", "list", "table", "ip", TABLE], check=False)
+    if listed.code != 0:
+        return None
+    ports: dict[str, int] = {}
+    comment = ""
+    for entry in json.loads(listed.stdout)["nftables"]:
+        if "map" in entry:
+            elements = entry["map"].get("elem", [])
+            ports[entry["map"]["name"]] = elements[0][1] if elements else 0
+        elif "table" in entry:
+            comment = entry["table"].get("comment", "")
+    return Door(ports.get("inside", 0), ports.get("outside", 0), comment)
+
+
+def build(*, port: int, address: str, service_address: str, inside: int, outside: int) -> None:
+    """Build the door anew in one transaction, pointing where it is told."""
+    identity = rules(port=port, address=address, service_address=service_address)
+    table = _table(port, address, service_address, comment=f'comment "{identity}"')
+    script = f"table ip {TABLE}\ndelete table ip {TABLE}\n{table}"
+    run(
+        ["nft", "--file", "-"], stdin=script + _point("inside", inside) + _point("outside", outside)
+    )
+
+
+def turn(*, inside: int, outside: int) -> None:
+    """Send new connections elsewhere, in one transaction."""
+    script = "".join(
+        f"flush map ip {TABLE} {name}\n{_point(name, port)}"
+        for name, port in (("inside", inside), ("outside", outside))
+    )
+    run(["nft", "--file", "-"], stdin=script)
+
+
+def remove() -> None:
+    """Take the door away."""
+    run(["nft", "--file", "-"], stdin=f"table ip {TABLE}\ndelete table ip {TABLE}\n")
+
+
+def _point(name: str, port: int) -> str:
+    return f"add element ip {TABLE} {name} {{ tcp : {port} }}\n" if port else ""
+
+
+def _table(port: int, address: str, service_address: str, *, comment: str) -> str:
+    local = f"fib daddr type local tcp dport {port} redirect to :meta l4proto map"
+    service = f"ip daddr {service_address} tcp dport 443"
+    return f"""
+table ip {TABLE} {{
+  {comment}
+  map inside {{ type inet_proto : inet_service; }}
+  map outside {{ type inet_proto : inet_service; }}
+  chain from-outside {{
+    type nat hook prerouting priority -110; policy accept;
+    {local} @outside
+    {service} dnat to {address}:meta l4proto map @outside
+  }}
+  chain from-inside {{
+    type nat hook output priority -110; policy accept;
+    {local} @inside
+    {service} redirect to :meta l4proto map @inside
+  }}
+}}
+"""

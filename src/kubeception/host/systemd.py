@@ -1,0 +1,185 @@
+"""systemd over D-Bus, the one module that speaks it.
+
+See org.freedesktop.systemd1(5). A job's signal may come right after the call that queued it, so the
+match for it is set up before any call.
+"""
+
+import contextlib
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from jeepney import DBusAddress, MatchRule, MessageType, new_method_call
+from jeepney.bus_messages import message_bus
+from jeepney.io.blocking import DBusConnection, open_dbus_connection
+from jeepney.wrappers import DBusErrorResponse
+
+from kubeception.errors import KubeceptionError, UnitFailed
+
+SOCKET = Path("/run/dbus/system_bus_socket")
+JOB_TIMEOUT_S = 90.0
+
+_SERVICE = "org.freedesktop.systemd1"
+_MANAGER = DBusAddress(
+    "/org/freedesktop/systemd1", bus_name=_SERVICE, interface=f"{_SERVICE}.Manager"
+)
+_PROPERTIES = "org.freedesktop.DBus.Properties"
+
+
+@dataclass(frozen=True)
+class UnitState:
+    """What systemd knows of a unit now.
+
+    `started_s` is when it last became active, in seconds since the epoch, 0 for never.
+    """
+
+    load: str
+    active: str
+    enabled: str
+    started_s: float
+    invocation: str
+    needs_reload: bool
+    result: str
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a unit file of that name."""
+        return self.load == "loaded"
+
+
+class Systemd:
+    """One connection to the system manager; opened at first use."""
+
+    def __init__(self, socket: Path = SOCKET) -> None:
+        self._socket = socket
+        self._open: DBusConnection | None = None
+
+    def __enter__(self) -> "Systemd":
+        """Give itself; the connection opens at first use."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the connection."""
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+    def state(self, unit: str) -> UnitState:
+        """Return what systemd knows of a unit; one that has no file is `not-found`."""
+        (path,) = self._call("LoadUnit", "s", unit)
+        everything = self._all_properties(path, f"{_SERVICE}.Unit")
+        service = (
+            self._all_properties(path, f"{_SERVICE}.Service") if unit.endswith(".service") else {}
+        )
+        return UnitState(
+            load=everything["LoadState"],
+            active=everything["ActiveState"],
+            enabled=everything["UnitFileState"],
+            started_s=everything["ActiveEnterTimestamp"] / 1e6,
+            invocation=bytes(everything["InvocationID"]).hex(),
+            needs_reload=everything["NeedDaemonReload"],
+            result=service.get("Result", ""),
+        )
+
+    def start(self, unit: str) -> None:
+        """Start a unit and wait until its job is done; nothing happens if it runs."""
+        self._job("StartUnit", unit)
+
+    def restart(self, unit: str) -> None:
+        """Stop and start a unit and wait until its job is done."""
+        self._job("RestartUnit", unit)
+
+    def stop(self, unit: str) -> None:
+        """Stop a unit and wait until its job is done."""
+        self._job("StopUnit", unit)
+
+    def enable(self, unit: str) -> None:
+        """Have a unit start at boot."""
+        runtime, force = False, True
+        self._call("EnableUnitFiles", "asbb", [unit], runtime, force)
+
+    def reload(self) -> None:
+        """Have systemd read its unit files again."""
+        self._call("Reload", "")
+
+    def _job(self, method: str, unit: str) -> None:
+        bus = self._connection()
+        removed = MatchRule(type="signal", interface=f"{_SERVICE}.Manager", member="JobRemoved")
+        with bus.filter(removed, bufsize=512) as signals:
+            (job,) = self._call(method, "ss", unit, "replace")
+            deadline = time.monotonic() + JOB_TIMEOUT_S
+            while True:
+                try:
+                    signal = bus.recv_until_filtered(
+                        signals, timeout=max(0.0, deadline - time.monotonic())
+                    )
+                except TimeoutError as error:
+                    raise UnitFailed(unit, f"no result after {JOB_TIMEOUT_S:g} s") from error
+                _, path, _, result = signal.body
+                if path == job:
+                    break
+        if result not in {"done", "skipped"}:
+            cause = self.state(unit).result
+            raise UnitFailed(unit, f"job {result}" + (f", {cause}" if cause else ""))
+
+    def _all_properties(self, path: str, interface: str) -> dict[str, Any]:
+        message = new_method_call(
+            DBusAddress(path, bus_name=_SERVICE, interface=_PROPERTIES), "GetAll", "s", (interface,)
+        )
+        (pairs,) = self._send(message)
+        return {name: value for name, (_, value) in pairs.items()}
+
+    def _call(self, method: str, signature: str, *arguments: object) -> tuple[Any, ...]:
+        message = (
+            new_method_call(_MANAGER, method, signature, arguments)
+            if signature
+            else new_method_call(_MANAGER, method)
+        )
+        return self._send(message)
+
+    def _send(self, message: Any) -> tuple[Any, ...]:
+        try:
+            reply = self._connection().send_and_get_reply(message, timeout=25.0)
+        except (OSError, EOFError) as error:
+            raise KubeceptionError(f"systemd on D-Bus: {error}") from error
+        if reply.header.message_type is MessageType.error:
+            failure = DBusErrorResponse(reply)
+            words = failure.data[0] if failure.data else failure.name
+            raise KubeceptionError(f"systemd: {words}")
+        body: tuple[Any, ...] = reply.body
+        return body
+
+    def _connection(self) -> DBusConnection:
+        if self._open is None:
+            try:
+                self._open = open_dbus_connection(f"unix:path={self._socket}")
+            except (OSError, EOFError) as error:
+                raise KubeceptionError(
+                    f"systemd on D-Bus: {self._socket}: {error}",
+                    hint="kubeception runs on hosts whose service manager is systemd",
+                ) from error
+            rule = MatchRule(
+                type="signal",
+                sender=_SERVICE,
+                interface=f"{_SERVICE}.Manager",
+                member="JobRemoved",
+                path=_MANAGER.object_path,
+            )
+            self._open.send_and_get_reply(message_bus.AddMatch(rule))
+            self._call("Subscribe", "")
+        return self._open
+
+
+def is_answering(socket: Path = SOCKET) -> bool:
+    """Tell whether systemd answers on D-Bus."""
+    with contextlib.suppress(KubeceptionError), Systemd(socket) as systemd:
+        systemd.state("basic.target")
+        return True
+    return False

@@ -1,0 +1,207 @@
+"""A Kubernetes API as dicts: get, list, server-side apply, delete.
+
+The one module that imports lightkube. Requests are retried only where that cannot do harm.
+"""
+
+import contextlib
+import os
+import ssl
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from lightkube import ApiError as LightkubeError
+from lightkube import Client
+from lightkube.config.kubeconfig import KubeConfig
+from lightkube.generic_resource import create_global_resource, create_namespaced_resource
+from lightkube.types import PatchType
+
+from kubeception.errors import ApiError
+from kubeception.kube.kinds import KINDS, kind_of
+
+Object = dict[str, Any]
+
+FIELD_MANAGER = "kubeception"
+TIMEOUT_S = 10.0
+RETRY_S = 5.0
+
+
+@dataclass(frozen=True)
+class Credential:
+    """A client certificate and its key, as files."""
+
+    certificate: Path
+    key: Path
+
+
+@contextlib.contextmanager
+def in_memory(certificate: bytes, key: bytes) -> Iterator[Credential]:
+    """Offer a credential that no disk ever sees, for the length of the block.
+
+    Python's TLS reads certificates from paths alone; a memfd has one.
+    """
+    handles = []
+    try:
+        for name, content in (("certificate", certificate), ("key", key)):
+            handle = os.memfd_create(name, os.MFD_CLOEXEC)
+            handles.append(handle)
+            os.write(handle, content)
+        yield Credential(*(Path(f"/proc/self/fd/{handle}") for handle in handles))
+    finally:
+        for handle in handles:
+            os.close(handle)
+
+
+class Api:
+    """One API server, by its URL."""
+
+    def __init__(self, url: str, ca: Path, credential: Credential) -> None:
+        config = KubeConfig.from_dict(
+            {
+                "clusters": [
+                    {"name": "it", "cluster": {"server": url, "certificate-authority": str(ca)}}
+                ],
+                "users": [
+                    {
+                        "name": "us",
+                        "user": {
+                            "client-certificate": str(credential.certificate),
+                            "client-key": str(credential.key),
+                        },
+                    }
+                ],
+                "contexts": [{"name": "here", "context": {"cluster": "it", "user": "us"}}],
+                "current-context": "here",
+            }
+        )
+        self.url = url
+        self._client = Client(
+            config=config,
+            field_manager=FIELD_MANAGER,
+            trust_env=False,
+            timeout=httpx2.Timeout(TIMEOUT_S),
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def get(self, kind: str, name: str, *, namespace: str | None = None) -> Object | None:
+        """Return an object, or None where there is none."""
+        try:
+            found = self._idempotent("get", _resource(kind), name=name, namespace=namespace)
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+        return dict(found)
+
+    def list(
+        self,
+        kind: str,
+        *,
+        namespace: str | None = None,
+        labels: dict[str, Any] | None = None,
+        fields: dict[str, Any] | None = None,
+    ) -> list[Object]:
+        """Return all objects of a kind, in one namespace or in all."""
+        if KINDS[kind].namespaced and namespace is None:
+            namespace = "*"
+        with _errors(self.url):
+            return [
+                dict(item)
+                for item in self._client.list(
+                    _resource(kind), namespace=namespace, labels=labels, fields=fields
+                )
+            ]
+
+    def apply(self, wanted: Object, *, force: bool = False, dry_run: bool = False) -> Object:
+        """Apply an object server-side and return it as it is, or would be, afterwards.
+
+        Raises:
+            ApiError: 409 where somebody else owns a field that differs, and `force` is not set.
+        """
+        resource = _resource(kind_of(wanted))
+        metadata = wanted["metadata"]
+        return dict(
+            self._idempotent(
+                "patch",
+                resource,
+                metadata["name"],
+                resource(wanted),
+                namespace=metadata.get("namespace"),
+                patch_type=PatchType.APPLY,
+                field_manager=FIELD_MANAGER,
+                force=force,
+                dry_run=dry_run,
+            )
+        )
+
+    def merge(
+        self,
+        kind: str,
+        name: str,
+        change: Object,
+        *,
+        namespace: str | None = None,
+        status: bool = False,
+    ) -> Object:
+        """Change some fields of an object (strategic merge), or of its status."""
+        resource = _resource(kind)
+        return dict(
+            self._idempotent(
+                "patch",
+                resource.Status if status else resource,
+                name,
+                change,
+                namespace=namespace,
+                patch_type=PatchType.STRATEGIC,
+            )
+        )
+
+    def delete(self, kind: str, name: str, *, namespace: str | None = None) -> None:
+        """Delete an object; one that is gone already is fine."""
+        try:
+            self._idempotent("delete", _resource(kind), name, namespace=namespace)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+
+    def _idempotent(self, verb: str, *arguments: Any, **options: Any) -> Any:
+        """Call, and for a short while again where no answer came or the server was not ready."""
+        deadline = time.monotonic() + RETRY_S
+        while True:
+            try:
+                with _errors(self.url):
+                    return getattr(self._client, verb)(*arguments, **options)
+            except ApiError as error:
+                if error.status not in {0, 429, 500, 503, 504} or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.2)
+
+
+def _resource(kind: str) -> Any:
+    row = KINDS[kind]
+    create = create_namespaced_resource if row.namespaced else create_global_resource
+    return create(row.group, row.version, kind, row.plural)
+
+
+@contextlib.contextmanager
+def _errors(url: str) -> Iterator[None]:
+    try:
+        yield
+    except LightkubeError as error:
+        status = error.status
+        raise ApiError(
+            status.code or error.response.status_code,
+            status.reason or "",
+            status.message or str(error),
+        ) from error
+    except httpx2.HTTPStatusError as error:
+        code = error.response.status_code
+        raise ApiError(code, error.response.reason_phrase, f"{url}: answered {code}") from error
+    except (httpx2.HTTPError, ssl.SSLError, OSError) as error:
+        raise ApiError(0, "Unreachable", f"{url}: {error}") from error

@@ -1,0 +1,55 @@
+"""The kinds of object that kubeception reads or writes, and where the API keeps them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind's place in the API."""
+
+    group: str
+    version: str
+    plural: str
+    namespaced: bool
+
+    @property
+    def api_version(self) -> str:
+        """What an object of this kind says in its `apiVersion`."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+
+RBAC = "rbac.authorization.k8s.io"
+
+KINDS = {
+    "Namespace": Kind("", "v1", "namespaces", namespaced=False),
+    "Node": Kind("", "v1", "nodes", namespaced=False),
+    "Pod": Kind("", "v1", "pods", namespaced=True),
+    "ConfigMap": Kind("", "v1", "configmaps", namespaced=True),
+    "Service": Kind("", "v1", "services", namespaced=True),
+    "ServiceAccount": Kind("", "v1", "serviceaccounts", namespaced=True),
+    "Endpoints": Kind("", "v1", "endpoints", namespaced=True),
+    "EndpointSlice": Kind("discovery.k8s.io", "v1", "endpointslices", namespaced=True),
+    "DaemonSet": Kind("apps", "v1", "daemonsets", namespaced=True),
+    "Deployment": Kind("apps", "v1", "deployments", namespaced=True),
+    "PodDisruptionBudget": Kind("policy", "v1", "poddisruptionbudgets", namespaced=True),
+    "Lease": Kind("coordination.k8s.io", "v1", "leases", namespaced=True),
+    "ClusterRole": Kind(RBAC, "v1", "clusterroles", namespaced=False),
+    "ClusterRoleBinding": Kind(RBAC, "v1", "clusterrolebindings", namespaced=False),
+    "Role": Kind(RBAC, "v1", "roles", namespaced=True),
+    "RoleBinding": Kind(RBAC, "v1", "rolebindings", namespaced=True),
+}
+
+
+def kind_of(wanted: dict[str, Any]) -> str:
+    """Return an object's kind."""
+    kind: str = wanted["kind"]
+    return kind
+
+
+def identity(wanted: dict[str, Any]) -> str:
+    """Return e.g. `DaemonSet kube-system/kube-apiserver`, as messages name an object."""
+    metadata = wanted["metadata"]
+    namespace = metadata.get("namespace")
+    name = f"{namespace}/{metadata['name']}" if namespace else metadata["name"]
+    return f"{wanted['kind']} {name}"

@@ -1,0 +1,1 @@
+"""What each step of a workflow wants, and the condition that ends it. Pure: one file a phase."""

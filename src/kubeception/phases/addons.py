@@ -1,0 +1,29 @@
+"""Wait until everything in the cluster is ready."""
+
+from collections.abc import Iterator
+
+from kubeception import conditions
+from kubeception.conditions import Condition
+from kubeception.config import Config
+from kubeception.config.model import Cni
+from kubeception.engine import Phase
+from kubeception.facts import Facts
+from kubeception.render import apiserver, controllers, coredns, flannel, join_service, proxy
+
+TIMEOUT_S = 60.0
+
+
+def all_ready(config: Config, facts: Facts) -> Iterator[Condition]:
+    """Yield what has to be rolled out, and the node."""
+    daemonsets = [apiserver.NAME, proxy.NAME]
+    if config.net.cni is Cni.FLANNEL:
+        daemonsets.append(flannel.NAME)
+    deployments = [*(one.name for one in controllers.BOTH), coredns.NAME, join_service.NAME]
+    for name in daemonsets:
+        yield conditions.rolled_out("DaemonSet", name, timeout_s=TIMEOUT_S)
+    yield conditions.node_ready(facts.node)
+    for name in deployments:
+        yield conditions.rolled_out("Deployment", name, timeout_s=TIMEOUT_S)
+
+
+ADDONS = Phase("add-ons", "waiting for add-ons", lambda _config, _facts: (), after=all_ready)

@@ -1,0 +1,81 @@
+"""Turn the door to the hosted API server, then take the bootstrap control plane away."""
+
+from collections.abc import Iterator
+
+from kubeception import conditions
+from kubeception.conditions import Condition
+from kubeception.config import Config
+from kubeception.engine import Phase
+from kubeception.facts import Facts
+from kubeception.render import apiserver, controllers
+from kubeception.resources import Resource
+from kubeception.resources.door import Door
+from kubeception.resources.door_gate import DoorGate
+from kubeception.resources.file import File
+
+# The door turns only to a server whose own port answered this often in a row.
+STABLE = 10
+LEASE_TIMEOUT_S = 20.0
+
+
+def _port(facts: Facts) -> int:
+    return facts.hosted.port if facts.hosted else apiserver.HOSTED_PORTS[0]
+
+
+def hosted_is_stable(_config: Config, facts: Facts) -> Iterator[Condition]:
+    """Before a turn, wait for a stable hosted API server and for its controllers to stand by."""
+    port = _port(facts)
+    if facts.door != port:
+        for controller in controllers.BOTH:
+            yield conditions.pods_run(controller.labels, at_least=controllers.REPLICAS)
+        yield conditions.apiserver_ready(port, successes=STABLE)
+
+
+def turn(config: Config, facts: Facts) -> Iterator[Resource]:
+    """Want the door to lead to it, and its pod to know."""
+    yield Door(_port(facts), facts.address, config.net.apiserver_ip)
+    yield DoorGate(facts.node, _port(facts))
+
+
+def retire_controllers(config: Config, _facts: Facts) -> Iterator[Resource]:
+    """Want no bootstrap controller-manager and scheduler."""
+    for controller in controllers.BOTH:
+        yield File(config.layout.kubelet.manifests / f"{controller.bootstrap_name}.yaml", None)
+
+
+def hosted_lead(_config: Config, facts: Facts) -> Iterator[Condition]:
+    """Wait until the bootstrap ones have ended and others hold the Leases."""
+    for controller in controllers.BOTH:
+        yield conditions.pod_gone(f"{controller.bootstrap_name}-{facts.node}")
+        yield conditions.lease_held(controller.name, timeout_s=LEASE_TIMEOUT_S)
+
+
+def retire_apiserver(config: Config, _facts: Facts) -> Iterator[Resource]:
+    """Want no bootstrap API server."""
+    yield File(config.layout.kubelet.manifests / f"{apiserver.BOOTSTRAP_NAME}.yaml", None)
+
+
+def bootstrap_is_gone(_config: Config, facts: Facts) -> Iterator[Condition]:
+    """Wait until it has ended."""
+    yield conditions.pod_gone(f"{apiserver.BOOTSTRAP_NAME}-{facts.node}")
+
+
+STABILITY = Phase(
+    "stability",
+    "performing stability check for cluster apiserver",
+    lambda _config, _facts: (),
+    after=hosted_is_stable,
+)
+HANDOVER = Phase("handover", "pointing the kubelet to the cluster apiserver", turn)
+RETIRE_CONTROLLERS = Phase(
+    "retire-controllers",
+    "removing static manifests of controller-manager and scheduler",
+    retire_controllers,
+    until=hosted_lead,
+)
+RETIRE_API = Phase(
+    "retire-api",
+    "removing static manifests",
+    retire_apiserver,
+    until=bootstrap_is_gone,
+)

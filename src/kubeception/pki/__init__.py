@@ -1,0 +1,1 @@
+"""Certificates and keys: the table of all of them, and how they are issued; touches no file."""

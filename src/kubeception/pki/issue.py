@@ -1,0 +1,177 @@
+"""Issue certificates and keys, and say what is wrong with one that is there.
+
+Every leaf carries subject and authority key identifiers, and is valid from five minutes ago so that
+hosts whose clocks differ a little accept it at once.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from ipaddress import ip_address
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from kubeception.config.model import KeyAlgorithm
+from kubeception.pki.catalog import Spec, Use
+
+BACKDATED = timedelta(minutes=5)
+
+_PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+
+@dataclass(frozen=True)
+class Signer:
+    """A CA as PEM: its certificate and its private key."""
+
+    certificate: bytes
+    key: bytes
+
+
+def new_key(algorithm: KeyAlgorithm) -> bytes:
+    """Return a new private key as PEM (PKCS#8)."""
+    key: _PrivateKey
+    if algorithm is KeyAlgorithm.RSA_2048:
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    else:
+        key = ec.generate_private_key(ec.SECP256R1())
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+def public_key(key: bytes) -> bytes:
+    """Return a private key's public half as PEM.
+
+    The API server refuses a PKCS#8 private key as a ServiceAccount verification key, so the public
+    half is a file of its own.
+    """
+    return (
+        _load_key(key)
+        .public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+
+
+def certificate(spec: Spec, key: bytes, *, signer: Signer | None, now: datetime) -> bytes:
+    """Return a certificate for `key` as PEM; without a signer it signs itself."""
+    own_key = _load_key(key)
+    subject = _subject(spec)
+    if signer is None:
+        issuer, signing_key = subject, own_key
+        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(own_key.public_key())
+    else:
+        ca = x509.load_pem_x509_certificate(signer.certificate)
+        issuer, signing_key = ca.subject, _load_key(signer.key)
+        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(signing_key.public_key())
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(own_key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - BACKDATED)
+        .not_valid_after(now + spec.lifetime)
+        .add_extension(x509.BasicConstraints(ca=spec.is_ca, path_length=None), critical=True)
+        .add_extension(_key_usage(spec), critical=True)
+        .add_extension(
+            x509.SubjectKeyIdentifier.from_public_key(own_key.public_key()), critical=False
+        )
+        .add_extension(authority, critical=False)
+    )
+    if not spec.is_ca:
+        builder = builder.add_extension(_extended_usage(spec), critical=False)
+    names = _alternative_names(spec)
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    return builder.sign(signing_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def key_problem(key: bytes) -> str | None:
+    """Say what is wrong with a private key, or None."""
+    try:
+        _load_key(key)
+    except (ValueError, TypeError):
+        return "is no private key"
+    return None
+
+
+def certificate_problem(
+    spec: Spec, pem: bytes, key: bytes, *, ca: bytes | None, now: datetime
+) -> str | None:
+    """Say why a certificate that is there won't do for `spec`, or None if it is good."""
+    try:
+        cert = x509.load_pem_x509_certificate(pem)
+    except ValueError:
+        return "is no certificate"
+    if cert.public_key() != _load_key(key).public_key():
+        return "does not belong to its key"
+    if now > cert.not_valid_after_utc:
+        return f"expired on {cert.not_valid_after_utc:%Y-%m-%d}"
+    if ca is not None:
+        try:
+            cert.verify_directly_issued_by(x509.load_pem_x509_certificate(ca))
+        except Exception:  # noqa: BLE001 - any reason means the same: not by this CA
+            return "is not signed by its CA"
+    if spec.is_ca:
+        return None
+    if cert.subject != _subject(spec):
+        return f"is for {cert.subject.rfc4514_string()}, not {_subject(spec).rfc4514_string()}"
+    missing = _missing_names(spec, cert)
+    return f"does not name {', '.join(missing)}" if missing else None
+
+
+def _missing_names(spec: Spec, cert: x509.Certificate) -> list[str]:
+    try:
+        names = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return [*spec.dns_names, *spec.addresses]
+    dns = set(names.get_values_for_type(x509.DNSName))
+    addresses = {str(address) for address in names.get_values_for_type(x509.IPAddress)}
+    return [name for name in spec.dns_names if name not in dns] + [
+        address for address in spec.addresses if str(ip_address(address)) not in addresses
+    ]
+
+
+def _load_key(pem: bytes) -> _PrivateKey:
+    key = serialization.load_pem_private_key(pem, password=None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+        raise TypeError(f"unsupported private key {type(key).__name__}")
+    return key
+
+
+def _subject(spec: Spec) -> x509.Name:
+    attributes = [x509.NameAttribute(NameOID.COMMON_NAME, spec.common_name)]
+    if spec.organization:
+        attributes.insert(0, x509.NameAttribute(NameOID.ORGANIZATION_NAME, spec.organization))
+    return x509.Name(attributes)
+
+
+def _alternative_names(spec: Spec) -> list[x509.GeneralName]:
+    names: list[x509.GeneralName] = [x509.DNSName(name) for name in spec.dns_names]
+    return names + [x509.IPAddress(ip_address(address)) for address in spec.addresses]
+
+
+def _key_usage(spec: Spec) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        key_encipherment=True,
+        key_cert_sign=spec.is_ca,
+        crl_sign=spec.is_ca,
+        content_commitment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _extended_usage(spec: Spec) -> x509.ExtendedKeyUsage:
+    known = {
+        Use.SERVER: ExtendedKeyUsageOID.SERVER_AUTH,
+        Use.CLIENT: ExtendedKeyUsageOID.CLIENT_AUTH,
+    }
+    return x509.ExtendedKeyUsage([oid for use, oid in known.items() if use in spec.uses])

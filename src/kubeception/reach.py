@@ -1,0 +1,84 @@
+"""What a run can reach: the host, its etcd, and the API behind the door."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from kubeception.config import Config
+from kubeception.errors import KubeceptionError
+from kubeception.etcd.client import Etcd
+from kubeception.host.gateway import Host
+from kubeception.layout import Layout
+
+if TYPE_CHECKING:
+    from kubeception.kube.client import Api, Credential
+
+DOOR_PORT = 6443
+SUPERUSER_LIFETIME = timedelta(minutes=10)
+
+
+@dataclass
+class Reach:
+    """The host and the clients of one run; clients open at first use and close with the block."""
+
+    config: Config
+    host: Host = field(default_factory=Host)
+    force_conflicts: bool = False
+    _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    _api: "Api | None" = None
+
+    def __enter__(self) -> "Reach":
+        """Give itself."""
+        self._open.enter_context(self.host.systemd)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close what was opened."""
+        self._open.close()
+        self._api = None
+
+    @property
+    def layout(self) -> Layout:
+        """Every path, as this process sees it."""
+        layout = self.config.layout
+        return layout if str(self.host.root) == "/" else layout.at(self.host.root)
+
+    @property
+    def etcd(self) -> Etcd:
+        """The local member, as its own health checker."""
+        at = self.layout.pki
+        client = at.etcd_healthcheck_client
+        return Etcd(at.etcd_ca.certificate, client.certificate, client.key)
+
+    @property
+    def api(self) -> "Api":
+        """The API behind the door, as a superuser whose credential lives in memory alone."""
+        if self._api is None:
+            from kubeception.kube.client import Api
+
+            credential = self._open.enter_context(self._superuser())
+            url = f"https://127.0.0.1:{DOOR_PORT}"
+            self._api = Api(url, self.layout.pki.ca.certificate, credential)
+            self._open.callback(self._api.close)
+        return self._api
+
+    @contextlib.contextmanager
+    def _superuser(self) -> "Iterator[Credential]":
+        from kubeception.kube.client import in_memory
+        from kubeception.pki import catalog, issue
+
+        ca = self.layout.pki.ca
+        try:
+            signer = issue.Signer(ca.certificate.read_bytes(), ca.key.read_bytes())
+        except FileNotFoundError as error:
+            raise KubeceptionError(
+                f"{error.filename}: no such file", hint="kubeception bootstrap makes it"
+            ) from error
+        key = issue.new_key(self.config.certificates.key_algorithm)
+        spec = catalog.superuser(SUPERUSER_LIFETIME)
+        now = self.host.clock.now()
+        certificate = issue.certificate(spec, key, signer=signer, now=now)
+        with in_memory(certificate, key) as credential:
+            yield credential

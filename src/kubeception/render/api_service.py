@@ -1,0 +1,47 @@
+"""Service, Endpoints and EndpointSlice `default/kubernetes`.
+
+API servers run without an endpoint reconciler (two on one address would erase each other's entry),
+so where the API is to be found is wanted like any other object: this host, at the door.
+"""
+
+from collections.abc import Iterator
+
+from kubeception.config import Config
+from kubeception.facts import Facts
+from kubeception.render import objects
+
+NAME = "kubernetes"
+DOOR_PORT = 6443
+
+
+def everything(config: Config, facts: Facts) -> Iterator[objects.Object]:
+    """Yield the three objects."""
+    port = {"name": "https", "port": DOOR_PORT, "protocol": "TCP"}
+    yield {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": _metadata({"component": "apiserver", "provider": "kubernetes"}),
+        "spec": {
+            "clusterIP": config.net.apiserver_ip,
+            "ports": [{**port, "port": 443, "targetPort": DOOR_PORT}],
+        },
+    }
+    yield {
+        "apiVersion": "v1",
+        "kind": "Endpoints",
+        # The slice beside it is ours too, so no controller may copy this one.
+        "metadata": _metadata({"endpointslice.kubernetes.io/skip-mirror": "true"}),
+        "subsets": [{"addresses": [{"ip": facts.address}], "ports": [port]}],
+    }
+    yield {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": _metadata({"kubernetes.io/service-name": NAME}),
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [facts.address], "conditions": {"ready": True}}],
+        "ports": [port],
+    }
+
+
+def _metadata(labels: dict[str, str]) -> objects.Object:
+    return objects.metadata(NAME, namespace="default", labels=labels)

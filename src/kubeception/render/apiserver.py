@@ -1,0 +1,163 @@
+"""The API server: hosted as a DaemonSet, and for bootstrap as a static pod of the same template.
+
+Its pods name no API object, so that the template can always be started by a kubelet alone: paths on
+the host and the downward API only.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from kubeception.config import Config
+from kubeception.facts import Facts
+from kubeception.render import objects
+
+NAME = "kube-apiserver"
+BOOTSTRAP_NAME = "bootstrap-kube-apiserver"
+BOOTSTRAP_PORT = 6444
+HOSTED_PORTS = (6445, 6446)
+
+LABELS = {"component": NAME, "tier": "control-plane"}
+PORT_NOTE = "kubeception.dev/port"
+TEMPLATE_NOTE = "kubeception.dev/template"
+# Set on a hosted pod once the door has turned to it; only then may the one before it go.
+DOOR_GATE = "kubeception.dev/door"
+
+# Admission that calls out of the API server or applies policies: a broken one must not keep the
+# bootstrap control plane from repairing the cluster.
+_EXTERNAL_ADMISSION = (
+    "MutatingAdmissionPolicy,MutatingAdmissionWebhook,"
+    "ValidatingAdmissionPolicy,ValidatingAdmissionWebhook"
+)
+
+
+def hosted_port(config: Config, facts: Facts) -> int:
+    """Return the hosted API server's port: the one that it has, or for a roll the other one."""
+    if facts.hosted is None:
+        return HOSTED_PORTS[0]
+    if facts.hosted.template == _template_digest(config, facts):
+        return facts.hosted.port
+    return next(port for port in HOSTED_PORTS if port != facts.hosted.port)
+
+
+def daemonset(config: Config, facts: Facts) -> objects.Object:
+    """Return the hosted API server."""
+    port = hosted_port(config, facts)
+    notes = {PORT_NOTE: str(port), TEMPLATE_NOTE: _template_digest(config, facts)}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": objects.metadata(NAME, labels=LABELS),
+        "spec": {
+            "selector": {"matchLabels": LABELS},
+            "minReadySeconds": 5,
+            # The new one comes up beside the old one, on the other port; no port is declared, or
+            # the scheduler would take the two for a conflict.
+            "updateStrategy": {
+                "type": "RollingUpdate",
+                "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
+            },
+            "template": {
+                "metadata": {"labels": {**objects.MANAGED_BY, **LABELS}, "annotations": notes},
+                "spec": {
+                    **_pod_spec(config, facts, port=port, bootstrap=False),
+                    "nodeSelector": {objects.CONTROL_PLANE: ""},
+                    "readinessGates": [{"conditionType": DOOR_GATE}],
+                },
+            },
+        },
+    }
+
+
+def bootstrap_pod(config: Config, facts: Facts) -> objects.Object:
+    """Return the bootstrap API server."""
+    spec = _pod_spec(config, facts, port=BOOTSTRAP_PORT, bootstrap=True)
+    return objects.static_pod(BOOTSTRAP_NAME, {"component": BOOTSTRAP_NAME}, spec)
+
+
+def _template_digest(config: Config, facts: Facts) -> str:
+    return objects.digest(_pod_spec(config, facts, port=0, bootstrap=False))
+
+
+def _pod_spec(config: Config, facts: Facts, *, port: int, bootstrap: bool) -> objects.Object:
+    paths = _paths(config)
+    return {
+        "hostNetwork": True,
+        "dnsPolicy": "Default",
+        "priorityClassName": objects.NODE_CRITICAL,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        "tolerations": objects.TOLERATE_EVERYTHING,
+        "terminationGracePeriodSeconds": 5 if bootstrap else 30,
+        "containers": [
+            {
+                "name": NAME,
+                "image": facts.images[NAME],
+                "imagePullPolicy": "IfNotPresent",
+                "command": [NAME, *objects.flags(_flags(config, facts, port, bootstrap=bootstrap))],
+                "resources": {"requests": {"cpu": "250m"}},
+                "startupProbe": objects.probe(
+                    "/livez", port, periodSeconds=1, timeoutSeconds=15, failureThreshold=240
+                ),
+                "livenessProbe": objects.probe(
+                    "/livez", port, periodSeconds=10, timeoutSeconds=15, failureThreshold=8
+                ),
+                "readinessProbe": objects.probe(
+                    "/readyz", port, periodSeconds=1, timeoutSeconds=15, failureThreshold=3
+                ),
+                "volumeMounts": objects.mounts(paths),
+            }
+        ],
+        "volumes": objects.volumes(paths),
+    }
+
+
+def _paths(config: Config) -> dict[str, tuple[Path, str]]:
+    layout = config.layout
+    paths = {
+        "pki": (layout.pki.folder, "Directory"),
+        "public-cas": (layout.public_cas, "DirectoryOrCreate"),
+    }
+    if not layout.pki.etcd_folder.is_relative_to(layout.pki.folder):
+        paths["etcd-pki"] = (layout.pki.etcd_folder, "Directory")
+    return paths
+
+
+def _flags(config: Config, facts: Facts, port: int, *, bootstrap: bool) -> dict[str, str]:
+    at = config.layout.pki
+    flags: dict[str, Any] = {
+        "advertise-address": facts.address,
+        "allow-privileged": "true",
+        "authorization-mode": "Node,RBAC",
+        "client-ca-file": at.ca.certificate,
+        "enable-admission-plugins": "NodeRestriction",
+        # Two servers on one address would erase each other's entry; ours are objects.
+        "endpoint-reconciler-type": "none",
+        "etcd-cafile": at.etcd_ca.certificate,
+        "etcd-certfile": at.apiserver_etcd_client.certificate,
+        "etcd-keyfile": at.apiserver_etcd_client.key,
+        "etcd-servers": "https://127.0.0.1:2379",
+        "kubelet-certificate-authority": at.ca.certificate,
+        "kubelet-client-certificate": at.apiserver_kubelet_client.certificate,
+        "kubelet-client-key": at.apiserver_kubelet_client.key,
+        "kubelet-preferred-address-types": "InternalIP,ExternalIP,Hostname",
+        "proxy-client-cert-file": at.front_proxy_client.certificate,
+        "proxy-client-key-file": at.front_proxy_client.key,
+        "requestheader-allowed-names": "front-proxy-client",
+        "requestheader-client-ca-file": at.front_proxy_ca.certificate,
+        "requestheader-extra-headers-prefix": "X-Remote-Extra-",
+        "requestheader-group-headers": "X-Remote-Group",
+        "requestheader-username-headers": "X-Remote-User",
+        "service-account-issuer": f"https://kubernetes.default.svc.{config.net.cluster_domain}",
+        "service-account-key-file": at.service_account_public,
+        "service-account-signing-key-file": at.service_account_key,
+        "service-cluster-ip-range": config.net.service_cluster_ip_range,
+        "tls-cert-file": at.apiserver.certificate,
+        "tls-private-key-file": at.apiserver.key,
+        **config.apiserver.extra_args,
+        "secure-port": port,
+    }
+    if bootstrap:
+        flags["bind-address"] = "127.0.0.1"
+        flags["disable-admission-plugins"] = _EXTERNAL_ADMISSION
+    return {name: str(value) for name, value in flags.items()}

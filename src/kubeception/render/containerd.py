@@ -1,0 +1,62 @@
+"""containerd's settings and unit, where the host has no container runtime of its own."""
+
+from kubeception.config import Config
+from kubeception.facts import Facts
+from kubeception.layout import OUR_MARK
+
+UNIT = "containerd.service"
+
+
+def settings(config: Config, facts: Facts) -> str:
+    """Return containerd's settings, version 3 of their format.
+
+    https://github.com/containerd/containerd/blob/main/docs/cri/config.md
+    """
+    systemd_cgroup = str(facts.cgroup_version == 2).lower()
+    # Without this capability the kernel refuses to lower a score, and no container would start.
+    restrict_oom = str(not facts.has_sys_resource).lower()
+    return f"""{OUR_MARK}
+version = 3
+
+[grpc]
+  address = "{config.layout.containerd.socket}"
+
+[plugins."io.containerd.cri.v1.images"]
+  snapshotter = "overlayfs"
+  [plugins."io.containerd.cri.v1.images".pinned_images]
+    sandbox = "{facts.images["pause"]}"
+
+[plugins."io.containerd.cri.v1.runtime"]
+  restrict_oom_score_adj = {restrict_oom}
+  [plugins."io.containerd.cri.v1.runtime".cni]
+    bin_dirs = ["{config.layout.cni.plugins}"]
+    conf_dir = "{config.layout.cni.settings}"
+  [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+    [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
+      SystemdCgroup = {systemd_cgroup}
+"""
+
+
+def unit(config: Config) -> str:
+    """Return the unit; its containers outlive it, so that a restart harms nobody."""
+    return f"""{OUR_MARK}
+[Unit]
+Description=containerd
+Documentation=https://containerd.io
+After=network.target local-fs.target dbus.service
+
+[Service]
+Type=notify
+Environment=PATH={config.layout.launchers}:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
+ExecStart={config.layout.launchers}/containerd --config {config.layout.containerd.settings}
+Delegate=yes
+KillMode=process
+Restart=always
+RestartSec=1
+LimitNOFILE=1048576
+TasksMax=infinity
+
+[Install]
+WantedBy=multi-user.target
+"""

@@ -1,0 +1,166 @@
+"""The controller-manager and the scheduler: hosted as Deployments, for bootstrap as static pods.
+
+Two replicas share one host's network, and with it a port, so no probe can tell them apart: who
+leads is told by the Lease, and that is the truth here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubeception.config import Config
+from kubeception.facts import Facts
+from kubeception.render import objects
+
+REPLICAS = 2
+
+
+@dataclass(frozen=True)
+class Controller:
+    """One of the two: its name, its ports, and its flags beside the common ones."""
+
+    name: str
+    port: int
+    bootstrap_port: int
+    cpu: str
+    kubeconfig: Callable[[Config], Path]
+    flags: Callable[[Config], dict[str, str]]
+
+    @property
+    def bootstrap_name(self) -> str:
+        """The static pod's name; the kubelet adds the node's."""
+        return f"bootstrap-{self.name}"
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What the Deployment selects its pods by."""
+        return {"component": self.name, "tier": "control-plane"}
+
+
+def _controller_manager_flags(config: Config) -> dict[str, str]:
+    at = config.layout.pki
+    return {
+        "allocate-node-cidrs": "true",
+        "cluster-cidr": config.net.cluster_cidr,
+        "cluster-name": "kubernetes",
+        "cluster-signing-cert-file": str(at.ca.certificate),
+        "cluster-signing-key-file": str(at.ca.key),
+        # A leader that ends hands its Lease over instead of letting it run out (1.36 and later).
+        "feature-gates": "ControllerManagerReleaseLeaderElectionLockOnExit=true",
+        "root-ca-file": str(at.ca.certificate),
+        "service-account-private-key-file": str(at.service_account_key),
+        "service-cluster-ip-range": config.net.service_cluster_ip_range,
+        "use-service-account-credentials": "true",
+    }
+
+
+CONTROLLER_MANAGER = Controller(
+    "kube-controller-manager",
+    port=10257,
+    bootstrap_port=10267,
+    cpu="200m",
+    kubeconfig=lambda config: config.layout.kubernetes.controller_manager,
+    flags=_controller_manager_flags,
+)
+SCHEDULER = Controller(
+    "kube-scheduler",
+    port=10259,
+    bootstrap_port=10269,
+    cpu="100m",
+    kubeconfig=lambda config: config.layout.kubernetes.scheduler,
+    flags=lambda _config: {},
+)
+BOTH = (CONTROLLER_MANAGER, SCHEDULER)
+
+
+def deployment(controller: Controller, config: Config, facts: Facts) -> objects.Object:
+    """Return the hosted form."""
+    spec = _pod_spec(controller, config, facts, bootstrap=False)
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": objects.metadata(controller.name, labels=controller.labels),
+        "spec": {
+            "replicas": REPLICAS,
+            "selector": {"matchLabels": controller.labels},
+            "template": {
+                "metadata": {"labels": {**objects.MANAGED_BY, **controller.labels}},
+                "spec": {
+                    **spec,
+                    "nodeSelector": {objects.CONTROL_PLANE: ""},
+                    "affinity": _spread(controller),
+                },
+            },
+        },
+    }
+
+
+def disruption_budget(controller: Controller) -> objects.Object:
+    """Return the budget that keeps one replica."""
+    return objects.disruption_budget(controller.name, controller.labels)
+
+
+def bootstrap_pod(controller: Controller, config: Config, facts: Facts) -> objects.Object:
+    """Return the bootstrap form."""
+    spec = _pod_spec(controller, config, facts, bootstrap=True)
+    name = controller.bootstrap_name
+    return objects.static_pod(name, {"component": name}, spec)
+
+
+def _pod_spec(
+    controller: Controller, config: Config, facts: Facts, *, bootstrap: bool
+) -> objects.Object:
+    kubeconfig = controller.kubeconfig(config)
+    pki = config.layout.pki
+    paths = {"kubeconfig": (kubeconfig, "File"), "pki": (pki.folder, "Directory")}
+    flags = {
+        "authentication-kubeconfig": str(kubeconfig),
+        "authorization-kubeconfig": str(kubeconfig),
+        "bind-address": "127.0.0.1",
+        "client-ca-file": str(pki.ca.certificate),
+        "kubeconfig": str(kubeconfig),
+        "leader-elect": "true",
+        "requestheader-client-ca-file": str(pki.front_proxy_ca.certificate),
+        **controller.flags(config),
+    }
+    if bootstrap:
+        flags["secure-port"] = str(controller.bootstrap_port)
+    else:
+        flags["permit-port-sharing"] = "true"
+        flags["secure-port"] = str(controller.port)
+    return {
+        "hostNetwork": True,
+        "dnsPolicy": "Default",
+        "priorityClassName": objects.NODE_CRITICAL if bootstrap else objects.CLUSTER_CRITICAL,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        "tolerations": objects.TOLERATE_EVERYTHING,
+        "terminationGracePeriodSeconds": 10,
+        "containers": [
+            {
+                "name": controller.name,
+                "image": facts.images[controller.name],
+                "imagePullPolicy": "IfNotPresent",
+                "command": [controller.name, *objects.flags(flags)],
+                "resources": {"requests": {"cpu": controller.cpu}},
+                "volumeMounts": objects.mounts(paths),
+            }
+        ],
+        "volumes": objects.volumes(paths),
+    }
+
+
+def _spread(controller: Controller) -> objects.Object:
+    """Prefer one replica a host, where there are several."""
+    term = {
+        "labelSelector": {"matchLabels": controller.labels},
+        "topologyKey": "kubernetes.io/hostname",
+    }
+    return {
+        "podAntiAffinity": {
+            "preferredDuringSchedulingIgnoredDuringExecution": [
+                {"weight": 100, "podAffinityTerm": term}
+            ]
+        }
+    }

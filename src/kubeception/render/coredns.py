@@ -1,0 +1,145 @@
+"""CoreDNS: names of Services, at the cluster DNS address."""
+
+from collections.abc import Iterator
+
+from kubeception.config import Config
+from kubeception.facts import Facts
+from kubeception.render import objects
+
+NAME = "coredns"
+SERVICE = "kube-dns"
+LABELS = {"k8s-app": SERVICE}
+REPLICAS = 2
+
+
+def everything(config: Config, facts: Facts) -> Iterator[objects.Object]:
+    """Yield CoreDNS's account, role, settings, Deployment and Service."""
+    yield objects.service_account(NAME)
+    yield {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": objects.metadata("system:coredns", namespace=None),
+        "rules": [
+            _may_watch("", ["endpoints", "services", "pods", "namespaces"]),
+            _may_watch("discovery.k8s.io", ["endpointslices"]),
+        ],
+    }
+    yield objects.cluster_role_binding(
+        "system:coredns", role="system:coredns", subject=objects.account(NAME)
+    )
+    corefile = _corefile(config, facts)
+    yield {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": objects.metadata(NAME, labels=LABELS),
+        "data": {"Corefile": corefile},
+    }
+    yield _deployment(facts, corefile)
+    yield objects.disruption_budget(NAME, LABELS)
+    yield {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": objects.metadata(
+            SERVICE,
+            labels={
+                **LABELS,
+                "kubernetes.io/cluster-service": "true",
+                "kubernetes.io/name": "CoreDNS",
+            },
+        ),
+        "spec": {
+            "clusterIP": config.net.dns_ip,
+            "selector": LABELS,
+            "ports": [
+                {"name": "dns", "port": 53, "protocol": "UDP", "targetPort": 53},
+                {"name": "dns-tcp", "port": 53, "protocol": "TCP", "targetPort": 53},
+                {"name": "metrics", "port": 9153, "protocol": "TCP", "targetPort": 9153},
+            ],
+        },
+    }
+
+
+def _corefile(config: Config, facts: Facts) -> str:
+    # A host without any resolver has nobody to forward to, and CoreDNS would refuse to start.
+    forward = ["forward . /etc/resolv.conf"] if facts.has_resolver else []
+    plugins = [
+        "errors",
+        "health",
+        "ready",
+        f"kubernetes {config.net.cluster_domain} in-addr.arpa ip6.arpa {{",
+        "    pods insecure",
+        "    fallthrough in-addr.arpa ip6.arpa",
+        "}",
+        "prometheus :9153",
+        *forward,
+        "cache 30",
+        "loop",
+        "reload",
+        "loadbalance",
+    ]
+    return ".:53 {\n" + "".join(f"    {line}\n" for line in plugins) + "}\n"
+
+
+def _deployment(facts: Facts, corefile: str) -> objects.Object:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": objects.metadata(NAME, labels=LABELS),
+        "spec": {
+            "replicas": REPLICAS,
+            "selector": {"matchLabels": LABELS},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}},
+            "template": {
+                "metadata": {
+                    "labels": {**objects.MANAGED_BY, **LABELS},
+                    "annotations": {objects.SETTINGS_NOTE: objects.digest(corefile)},
+                },
+                "spec": _pod_spec(facts),
+            },
+        },
+    }
+
+
+def _pod_spec(facts: Facts) -> objects.Object:
+    return {
+        # Its resolver is the host's; the cluster's would be itself.
+        "dnsPolicy": "Default",
+        "priorityClassName": objects.CLUSTER_CRITICAL,
+        "serviceAccountName": NAME,
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "tolerations": [
+            {"key": "CriticalAddonsOnly", "operator": "Exists"},
+            *objects.TOLERATE_CONTROL_PLANE,
+        ],
+        "containers": [
+            {
+                "name": NAME,
+                "image": facts.images[NAME],
+                "imagePullPolicy": "IfNotPresent",
+                "args": ["-conf", "/etc/coredns/Corefile"],
+                "resources": {
+                    "requests": {"cpu": "100m", "memory": "70Mi"},
+                    "limits": {"memory": "170Mi"},
+                },
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "capabilities": {"add": ["NET_BIND_SERVICE"], "drop": ["ALL"]},
+                    "readOnlyRootFilesystem": True,
+                },
+                "livenessProbe": _probe("/health", 8080, periodSeconds=10, failureThreshold=5),
+                "readinessProbe": _probe("/ready", 8181, periodSeconds=1, failureThreshold=3),
+                "volumeMounts": [
+                    {"name": "settings", "mountPath": "/etc/coredns", "readOnly": True}
+                ],
+            }
+        ],
+        "volumes": [{"name": "settings", "configMap": {"name": NAME}}],
+    }
+
+
+def _probe(path: str, port: int, **timing: int) -> objects.Object:
+    return {"httpGet": {"path": path, "port": port}, "timeoutSeconds": 5, **timing}
+
+
+def _may_watch(group: str, resources: list[str]) -> objects.Object:
+    return {"apiGroups": [group], "resources": resources, "verbs": ["list", "watch"]}

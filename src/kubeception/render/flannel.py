@@ -1,0 +1,118 @@
+"""flannel: the pods' network, over VXLAN."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from kubeception.config import Config
+from kubeception.config.model import ProxyMode
+from kubeception.facts import Facts
+from kubeception.render import objects, proxy
+
+NAME = "kube-flannel"
+LABELS = {"k8s-app": "flannel"}
+_SETTINGS = "/etc/kube-flannel"
+
+
+def everything(config: Config, facts: Facts) -> Iterator[objects.Object]:
+    """Yield flannel's account, role, settings and DaemonSet."""
+    yield objects.service_account("flannel")
+    yield {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": objects.metadata("flannel", namespace=None),
+        "rules": [
+            {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch"]},
+            {"apiGroups": [""], "resources": ["nodes/status"], "verbs": ["patch"]},
+        ],
+    }
+    yield objects.cluster_role_binding(
+        "flannel", role="flannel", subject=objects.account("flannel")
+    )
+    settings = _settings(config, facts)
+    yield {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": objects.metadata(NAME, labels=LABELS),
+        "data": settings,
+    }
+    yield {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": objects.metadata(NAME, labels=LABELS),
+        "spec": {
+            "selector": {"matchLabels": LABELS},
+            "updateStrategy": {"type": "RollingUpdate"},
+            "template": {
+                "metadata": {
+                    "labels": {**objects.MANAGED_BY, **LABELS},
+                    "annotations": {objects.SETTINGS_NOTE: objects.digest(settings)},
+                },
+                "spec": _pod_spec(config, facts),
+            },
+        },
+    }
+
+
+def _settings(config: Config, facts: Facts) -> dict[str, str]:
+    network = {
+        "Network": config.net.cluster_cidr,
+        "EnableNFTables": proxy.mode(config, facts) is ProxyMode.NFTABLES,
+        "Backend": {"Type": "vxlan"},
+    }
+    plugins = {
+        "name": "cbr0",
+        "cniVersion": "1.0.0",
+        "plugins": [
+            {"type": "flannel", "delegate": {"hairpinMode": True, "isDefaultGateway": True}},
+            {"type": "portmap", "capabilities": {"portMappings": True}},
+        ],
+    }
+    return {
+        "net-conf.json": json.dumps(network, sort_keys=True),
+        "10-flannel.conflist": json.dumps(plugins, sort_keys=True),
+    }
+
+
+def _pod_spec(config: Config, facts: Facts) -> objects.Object:
+    cni = config.layout.cni.settings
+    paths = {
+        "cni": (cni, "DirectoryOrCreate"),
+        "run": (Path("/run/flannel"), "DirectoryOrCreate"),
+        "xtables-lock": (Path("/run/xtables.lock"), "FileOrCreate"),
+    }
+    # With the plugin's settings in place the runtime calls the node's network ready, so they may
+    # only be there once flannel can serve: a sandbox that fails before is not tried again for long.
+    hand_over = (
+        "until [ -s /run/flannel/subnet.env ]; do sleep 0.1; done;"
+        f" cp {_SETTINGS}/10-flannel.conflist {cni}/.10-flannel.conflist"
+        f" && mv {cni}/.10-flannel.conflist {cni}/10-flannel.conflist"
+    )
+    return {
+        "hostNetwork": True,
+        "priorityClassName": objects.NODE_CRITICAL,
+        "serviceAccountName": "flannel",
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "tolerations": objects.TOLERATE_EVERYTHING,
+        "terminationGracePeriodSeconds": 5,
+        "containers": [
+            {
+                "name": "flannel",
+                "image": facts.images["flannel"],
+                "imagePullPolicy": "IfNotPresent",
+                "command": ["flanneld", "--ip-masq", "--kube-subnet-mgr"],
+                "env": [*objects.API_BY_THE_DOOR, objects.NODE_NAME],
+                "lifecycle": {"postStart": {"exec": {"command": ["sh", "-c", hand_over]}}},
+                "resources": {"requests": {"cpu": "100m", "memory": "50Mi"}},
+                "securityContext": {"capabilities": {"add": ["NET_ADMIN", "NET_RAW"]}},
+                "volumeMounts": [
+                    {"name": "settings", "mountPath": _SETTINGS},
+                    *objects.mounts(paths, writable=("cni", "run", "xtables-lock")),
+                ],
+            }
+        ],
+        "volumes": [
+            {"name": "settings", "configMap": {"name": NAME}},
+            *objects.volumes(paths),
+        ],
+    }

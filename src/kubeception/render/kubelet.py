@@ -1,0 +1,76 @@
+"""The kubelet's settings, environment file and, where the host has none, its unit."""
+
+from kubeception.config import Config
+from kubeception.facts import Facts
+from kubeception.layout import OUR_MARK
+from kubeception.render import objects
+
+UNIT = "kubelet.service"
+
+
+def settings(config: Config, facts: Facts) -> str:
+    """Return its KubeletConfiguration (kubelet.config.k8s.io/v1beta1)."""
+    at = config.layout
+    wanted: objects.Object = {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "authentication": {
+            "anonymous": {"enabled": False},
+            "webhook": {"enabled": True},
+            "x509": {"clientCAFile": str(at.pki.ca.certificate)},
+        },
+        "authorization": {"mode": "Webhook"},
+        "cgroupDriver": "systemd" if facts.cgroup_version == 2 else "cgroupfs",
+        "clusterDNS": [config.net.dns_ip],
+        "clusterDomain": config.net.cluster_domain,
+        "containerRuntimeEndpoint": f"unix://{at.containerd.socket}",
+        # A control-plane container that crashed is wanted back at once, not in minutes.
+        "crashLoopBackOff": {"maxContainerRestartPeriod": "5s"},
+        "failSwapOn": False,
+        "resolvConf": facts.resolv_conf,
+        "rotateCertificates": True,
+        # Graceful node shutdown would mark the control plane's pods Failed, for good.
+        "shutdownGracePeriod": "0s",
+        "staticPodPath": str(at.kubelet.manifests),
+        "tlsCertFile": str(at.pki.kubelet_server.certificate),
+        "tlsPrivateKeyFile": str(at.pki.kubelet_server.key),
+    }
+    if facts.cgroup_version == 1:
+        wanted["failCgroupV1"] = False
+    if not facts.has_sys_resource:
+        wanted["oomScoreAdj"] = 0
+    return objects.document(wanted)
+
+
+def environment(config: Config, facts: Facts) -> str:
+    """Return the flags that its settings have no place for."""
+    at = config.layout
+    flags = {
+        "config": str(at.kubelet.settings),
+        "hostname-override": facts.node,
+        "kubeconfig": str(at.kubernetes.kubelet),
+        "node-ip": facts.address,
+    }
+    return f'{OUR_MARK}KUBELET_ARGS="{" ".join(objects.flags(flags))}"\n'
+
+
+def unit(config: Config) -> str:
+    """Return the unit; `KUBELET_ARGS` is what distributions call it."""
+    return f"""{OUR_MARK}
+[Unit]
+Description=kubelet
+Documentation=https://kubernetes.io/docs/
+After=network-online.target containerd.service
+Wants=network-online.target
+
+[Service]
+EnvironmentFile={config.layout.kubelet.environment}
+ExecStart={config.layout.launchers}/kubelet $KUBELET_ARGS
+Restart=always
+RestartSec=1
+KillMode=process
+LimitNOFILE=1048576
+
+[Install]
+WantedBy=multi-user.target
+"""

@@ -1,0 +1,117 @@
+"""The pieces that Kubernetes objects are built from."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+Object = dict[str, Any]
+
+NAMESPACE = "kube-system"
+MANAGED_BY = {"app.kubernetes.io/managed-by": "kubeception"}
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+TOLERATE_EVERYTHING: list[Object] = [{"operator": "Exists"}]
+TOLERATE_CONTROL_PLANE: list[Object] = [{"key": CONTROL_PLANE, "effect": "NoSchedule"}]
+NODE_CRITICAL = "system-node-critical"
+CLUSTER_CRITICAL = "system-cluster-critical"
+# A digest of the settings that a pod mounts, so that it is replaced when they change.
+SETTINGS_NOTE = "kubeception.dev/settings"
+
+# Node programs find the API at their own host's door, which needs no Service and no network plugin.
+API_BY_THE_DOOR: list[Object] = [
+    {"name": "KUBERNETES_SERVICE_HOST", "value": "127.0.0.1"},
+    {"name": "KUBERNETES_SERVICE_PORT", "value": "6443"},
+]
+NODE_NAME: Object = {
+    "name": "NODE_NAME",
+    "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "spec.nodeName"}},
+}
+
+
+def metadata(
+    name: str, *, namespace: str | None = NAMESPACE, labels: Mapping[str, str] | None = None
+) -> Object:
+    """Return an object's metadata, with the label by which our objects are known."""
+    made: Object = {"name": name, "labels": {**MANAGED_BY, **(labels or {})}}
+    return {**made, "namespace": namespace} if namespace else made
+
+
+def flags(values: Mapping[str, str]) -> list[str]:
+    """Return a command line's flags, sorted so that the same flags are the same text."""
+    return [f"--{name}={value}" for name, value in sorted(values.items())]
+
+
+def volumes(paths: Mapping[str, tuple[Path, str]]) -> list[Object]:
+    """Return hostPath volumes: name → (path, type)."""
+    return [
+        {"name": name, "hostPath": {"path": str(path), "type": kind}}
+        for name, (path, kind) in sorted(paths.items())
+    ]
+
+
+def mounts(paths: Mapping[str, tuple[Path, str]], *, writable: Sequence[str] = ()) -> list[Object]:
+    """Return mounts of hostPath volumes at the same path as on the host."""
+    return [
+        {"name": name, "mountPath": str(path), "readOnly": name not in writable}
+        for name, (path, _) in sorted(paths.items())
+    ]
+
+
+def probe(path: str, port: int, *, scheme: str = "HTTPS", **timing: int) -> Object:
+    """Return an HTTP probe against loopback."""
+    return {
+        "httpGet": {"host": "127.0.0.1", "path": path, "port": port, "scheme": scheme},
+        **timing,
+    }
+
+
+def static_pod(name: str, labels: Mapping[str, str], spec: Object) -> Object:
+    """Return a pod for the kubelet's manifest folder; it may name no API object."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata(name, labels=labels),
+        "spec": spec,
+    }
+
+
+def service_account(name: str) -> Object:
+    """Return a ServiceAccount in kube-system."""
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(name)}
+
+
+def cluster_role_binding(name: str, *, role: str, subject: Object) -> Object:
+    """Return a binding of a ClusterRole to one subject."""
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": metadata(name, namespace=None),
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+        "subjects": [subject],
+    }
+
+
+def account(name: str) -> Object:
+    """Return a ServiceAccount of kube-system as the subject of a binding."""
+    return {"kind": "ServiceAccount", "name": name, "namespace": NAMESPACE}
+
+
+def disruption_budget(name: str, labels: Mapping[str, str]) -> Object:
+    """Return a budget that keeps one pod when nodes are drained."""
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": metadata(name, labels=labels),
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": dict(labels)}},
+    }
+
+
+def digest(value: Any) -> str:
+    """Return a short digest of data, the same for the same data."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def document(value: Object) -> str:
+    """Return an object as a file's text; JSON is YAML that cannot be misread."""
+    return json.dumps(value, indent=2, sort_keys=True) + "\n"

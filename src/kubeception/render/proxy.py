@@ -1,0 +1,100 @@
+"""kube-proxy: Services on every node."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from kubeception.config import Config
+from kubeception.config.model import ProxyMode
+from kubeception.facts import Facts
+from kubeception.render import objects
+
+NAME = "kube-proxy"
+LABELS = {"k8s-app": NAME}
+_SETTINGS = "/var/lib/kube-proxy"
+_PATHS = {
+    "modules": (Path("/lib/modules"), "DirectoryOrCreate"),
+    "xtables-lock": (Path("/run/xtables.lock"), "FileOrCreate"),
+}
+
+
+def mode(config: Config, facts: Facts) -> ProxyMode:
+    """Return how Services are programmed; always said, for Kubernetes' own default will change."""
+    if config.net.proxy_mode:
+        return config.net.proxy_mode
+    return ProxyMode.NFTABLES if facts.has_nftables_proxy else ProxyMode.IPTABLES
+
+
+def everything(config: Config, facts: Facts) -> Iterator[objects.Object]:
+    """Yield kube-proxy's account, settings and DaemonSet."""
+    yield objects.service_account(NAME)
+    yield objects.cluster_role_binding(
+        "kubeadm:node-proxier", role="system:node-proxier", subject=objects.account(NAME)
+    )
+    settings = objects.document(_settings(config, facts))
+    yield {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": objects.metadata(NAME, labels=LABELS),
+        "data": {"config.conf": settings},
+    }
+    yield {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": objects.metadata(NAME, labels=LABELS),
+        "spec": {
+            "selector": {"matchLabels": LABELS},
+            "updateStrategy": {"type": "RollingUpdate"},
+            "template": {
+                "metadata": {
+                    "labels": {**objects.MANAGED_BY, **LABELS},
+                    "annotations": {objects.SETTINGS_NOTE: objects.digest(settings)},
+                },
+                "spec": _pod_spec(facts),
+            },
+        },
+    }
+
+
+def _settings(config: Config, facts: Facts) -> objects.Object:
+    settings: objects.Object = {
+        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+        "kind": "KubeProxyConfiguration",
+        "clusterCIDR": config.net.cluster_cidr,
+        "mode": str(mode(config, facts)),
+    }
+    if not facts.has_sys_resource:
+        # The kernel would refuse to change the connection table's size.
+        settings["conntrack"] = {"maxPerCore": 0}
+    return settings
+
+
+def _pod_spec(facts: Facts) -> objects.Object:
+    return {
+        "hostNetwork": True,
+        "priorityClassName": objects.NODE_CRITICAL,
+        "serviceAccountName": NAME,
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "tolerations": objects.TOLERATE_EVERYTHING,
+        "containers": [
+            {
+                "name": NAME,
+                "image": facts.images[NAME],
+                "imagePullPolicy": "IfNotPresent",
+                "command": [
+                    NAME,
+                    f"--config={_SETTINGS}/config.conf",
+                    "--hostname-override=$(NODE_NAME)",
+                ],
+                "env": [*objects.API_BY_THE_DOOR, objects.NODE_NAME],
+                "securityContext": {"privileged": True},
+                "volumeMounts": [
+                    {"name": "settings", "mountPath": _SETTINGS},
+                    *objects.mounts(_PATHS, writable=("xtables-lock",)),
+                ],
+            }
+        ],
+        "volumes": [
+            {"name": "settings", "configMap": {"name": NAME}},
+            *objects.volumes(_PATHS),
+        ],
+    }

@@ -1,0 +1,63 @@
+"""The door, pointing at one API server."""
+
+import logging
+from dataclasses import dataclass
+
+from kubeception.host import door
+from kubeception.reach import DOOR_PORT, Reach
+from kubeception.render.apiserver import HOSTED_PORTS
+
+log = logging.getLogger("kubeception.door")
+
+
+@dataclass(frozen=True)
+class Door:
+    """The door is wanted to send new connections to `port`.
+
+    What comes from outside only ever gets a hosted API server, the last one that was known.
+    """
+
+    port: int
+    address: str
+    service_address: str
+
+    def __str__(self) -> str:
+        return "door"
+
+    def drift(self, reach: Reach) -> str | None:
+        """Say where it points instead."""
+        found = door.read()
+        if found is None:
+            return "missing"
+        if found.rules != self._rules():
+            return "its rules differ"
+        if found.inside != self.port:
+            return f"points at {found.inside or 'nothing'}"
+        return f"points outside at {found.outside}" if found.outside != self._outside() else None
+
+    def apply(self, reach: Reach) -> None:
+        """Turn it, building it first where it is missing or differs."""
+        found = door.read()
+        outside = self._outside()
+        if found is None or found.rules != self._rules():
+            door.build(
+                port=DOOR_PORT,
+                address=self.address,
+                service_address=self.service_address,
+                inside=self.port,
+                outside=outside,
+            )
+        else:
+            door.turn(inside=self.port, outside=outside)
+        log.info("turned from %s to %d", found.inside if found else "nothing", self.port)
+
+    def _outside(self) -> int:
+        if self.port in HOSTED_PORTS:
+            return self.port
+        found = door.read()
+        return found.outside if found else 0
+
+    def _rules(self) -> str:
+        return door.rules(
+            port=DOOR_PORT, address=self.address, service_address=self.service_address
+        )

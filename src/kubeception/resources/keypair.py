@@ -1,0 +1,122 @@
+"""A certificate with its key; and the ServiceAccount key, which has no certificate.
+
+What is there and good is never touched. A leaf that won't do is issued anew for the key that is
+there. A CA that is there and bad is never replaced: everything hangs on it, so a person decides.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubeception.config.model import KeyAlgorithm
+from kubeception.errors import KubeceptionError
+from kubeception.host import files
+from kubeception.layout import Pair
+from kubeception.pki import issue
+from kubeception.pki.catalog import Entry
+from kubeception.reach import Reach
+
+
+@dataclass(frozen=True)
+class KeyPair:
+    """A wanted row of the certificate table."""
+
+    entry: Entry
+    algorithm: KeyAlgorithm
+
+    def __str__(self) -> str:
+        return str(self.entry.at.certificate)
+
+    def drift(self, reach: Reach) -> str | None:
+        """Say what is missing or won't do."""
+        pem, key = _read(reach, self.entry.at)
+        if pem is None:
+            return "missing"
+        if key is None:
+            # An external CA keeps its key elsewhere; what it signed is checked against it.
+            return None if self.entry.spec.is_ca else "its key is missing"
+        problem = issue.key_problem(key)
+        if problem:
+            return f"its key {problem}"
+        ca = None
+        if self.entry.issuer is not None:
+            ca, _ = _read(reach, self.entry.issuer)
+        now = reach.host.clock.now()
+        return issue.certificate_problem(self.entry.spec, pem, key, ca=ca, now=now)
+
+    def apply(self, reach: Reach) -> None:
+        """Make the key if there is none, then the certificate.
+
+        Raises:
+            KubeceptionError: a key or a CA is there and broken, or the CA's key is not here.
+        """
+        at = self.entry.at
+        pem, key = _read(reach, at)
+        if self.entry.spec.is_ca and pem is not None:
+            raise KubeceptionError(
+                f"{at.certificate}: {self.drift(reach)}",
+                hint="a CA is never replaced by itself; put the right pair back",
+            )
+        if key is None:
+            key = issue.new_key(self.algorithm)
+            files.write(reach.host.at(at.key), key, mode=0o600)
+        elif problem := issue.key_problem(key):
+            raise KubeceptionError(
+                f"{at.key}: {problem}", hint="put the right key back, or move this one away"
+            )
+        now = reach.host.clock.now()
+        made = issue.certificate(self.entry.spec, key, signer=self._signer(reach), now=now)
+        files.write(reach.host.at(at.certificate), made)
+
+    def _signer(self, reach: Reach) -> issue.Signer | None:
+        if self.entry.issuer is None:
+            return None
+        pem, key = _read(reach, self.entry.issuer)
+        if pem is None or key is None:
+            raise KubeceptionError(
+                f"{self.entry.at.certificate}: its CA's key is not on this host",
+                hint=f"put {self.entry.issuer.key} there, or a certificate that the CA signed",
+            )
+        return issue.Signer(pem, key)
+
+
+@dataclass(frozen=True)
+class ServiceAccountKey:
+    """The key that signs ServiceAccount tokens, and its public half in a file of its own."""
+
+    key: Path
+    public: Path
+    algorithm: KeyAlgorithm
+
+    def __str__(self) -> str:
+        return str(self.key)
+
+    def drift(self, reach: Reach) -> str | None:
+        """Say which half is missing or does not match."""
+        key = _bytes(reach.host.at(self.key))
+        if key is None:
+            return "missing"
+        if problem := issue.key_problem(key):
+            return problem
+        public = _bytes(reach.host.at(self.public))
+        return None if public == issue.public_key(key) else f"{self.public} does not match it"
+
+    def apply(self, reach: Reach) -> None:
+        """Make the key if there is none, and write its public half."""
+        key = _bytes(reach.host.at(self.key))
+        if key is None:
+            key = issue.new_key(self.algorithm)
+            files.write(reach.host.at(self.key), key, mode=0o600)
+        elif problem := issue.key_problem(key):
+            raise KubeceptionError(f"{self.key}: {problem}", hint="put the right key back")
+        files.write(reach.host.at(self.public), issue.public_key(key))
+
+
+def _read(reach: Reach, at: Pair) -> tuple[bytes | None, bytes | None]:
+    return _bytes(reach.host.at(at.certificate)), _bytes(reach.host.at(at.key))
+
+
+def _bytes(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None

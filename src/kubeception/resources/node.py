@@ -1,0 +1,47 @@
+"""The node of a control-plane host: its role label and taint."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from kubeception.reach import Reach
+
+ROLE = "node-role.kubernetes.io/control-plane"
+LABELS = {ROLE: "", "node.kubernetes.io/exclude-from-external-load-balancers": ""}
+TAINT = {"key": ROLE, "effect": "NoSchedule"}
+
+
+@dataclass(frozen=True)
+class ControlPlaneNode:
+    """A node that is wanted to carry the control plane's label and taint."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"Node {self.name}"
+
+    def drift(self, reach: Reach) -> str | None:
+        """Say what it lacks."""
+        node = reach.api.get("Node", self.name)
+        if node is None:
+            return "missing"
+        labels = node["metadata"].get("labels", {})
+        missing = [name for name, value in LABELS.items() if labels.get(name) != value]
+        if missing:
+            return f"label {missing[0]} is missing"
+        return None if _has_taint(node) else f"taint {ROLE} is missing"
+
+    def apply(self, reach: Reach) -> None:
+        """Label and taint it, keeping every other label and taint."""
+        node = reach.api.get("Node", self.name) or {"metadata": {}, "spec": {}}
+        change: dict[str, Any] = {"metadata": {"labels": LABELS}}
+        if not _has_taint(node):
+            # The list of taints is one value to the API: it is sent whole, with the version that
+            # was read, so that a taint set meanwhile is not lost.
+            change["metadata"]["resourceVersion"] = node["metadata"].get("resourceVersion")
+            change["spec"] = {"taints": [*node["spec"].get("taints", []), TAINT]}
+        reach.api.merge("Node", self.name, change)
+
+
+def _has_taint(node: dict[str, Any]) -> bool:
+    taints = node.get("spec", {}).get("taints", [])
+    return any((t["key"], t["effect"]) == (TAINT["key"], TAINT["effect"]) for t in taints)

@@ -1,0 +1,75 @@
+"""A Kubernetes object, by server-side apply under one field manager.
+
+Fields that we name are ours, all others are the user's. What somebody else has changed of ours is
+shown and kept, unless the run is told to force it.
+"""
+
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+from kubeception.errors import ApiError
+from kubeception.kube.kinds import identity
+from kubeception.reach import Reach
+
+log = logging.getLogger(__name__)
+
+_SERVERS_OWN = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
+
+
+@dataclass(frozen=True)
+class Object:
+    """A wanted object, as the dict that is sent; `force` takes over what others own of it."""
+
+    wanted: dict[str, Any] = field(repr=False)
+    force: bool = False
+
+    def __str__(self) -> str:
+        return identity(self.wanted)
+
+    def drift(self, reach: Reach) -> str | None:
+        """Say how the object would change if it were applied now (a dry run on the server)."""
+        metadata = self.wanted["metadata"]
+        found = reach.api.get(
+            self.wanted["kind"], metadata["name"], namespace=metadata.get("namespace")
+        )
+        if found is None:
+            return "missing"
+        try:
+            applied = reach.api.apply(self.wanted, force=self._force(reach), dry_run=True)
+        except ApiError as error:
+            if error.status != 409:
+                raise
+            log.warning("%s: kept as somebody else has it: %s", self, error.message)
+            return None
+        where = _difference(_comparable(found), _comparable(applied))
+        return f"{where} differs" if where else None
+
+    def apply(self, reach: Reach) -> None:
+        """Apply it."""
+        reach.api.apply(self.wanted, force=self._force(reach))
+
+    def _force(self, reach: Reach) -> bool:
+        return self.force or reach.force_conflicts
+
+
+def _comparable(found: dict[str, Any]) -> dict[str, Any]:
+    metadata = {k: v for k, v in found["metadata"].items() if k not in _SERVERS_OWN}
+    return {**{k: v for k, v in found.items() if k != "status"}, "metadata": metadata}
+
+
+def _difference(left: Any, right: Any, at: str = "") -> str | None:
+    """Return the path of the first field that differs, or None."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        for key in sorted({*left, *right}):
+            if key not in left or key not in right:
+                return f"{at}.{key}"
+            if where := _difference(left[key], right[key], f"{at}.{key}"):
+                return where
+        return None
+    if isinstance(left, list) and isinstance(right, list) and len(left) == len(right):
+        for index, (one, other) in enumerate(zip(left, right, strict=True)):
+            if where := _difference(one, other, f"{at}[{index}]"):
+                return where
+        return None
+    return None if left == right else at

@@ -1,0 +1,63 @@
+"""A systemd unit that runs, is enabled, and started after its files were last changed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubeception.reach import Reach
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A wanted running unit.
+
+    Restart is a wanted state, not a notification: a unit that reads files only when it starts has
+    to have started after them, so a run killed between the two is mended by the next one.
+    """
+
+    name: str
+    started_after: tuple[Path, ...] = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+    def drift(self, reach: Reach) -> str | None:
+        """Say whether it does not run, is not enabled, or runs with what its files said before."""
+        state = reach.host.systemd.state(self.name)
+        if not state.exists:
+            return "no such unit"
+        if state.active != "active":
+            return state.active
+        if state.enabled not in {"enabled", "static", "linked", "alias", "generated"}:
+            return state.enabled or "not enabled"
+        if state.needs_reload:
+            return "its unit file changed"
+        newer = self._newer_than(reach, state.started_s)
+        return f"{newer} is newer than its start" if newer else None
+
+    def apply(self, reach: Reach) -> None:
+        """Enable it, and start or restart it as needed; waits for the job's end.
+
+        Raises:
+            UnitFailed: it did not come up.
+        """
+        systemd = reach.host.systemd
+        state = systemd.state(self.name)
+        if state.needs_reload or not state.exists:
+            systemd.reload()
+        if state.enabled != "enabled":
+            systemd.enable(self.name)
+            systemd.reload()
+        if state.active == "active":
+            systemd.restart(self.name)
+        else:
+            systemd.start(self.name)
+
+    def _newer_than(self, reach: Reach, started_s: float) -> Path | None:
+        for path in self.started_after:
+            try:
+                changed_s = reach.host.at(path).stat().st_mtime
+            except FileNotFoundError:
+                continue
+            if changed_s > started_s:
+                return path
+        return None

@@ -1,0 +1,53 @@
+"""What holds of this control plane and what doesn't, by the conditions that bootstrap waits on."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubeception import conditions
+from kubeception.conditions import Condition, current_problem
+from kubeception.config import Config
+from kubeception.facts import Facts
+from kubeception.gather import UNITS, gather
+from kubeception.phases.addons import all_ready
+from kubeception.reach import Reach
+from kubeception.render import apiserver, controllers
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the status; `problem` is None where all is well."""
+
+    group: str
+    what: str
+    problem: str | None
+
+
+def checks(reach: Reach) -> Iterator[Check]:
+    """Yield every check's outcome, the lower layers first."""
+    facts = gather(reach)
+    for group, condition in _conditions(reach.config, facts):
+        yield Check(group, condition.what, current_problem(condition, reach))
+
+
+def _conditions(config: Config, facts: Facts) -> Iterator[tuple[str, Condition]]:
+    for unit in UNITS:
+        yield "host", conditions.unit_active(unit)
+    yield "etcd", conditions.etcd_serves()
+    port = facts.hosted.port if facts.hosted else apiserver.HOSTED_PORTS[0]
+    yield "API server", conditions.apiserver_ready(port)
+    yield "door", conditions.door_leads_to(port)
+    manifests = config.layout.kubelet.manifests
+    for name in (apiserver.BOOTSTRAP_NAME, *(c.bootstrap_name for c in controllers.BOTH)):
+        yield "bootstrap", _absent(manifests / f"{name}.yaml", name)
+    for lease in conditions.LEASES:
+        yield "Leases", conditions.lease_held(lease)
+    for condition in all_ready(config, facts):
+        yield "cluster", condition
+
+
+def _absent(manifest: Path, name: str) -> Condition:
+    def problem(reach: Reach) -> str | None:
+        return f"{manifest} is there" if reach.host.at(manifest).exists() else None
+
+    return Condition(f"{name} to be gone", problem, hint="kubeception bootstrap")
