@@ -1,0 +1,136 @@
+"""Files change whole or not at all, whoever looks and whatever ends the writer."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from kubeception.host import files
+
+ME = {"uid": os.getuid(), "gid": os.getgid()}
+
+WRITER = """
+import os, sys
+from pathlib import Path
+from kubeception.host import files
+for n in range(10**6):
+    content = str(n % 10) * 10**6
+    files.write(Path(sys.argv[1]), content, uid=os.getuid(), gid=os.getgid())
+    print(n, flush=True)
+"""
+
+
+@contextmanager
+def watched(look: list[str], path: Path) -> Iterator[None]:
+    """Collect what a reader sees of a file or symlink while the block runs."""
+    stop = threading.Event()
+
+    def read() -> None:
+        while not stop.is_set():
+            look.append(str(path.readlink()) if path.is_symlink() else path.read_text())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        reader.join()
+
+
+def test_a_file_has_the_content_mode_and_owner_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "new/folder/secret"
+
+    files.write(path, "first", mode=0o600, **ME)
+    files.write(path, b"second", mode=0o640, **ME)
+
+    assert path.read_text() == "second"
+    assert files.mode_of(path) == 0o640
+    assert (path.stat().st_uid, path.stat().st_gid) == (ME["uid"], ME["gid"])
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_readers_see_the_old_or_the_new_file_and_nothing_between(tmp_path: Path) -> None:
+    path, seen = tmp_path / "file", list[str]()
+    short, long = "a", "b" * 300_000
+    files.write(path, short, **ME)
+
+    with watched(seen, path):
+        for number in range(40):
+            files.write(path, short if number % 2 else long, **ME)
+
+    assert set(seen) <= {short, long}
+
+
+def test_a_killed_writer_leaves_the_old_or_the_new_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    for written in (1, 2, 5):
+        with subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE
+        ) as writer:
+            assert writer.stdout
+            for _ in range(written):
+                writer.stdout.readline()
+            writer.kill()
+
+        content = path.read_text()
+        assert len(content) == 10**6
+        assert len(set(content)) == 1
+    left = {entry.name for entry in tmp_path.iterdir()} - {path.name}
+    assert all(name.startswith(".") for name in left)
+
+
+def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "taken/by").mkdir(parents=True)
+
+    with pytest.raises(IsADirectoryError):
+        files.write(tmp_path / "taken", "content", **ME)
+
+    assert [entry.name for entry in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_symlink_is_swapped_in_one_step(tmp_path: Path) -> None:
+    path, seen = tmp_path / "current", list[str]()
+    files.link(path, Path("1.0"))
+
+    with watched(seen, path):
+        for number in range(40):
+            files.link(path, Path(f"1.{number}"))
+
+    assert set(seen) <= {f"1.{number}" for number in range(40)}
+    assert path.readlink() == Path("1.39")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_gone_may_be_removed_again(tmp_path: Path) -> None:
+    path = tmp_path / "folder/file"
+    files.write(path, "content", **ME)
+
+    for _ in range(2):
+        files.remove(path)
+        assert not path.exists()
+    for _ in range(2):
+        files.remove_tree(path.parent)
+        assert not path.parent.exists()
+
+
+def test_removing_a_link_spares_what_it_points_to(tmp_path: Path) -> None:
+    files.write(tmp_path / "kept/file", "content", **ME)
+    files.link(tmp_path / "link", tmp_path / "kept")
+
+    files.remove_tree(tmp_path / "link")
+
+    assert (tmp_path / "kept/file").read_text() == "content"
+
+
+def test_a_digest_is_sha256(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 100_000)
+
+    assert files.digest(path) == hashlib.sha256(b"x" * 100_000).hexdigest()
