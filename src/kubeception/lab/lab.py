@@ -1,0 +1,159 @@
+"""A lab: which hosts there are, and what they share."""
+
+import contextlib
+import logging
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from kubeception.bundle import packages
+from kubeception.bundle.components import SOURCES
+from kubeception.errors import CommandFailed, KubeceptionError, Locked
+from kubeception.host import files
+from kubeception.host.lock import hold
+from kubeception.lab import cache, cgroups, disk, dress, images, network
+from kubeception.lab.host import Host, switch_off
+from kubeception.lab.place import CONTROL_PLANE, MAX_WORKERS, HostPlace, Place, Spec
+from kubeception.report import Steps
+
+log = logging.getLogger(__name__)
+
+# Debian package → the program of it that we use.
+_PACKAGES = {
+    "systemd-container": "systemd-nspawn",
+    "iproute2": "ip",
+    "e2fsprogs": "mkfs.ext4",
+    "mount": "mount",
+    "util-linux": "nsenter",
+}
+
+
+class Lab:
+    """The hosts of one name on this machine."""
+
+    def __init__(self, name: str = "lab") -> None:
+        self.place = Place(name)
+        self.name = name
+
+    def hosts(self) -> list[Host]:
+        """Return the hosts that were made, control plane first, by number."""
+        specs = self.place.state.glob("[!.]*/host.json")
+        found = [Host(HostPlace(self.place, path.parent.name)) for path in specs]
+        return sorted(found, key=lambda host: (host.role != CONTROL_PLANE, _number(host.name)))
+
+    def host(self, name: str) -> Host:
+        """Return the host of a name.
+
+        Raises:
+            KubeceptionError: there is none.
+        """
+        for host in self.hosts():
+            if host.name == name:
+                return host
+        names = ", ".join(host.name for host in self.hosts()) or "none"
+        raise KubeceptionError(
+            f"lab {self.name} has no host {name!r}; there are: {names}",
+            hint=f"kubeception lab up --name {self.name}",
+        )
+
+    def up(self, *, workers: int = 0, bundle: Path | None = None) -> list[Host]:
+        """Make and boot what is missing: a control-plane host and workers, with a bundle on them.
+
+        Without a bundle the hosts are bare. Hosts that are there are kept as they are.
+        """
+        if not 0 <= workers <= MAX_WORKERS:
+            raise KubeceptionError(f"{workers} workers: a lab has 0 to {MAX_WORKERS}")
+        with self._changing("up"), Steps(log) as steps:
+            packages.ensure(_PACKAGES)
+            with steps.step("debian tree"):
+                lower = [cache.tree()]
+            filled = None
+            if bundle is not None:
+                with steps.step("bundle's files"):
+                    lower.insert(0, cache.layer(bundle))
+                with steps.step("bundle's images"):
+                    filled = cache.containerd(bundle)
+            with steps.step("hosts"):
+                network.make(self.place.network)
+                wanted = [Spec.control_plane(1, lower=lower)]
+                wanted += [Spec.worker(n, lower=lower) for n in range(1, workers + 1)]
+                for spec in wanted:
+                    _make(HostPlace(self.place, spec.name), spec, filled)
+            with steps.step("boot"):
+                hosts = self.hosts()
+                for host in hosts:
+                    host.start()
+                for host in hosts:
+                    host.wait_up()
+                    host.put("/etc/hosts", dress.hosts_file([host.spec for host in hosts]))
+        return hosts
+
+    def bootstrap(self) -> None:
+        """Give the control-plane host the lab's configuration and bootstrap it.
+
+        What it prints goes where our own output goes.
+        """
+        host = self.host("cp1")
+        host.put("/etc/kubeception/config.toml", (SOURCES / "distros" / "lab.toml").read_text())
+        argv = ("kubeception", "bootstrap")
+        code = subprocess.run(host.command(*argv, env=_passed_on()), check=False).returncode
+        if code:
+            raise CommandFailed(argv, code, "")
+
+    def down(self) -> None:
+        """Remove the hosts and all that the lab made on this machine."""
+        with self._changing("down"):
+            named = {path.parent.name for path in self.place.state.glob("[!.]*/host.json")}
+            named |= {path.stem for path in self.place.run.glob("*.pid")}
+            for name in named:
+                switch_off(HostPlace(self.place, name))
+            network.remove(self.place.network)
+            cgroups.clear(self.place.cgroup)
+            cgroups.remove_if_empty(self.place.cgroup.parent)
+            files.remove_tree(self.place.state)
+            files.remove_tree(self.place.run)
+
+    @contextlib.contextmanager
+    def _changing(self, verb: str) -> Iterator[None]:
+        """Hold the lab's lock."""
+        with hold(self.place.lock, f"kubeception lab {verb} --name {self.name}"):
+            # `down` removes the lock with the lab: what we hold then is nobody's lock any more.
+            if not self.place.lock.exists():
+                raise Locked(f"lab {self.name} was being taken down", hint="run this again")
+            yield
+
+
+def _make(place: HostPlace, spec: Spec, filled: Path | None) -> None:
+    """Make a host that is off, in one rename, unless it is there."""
+    if place.spec.exists():
+        if Spec.read(place.spec).lower != spec.lower:
+            log.warning(
+                "%s stays as it was made, with another bundle or none; `kubeception lab down "
+                "--name %s` first to make it anew",
+                place.name,
+                place.lab.name,
+            )
+        return
+    partial = HostPlace(place.lab, f".{place.name}")
+    files.remove_tree(partial.state)
+    for folder in (partial.upper, partial.work, partial.root, partial.disk):
+        files.make_folder(folder)
+    dress.dress(partial.upper, spec)
+    disk.make(partial.image)
+    if filled is None:
+        partial.containerd.mkdir()
+    else:
+        images.clone(filled, partial.containerd)
+    spec.write(partial.spec)
+    partial.state.rename(place.state)
+
+
+def _passed_on() -> list[str]:
+    """Return the variables that decide how a command shows its progress."""
+    names = ("TERM", "COLUMNS", "NO_COLOR", "CI", "KUBECEPTION_LOG")
+    return [f"{name}={os.environ[name]}" for name in names if name in os.environ]
+
+
+def _number(name: str) -> int:
+    return int(name.lstrip("abcdefghijklmnopqrstuvwxyz"))

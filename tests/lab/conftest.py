@@ -1,0 +1,155 @@
+"""Lab hosts for tests: one live lab per test file, what went wrong kept, nothing left behind."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from kubeception import versions
+from kubeception.bundle.build import default_folder
+from kubeception.errors import KubeceptionError, Locked
+from kubeception.lab import Host, Lab
+from kubeception.lab.place import RUN, STATE
+
+TESTS = Path(__file__).parent
+ARTIFACTS = TESTS.parents[1] / "artifacts"
+TIMEOUT_S = 300
+
+Report = Generator[None, pytest.TestReport, pytest.TestReport]
+Note = Callable[[str], None]
+
+_NOTES = pytest.StashKey[list[str]]()
+_FAILED = pytest.StashKey[bool]()
+# A test lab says whose it is: a process, by its id and the moment it started.
+_NAME = re.compile(r"t(\d+)-(\d+)-\d+")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--keep-hosts", action="store_true", help="leave the lab hosts running")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(TESTS) and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(TIMEOUT_S))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Report:
+    report = yield
+    item.stash[_FAILED] = item.stash.get(_FAILED, False) or report.failed
+    return report
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    for line in config.stash.get(_NOTES, []):
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def note(pytestconfig: pytest.Config) -> Note:
+    """Have a line, such as a figure or a seed, shown at the end of the run."""
+    return pytestconfig.stash.setdefault(_NOTES, []).append
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_dead_labs() -> None:
+    """Remove the labs of test runs that were killed."""
+    for folder in {*STATE.glob("t*"), *RUN.glob("t*")}:
+        found = _NAME.fullmatch(folder.name)
+        if found and _start_time(int(found[1])) != int(found[2]):
+            with suppress(Locked):  # another run is at it
+                Lab(folder.name).down()
+
+
+class Names:
+    """Names for labs of this run, that no other one has."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __call__(self) -> str:
+        self._count += 1
+        return f"t{os.getpid()}-{_start_time(os.getpid())}-{self._count}"
+
+
+@pytest.fixture(scope="session")
+def new_name() -> Names:
+    return Names()
+
+
+@pytest.fixture(scope="module")
+def lab(request: pytest.FixtureRequest, new_name: Names) -> Iterator[Lab]:
+    """The lab of a test file, with as many hosts as its most demanding test needs."""
+    marks = [
+        mark
+        for item in request.session.items
+        if item.path == request.path and (mark := item.get_closest_marker("hosts"))
+    ]
+    bundled = any(mark.kwargs.get("bundle", False) for mark in marks)
+    made = Lab(new_name())
+    try:
+        made.up(
+            workers=max(mark.args[0] for mark in marks) - 1,
+            bundle=default_folder(_minor()) if bundled else None,
+        )
+        yield made
+    finally:
+        if not request.config.getoption("--keep-hosts"):
+            made.down()
+
+
+@pytest.fixture
+def hosts(request: pytest.FixtureRequest, lab: Lab) -> Iterator[list[Host]]:
+    """As many hosts as the test's `hosts` mark says, all of them on."""
+    wanted = request.node.get_closest_marker("hosts").args[0]
+    chosen = lab.hosts()[:wanted]
+    for host in chosen:
+        host.start()
+    for host in chosen:
+        host.wait_up()
+    yield chosen
+    if request.node.stash.get(_FAILED, False):
+        folder = ARTIFACTS / re.sub(r"[^\w.-]+", "_", request.node.nodeid)
+        for host in chosen:
+            _collect(host, folder / host.name)
+
+
+def _collect(host: Host, folder: Path) -> None:
+    """Keep what a host can tell about a failure."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    shutil.copy(host.place.console, folder / "console.log")
+    commands = {
+        "journal.log": ["journalctl", "--no-pager", "--boot"],
+        "kubelet.log": ["journalctl", "--no-pager", "--unit", "kubelet"],
+        "units.txt": ["systemctl", "--no-pager", "list-units"],
+        "containers.txt": ["sh", "-c", "crictl ps --all"],
+        "containers.log": [
+            *("sh", "-c"),
+            'for c in $(crictl ps --all --quiet); do echo "== $c"; crictl logs $c 2>&1; done',
+        ],
+    }
+    for name, argv in commands.items():
+        with suppress(KubeceptionError):  # a host that is off has only its console to show
+            done = host.run(*argv, check=False, timeout_s=60)
+            (folder / name).write_text(done.stdout + done.stderr)
+
+
+def _minor() -> str:
+    return versions.KUBERNETES.rpartition(".")[0]
+
+
+def _start_time(pid: int) -> int | None:
+    """Return when a process started, in the kernel's ticks, or None if there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return None
+    return int(stat.rpartition(")")[2].split()[19])
