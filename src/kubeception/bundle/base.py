@@ -5,8 +5,9 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from kubeception.bundle import debian, golang, store
+from kubeception.bundle import debian, golang, packages, store
 from kubeception.bundle.oci import Member, write_layer
+from kubeception.bundle.store import Recipe
 from kubeception.errors import KubeceptionError
 from kubeception.host import files, process
 
@@ -15,6 +16,7 @@ PACKAGES = (
     "ca-certificates",
     "catatonit",
     "conntrack",
+    "coreutils",
     "dash",
     "ipset",
     "iproute2",
@@ -41,16 +43,17 @@ _FILES = {
 }
 
 
-def key() -> str:
-    """Return the digest of what decides about the Debian layers.
+def recipe() -> Recipe:
+    """Return how `base.tar`, and out of it `certificates.tar` and `pause.tar`, are made.
 
-    Not the versions of packages: an update is taken when the entry is made anew.
+    The versions of packages aren't in the key: updates are taken when the entry is made anew.
     """
-    return store.key(PACKAGES, debian.codename(), golang.architecture(), store.source_of(__file__))
+    ours = files.digest(Path(__file__))
+    key = store.key(PACKAGES, debian.codename(), golang.architecture(), ours)
+    return Recipe("debian", key, _work, "unpacking packages", needs=packages.DEBIAN)
 
 
-def debian_layers(folder: Path) -> None:
-    """Make the Debian base as `base.tar`, and from it `certificates.tar` and `pause.tar`."""
+def _work(folder: Path) -> None:
     raw = folder / "raw.tar"
     debian.make_tree(raw, PACKAGES, variant="extract")
     members: list[Member] = []

@@ -14,7 +14,8 @@ SOURCES = Path(__file__).parents[3]
 MODULES = SOURCES / "components"
 
 STATIC = "-linkmode external -extldflags -static"
-_CNI_STAMP = "github.com/containernetworking/plugins/pkg/utils/buildversion.BuildVersion"
+_CNI = "github.com/containernetworking/plugins"
+_CNI_STAMP = f"{_CNI}/pkg/utils/buildversion.BuildVersion"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,10 @@ class Component:
     cgo: bool = False
     # Where a program's folder in its module isn't named like the program.
     renamed: Mapping[str, str] = field(default_factory=dict)
+    # Containers alone run these.
+    only_in_images: frozenset[str] = frozenset()
+    # Where the others go in a bundle.
+    place: str = "bin"
     minor: str = ""
 
     @property
@@ -81,13 +86,20 @@ def table(minor: str) -> tuple[Component, ...]:
             ("gitMinor", "{minor}"),
         )
     }
-    kubernetes = Component("kubernetes", "k8s.io/kubernetes", stamps, minor=minor)
+    kubernetes = Component(
+        "kubernetes",
+        "k8s.io/kubernetes",
+        stamps,
+        # The API server and the controller-manager stay programs too, for an API without a cluster.
+        only_in_images=frozenset({"kube-proxy", "kube-scheduler"}),
+        minor=minor,
+    )
     return (kubernetes, *_OTHERS)
 
 
 # Kubernetes takes longest, so it starts first, and the others go by beside it.
 _OTHERS = (
-    Component("coredns", "github.com/coredns/coredns"),
+    Component("coredns", "github.com/coredns/coredns", only_in_images=frozenset({"coredns"})),
     Component(
         "flannel",
         "github.com/flannel-io/flannel",
@@ -95,6 +107,7 @@ _OTHERS = (
         tags=("netgo", "osusergo"),
         cgo=True,
         renamed={"flannel": "flanneld"},
+        only_in_images=frozenset({"flanneld"}),
     ),
     Component(
         "containerd",
@@ -114,6 +127,6 @@ _OTHERS = (
         tags=("seccomp", "netgo", "osusergo"),
         cgo=True,
     ),
-    Component("cni-plugins", "github.com/containernetworking/plugins", {_CNI_STAMP: "v{version}"}),
-    Component("flannel-cni", "github.com/containernetworking/plugins", {_CNI_STAMP: "v{version}"}),
+    Component("cni-plugins", _CNI, {_CNI_STAMP: "v{version}"}, place="bin/cni"),
+    Component("flannel-cni", _CNI, {_CNI_STAMP: "v{version}"}, place="bin/cni"),
 )

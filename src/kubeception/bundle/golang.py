@@ -6,14 +6,24 @@ import shutil
 import sysconfig
 from pathlib import Path
 
-from kubeception.bundle import store
+from kubeception.bundle import packages, store
 from kubeception.bundle.components import Component
+from kubeception.bundle.store import Recipe
 from kubeception.errors import KubeceptionError
 from kubeception.host import files, process
 
 log = logging.getLogger(__name__)
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+# Whatever a user has set for Go elsewhere, here it is this.
+_SETTINGS = {
+    # A cache that can be removed like any other.
+    "GOFLAGS": "-mod=readonly -buildvcs=false -modcacherw",
+    "GOTOOLCHAIN": "local",
+    "GOWORK": "off",
+    "GOEXPERIMENT": "",
+    "GOAMD64": "v1",
+}
 
 
 def architecture() -> str:
@@ -39,44 +49,46 @@ def version() -> str:
     return (goroot() / "VERSION").read_text().split()[0].removeprefix("go")
 
 
-def key(component: Component) -> str:
-    """Return the digest of everything that decides about a component's binaries."""
-    return store.key(
+def recipe(component: Component, cache: Path) -> Recipe:
+    """Return how a component's programs are made; all that decides about them is in the key."""
+    settings = {
+        **_SETTINGS,
+        "GOARCH": architecture(),
+        "CGO_ENABLED": "1" if component.cgo else "0",
+    }
+    name = f"{component.name}-{component.minor}" if component.minor else component.name
+    key = store.key(
         files.digest(component.folder / "go.mod"),
         files.digest(component.folder / "go.sum"),
         component.flags(),
-        component.cgo,
-        sorted(component.renamed.items()),
+        component.renamed,
+        settings,
         version(),
-        architecture(),
+    )
+
+    def work(folder: Path) -> None:
+        environment = {
+            **settings,
+            "GOROOT": str(goroot()),
+            "GOMODCACHE": str(cache / "go/mod"),
+            "GOCACHE": str(cache / "go/build"),
+        }
+        _compile(folder, component, environment, log_file=cache / "logs" / f"{name}.log")
+
+    return Recipe(
+        name, key, work, f"compiling {component.version}", needs=packages.COMPILER, heavy=True
     )
 
 
-def compile_into(folder: Path, component: Component, *, cache: Path, log_file: Path) -> None:
-    """Compile a component's programs into a folder.
-
-    Raises:
-        KubeceptionError: it doesn't compile; says the compiler's last lines and where the rest is.
-    """
-    go = goroot() / "bin/go"
-    environment = {
-        "GOROOT": str(goroot()),
-        "GOMODCACHE": str(cache / "mod"),
-        "GOCACHE": str(cache / "build"),
-        # Readable and removable like anything else in a cache.
-        "GOFLAGS": "-mod=readonly -buildvcs=false -modcacherw",
-        "GOTOOLCHAIN": "local",
-        "GOWORK": "off",
-        "GOEXPERIMENT": "",
-        "GOARCH": architecture(),
-        "GOAMD64": "v1",
-        "CGO_ENABLED": "1" if component.cgo else "0",
-    }
+def _compile(
+    folder: Path, component: Component, environment: dict[str, str], *, log_file: Path
+) -> None:
+    log_file.parent.mkdir(parents=True, exist_ok=True)
     log_file.write_bytes(b"")
     # Go dies with us: otherwise it would compile on for nobody after a kill.
     guard = ("setpriv", "--pdeathsig", "TERM")
     done = process.run(
-        [*guard, str(go), "build", "-o", f"{folder}/", *component.flags(), "tool"],
+        [*guard, goroot() / "bin/go", "build", "-o", f"{folder}/", *component.flags(), "tool"],
         cwd=component.folder,
         env=environment,
         check=False,

@@ -7,7 +7,7 @@ from pathlib import Path
 from kubeception import __version__
 from kubeception.bundle import golang, oci, python, store
 from kubeception.bundle.oci import Member
-from kubeception.bundle.store import Entry, Product
+from kubeception.bundle.store import Entry, Product, Recipe
 from kubeception.host import files
 from kubeception.versions import IMAGE_PREFIX
 
@@ -32,19 +32,19 @@ class Image:
         """The name that pods call it by."""
         return f"{IMAGE_PREFIX}/{self.component}:{self.tag}"
 
-    def key(self) -> str:
-        """Return the digest of everything that decides about the archive."""
-        return store.key(
+    def recipe(self) -> Recipe:
+        """Return how `<component>.tar` is made."""
+        key = store.key(
             self.name,
             [layer.sha256 for layer in self.layers],
             self.entrypoint,
-            self.program and self.program.sha256,
-            sorted(self.environment.items()),
-            store.source_of(oci.__file__),
+            self.program and (self.program.path.name, self.program.sha256),
+            self.environment,
+            files.digest(Path(oci.__file__)),
         )
+        return Recipe(f"image-{self.component}", key, self._write)
 
-    def write(self, folder: Path) -> None:
-        """Write the image into a folder, as `<component>.tar`."""
+    def _write(self, folder: Path) -> None:
         layers = list(self.layers)
         last = folder / "program.tar"
         if self.program:

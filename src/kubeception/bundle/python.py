@@ -8,9 +8,10 @@ import shutil
 import sys
 from pathlib import Path
 
-from kubeception.bundle import store
+from kubeception.bundle import golang, store
 from kubeception.bundle.components import SOURCES
 from kubeception.bundle.oci import Member, write_layer
+from kubeception.bundle.store import Recipe
 from kubeception.host import files, process
 
 # Where both unpack to, in the image and in a bundle on a host.
@@ -22,13 +23,17 @@ _REQUIREMENTS = SOURCES / "requirements/run.txt"
 _PACKAGE = Path(__file__).parents[1]
 
 
-def dependencies_key() -> str:
-    """Return the digest of what decides about the dependencies."""
-    return store.key(files.digest(_REQUIREMENTS), INTERPRETER, store.source_of(__file__))
+def recipes() -> tuple[Recipe, Recipe]:
+    """Return how `dependencies.tar` and `kubeception.tar` are made."""
+    how = (INTERPRETER, golang.architecture(), files.digest(Path(__file__)))
+    source = [(path.relative_to(_PACKAGE), files.digest(path)) for path in _files_of(_PACKAGE)]
+    return (
+        Recipe("dependencies", store.key(files.digest(_REQUIREMENTS), how), _dependencies),
+        Recipe("kubeception", store.key(source, how), _source),
+    )
 
 
-def dependencies(folder: Path) -> None:
-    """Install the locked requirements and pack them as `dependencies.tar`."""
+def _dependencies(folder: Path) -> None:
     site = folder / "site"
     process.run(
         [
@@ -37,19 +42,14 @@ def dependencies(folder: Path) -> None:
             *(f"--target={site}", f"--requirement={_REQUIREMENTS}"),
         ]
     )
-    # Scripts name this machine's interpreter; nobody calls them.
+    # Scripts name this machine's interpreter, and the records hold their digests.
     files.remove_tree(site / "bin")
+    for record in site.glob("*.dist-info/RECORD"):
+        record.unlink()
     _pack(folder / "dependencies.tar", site)
 
 
-def source_key() -> str:
-    """Return the digest of our own source."""
-    digests = [(path.relative_to(_PACKAGE), files.digest(path)) for path in _files_of(_PACKAGE)]
-    return store.key(digests, INTERPRETER)
-
-
-def source(folder: Path) -> None:
-    """Pack our own source as `kubeception.tar`."""
+def _source(folder: Path) -> None:
     site = folder / "site"
     shutil.copytree(_PACKAGE, site / _PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
     _pack(folder / "kubeception.tar", site)

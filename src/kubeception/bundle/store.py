@@ -8,8 +8,8 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kubeception.host import files
@@ -17,8 +17,8 @@ from kubeception.host import files
 log = logging.getLogger(__name__)
 
 _CONTENTS = "entry.json"
-# This checkout's, and the one before or another checkout's.
-_KEPT = 2
+# This checkout's, the one before, and another checkout's.
+_KEPT = 3
 
 
 @dataclass(frozen=True)
@@ -32,29 +32,34 @@ class Product:
 
 @dataclass(frozen=True)
 class Entry:
-    """A folder of products."""
+    """The files that one recipe made."""
 
-    folder: Path
     products: tuple[Product, ...]
 
     def __getitem__(self, name: str) -> Product:
         """Return the product of that file name."""
         return next(product for product in self.products if product.path.name == name)
 
-    @property
-    def digest(self) -> str:
-        """Stand for the content of all products, in the key of what is made from them."""
-        return key(*(product.sha256 for product in self.products))
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an entry is made: `work` fills an empty folder, `key` stands for all that it works from.
+
+    `needs` are Debian packages and what shows that they are there, as `packages.ensure` takes them.
+    A `heavy` one keeps cores busy for minutes and fills gigabytes.
+    """
+
+    name: str
+    key: str
+    work: Callable[[Path], None]
+    doing: str = "packing"
+    needs: Mapping[str, str] = field(default_factory=dict)
+    heavy: bool = False
 
 
 def key(*parts: object) -> str:
     """Return a digest of everything that an entry is made from."""
     return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:20]
-
-
-def source_of(module: str) -> str:
-    """Return a digest of one of our modules, for the key of what it makes."""
-    return files.digest(Path(module))
 
 
 class Store:
@@ -66,56 +71,54 @@ class Store:
         for left in folder.glob("*.partial"):
             files.remove_tree(left)
 
-    def get(self, name: str, wanted: str) -> Entry | None:
-        """Return the entry of that name and key, if its files are there and untouched."""
-        folder = self._folder / f"{name}-{wanted}"
+    def get(self, recipe: Recipe) -> Entry | None:
+        """Return what a recipe makes, if it is there and nobody touched it."""
+        folder = self._entry(recipe)
+        products = []
         try:
-            recorded = json.loads((folder / _CONTENTS).read_text())
-            for item in recorded:
-                found = (folder / item["name"]).stat()
-                if (found.st_size, found.st_mtime_ns) != (item["size"], item["mtime"]):
-                    log.debug("%s: %s has changed", folder, item["name"])
+            for known in json.loads((folder / _CONTENTS).read_text()):
+                path = folder / known["name"]
+                if _stamp(path) != known["stamp"]:
+                    log.warning("%s: was changed; making it again", path)
                     return None
+                products.append(Product(path, path.stat().st_size, known["sha256"]))
         except FileNotFoundError:
             return None
         os.utime(folder)
-        return Entry(
-            folder,
-            tuple(Product(folder / i["name"], i["size"], i["sha256"]) for i in recorded),
-        )
+        return Entry(tuple(products))
 
-    def make(self, name: str, wanted: str, work: Callable[[Path], None]) -> Entry:
-        """Return the entry, having `work` fill its folder if there is none."""
-        if entry := self.get(name, wanted):
-            return entry
-        partial = self._folder / f"{name}-{wanted}.partial"
+    def make(self, recipe: Recipe) -> Entry:
+        """Make what a recipe makes, anew, and keep it."""
+        folder = self._entry(recipe)
+        partial = folder.with_name(f"{folder.name}.partial")
         files.remove_tree(partial)
         partial.mkdir()
-        work(partial)
-        files.write(partial / _CONTENTS, json.dumps(list(_record(partial)), indent=1) + "\n")
-        folder = self._folder / f"{name}-{wanted}"
+        recipe.work(partial)
+        products = [
+            Product(folder / path.name, path.stat().st_size, files.digest(path))
+            for path in sorted(partial.iterdir())
+        ]
+        known = [
+            {"name": p.path.name, "sha256": p.sha256, "stamp": _stamp(partial / p.path.name)}
+            for p in products
+        ]
+        (partial / _CONTENTS).write_text(json.dumps(known, indent=1) + "\n")
         files.remove_tree(folder)
         partial.rename(folder)
-        self._forget_old(name)
-        made = self.get(name, wanted)
-        if made is None:
-            raise RuntimeError(f"{folder}: gone as soon as it was made")
-        return made
+        self._forget_old(recipe.name)
+        return Entry(tuple(products))
+
+    def _entry(self, recipe: Recipe) -> Path:
+        return self._folder / f"{recipe.name}-{recipe.key}"
 
     def _forget_old(self, name: str) -> None:
         length = len(name) + 1 + len(key())
-        entries = [e for e in self._folder.glob(f"{name}-*") if len(e.name) == length]
-        entries.sort(key=lambda entry: entry.stat().st_mtime)
-        for entry in entries[:-_KEPT]:
+        entries = [entry for entry in self._folder.glob(f"{name}-*") if len(entry.name) == length]
+        for entry in sorted(entries, key=lambda entry: entry.stat().st_mtime)[:-_KEPT]:
             files.remove_tree(entry)
 
 
-def _record(folder: Path) -> Iterator[dict[str, object]]:
-    for path in sorted(folder.iterdir()):
-        found = path.stat()
-        yield {
-            "name": path.name,
-            "size": found.st_size,
-            "mtime": found.st_mtime_ns,
-            "sha256": files.digest(path),
-        }
+def _stamp(path: Path) -> str:
+    """Return what tells a file that was touched: hashing all of them would take seconds."""
+    found = path.stat()
+    return f"{found.st_size} {found.st_mtime_ns}"
