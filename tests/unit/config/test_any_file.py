@@ -6,12 +6,15 @@ from ipaddress import IPv4Network
 from typing import Any
 
 import msgspec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubeception.config import Config, schema
 from kubeception.config.load import parse
 from kubeception.errors import ConfigError
+
+# No deadline: how long one example takes says more about the machine than about us.
+few = settings(max_examples=40, deadline=None)
 
 SECTIONS = {
     name: list(schema.fields(kind)) if isinstance(kind, msgspec.inspect.StructType) else []
@@ -72,11 +75,13 @@ def problems_of(text: str) -> tuple[str, ...]:
     return ()
 
 
+@few
 @given(st.text())
 def test_any_text_is_taken_or_refused(text: str) -> None:
     assert all(re.match(r"f(:\d+)?:", problem) for problem in problems_of(text))
 
 
+@few
 @given(
     st.dictionaries(
         st.sampled_from(list(SECTIONS)) | STRINGS, VALUES | st.dictionaries(KEYS, VALUES)
@@ -135,6 +140,7 @@ def valid_tables(draw: st.DrawFn) -> dict[str, Any]:
     return {name: value for name, value in whole.items() if draw(st.booleans()) or name == "net"}
 
 
+@few
 @given(valid_tables())
 def test_a_valid_table_loads_and_what_it_loads_as_loads_the_same(table: dict[str, Any]) -> None:
     config = parse(file_of(table), "f")
