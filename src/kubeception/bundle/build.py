@@ -56,7 +56,7 @@ def build(minor: str, folder: Path) -> Bundle:
         **{recipe.name: recipe for recipe in (base.recipe(), *python.recipes())},
     }
     with lock.hold(cache() / "lock", f"kubeception bundle build ({minor})"), Steps(log) as steps:
-        workshop = _Workshop(steps)
+        workshop = Workshop(cache() / "made", steps)
         made = dict(zip(recipes, workshop.make(list(recipes.values())), strict=True))
         versions = {
             **{component.name: component.version for component in table},
@@ -97,12 +97,13 @@ def _file(path: str, product: Product, component: str = "") -> tuple[File, Path]
     return File(path, product.size, product.sha256, component), product.path
 
 
-class _Workshop:
+class Workshop:
     """Makes what the store hasn't got, side by side, each thing as a step with its time."""
 
-    def __init__(self, steps: Steps) -> None:
+    def __init__(self, folder: Path, steps: Steps) -> None:
+        self._folder = folder
+        self._store = Store(folder)
         self._steps = steps
-        self._store = Store(cache() / "made")
         self._heavy = threading.Semaphore(_SIDE_BY_SIDE)
 
     def make(self, recipes: Sequence[Recipe]) -> list[Entry]:
@@ -113,7 +114,7 @@ class _Workshop:
         made = {recipe.name: self._store.get(recipe) for recipe in recipes}
         missing = [recipe for recipe in recipes if made[recipe.name] is None]
         if any(recipe.heavy for recipe in missing):
-            _check_disk()
+            _check_disk(self._folder)
         packages.ensure({package: proof for r in missing for package, proof in r.needs.items()})
         running = {_in_background(partial(self._make, r)): r.name for r in missing}
         made |= {running[job]: job.result() for job in as_completed(running)}
@@ -141,12 +142,12 @@ def _in_background(work: Callable[[], Entry]) -> "Future[Entry]":
     return future
 
 
-def _check_disk() -> None:
+def _check_disk(folder: Path) -> None:
     """See that there is room: Go's caches take most, and are full after a first Kubernetes."""
-    needed = _WARM_GIB if any((cache() / "made").glob("kubernetes-*")) else _COLD_GIB
-    free = shutil.disk_usage(cache()).free / (1 << 30)
+    needed = _WARM_GIB if any(folder.glob("kubernetes-*")) else _COLD_GIB
+    free = shutil.disk_usage(folder).free / (1 << 30)
     if free < needed:
         raise KubeceptionError(
-            f"{cache()}: {free:.1f} GiB are free, a build needs {needed}",
+            f"{folder}: {free:.1f} GiB are free, a build needs {needed}",
             hint="free some, or set XDG_CACHE_HOME to a folder on a larger disk",
         )

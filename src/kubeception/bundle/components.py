@@ -36,11 +36,12 @@ class Component:
     # Where the others go in a bundle.
     place: str = "bin"
     minor: str = ""
+    modules: Path = MODULES
 
     @property
     def folder(self) -> Path:
         """Where its go.mod and go.sum are."""
-        return MODULES / self.name / self.minor
+        return self.modules / self.name / self.minor
 
     @property
     def version(self) -> str:

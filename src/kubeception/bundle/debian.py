@@ -30,25 +30,26 @@ def sources() -> str:
     Sources of others are left out: they could bring their own build of a package.
     """
     release = codename()
-    wanted = {release, f"{release}-updates", f"{release}-security"}
     told = process.run(
         [
             *("apt-get", "indextargets", "--no-release-info"),
             *("--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"),
         ]
     )
-    found = [line.split() for line in told.stdout.splitlines()]
-    signed = f"[signed-by={_KEYRING}] " if _KEYRING.exists() else ""
-    lines = [
-        f"deb {signed}{uri} {suite} main"
-        for uri, suite, component in found
-        if suite in wanted and component == "main"
-    ]
+    lines = of_release(told.stdout, release)
     if not lines:
         raise KubeceptionError(
             f"apt has no package source of {release}", hint="apt-get update has to work first"
         )
-    return "\n".join(dict.fromkeys(lines)) + "\n"
+    signed = f"[signed-by={_KEYRING}] " if _KEYRING.exists() else ""
+    return "".join(f"deb {signed}{line}\n" for line in lines)
+
+
+def of_release(told: str, release: str) -> list[str]:
+    """Return a release's sources, each once, of lines with address, suite and component."""
+    suites = {release, f"{release}-updates", f"{release}-security"}
+    found = [line.split() for line in told.splitlines()]
+    return list(dict.fromkeys(" ".join(f) for f in found if f[1] in suites and f[2] == "main"))
 
 
 def make_tree(
@@ -60,4 +61,6 @@ def make_tree(
     """
     packages.ensure(packages.DEBIAN)
     command = ("mmdebstrap", f"--variant={variant}", f"--include={','.join(include)}")
-    process.run([*command, codename(), target, "-"], stdin=sources(), log_file=log_file)
+    process.run(
+        [*packages.LEASH, *command, codename(), target, "-"], stdin=sources(), log_file=log_file
+    )

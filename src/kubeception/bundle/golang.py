@@ -85,10 +85,16 @@ def _compile(
 ) -> None:
     log_file.parent.mkdir(parents=True, exist_ok=True)
     log_file.write_bytes(b"")
-    # Go dies with us: otherwise it would compile on for nobody after a kill.
-    guard = ("setpriv", "--pdeathsig", "TERM")
     done = process.run(
-        [*guard, goroot() / "bin/go", "build", "-o", f"{folder}/", *component.flags(), "tool"],
+        [
+            *packages.LEASH,
+            goroot() / "bin/go",
+            "build",
+            "-o",
+            f"{folder}/",
+            *component.flags(),
+            "tool",
+        ],
         cwd=component.folder,
         env=environment,
         check=False,

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from kubeception.bundle import contents, python
+from kubeception.bundle import contents, output, python
 from kubeception.bundle.contents import Bundle
 from kubeception.config import Config
 from kubeception.errors import PreflightError
@@ -38,10 +38,11 @@ PYTHONPATH={library} exec {interpreter} -P -m kubeception "$@"
 """
 
 
-def install(source: Path, root: Path = Path("/")) -> list[str]:
+def install(source: Path, root: Path = Path("/"), *, linked: bool = False) -> list[str]:
     """Put the bundle in folder `source` on the host below `root`, and return what changed.
 
     A version that is there already isn't copied again; `current` turns to it in one rename.
+    With `linked` its files are hard links, for a root that nobody writes to.
 
     Raises:
         Locked: somebody else is changing this host.
@@ -55,11 +56,11 @@ def install(source: Path, root: Path = Path("/")) -> list[str]:
     here = host.at(root)
     folder = here.bundles / bundle.version
     links = {root / at.relative_to("/"): target for at, target in _links(bundle, host)}
-    _check_ours(links)
+    changes: list[str] = []
     with lock.hold(here.lock, "kubeception bundle import"):
-        changes: list[str] = []
+        _check_ours(links)
         if not folder.exists():
-            _copy(source, bundle, folder)
+            _copy(source, bundle, folder, linked=linked)
             changes.append(f"{folder}: {len(bundle.files)} files")
         # Relative, so that it holds under any root.
         if not here.bundle.is_symlink() or here.bundle.readlink() != Path(bundle.version):
@@ -96,15 +97,18 @@ def _check_ours(links: dict[Path, Path]) -> None:
         raise PreflightError(strangers, hint="move them away, then import again")
 
 
-def _copy(source: Path, bundle: Bundle, folder: Path) -> None:
+def _copy(source: Path, bundle: Bundle, folder: Path, *, linked: bool) -> None:
     """Copy a bundle beside its place, check it there, and rename it into place."""
     partial = folder.with_name(f".{folder.name}.partial")
     files.remove_tree(partial)
     for file in bundle.files:
         target = partial / file.path
-        files.make_folder(target.parent)
-        shutil.copyfile(source / file.path, target)
-        target.chmod(0o755 if file.path.startswith("bin/") else 0o644)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if linked:
+            output.place(target, source / file.path)
+        else:
+            shutil.copyfile(source / file.path, target)
+            target.chmod(0o755 if file.path.startswith("bin/") else 0o644)
     files.write(partial / contents.NAME, bundle.text())
     contents.check(partial, bundle)
     library = partial / "lib/python"
@@ -114,7 +118,8 @@ def _copy(source: Path, bundle: Bundle, folder: Path) -> None:
         process.run(
             ["tar", "-xf", partial / "lib" / name, "-C", library, f"--strip-components={depth}"]
         )
-    # Before the rename says that it is whole: all of it is on the disk.
-    process.run(["sync", "--file-system", partial])
+    if not linked:
+        # Before the rename says that it is whole: all of it is on the disk.
+        process.run(["sync", "--file-system", partial])
     partial.rename(folder)
     files.sync_folder(folder.parent)

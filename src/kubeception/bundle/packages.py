@@ -20,6 +20,10 @@ COMPILER = {
 }
 DEBIAN = {"mmdebstrap": "mmdebstrap"}
 
+# In front of a command: it ends with the process that started it, however that ends. Otherwise
+# a killed build would go on for nobody.
+LEASH = ("setpriv", "--pdeathsig", "TERM")
+
 
 def missing(needs: Mapping[str, str]) -> list[str]:
     """Return the packages whose program or file isn't there."""
