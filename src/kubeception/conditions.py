@@ -1,6 +1,6 @@
 """What "ready" means, each named once; phases, `status` and tests wait on the same ones."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -58,6 +58,16 @@ def current_problem(condition: Condition, reach: Reach) -> str | None:
         return error.message
 
 
+def all_of(what: str, parts: Sequence[Condition], *, timeout_s: float) -> Condition:
+    """Several conditions at once; every one that does not hold yet is named."""
+
+    def problem(reach: Reach) -> str | None:
+        late = [(part, current_problem(part, reach)) for part in parts]
+        return "; ".join(f"{part.what}: {why}" for part, why in late if why) or None
+
+    return Condition(what, problem, timeout_s=timeout_s, hint="kubeception status")
+
+
 def etcd_serves() -> Condition:
     """The local etcd member answers a linearizable read."""
     return Condition(
@@ -101,17 +111,24 @@ def door_leads_to(port: int) -> Condition:
 
 
 def node_registered(node: str) -> Condition:
-    """The node exists, and the kubelet that runs now has renewed its Lease."""
+    """The node was made or renewed by the kubelet that runs now, not by an earlier one.
+
+    Its Lease alone would cost seconds: a kubelet that started before the API tries it again late.
+    """
 
     def problem(reach: Reach) -> str | None:
-        if reach.api.get("Node", node) is None:
+        found = reach.api.get("Node", node)
+        if found is None:
             return f"there is no Node {node}"
-        lease = reach.api.get("Lease", node, namespace="kube-node-lease")
-        if lease is None:
-            return "it has no Lease"
-        started = reach.host.systemd.state("kubelet.service").started_s
-        renewed = _time(lease["spec"]["renewTime"]).timestamp()
-        return None if renewed > started else "its Lease is older than the kubelet"
+        signs = [found["metadata"]["creationTimestamp"]]
+        signs += [c["lastHeartbeatTime"] for c in _conditions(found) if "lastHeartbeatTime" in c]
+        if lease := reach.api.get("Lease", node, namespace="kube-node-lease"):
+            signs.append(lease["spec"]["renewTime"])
+        # Most of these times are whole seconds.
+        started = int(reach.host.systemd.state("kubelet.service").started_s)
+        if max(_time(sign).timestamp() for sign in signs) >= started:
+            return None
+        return "nothing of it is newer than the kubelet"
 
     return Condition(
         f"node {node} to register", problem, hint="journalctl -u kubelet.service -n 50"
@@ -163,7 +180,7 @@ def pod_gone(name: str) -> Condition:
     return Condition(f"pod {name} to end", problem, hint="crictl pods")
 
 
-def rolled_out(kind: str, name: str, *, timeout_s: float = 120.0) -> Condition:
+def rolled_out(kind: str, name: str) -> Condition:
     """Every pod of a Deployment or DaemonSet is of its newest revision, and ready."""
 
     def problem(reach: Reach) -> str | None:
@@ -181,7 +198,6 @@ def rolled_out(kind: str, name: str, *, timeout_s: float = 120.0) -> Condition:
     return Condition(
         f"{kind} {name} to be ready",
         problem,
-        timeout_s=timeout_s,
         hint=f"kubectl -n {NAMESPACE} describe {kind.lower()} {name}",
     )
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from kubeception.host.process import run
 
 TABLE = "kubeception-door"
+RULES = 4
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Door:
 
 
 def rules(*, port: int, address: str, service_address: str) -> str:
-    """Return what identifies a set of rules, as it is written into the table's comment."""
-    text = _table(port, address, service_address, comment="")
+    """Return what identifies a set of rules, as each of them carries it in its comment."""
+    text = _table(port, address, service_address, identity="")
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -39,20 +40,21 @@ def read() -> Door | None:
     if listed.code != 0:
         return None
     ports: dict[str, int] = {}
-    comment = ""
+    identities = []
     for entry in json.loads(listed.stdout)["nftables"]:
         if "map" in entry:
             elements = entry["map"].get("elem", [])
             ports[entry["map"]["name"]] = elements[0][1] if elements else 0
-        elif "table" in entry:
-            comment = entry["table"].get("comment", "")
-    return Door(ports.get("inside", 0), ports.get("outside", 0), comment)
+        elif "rule" in entry:
+            identities.append(entry["rule"].get("comment", ""))
+    whole = len(identities) == RULES and len(set(identities)) == 1
+    return Door(ports.get("inside", 0), ports.get("outside", 0), identities[0] if whole else "")
 
 
 def build(*, port: int, address: str, service_address: str, inside: int, outside: int) -> None:
     """Build the door anew in one transaction, pointing where it is told."""
     identity = rules(port=port, address=address, service_address=service_address)
-    table = _table(port, address, service_address, comment=f'comment "{identity}"')
+    table = _table(port, address, service_address, identity=identity)
     script = f"table ip {TABLE}\ndelete table ip {TABLE}\n{table}"
     run(
         ["nft", "--file", "-"], stdin=script + _point("inside", inside) + _point("outside", outside)
@@ -77,23 +79,22 @@ def _point(name: str, port: int) -> str:
     return f"add element ip {TABLE} {name} {{ tcp : {port} }}\n" if port else ""
 
 
-def _table(port: int, address: str, service_address: str, *, comment: str) -> str:
+def _table(port: int, address: str, service_address: str, *, identity: str) -> str:
     local = f"fib daddr type local tcp dport {port} redirect to :meta l4proto map"
     service = f"ip daddr {service_address} tcp dport 443"
     return f"""
 table ip {TABLE} {{
-  {comment}
   map inside {{ type inet_proto : inet_service; }}
   map outside {{ type inet_proto : inet_service; }}
   chain from-outside {{
     type nat hook prerouting priority -110; policy accept;
-    {local} @outside
-    {service} dnat to {address}:meta l4proto map @outside
+    {local} @outside comment "{identity}"
+    {service} dnat to {address}:meta l4proto map @outside comment "{identity}"
   }}
   chain from-inside {{
     type nat hook output priority -110; policy accept;
-    {local} @inside
-    {service} redirect to :meta l4proto map @inside
+    {local} @inside comment "{identity}"
+    {service} redirect to :meta l4proto map @inside comment "{identity}"
   }}
 }}
 """

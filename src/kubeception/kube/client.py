@@ -4,6 +4,7 @@ The one module that imports lightkube. Requests are retried only where that cann
 """
 
 import contextlib
+import functools
 import os
 import ssl
 import time
@@ -16,7 +17,14 @@ import httpx2
 from lightkube import ApiError as LightkubeError
 from lightkube import Client
 from lightkube.config.kubeconfig import KubeConfig
-from lightkube.generic_resource import create_global_resource, create_namespaced_resource
+from lightkube.core.resource import ApiInfo
+from lightkube.generic_resource import (
+    GenericGlobalResource,
+    GenericGlobalStatus,
+    GenericNamespacedResource,
+    GenericNamespacedStatus,
+    create_api_info,
+)
 from lightkube.types import PatchType
 
 from kubeception.errors import ApiError
@@ -150,11 +158,10 @@ class Api:
         status: bool = False,
     ) -> Object:
         """Change some fields of an object (strategic merge), or of its status."""
-        resource = _resource(kind)
         return dict(
             self._idempotent(
                 "patch",
-                resource.Status if status else resource,
+                _resource(kind, status=status),
                 name,
                 change,
                 namespace=namespace,
@@ -183,10 +190,20 @@ class Api:
             time.sleep(0.2)
 
 
-def _resource(kind: str) -> Any:
+@functools.cache
+def _resource(kind: str, *, status: bool = False) -> Any:
+    """Return lightkube's class for a kind: a dict that knows its place in the API.
+
+    Built here, because lightkube's own registry refuses kinds that it also has models of.
+    """
     row = KINDS[kind]
-    create = create_namespaced_resource if row.namespaced else create_global_resource
-    return create(row.group, row.version, kind, row.plural)
+    shape: type = GenericNamespacedResource if row.namespaced else GenericGlobalResource
+    place = create_api_info(row.group, row.version, kind, row.plural)
+    if status:
+        shape = GenericNamespacedStatus if row.namespaced else GenericGlobalStatus
+        verbs = ["get", "patch", "put"]
+        place = ApiInfo(place.resource, place.plural, verbs, place.resource, action="status")
+    return type(kind, (shape,), {"_api_info": place})
 
 
 @contextlib.contextmanager

@@ -14,16 +14,23 @@ TIMEOUT_S = 60.0
 
 
 def all_ready(config: Config, facts: Facts) -> Iterator[Condition]:
-    """Yield what has to be rolled out, and the node."""
+    """Yield what has to be rolled out, the node, and that the bootstrap API server has ended."""
     daemonsets = [apiserver.NAME, proxy.NAME]
     if config.net.cni is Cni.FLANNEL:
         daemonsets.append(flannel.NAME)
     deployments = [*(one.name for one in controllers.BOTH), coredns.NAME, join_service.NAME]
     for name in daemonsets:
-        yield conditions.rolled_out("DaemonSet", name, timeout_s=TIMEOUT_S)
+        yield conditions.rolled_out("DaemonSet", name)
     yield conditions.node_ready(facts.node)
     for name in deployments:
-        yield conditions.rolled_out("Deployment", name, timeout_s=TIMEOUT_S)
+        yield conditions.rolled_out("Deployment", name)
+    yield conditions.pod_gone(f"{apiserver.BOOTSTRAP_NAME}-{facts.node}")
 
 
-ADDONS = Phase("add-ons", "waiting for add-ons", lambda _config, _facts: (), after=all_ready)
+def until(config: Config, facts: Facts) -> Iterator[Condition]:
+    """End when all of them hold; what is late is named."""
+    parts = list(all_ready(config, facts))
+    yield conditions.all_of("everything to be ready", parts, timeout_s=TIMEOUT_S)
+
+
+ADDONS = Phase("add-ons", "waiting for add-ons", lambda _config, _facts: (), until=until)

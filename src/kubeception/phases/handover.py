@@ -55,11 +55,6 @@ def retire_apiserver(config: Config, _facts: Facts) -> Iterator[Resource]:
     yield File(config.layout.kubelet.manifests / f"{apiserver.BOOTSTRAP_NAME}.yaml", None)
 
 
-def bootstrap_is_gone(_config: Config, facts: Facts) -> Iterator[Condition]:
-    """Wait until it has ended."""
-    yield conditions.pod_gone(f"{apiserver.BOOTSTRAP_NAME}-{facts.node}")
-
-
 STABILITY = Phase(
     "stability",
     "performing stability check for cluster apiserver",
@@ -73,9 +68,4 @@ RETIRE_CONTROLLERS = Phase(
     retire_controllers,
     until=hosted_lead,
 )
-RETIRE_API = Phase(
-    "retire-api",
-    "removing static manifests",
-    retire_apiserver,
-    until=bootstrap_is_gone,
-)
+RETIRE_API = Phase("retire-api", "removing static manifests", retire_apiserver)

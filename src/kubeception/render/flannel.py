@@ -62,7 +62,7 @@ def _settings(config: Config, facts: Facts) -> dict[str, str]:
     }
     plugins = {
         "name": "cbr0",
-        "cniVersion": "1.0.0",
+        "cniVersion": "0.3.1",
         "plugins": [
             {"type": "flannel", "delegate": {"hairpinMode": True, "isDefaultGateway": True}},
             {"type": "portmap", "capabilities": {"portMappings": True}},

@@ -69,8 +69,7 @@ def _pod_spec(config: Config, facts: Facts) -> objects.Object:
                 "name": NAME,
                 "image": config.kubeception.image or facts.images[NAME],
                 "imagePullPolicy": "IfNotPresent",
-                "command": [
-                    NAME,
+                "args": [
                     "serve",
                     f"--certificate={pair.certificate}",
                     f"--key={pair.key}",
