@@ -88,7 +88,8 @@ def _pod_spec(config: Config, facts: Facts, *, port: int, bootstrap: bool) -> ob
         "enableServiceLinks": False,
         "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
         "tolerations": objects.TOLERATE_EVERYTHING,
-        "terminationGracePeriodSeconds": 5 if bootstrap else 30,
+        # Nothing new is sent to the bootstrap one by the time it is told to end.
+        "terminationGracePeriodSeconds": 2 if bootstrap else 30,
         "containers": [
             {
                 "name": NAME,

@@ -4,7 +4,7 @@ Two replicas share one host's network, and with it a port, so no probe can tell 
 leads is told by the Lease, and that is the truth here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,10 @@ REPLICAS = 2
 
 @dataclass(frozen=True)
 class Controller:
-    """One of the two: its name, its ports, and its flags beside the common ones."""
+    """One of the two: its name, its ports, and its flags beside the common ones.
+
+    `bootstrap_flags` are for the temporary copy alone.
+    """
 
     name: str
     port: int
@@ -25,6 +28,7 @@ class Controller:
     cpu: str
     kubeconfig: Callable[[Config], Path]
     flags: Callable[[Config], dict[str, str]]
+    bootstrap_flags: Mapping[str, str]
 
     @property
     def bootstrap_name(self) -> str:
@@ -54,6 +58,25 @@ def _controller_manager_flags(config: Config) -> dict[str, str]:
     }
 
 
+# The temporary copy only has to bring the hosted ones to life; each controller more costs time at
+# its start, most of it waiting for its turn at the API.
+_JUST_ENOUGH = {
+    "controllers": ",".join(
+        f"{name}-controller"
+        for name in (
+            "daemonset",
+            "deployment",
+            "node-ipam",
+            "node-lifecycle",
+            "replicaset",
+            "root-ca-certificate-publisher",
+            "serviceaccount",
+        )
+    ),
+    "kube-api-burst": "200",
+    "kube-api-qps": "100",
+}
+
 CONTROLLER_MANAGER = Controller(
     "kube-controller-manager",
     port=10257,
@@ -61,6 +84,7 @@ CONTROLLER_MANAGER = Controller(
     cpu="200m",
     kubeconfig=lambda config: config.layout.kubernetes.controller_manager,
     flags=_controller_manager_flags,
+    bootstrap_flags=_JUST_ENOUGH,
 )
 SCHEDULER = Controller(
     "kube-scheduler",
@@ -69,6 +93,7 @@ SCHEDULER = Controller(
     cpu="100m",
     kubeconfig=lambda config: config.layout.kubernetes.scheduler,
     flags=lambda _config: {},
+    bootstrap_flags={},
 )
 BOTH = (CONTROLLER_MANAGER, SCHEDULER)
 
@@ -124,6 +149,7 @@ def _pod_spec(
         **controller.flags(config),
     }
     if bootstrap:
+        flags |= controller.bootstrap_flags
         flags["secure-port"] = str(controller.bootstrap_port)
     else:
         flags["permit-port-sharing"] = "true"
