@@ -78,13 +78,14 @@ def _work(folder: Path) -> None:
 def _pause(folder: Path, program: bytes) -> None:
     """Pack Debian's catatonit, a static program that can be a pod's pause."""
     at = folder / "catatonit"
-    files.write(at, program, mode=0o755)
+    at.write_bytes(program)
+    at.chmod(0o755)
     said = process.run([at, "--version"]).stdout
+    at.unlink()
     found = re.search(r"version (\d[\d.]*)", said)
     if not found:
         raise KubeceptionError(f"catatonit: says {said!r}, which is no version")
-    at.unlink()
-    files.write(folder / "pause.version", found[1] + "\n")
+    (folder / "pause.version").write_text(found[1])
     write_layer(folder / "pause.tar", [Member("pause", program, mode=0o755)])
 
 

@@ -60,7 +60,7 @@ def build(minor: str, folder: Path) -> Bundle:
         made = dict(zip(recipes, workshop.make(list(recipes.values())), strict=True))
         versions = {
             **{component.name: component.version for component in table},
-            "pause": made["debian"]["pause.version"].path.read_text().strip(),
+            "pause": made["debian"]["pause.version"].path.read_text(),
             "kubeception": __version__,
         }
         packed = images.images(made, versions)

@@ -1,6 +1,5 @@
 """Compile a component with the Go toolchain of this environment."""
 
-import logging
 import platform
 import shutil
 import sysconfig
@@ -11,8 +10,6 @@ from kubeception.bundle.components import Component
 from kubeception.bundle.store import Recipe
 from kubeception.errors import KubeceptionError
 from kubeception.host import files, process
-
-log = logging.getLogger(__name__)
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 # Whatever a user has set for Go elsewhere, here it is this.

@@ -3,7 +3,6 @@
 Images stay files here; whoever starts containerd imports them.
 """
 
-import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -15,8 +14,6 @@ from kubeception.config import Config
 from kubeception.errors import PreflightError
 from kubeception.host import files, lock, process
 from kubeception.layout import Layout
-
-log = logging.getLogger(__name__)
 
 # Programs that a host or its user calls by name; the others have no business on its PATH.
 LAUNCHERS = (
