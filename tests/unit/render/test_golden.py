@@ -1,0 +1,75 @@
+"""What each component's files and objects say, to the letter."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from tests.conftest import Golden
+from tests.fixed import CONFIG, FACTS
+
+from kubeception.layout import Pair
+from kubeception.render import (
+    access,
+    api_service,
+    apiserver,
+    containerd,
+    controllers,
+    coredns,
+    etcd,
+    flannel,
+    join_service,
+    kubeconfig,
+    kubelet,
+    proxy,
+)
+from kubeception.render.objects import Object
+
+FILES = Path(__file__).parent / "golden"
+
+OBJECTS: dict[str, Iterable[Object]] = {
+    "access": access.bindings(),
+    "api-service": api_service.everything(CONFIG, FACTS),
+    "apiserver-hosted": [apiserver.daemonset(CONFIG, FACTS)],
+    "apiserver-bootstrap": [apiserver.bootstrap_pod(CONFIG, FACTS)],
+    "coredns": coredns.everything(CONFIG, FACTS),
+    "flannel": flannel.everything(CONFIG, FACTS),
+    "join-service": join_service.everything(CONFIG, FACTS),
+    "proxy": proxy.everything(CONFIG, FACTS),
+    **{
+        one.name.removeprefix("kube-"): [
+            controllers.deployment(one, CONFIG, FACTS),
+            controllers.disruption_budget(one),
+            controllers.bootstrap_pod(one, CONFIG, FACTS),
+        ]
+        for one in controllers.BOTH
+    },
+}
+
+TEXTS = {
+    "containerd.toml": containerd.settings(CONFIG, FACTS),
+    "containerd.service": containerd.unit(CONFIG),
+    "etcd.env": etcd.environment(CONFIG, FACTS),
+    "etcd.service": etcd.unit(CONFIG),
+    "kubeconfig.json": kubeconfig.document(
+        user="kubernetes-admin",
+        server="https://127.0.0.1:6443",
+        ca=Pair.named(Path("/pki/ca")),
+        client=Pair.named(Path("/pki/admin")),
+    ),
+    "kubelet.json": kubelet.settings(CONFIG, FACTS),
+    "kubelet.env": kubelet.environment(CONFIG, FACTS),
+    "kubelet.service": kubelet.unit(CONFIG),
+}
+
+
+@pytest.mark.parametrize("component", OBJECTS)
+def test_objects(component: str, golden: Golden) -> None:
+    text = json.dumps(list(OBJECTS[component]), indent=2, sort_keys=True) + "\n"
+
+    golden(FILES / f"{component}.json", text)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_files(name: str, golden: Golden) -> None:
+    golden(FILES / name, TEXTS[name])
