@@ -68,6 +68,11 @@ def no_dead_labs() -> None:
                 Lab(folder.name).down()
 
 
+def bundle_folder() -> Path:
+    """Return the bundle that hosts get."""
+    return default_folder(versions.KUBERNETES.rpartition(".")[0])
+
+
 class Names:
     """Names for labs of this run, that no other one has."""
 
@@ -97,7 +102,7 @@ def lab(request: pytest.FixtureRequest, new_name: Names) -> Iterator[Lab]:
     try:
         made.up(
             workers=max(mark.args[0] for mark in marks) - 1,
-            bundle=default_folder(_minor()) if bundled else None,
+            bundle=bundle_folder() if bundled else None,
         )
         yield made
     finally:
@@ -140,10 +145,6 @@ def _collect(host: Host, folder: Path) -> None:
         with suppress(KubeceptionError):  # a host that is off has only its console to show
             done = host.run(*argv, check=False, timeout_s=60)
             (folder / name).write_text(done.stdout + done.stderr)
-
-
-def _minor() -> str:
-    return versions.KUBERNETES.rpartition(".")[0]
 
 
 def _start_time(pid: int) -> int | None:

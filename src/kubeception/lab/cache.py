@@ -4,6 +4,7 @@ An entry appears in one rename, so one that is there is complete.
 """
 
 import fcntl
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,8 +22,8 @@ PACKAGES = (
     *("bash-completion", "curl", "less"),
 )
 
-# The present one and the one before.
-_KEPT = 2
+# The present one, and those that another checkout or an earlier edit needs.
+_KEPT = 3
 
 
 def tree() -> Path:
@@ -43,23 +44,31 @@ def layer(bundle: Path) -> Path:
 
 def containerd(bundle: Path) -> Path:
     """Return a containerd's folder that holds a bundle's images, unpacked."""
-    held = contents.load(bundle).files
-    archives = {file.path: file.sha256 for file in held if file.path.startswith("images/")}
-    return _entry(
-        f"images-{key(archives)}",
-        lambda folder: images.fill(folder, bundle, [bundle / path for path in archives]),
-    )
+    held = contents.load(bundle)
+    sums = {file.path: file.sha256 for file in held.files}
+    archives = {image: f"images/{component}.tar" for component, image in held.images.items()}
+    digests = {image: sums[path] for image, path in archives.items()}
+    name = f"images-{key(digests)}"
+
+    def fill(folder: Path) -> None:
+        # After an edit one image of many differs.
+        for similar in _by_last_use("images")[-1:]:
+            images.clone(similar, folder)
+        paths = {image: bundle / path for image, path in archives.items()}
+        images.fill(folder, bundle / "bin", paths, digests=digests)
+
+    return _entry(name, fill)
 
 
 def _entry(name: str, fill: Callable[[Path], object]) -> Path:
+    """Return the entry of that name, having `fill` make it if there is none."""
     folder = CACHE / name
-    if folder.exists():
-        return folder
+    kind = name.split("-")[0]
     files.make_folder(CACHE)
-    with (CACHE / "lock").open("w") as lock:
+    with (CACHE / f"{kind}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
-            for left in CACHE.glob("*.partial"):
+            for left in CACHE.glob(f"{kind}-*.partial"):
                 files.remove_tree(left)
             partial = CACHE / f"{name}.partial"
             partial.mkdir()
@@ -67,14 +76,19 @@ def _entry(name: str, fill: Callable[[Path], object]) -> Path:
             # A crash of the machine must not leave an entry whose files are empty.
             process.run(["sync", "--file-system", partial])
             partial.rename(folder)
-            _forget_old(name.split("-")[0])
+            _forget_old(kind)
+        os.utime(folder)
     return folder
 
 
 def _forget_old(kind: str) -> None:
     specs = map(Spec.read, STATE.glob("[!.]*/[!.]*/host.json"))
     used = {folder for spec in specs for folder in spec.lower}
-    entries = sorted(CACHE.glob(f"{kind}-*/"), key=lambda entry: entry.stat().st_ctime)
-    for entry in entries[:-_KEPT]:
+    for entry in _by_last_use(kind)[:-_KEPT]:
         if str(entry) not in used:
             files.remove_tree(entry)
+
+
+def _by_last_use(kind: str) -> list[Path]:
+    entries = (path for path in CACHE.glob(f"{kind}-*/") if path.suffix != ".partial")
+    return sorted(entries, key=lambda entry: entry.stat().st_mtime)

@@ -1,63 +1,89 @@
 """Images on many hosts at the price of one import: containerd's folder, filled and cloned."""
 
+import json
 import shutil
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kubeception.host import process
+from kubeception.lab.place import RUN
 
-# The files that containerd writes in place; all others are replaced, never changed.
-_DATABASES = (
-    Path("io.containerd.metadata.v1.bolt/meta.db"),
-    Path("io.containerd.snapshotter.v1.overlayfs/metadata.db"),
-)
+# Beside containerd's own files: the images in them, each with the digest of its archive.
+_HELD = "images.json"
 
-# A containerd for us alone. It dies with this process, and its mounts with it; the images plugin of
-# the CRI finds what is in the metadata when a host's own containerd starts.
-_IMPORT = """set -e
-run=$1; bin=$2; root=$3; shift 3
-mount -t tmpfs tmpfs "$run"
-mkdir "$run/state"
-cat >"$run/config.toml" <<END
+# A containerd for us alone. It dies with this process, and its mounts with it. The CRI's plugin
+# finds what is in the metadata when a host's own containerd starts.
+_EDIT = f"""set -e
+bin=$1; root=$2; shift 2
+mount -t tmpfs tmpfs {RUN}
+cat >{RUN}/config.toml <<END
 version = 3
 root = "$root"
-state = "$run/state"
+state = "{RUN}/state"
 disabled_plugins = ["io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime"]
 [grpc]
-address = "$run/containerd.sock"
+address = "{RUN}/containerd.sock"
 END
-"$bin/containerd" --config "$run/config.toml" &
+"$bin/containerd" --config {RUN}/config.toml &
 containerd=$!
-until "$bin/ctr" --address "$run/containerd.sock" version >/dev/null 2>&1; do
+ctr() {{ "$bin/ctr" --address {RUN}/containerd.sock --namespace k8s.io "$@"; }}
+until ctr version >/dev/null 2>&1; do
     kill -0 $containerd
     sleep 0.05
 done
-for archive; do
-    "$bin/ctr" --address "$run/containerd.sock" --namespace k8s.io images import \
-        --label io.cri-containerd.pinned=pinned "$archive"
+while [ "$1" != -- ]; do
+    ctr images import --label io.cri-containerd.pinned=pinned "$1"
+    shift
+done
+shift
+for image; do
+    ctr images remove --sync "$image"
 done
 kill $containerd
 wait $containerd
 """
 
 
-def fill(folder: Path, bundle: Path, archives: Sequence[Path]) -> None:
-    """Import images into an empty folder with the bundle's own containerd."""
-    with tempfile.TemporaryDirectory() as run:
-        process.run(
-            [
-                *("setpriv", "--pdeathsig", "KILL"),
-                *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
-                *("sh", "-c", _IMPORT, "sh"),
-                *map(str, (run, bundle / "bin", folder, *archives)),
-            ]
-        )
+def fill(
+    folder: Path, programs: Path, archives: Mapping[str, Path], *, digests: Mapping[str, str]
+) -> None:
+    """Make a folder hold just these images, by the containerd in a folder of programs.
+
+    What the folder holds already isn't imported again.
+    """
+    held = _held(folder)
+    missing = [archives[image] for image in archives if held.get(image) != digests[image]]
+    stale = [image for image in held if image not in archives]
+    _edit(folder, programs, missing, stale)
+    (folder / _HELD).write_text(json.dumps(dict(digests), indent=1) + "\n")
 
 
 def clone(source: Path, target: Path) -> None:
-    """Give a host its own copy of a filled folder, by hard links but for the databases."""
-    process.run(["setpriv", "--pdeathsig", "KILL", "cp", "--archive", "--link", source, target])
-    for database in _DATABASES:
-        (target / database).unlink()
-        shutil.copy2(source / database, target / database)
+    """Give a host, or the next folder, its own copy of a filled one.
+
+    Hard links, since containerd replaces files and never changes one, but for its databases.
+    """
+    bound = ("setpriv", "--pdeathsig", "KILL")
+    target.mkdir(exist_ok=True)
+    process.run([*bound, "cp", "--archive", "--link", f"{source}/.", target])
+    for database in source.glob("*/*.db"):
+        copy = target / database.relative_to(source)
+        copy.unlink()
+        shutil.copy2(database, copy)
+
+
+def _edit(folder: Path, programs: Path, add: Sequence[Path], remove: Sequence[str]) -> None:
+    RUN.mkdir(parents=True, exist_ok=True)
+    process.run(
+        [
+            *("setpriv", "--pdeathsig", "KILL"),
+            *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
+            *("sh", "-c", _EDIT, "sh"),
+            *map(str, (programs, folder, *add, "--", *remove)),
+        ]
+    )
+
+
+def _held(folder: Path) -> dict[str, str]:
+    path = folder / _HELD
+    return dict(json.loads(path.read_text())) if path.exists() else {}
