@@ -2,6 +2,7 @@
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 from tests.lab.conftest import Note, bundle_folder
@@ -20,6 +21,11 @@ def names(host: Host) -> set[str]:
     listed = host.run(*CTR, "images", "list", "--quiet").stdout.splitlines()
     # The CRI's plugin adds each image once more, by its digest.
     return {name for name in listed if not name.startswith("sha256:")}
+
+
+def contents(folder: Path) -> set[tuple[Path, int, int, int]]:
+    found = ((path, path.lstat()) for path in folder.rglob("*"))
+    return {(path, stat.st_mode, stat.st_size, stat.st_mtime_ns) for path, stat in found}
 
 
 @pytest.mark.hosts(2, bundle=True)
@@ -42,7 +48,8 @@ def test_a_host_runs_its_images_and_keeps_its_changes_to_itself(
 ) -> None:
     changed, other = hosts
     pause = next(image for image in images if "/pause:" in image)
-    kept = {path: path.lstat()[:9] for path in cache.containerd(bundle_folder()).rglob("*")}
+    shared = cache.containerd(bundle_folder())
+    before = contents(shared)
 
     changed.run(*CTR, "run", "--rm", pause, "try", "/pause", "-h")
     changed.run(*CTR, "images", "remove", "--sync", *sorted(images - {pause}))
@@ -50,7 +57,7 @@ def test_a_host_runs_its_images_and_keeps_its_changes_to_itself(
     assert names(changed) == {pause}
     assert names(other) == images
     other.run(*CTR, "images", "check")
-    assert {path: path.lstat()[:9] for path in kept} == kept
+    assert contents(shared) == before
 
 
 @pytest.mark.hosts(1, bundle=True)
