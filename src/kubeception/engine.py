@@ -11,7 +11,6 @@ from kubeception.conditions import Condition, wait_for
 from kubeception.config import Config
 from kubeception.errors import NotConverged
 from kubeception.facts import Facts
-from kubeception.gather import gather
 from kubeception.reach import Reach
 from kubeception.report import Steps
 from kubeception.resources import Resource
@@ -45,14 +44,16 @@ class Summary:
     times: dict[str, float] = field(default_factory=dict)
 
 
-def carry_out(phases: Sequence[Phase], reach: Reach, *, rebuild: bool, steps: Steps) -> Summary:
-    """Carry out phases in order; each reads the facts anew."""
+def carry_out(
+    phases: Sequence[Phase], reach: Reach, *, gather: Callable[[], Facts], steps: Steps
+) -> Summary:
+    """Carry out phases in order; each gathers the facts anew."""
     summary = Summary(times=steps.times)
     for phase in phases:
         log = logging.getLogger(f"kubeception.{phase.module}")
         with steps.step(phase.name, phase.says, quiet=True) as note:
             log.info("%s", phase.says)
-            facts = gather(reach, rebuild=rebuild)
+            facts = gather()
             for condition in phase.after(reach.config, facts):
                 log.debug("waiting for %s", condition.what)
                 wait_for(condition, reach, note)

@@ -1,9 +1,11 @@
 """The table of contents: what each command does, as phases in order."""
 
 import logging
+from functools import partial
 
 from kubeception.engine import Phase, Summary, carry_out
 from kubeception.errors import WaitTimeout
+from kubeception.gather import gather
 from kubeception.host import lock
 from kubeception.phases.addons import ADDONS
 from kubeception.phases.bootstrap_plane import BOOTSTRAP_API, BOOTSTRAP_PLANE
@@ -46,10 +48,12 @@ def bootstrap(reach: Reach, *, rebuild: bool = False) -> Summary:
     """
     with lock.hold(reach.layout.lock, "kubeception bootstrap"), Steps(log) as steps:
         try:
-            return carry_out(BOOTSTRAP, reach, rebuild=rebuild, steps=steps)
+            facts = partial(gather, reach, rebuild=rebuild)
+            return carry_out(BOOTSTRAP, reach, gather=facts, steps=steps)
         except WaitTimeout as error:
             if steps.last == RETIRE_CONTROLLERS.name:
                 # Nobody leads: a cluster without controllers could not even repair itself.
                 log.warning("%s; putting the bootstrap ones back", error.message)
-                carry_out([BOOTSTRAP_PLANE], reach, rebuild=True, steps=steps)
+                facts = partial(gather, reach, rebuild=True)
+                carry_out([BOOTSTRAP_PLANE], reach, gather=facts, steps=steps)
             raise

@@ -1,0 +1,34 @@
+"""A run that reaches a folder instead of a host, and a clock that tests turn by hand."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from tests.fixed import CONFIG, NOW
+
+from kubeception.config import Config
+from kubeception.host.gateway import Clock, Host
+from kubeception.reach import Reach
+
+
+@dataclass
+class Hands:
+    """Time that passes only when somebody sleeps, or says so."""
+
+    start: datetime = NOW
+    passed_s: float = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.passed_s = round(self.passed_s + seconds, 3)
+
+    def clock(self) -> Clock:
+        return Clock(
+            now=lambda: self.start + timedelta(seconds=self.passed_s),
+            monotonic=lambda: self.passed_s,
+            sleep=self.sleep,
+        )
+
+
+def reach_of(root: Path, *, config: Config = CONFIG, hands: Hands | None = None) -> Reach:
+    """Return a run whose host is a folder."""
+    return Reach(config, Host(root=root, clock=(hands or Hands()).clock()))

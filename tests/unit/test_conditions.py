@@ -1,0 +1,128 @@
+"""Waiting: how often, how long, and what is told when it was in vain."""
+
+from pathlib import Path
+
+import pytest
+from tests.unit.reaching import Hands, reach_of
+
+from kubeception import conditions
+from kubeception.conditions import INTERVAL_S, Condition, all_of, current_problem, wait_for
+from kubeception.errors import ApiError, WaitTimeout
+from kubeception.reach import Reach
+
+
+class Answers:
+    """What a probe finds, one after the other; the last one for ever."""
+
+    def __init__(self, *answers: str | None) -> None:
+        self.left = list(answers)
+        self.asked = 0
+
+    def __call__(self, _: Reach) -> str | None:
+        self.asked += 1
+        return self.left.pop(0) if len(self.left) > 1 else self.left[0]
+
+
+def test_what_holds_is_not_waited_for(tmp_path: Path) -> None:
+    hands, noted, found = Hands(), list[str](), Answers(None)
+
+    wait_for(Condition("it", found), reach_of(tmp_path, hands=hands), noted.append)
+
+    assert (found.asked, hands.passed_s, noted) == (1, 0, [])
+
+
+def test_what_is_in_the_way_is_noted_until_it_holds(tmp_path: Path) -> None:
+    hands, noted = Hands(), list[str]()
+    found = Answers("no socket", "not ready", None)
+
+    wait_for(Condition("it", found), reach_of(tmp_path, hands=hands), noted.append)
+
+    assert noted == ["no socket", "not ready"]
+    assert hands.passed_s == pytest.approx(2 * INTERVAL_S)
+
+
+def test_a_failure_starts_the_row_again(tmp_path: Path) -> None:
+    noted = list[str]()
+    found = Answers(None, None, "hiccup", None, None, None)
+
+    wait_for(Condition("it", found, successes=3), reach_of(tmp_path), noted.append)
+
+    assert found.asked == 6
+    one, two = "1 of 3 in a row", "2 of 3 in a row"
+    assert noted == [one, two, "hiccup", one, two]
+
+
+def test_a_timeout_says_what_was_waited_for_and_what_was_seen_last(tmp_path: Path) -> None:
+    hands = Hands()
+    never = Condition("the door", Answers("a", "b"), timeout_s=3, hint="open it")
+
+    with pytest.raises(WaitTimeout) as caught:
+        wait_for(never, reach_of(tmp_path, hands=hands), lambda _: None)
+
+    assert caught.value.message == "timed out waiting for the door: b"
+    assert (caught.value.what, caught.value.last, caught.value.hint) == ("the door", "b", "open it")
+    assert caught.value.exit_code == 4
+    assert 3 <= hands.passed_s <= 3 + 2 * INTERVAL_S
+
+
+def test_a_row_that_is_too_short_at_the_end_says_so(tmp_path: Path) -> None:
+    flapping = Condition("it", Answers(None), timeout_s=1.1, successes=100)
+
+    with pytest.raises(WaitTimeout, match="only 7 of 100 in a row"):
+        wait_for(flapping, reach_of(tmp_path), lambda _: None)
+
+
+def test_it_is_asked_once_even_without_any_time(tmp_path: Path) -> None:
+    wait_for(Condition("it", Answers(None), timeout_s=0), reach_of(tmp_path), lambda _: None)
+
+
+def test_an_expected_failure_is_a_problem_and_a_bug_is_not(tmp_path: Path) -> None:
+    def refused(_: Reach) -> str | None:
+        raise ApiError(0, "Unreachable", "nobody answers")
+
+    def broken(_: Reach) -> str | None:
+        raise ZeroDivisionError
+
+    reach = reach_of(tmp_path)
+    assert current_problem(Condition("it", refused), reach) == "nobody answers"
+    with pytest.raises(ZeroDivisionError):
+        wait_for(Condition("it", broken), reach, lambda _: None)
+
+
+def test_all_of_names_everything_that_is_late(tmp_path: Path) -> None:
+    first, second = Answers("no pods", None), Answers("1 of 2 ready", "2 of 3 ready", None)
+    parts = [
+        Condition("dns", first),
+        Condition("network", second),
+        Condition("node", Answers(None)),
+    ]
+    noted = list[str]()
+
+    wait_for(all_of("everything", parts, timeout_s=60), reach_of(tmp_path), noted.append)
+
+    assert noted == ["dns: no pods; network: 1 of 2 ready", "network: 2 of 3 ready"]
+
+
+def test_conditions_complete_the_words_waiting_for() -> None:
+    assert [
+        condition.what
+        for condition in (
+            conditions.etcd_serves(),
+            conditions.unit_active("kubelet.service"),
+            conditions.apiserver_ready(6444),
+            conditions.apiserver_ready(6445, successes=10),
+            conditions.door_leads_to(6445),
+            conditions.node_ready("cp1"),
+            conditions.lease_held("kube-scheduler"),
+            conditions.rolled_out("Deployment", "coredns"),
+        )
+    ] == [
+        "etcd to serve",
+        "kubelet.service to run",
+        "the bootstrap API server on port 6444",
+        "the hosted API server on port 6445",
+        "the door to lead to port 6445",
+        "node cp1 to be Ready",
+        "Lease kube-scheduler to be held",
+        "Deployment coredns to be ready",
+    ]

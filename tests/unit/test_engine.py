@@ -1,0 +1,140 @@
+"""Phases are carried out in order, once, and only as far as they hold."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from tests.fixed import FACTS
+from tests.unit.reaching import Hands, reach_of
+
+from kubeception.conditions import Condition
+from kubeception.config import Config
+from kubeception.engine import Phase, Summary, carry_out
+from kubeception.errors import NotConverged, WaitTimeout
+from kubeception.facts import Facts
+from kubeception.reach import Reach
+from kubeception.report import Steps
+from kubeception.resources import Resource
+from kubeception.resources.file import File
+
+LOG = logging.getLogger("kubeception.test")
+FIRST, SECOND = Path("/etc/first"), Path("/etc/second")
+
+
+@dataclass(frozen=True)
+class Stubborn:
+    """A thing that takes every change and stays as it was."""
+
+    def drift(self, reach: Reach) -> str | None:
+        return "will not"
+
+    def apply(self, reach: Reach) -> None:
+        pass
+
+    def __str__(self) -> str:
+        return "mule"
+
+
+def wants(*resources: Resource) -> Phase:
+    return Phase("things", "making things", lambda _config, _facts: resources)
+
+
+def exists(path: Path) -> Condition:
+    def problem(reach: Reach) -> str | None:
+        return None if reach.host.at(path).exists() else f"{path} is missing"
+
+    return Condition(str(path), problem, timeout_s=1)
+
+
+def carried_out(reach: Reach, *phases: Phase) -> Summary:
+    with Steps(LOG) as steps:
+        return carry_out(phases, reach, gather=lambda: FACTS, steps=steps)
+
+
+def test_the_second_run_changes_nothing(tmp_path: Path) -> None:
+    reach = reach_of(tmp_path)
+    phase = wants(File(FIRST, "one"), File(SECOND, "two"))
+
+    assert carried_out(reach, phase).changes == [
+        "things: /etc/first: missing",
+        "things: /etc/second: missing",
+    ]
+    before = [reach.host.at(path).stat() for path in (FIRST, SECOND)]
+
+    assert carried_out(reach, phase).changes == []
+    assert [reach.host.at(path).stat() for path in (FIRST, SECOND)] == before
+
+
+def test_only_what_differs_is_changed(tmp_path: Path) -> None:
+    reach = reach_of(tmp_path)
+    phase = wants(File(FIRST, "one"), File(SECOND, "two"))
+    carried_out(reach, phase)
+    reach.host.at(SECOND).write_text("another")
+
+    assert carried_out(reach, phase).changes == ["things: /etc/second: content differs"]
+    assert reach.host.at(SECOND).read_text() == "two"
+
+
+def test_a_change_that_does_not_hold_ends_the_run(tmp_path: Path) -> None:
+    reach = reach_of(tmp_path)
+
+    with pytest.raises(NotConverged, match="mule: still differs after the change: will not"):
+        carried_out(reach, wants(File(FIRST, "one"), Stubborn(), File(SECOND, "two")))
+    assert reach.host.at(FIRST).exists() and not reach.host.at(SECOND).exists()
+
+
+def test_facts_are_gathered_anew_for_each_phase(tmp_path: Path) -> None:
+    """What one phase did decides what the next one wants."""
+    reach, seen = reach_of(tmp_path), list[bool]()
+
+    def gather() -> Facts:
+        return replace(FACTS, needs_bootstrap=not reach.host.at(FIRST).exists())
+
+    def plan(_: Config, facts: Facts) -> Iterator[Resource]:
+        seen.append(facts.needs_bootstrap)
+        yield File(FIRST, "one")
+
+    with Steps(LOG) as steps:
+        phases = [Phase(name, "", plan) for name in ("a", "b")]
+        summary = carry_out(phases, reach, gather=gather, steps=steps)
+
+    assert seen == [True, False]
+    assert list(summary.times) == ["a", "b"]
+
+
+def test_a_phase_begins_after_and_ends_with_its_conditions(tmp_path: Path) -> None:
+    reach = reach_of(tmp_path)
+    make = wants(File(FIRST, "one"))
+    follow = replace(
+        wants(File(SECOND, "two")),
+        after=lambda _config, _facts: [exists(FIRST)],
+        until=lambda _config, _facts: [exists(SECOND)],
+    )
+
+    assert len(carried_out(reach, make, follow).changes) == 2
+
+
+def test_a_phase_that_may_not_begin_changes_nothing(tmp_path: Path) -> None:
+    reach = reach_of(tmp_path)
+    phase = replace(wants(File(SECOND, "two")), after=lambda _config, _facts: [exists(FIRST)])
+
+    with pytest.raises(WaitTimeout, match="/etc/first is missing"):
+        carried_out(reach, phase)
+    assert not reach.host.at(SECOND).exists()
+
+
+def test_a_phase_that_does_not_end_keeps_the_next_one_from_beginning(tmp_path: Path) -> None:
+    hands = Hands()
+    reach = reach_of(tmp_path, hands=hands)
+    endless = replace(
+        wants(File(FIRST, "one")), until=lambda _config, _facts: [exists(Path("/never"))]
+    )
+
+    with pytest.raises(WaitTimeout, match="waiting for /never"):
+        carried_out(reach, endless, wants(File(SECOND, "two")))
+    assert reach.host.at(FIRST).exists() and not reach.host.at(SECOND).exists()
+    assert hands.passed_s > 1
+    # The next run does not repeat what holds already.
+    assert carried_out(reach, wants(File(FIRST, "one"))).changes == []
