@@ -49,11 +49,13 @@ class KeyPair:
         Raises:
             KubeceptionError: a key or a CA is there and broken, or the CA's key is not here.
         """
+        if (drift := self.drift(reach)) is None:
+            return
         at = self.entry.at
         pem, key = _read(reach, at)
         if self.entry.spec.is_ca and pem is not None:
             raise KubeceptionError(
-                f"{at.certificate}: {self.drift(reach)}",
+                f"{at.certificate}: {drift}",
                 hint="a CA is never replaced by itself; put the right pair back",
             )
         if key is None:

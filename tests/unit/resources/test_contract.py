@@ -1,0 +1,105 @@
+"""What every kind of wanted thing on a host promises: drift, apply, no drift, and nothing twice."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.fixed import CONFIG, FACTS
+from tests.unit.reaching import reach_of
+
+from kubeception.config.model import KeyAlgorithm
+from kubeception.host import files
+from kubeception.pki import catalog
+from kubeception.pki.catalog import Entry
+from kubeception.reach import Reach
+from kubeception.resources import Resource
+from kubeception.resources.file import File
+from kubeception.resources.keypair import KeyPair, ServiceAccountKey
+
+AT = CONFIG.layout.pki
+P256 = KeyAlgorithm.ECDSA_P256
+TABLE = {entry.at: entry for entry in catalog.entries(CONFIG, FACTS.node, FACTS.address)}
+CA, ADMIN = TABLE[AT.ca], TABLE[AT.admin]
+SECRET = File(Path("/etc/kubernetes/secret"), "hush", mode=0o600)
+GONE = File(Path("/etc/kubernetes/manifests/old.yaml"), None)
+SERVICE_ACCOUNT = ServiceAccountKey(AT.service_account_key, AT.service_account_public, P256)
+
+
+def pair(entry: Entry) -> KeyPair:
+    return KeyPair(entry, P256)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A wanted thing, and what has to be there before it."""
+
+    wanted: Resource
+    before: Callable[[Reach], None] = lambda _: None
+
+
+def with_ca(reach: Reach) -> None:
+    pair(CA).apply(reach)
+
+
+def with_old_manifest(reach: Reach) -> None:
+    files.write(reach.host.at(GONE.path), "old")
+
+
+CASES = {
+    "file": Case(File(Path("/etc/a/b/file"), "text")),
+    "secret file": Case(SECRET),
+    "absent file": Case(GONE, with_old_manifest),
+    "ca": Case(pair(CA)),
+    "leaf": Case(pair(ADMIN), with_ca),
+    "service account key": Case(SERVICE_ACCOUNT),
+}
+each_kind = pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
+
+
+def contents(root: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@each_kind
+def test_drift_then_apply_then_no_drift(case: Case, tmp_path: Path) -> None:
+    reach = reach_of(tmp_path)
+    case.before(reach)
+
+    assert case.wanted.drift(reach)
+    case.wanted.apply(reach)
+    assert case.wanted.drift(reach) is None
+
+
+@each_kind
+def test_looking_changes_nothing(case: Case, tmp_path: Path) -> None:
+    reach = reach_of(tmp_path)
+    case.before(reach)
+
+    before = contents(tmp_path)
+    case.wanted.drift(reach)
+    assert contents(tmp_path) == before
+
+
+@each_kind
+def test_drift_tolerates_that_nothing_is_there(case: Case, tmp_path: Path) -> None:
+    found = case.wanted.drift(reach_of(tmp_path / "nowhere"))
+
+    assert found == (None if case.wanted is GONE else "missing")
+
+
+def test_messages_name_a_path_that_can_be_looked_at() -> None:
+    assert all(str(case.wanted).startswith("/etc/") for case in CASES.values())
+
+
+@each_kind
+def test_apply_twice_is_the_same_as_once(case: Case, tmp_path: Path) -> None:
+    """A run that was killed before its check applies again; no key may change by that."""
+    reach = reach_of(tmp_path)
+    case.before(reach)
+    case.wanted.apply(reach)
+    before = contents(tmp_path)
+
+    case.wanted.apply(reach)
+    assert contents(tmp_path) == before
+    assert case.wanted.drift(reach) is None
