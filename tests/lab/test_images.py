@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.lab.conftest import Note, bundle_folder
+from tests.lab.conftest import Names, Note, bundle_folder
 
 from kubeception.lab import Host, Lab, cache
 
@@ -58,6 +58,20 @@ def test_a_host_runs_its_images_and_keeps_its_changes_to_itself(
     assert names(other) == images
     other.run(*CTR, "images", "check")
     assert contents(shared) == before
+
+
+def test_a_bare_host_gets_the_bundle_as_a_real_one_would(new_name: Names) -> None:
+    lab = Lab(new_name())
+    try:
+        [cp1] = lab.up()
+        cp1.fail("kubelet", "--version")
+
+        lab.up(bundle=bundle_folder())
+
+        assert "Kubernetes" in cp1.run("kubelet", "--version").stdout
+        cp1.run("kubeception", "--version")
+    finally:
+        lab.down()
 
 
 @pytest.mark.hosts(1, bundle=True)

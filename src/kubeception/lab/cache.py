@@ -39,7 +39,7 @@ def tree() -> Path:
 def layer(bundle: Path) -> Path:
     """Return the folder with a bundle's files in the places where a host has them."""
     name = f"layer-{contents.load(bundle).version}"
-    return _entry(name, lambda folder: install.install(bundle, folder))
+    return _entry(name, lambda folder: install.install(bundle, folder, linked=True))
 
 
 def containerd(bundle: Path) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 from kubeception.errors import CommandFailed, KubeceptionError, UnitFailed
 from kubeception.host import process
 from kubeception.host.process import Completed
-from kubeception.lab import cgroups, disk
+from kubeception.lab import cgroups, disk, network
 from kubeception.lab.place import HostPlace, Spec
 from kubeception.lab.waiting import wait_for
 
@@ -70,6 +70,10 @@ class Host:
         # Before this child is systemd it is a piece of nspawn, still half on the machine.
         return _child(nspawn, "systemd")
 
+    def root(self) -> Path:
+        """Return the root file system of a host that is on, as the machine sees it."""
+        return Path(f"/proc/{self._running()}/root")
+
     # Its power button
 
     def start(self) -> None:
@@ -80,6 +84,7 @@ class Host:
                 return
             fcntl.flock(handle, fcntl.LOCK_EX)
             os.ftruncate(handle, 0)
+            network.make(self.place.lab.network)
             _supervise(self.place, handle)
         finally:
             os.close(handle)
@@ -141,13 +146,7 @@ class Host:
 
         The command gets the terminal, if there is one, and dies with the returned one.
         """
-        leader = self.leader()
-        if leader is None:
-            raise KubeceptionError(
-                f"{self.name} is {self.state()}",
-                hint=f"kubeception lab boot --name {self.place.lab.name} {self.name}",
-            )
-        return _inside(leader, argv, env=env)
+        return _inside(self._running(), argv, env=env)
 
     def run(
         self,
@@ -193,6 +192,16 @@ class Host:
             return None if state == "active" else state
 
         wait_for(f"{unit} on {self.name}", problem, timeout_s=timeout_s)
+
+    def _running(self) -> int:
+        """Return the leader of a host that must be on."""
+        leader = self.leader()
+        if leader is None:
+            raise KubeceptionError(
+                f"{self.name} is {self.state()}",
+                hint=f"kubeception lab boot --name {self.place.lab.name} {self.name}",
+            )
+        return leader
 
     def _last_words(self) -> str:
         lines = self.place.console.read_text(errors="replace").split("\n")

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from kubeception.bundle import packages
+from kubeception.bundle import install, packages
 from kubeception.bundle.components import SOURCES
 from kubeception.errors import CommandFailed, KubeceptionError, Locked
 from kubeception.host import files
@@ -27,6 +27,10 @@ _PACKAGES = {
     "mount": "mount",
     "util-linux": "nsenter",
 }
+
+
+# A control-plane host needs 31, and the usual limit is 128.
+_INOTIFY_INSTANCES = 8192
 
 
 class Lab:
@@ -60,12 +64,14 @@ class Lab:
     def up(self, *, workers: int = 0, bundle: Path | None = None) -> list[Host]:
         """Make and boot what is missing: a control-plane host and workers, with a bundle on them.
 
-        Without a bundle the hosts are bare. Hosts that are there are kept as they are.
+        Without a bundle new hosts are bare. Hosts that are there keep what they have; one with
+        another bundle, or none, gets this one beside it, as a real host would.
         """
         if not 0 <= workers <= MAX_WORKERS:
             raise KubeceptionError(f"{workers} workers: a lab has 0 to {MAX_WORKERS}")
         with self._changing("up"), Steps(log) as steps:
             packages.ensure(_PACKAGES)
+            _raise_limit()
             with steps.step("debian tree"):
                 lower = [cache.tree()]
             filled = None
@@ -75,18 +81,19 @@ class Lab:
                 with steps.step("bundle's images"):
                     filled = cache.containerd(bundle)
             with steps.step("hosts"):
-                network.make(self.place.network)
                 wanted = [Spec.control_plane(1, lower=lower)]
                 wanted += [Spec.worker(n, lower=lower) for n in range(1, workers + 1)]
                 for spec in wanted:
                     _make(HostPlace(self.place, spec.name), spec, filled)
-            with steps.step("boot"):
                 hosts = self.hosts()
                 for host in hosts:
                     host.start()
                 for host in hosts:
                     host.wait_up()
                     host.put("/etc/hosts", dress.hosts_file([host.spec for host in hosts]))
+                    if bundle is not None:
+                        # On one that was made with it there is nothing to do.
+                        install.install(bundle, host.root())
         return hosts
 
     def bootstrap(self) -> None:
@@ -127,13 +134,6 @@ class Lab:
 def _make(place: HostPlace, spec: Spec, filled: Path | None) -> None:
     """Make a host that is off, in one rename, unless it is there."""
     if place.spec.exists():
-        if Spec.read(place.spec).lower != spec.lower:
-            log.warning(
-                "%s stays as it was made, with another bundle or none; `kubeception lab down "
-                "--name %s` first to make it anew",
-                place.name,
-                place.lab.name,
-            )
         return
     partial = HostPlace(place.lab, f".{place.name}")
     files.remove_tree(partial.state)
@@ -147,6 +147,13 @@ def _make(place: HostPlace, spec: Spec, filled: Path | None) -> None:
         images.clone(filled, partial.containerd)
     spec.write(partial.spec)
     partial.state.rename(place.state)
+
+
+def _raise_limit() -> None:
+    """Let the kernel give out more inotify instances: all hosts share the machine's."""
+    limit = Path("/proc/sys/fs/inotify/max_user_instances")
+    if int(limit.read_text()) < _INOTIFY_INSTANCES:
+        limit.write_text(str(_INOTIFY_INSTANCES))
 
 
 def _passed_on() -> list[str]:

@@ -29,6 +29,6 @@ def make(namespace: Path) -> None:
 
 def remove(namespace: Path) -> None:
     """Give the namespace up; the kernel removes it when the last process has left it."""
-    if os.path.ismount(namespace):
+    while os.path.ismount(namespace):
         process.run(["umount", namespace])
     namespace.unlink(missing_ok=True)
