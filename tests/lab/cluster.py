@@ -1,0 +1,144 @@
+"""A cluster on a lab host, as its users see it: kubectl, requests at the door, what is there."""
+
+import json
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kubeception import versions
+from kubeception.bundle.build import default_folder
+from kubeception.bundle.components import SOURCES
+from kubeception.lab import Host
+
+CONFIG = "/etc/kubeception/config.toml"
+UNITS = ("containerd.service", "etcd.service", "kubelet.service")
+PROBE = Path(__file__).with_name("door_probe.py")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of bootstrap."""
+
+    changes: list[str]
+    seconds: dict[str, float]
+    wall_s: float
+    log: str
+
+
+def bundle_folder() -> Path:
+    """Return where this machine's bundle lies."""
+    return default_folder(versions.KUBERNETES.rpartition(".")[0])
+
+
+def configure(host: Host, *, more: str = "") -> None:
+    """Give a host the lab's configuration, with more of it at the end."""
+    host.put(CONFIG, (SOURCES / "distros" / "lab.toml").read_text() + more)
+
+
+def bootstrap(host: Host, *flags: str) -> Run:
+    """Run bootstrap to its end."""
+    started = time.monotonic()
+    done = host.run("kubeception", "bootstrap", "-o", "json", *flags, timeout_s=240)
+    wall_s = time.monotonic() - started
+    summary = json.loads(done.stdout)
+    return Run(summary["changes"], summary["seconds"], wall_s, done.stderr)
+
+
+def kubectl(host: Host, *argv: str, stdin: str | None = None, check: bool = True) -> str:
+    """Run kubectl as the administrator and return what it printed."""
+    admin = "--kubeconfig=/etc/kubernetes/admin.conf"
+    return host.run("kubectl", admin, *argv, stdin=stdin, check=check, timeout_s=120).stdout
+
+
+def get(host: Host, *what: str) -> Any:
+    """Return objects as the API has them."""
+    return json.loads(kubectl(host, "get", *what, "-o", "json"))
+
+
+def pods(host: Host) -> list[dict[str, Any]]:
+    """Return every pod of the cluster."""
+    found: list[dict[str, Any]] = get(host, "pods", "-A")["items"]
+    return found
+
+
+def is_ready(pod: dict[str, Any]) -> bool:
+    """Whether a pod says that it is ready."""
+    conditions = pod["status"].get("conditions", [])
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def unhealthy(host: Host) -> list[str]:
+    """Return what is not as it should be: in the status, among the pods, in the manifests."""
+    status = host.run("kubeception", "status", "-o", "json", check=False)
+    said = json.loads(status.stdout)
+    found = [f"{c['what']}: {c['problem']}" for c in said["checks"] if c["problem"]]
+    found += [f"{p['metadata']['name']} is not ready" for p in pods(host) if not is_ready(p)]
+    found += [
+        f"{name} is left" for name in host.run("ls", "/etc/kubernetes/manifests").stdout.split()
+    ]
+    if (status.code == 0) is not said["healthy"]:
+        found.append(f"status ends with {status.code} and says healthy: {said['healthy']}")
+    return found
+
+
+def door(host: Host) -> str:
+    """Return where the door points, as nft has it."""
+    return host.run("nft", "list", "table", "ip", "kubeception-door").stdout
+
+
+def standing(host: Host) -> dict[str, Any]:
+    """Return everything that a run without changes has to leave as it is."""
+    kinds = "daemonsets,deployments,configmaps,services,serviceaccounts,poddisruptionbudgets"
+    cluster_kinds = "clusterroles,clusterrolebindings"
+    ours = "app.kubernetes.io/managed-by=kubeception"
+    objects = get(host, kinds, "-A", "-l", ours)["items"]
+    objects += get(host, cluster_kinds, "-l", ours)["items"]
+    objects += get(host, "endpoints,endpointslices,services", "-n", "default")["items"]
+    return {
+        "door": door(host),
+        "objects": {
+            f"{o['kind']} {o['metadata']['name']}": o["metadata"]["resourceVersion"]
+            for o in objects
+        },
+        "pods": {
+            p["metadata"]["name"]: (
+                p["metadata"]["uid"],
+                [c["restartCount"] for c in p["status"]["containerStatuses"]],
+            )
+            for p in pods(host)
+        },
+        "units": units(host),
+    }
+
+
+def units(host: Host) -> dict[str, str]:
+    """Return which start of each unit runs."""
+    return {
+        unit: host.run("systemctl", "show", "--value", "-p", "InvocationID", unit).stdout.strip()
+        for unit in UNITS
+    }
+
+
+class Requests:
+    """A request to the API every 100 ms, each on a new TLS connection, while something happens.
+
+    They are an RBAC user's (the administrator's), not a system:masters one, who would skip RBAC.
+    """
+
+    def __init__(self, host: Host, address: str) -> None:
+        host.put("/tmp/door_probe.py", PROBE.read_text())
+        argv = ("python3", "/tmp/door_probe.py", address)
+        self._process = subprocess.Popen(
+            host.command(*argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def __enter__(self) -> "Requests":
+        assert self._process.stdout is not None
+        self.first = self._process.stdout.readline()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        answer = self._process.communicate("", timeout=30)[0]  # its input ends, and so does it
+        self.result: dict[str, Any] = json.loads(answer)

@@ -1,0 +1,350 @@
+"""bootstrap gives a host a control plane that runs inside its own cluster, and keeps its hands off
+what is as it should be.
+"""
+
+import json
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from tests.lab import cluster
+from tests.lab.cluster import Requests, Run, bootstrap, get, kubectl
+from tests.lab.conftest import Note
+
+from kubeception.lab import Host, Lab
+
+NAMESPACE = "kube-system"
+
+pytestmark = pytest.mark.hosts(1, bundle=True)
+
+
+@pytest.fixture(scope="module")
+def first_run(lab: Lab, note: Note) -> Run:
+    """The run that makes the cluster, which all tests of this file share."""
+    cp1 = lab.host("cp1")
+    cluster.configure(cp1)
+    run = bootstrap(cp1)
+    steps = ", ".join(f"{name} {seconds:.1f}" for name, seconds in run.seconds.items())
+    note(f"bootstrap of a fresh host: {run.wall_s:.1f} s ({steps})")
+    return run
+
+
+@pytest.fixture
+def cp1(first_run: Run, hosts: list[Host]) -> Host:
+    return hosts[0]
+
+
+def test_a_fresh_host_becomes_a_cluster_in_time(first_run: Run, cp1: Host) -> None:
+    until_api_s = 0.0
+    for name, seconds in first_run.seconds.items():
+        until_api_s += seconds
+        if name == "bootstrap-plane":
+            break
+
+    assert until_api_s <= 3 * 10
+    assert sum(first_run.seconds.values()) <= 3 * 25
+    assert cluster.unhealthy(cp1) == []
+
+
+def test_the_log_has_the_original_lines_in_order(first_run: Run) -> None:
+    wanted = [
+        "kubeception::etcd: bootstrapping",
+        "kubeception::k8s: configuring local kubelet",
+        "kubeception::k8s: waiting for bootstrap apiserver",
+        "kubeception::k8s: pointing the kubelet to the bootstrap apiserver",
+        "kubeception::k8s: applying control plane manifests",
+        "kubeception::k8s: waiting for kubelet to be registered",
+        "kubeception::k8s: labeling node and setting taints",
+        "kubeception::k8s: performing stability check for cluster apiserver",
+        "kubeception::k8s: pointing the kubelet to the cluster apiserver",
+        "kubeception::k8s: removing static manifests",
+    ]
+    lines = [line.split("Z: ", 1)[-1] for line in first_run.log.splitlines()]
+
+    assert [line for line in lines if line in wanted] == wanted
+
+
+def test_the_control_plane_runs_inside_the_cluster(cp1: Host) -> None:
+    owners = {
+        pod["metadata"]["name"]: pod["metadata"].get("ownerReferences", [{"kind": "none"}])[0][
+            "kind"
+        ]
+        for pod in cluster.pods(cp1)
+    }
+    kinds: dict[str, list[str]] = {}
+    for name, owner in owners.items():
+        kinds.setdefault(owner, []).append(name)
+
+    assert not [name for name in owners if name.startswith("bootstrap-")]
+    assert len([name for name in kinds["DaemonSet"] if name.startswith("kube-apiserver-")]) == 1
+    for name, count in (
+        ("kube-controller-manager-", 2),
+        ("kube-scheduler-", 2),
+        ("coredns-", 2),
+        ("kubeception-", 1),
+    ):
+        assert len([pod for pod in kinds["ReplicaSet"] if pod.startswith(name)]) == count
+    assert set(kinds) == {"DaemonSet", "ReplicaSet"}
+
+
+def test_the_handover_restarts_no_unit(cp1: Host) -> None:
+    for unit in cluster.UNITS:
+        starts = cp1.run(
+            *("journalctl", "--boot", "--unit", unit, "--output", "json"),
+            *("JOB_TYPE=start", "+", "JOB_TYPE=restart"),
+        ).stdout
+        begun = [
+            line for line in starts.splitlines() if json.loads(line).get("JOB_RESULT") == "done"
+        ]
+
+        assert len(begun) == 1, unit
+        assert cp1.run("systemctl", "show", "--value", "-p", "NRestarts", unit).stdout == "0\n"
+
+
+def test_both_ranges_of_the_configuration_arrive(cp1: Host) -> None:
+    node = get(cp1, "node", "cp1")
+    api = get(cp1, "service", "kubernetes")
+    dns = get(cp1, "service", "-n", NAMESPACE, "kube-dns")
+    flannel = get(cp1, "configmap", "-n", NAMESPACE, "kube-flannel")
+    proxy = get(cp1, "configmap", "-n", NAMESPACE, "kube-proxy")
+
+    assert node["spec"]["podCIDR"].startswith("10.64.")
+    assert api["spec"]["clusterIP"] == "10.65.0.1"
+    assert dns["spec"]["clusterIP"] == "10.65.0.10"
+    assert json.loads(flannel["data"]["net-conf.json"])["Network"] == "10.64.0.0/16"
+    assert json.loads(proxy["data"]["config.conf"])["clusterCIDR"] == "10.64.0.0/16"
+    for pod in cluster.pods(cp1):
+        if not pod["spec"].get("hostNetwork"):
+            assert pod["status"]["podIP"].startswith("10.64.")
+
+
+def test_the_node_carries_the_control_planes_label_and_taint(cp1: Host) -> None:
+    node = get(cp1, "node", "cp1")
+
+    assert node["metadata"]["labels"]["node-role.kubernetes.io/control-plane"] == ""
+    assert [(t["key"], t["effect"]) for t in node["spec"]["taints"]] == [
+        ("node-role.kubernetes.io/control-plane", "NoSchedule")
+    ]
+
+
+@pytest.fixture
+def web(cp1: Host) -> Iterator[str]:
+    """A Service with two pods behind it, and a third pod that asks."""
+    image = get(cp1, "deployment", "-n", NAMESPACE, "kubeception")["spec"]["template"]["spec"][
+        "containers"
+    ][0]["image"]
+    serve = "import http.server as h, os, socket\n" + (
+        "class A(h.BaseHTTPRequestHandler):\n"
+        "    def do_GET(self):\n"
+        "        self.send_response(200); self.end_headers()\n"
+        "        self.wfile.write(socket.gethostname().encode())\n"
+        "h.ThreadingHTTPServer(('', 8080), A).serve_forever()\n"
+    )
+
+    def pod(command: list[str]) -> dict[str, object]:
+        return {
+            "terminationGracePeriodSeconds": 0,
+            "tolerations": [{"operator": "Exists"}],
+            "containers": [{"name": "main", "image": image, "command": command}],
+        }
+
+    labels = {"app": "web"}
+    wanted = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "demo"}},
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "web", "namespace": "demo"},
+            "spec": {
+                "replicas": 2,
+                "selector": {"matchLabels": labels},
+                "template": {
+                    "metadata": {"labels": labels},
+                    "spec": pod(["python3", "-c", serve]),
+                },
+            },
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "web", "namespace": "demo"},
+            "spec": {"selector": labels, "ports": [{"port": 80, "targetPort": 8080}]},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "asks", "namespace": "demo"},
+            "spec": pod(
+                ["python3", "-c", "print('here', flush=True); import time; time.sleep(3600)"]
+            ),
+        },
+    ]
+    kubectl(
+        cp1,
+        "apply",
+        "-f",
+        "-",
+        stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": wanted}),
+    )
+    kubectl(cp1, "-n", "demo", "rollout", "status", "deployment/web", "--timeout=90s")
+    kubectl(cp1, "-n", "demo", "wait", "--for=condition=Ready", "pod/asks", "--timeout=90s")
+    yield "http://web.demo.svc.cluster.local"
+    kubectl(cp1, "delete", "namespace", "demo", "--wait=false")
+
+
+def test_workloads_run_and_find_each_other_and_the_api(cp1: Host, web: str) -> None:
+    ask = (
+        "import urllib.request as u, time\n"
+        "seen, end = set(), time.time() + 30\n"
+        "while len(seen) < 2 and time.time() < end:\n"
+        f"    seen.add(u.urlopen({web!r}, timeout=5).read().decode())\n"
+        "print(len(seen))\n"
+    )
+    ask_api = (
+        "import os, ssl, urllib.request as u\n"
+        "at = '/var/run/secrets/kubernetes.io/serviceaccount'\n"
+        "context = ssl.create_default_context(cafile=at + '/ca.crt')\n"
+        "host = os.environ['KUBERNETES_SERVICE_HOST']\n"
+        "answer = u.urlopen(f'https://{host}/readyz', context=context, timeout=5)\n"
+        "print(host, answer.read().decode())\n"
+    )
+
+    def in_pod(code: str) -> str:
+        return kubectl(cp1, "-n", "demo", "exec", "asks", "--", "python3", "-c", code)
+
+    assert in_pod(ask) == "2\n"
+    assert in_pod(ask_api) == "10.65.0.1 ok\n"
+    assert kubectl(cp1, "-n", "demo", "logs", "asks") == "here\n"
+
+
+def test_the_join_service_answers_on_its_node_port(cp1: Host) -> None:
+    def ask(path: str) -> str:
+        ca = "/etc/kubernetes/pki/join-ca.crt"
+        return cp1.run(
+            *("curl", "--silent", "--show-error", "--cacert", ca, "--write-out", " %{http_code}"),
+            f"https://{cp1.address}:30000{path}",
+        ).stdout
+
+    assert ask("/healthz") == "ok 200"
+    assert ask("/join").endswith(" 404")
+
+
+def test_a_second_run_changes_nothing(cp1: Host, note: Note) -> None:
+    before = cluster.standing(cp1)
+
+    run = bootstrap(cp1)
+
+    note(f"bootstrap again: {run.wall_s:.1f} s, {len(run.changes)} changes")
+    assert run.changes == []
+    assert run.wall_s <= 3 * 4
+    assert cluster.standing(cp1) == before
+
+
+def test_what_was_deleted_comes_back(cp1: Host) -> None:
+    kubectl(cp1, "-n", NAMESPACE, "delete", "deployment/coredns", "daemonset/kube-proxy")
+
+    run = bootstrap(cp1)
+
+    assert [change.split(": ")[1] for change in run.changes] == [
+        "DaemonSet kube-system/kube-proxy",
+        "Deployment kube-system/coredns",
+    ]
+    assert cluster.unhealthy(cp1) == []
+
+
+def test_what_somebody_else_changed_is_kept_and_said(cp1: Host) -> None:
+    kubectl(cp1, "-n", NAMESPACE, "scale", "deployment/coredns", "--replicas=1")
+
+    run = bootstrap(cp1)
+
+    assert run.changes == []
+    assert "WARN" in run.log
+    assert "Deployment kube-system/coredns: kept" in run.log
+    forced = bootstrap(cp1, "--force-conflicts")
+    assert [change.split(": ")[1] for change in forced.changes] == [
+        "Deployment kube-system/coredns"
+    ]
+
+
+def test_a_rebuild_fails_no_request(cp1: Host, note: Note) -> None:
+    before = cluster.units(cp1)
+
+    with Requests(cp1, "127.0.0.1") as inside, Requests(cp1, cp1.address) as by_address:
+        run = bootstrap(cp1, "--rebuild")
+
+    note(f"rebuild: {run.wall_s:.1f} s, requests on 6443: {inside.result}, {by_address.result}")
+    assert run.changes
+    for result in (inside.result, by_address.result):
+        assert result["failed"] == []
+        assert result["answered"] > 20
+    assert cluster.units(cp1) == before
+    assert cluster.unhealthy(cp1) == []
+
+
+def test_a_changed_template_rolls_over_the_other_port_and_fails_no_request(
+    cp1: Host, note: Note
+) -> None:
+    cluster.configure(cp1, more='\n[apiserver.extra_args]\nevent-ttl = "2h"\n')
+
+    with Requests(cp1, "127.0.0.1") as requests:
+        run = bootstrap(cp1)
+
+    note(f"API server rolled: {run.wall_s:.1f} s, requests on 6443: {requests.result}")
+    assert run.changes[0].startswith("control-plane: DaemonSet kube-system/kube-apiserver: ")
+    assert "tcp : 6446" in cluster.door(cp1)
+    assert requests.result["failed"] == []
+    assert cluster.unhealthy(cp1) == []
+    assert bootstrap(cp1).changes == []
+
+
+def test_two_at_once_is_one_too_many(cp1: Host) -> None:
+    running = subprocess.Popen(
+        cp1.command("kubeception", "bootstrap", "--rebuild"),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    assert running.stderr is not None
+    running.stderr.readline()  # it logs only once it holds the lock
+
+    second = cp1.fail("kubeception", "bootstrap")
+    assert running.communicate(timeout=120)[1] is not None
+
+    assert "is held by pid" in second.stderr
+    assert "kubeception bootstrap" in second.stderr
+    assert running.returncode == 0
+
+
+def test_a_bad_configuration_is_told_whole_and_changes_nothing(cp1: Host) -> None:
+    before = cluster.standing(cp1)
+    cp1.put("/tmp/bad.toml", '[net]\ncluster_cidr = "10.64.0.0"\nnonsense = 1\n')
+
+    done = cp1.run("kubeception", "bootstrap", "--config", "/tmp/bad.toml", check=False)
+
+    assert done.code == 2
+    assert "/tmp/bad.toml:2:net.cluster_cidr" in done.stderr
+    assert "/tmp/bad.toml:3:net.nonsense" in done.stderr
+    assert cluster.standing(cp1) == before
+
+
+def test_status_names_what_is_broken_and_bootstrap_mends_it(cp1: Host) -> None:
+    cp1.run("systemctl", "stop", "etcd.service")
+
+    broken = cp1.fail("kubeception", "status")
+
+    assert "etcd.service is inactive" in broken.stdout
+    bootstrap(cp1)
+    assert cluster.unhealthy(cp1) == []
+
+
+def test_a_missing_image_is_imported_from_the_bundle(cp1: Host) -> None:
+    image = get(cp1, "deployment", "-n", NAMESPACE, "coredns")["spec"]["template"]["spec"][
+        "containers"
+    ][0]["image"]
+    cp1.run("ctr", "--namespace", "k8s.io", "images", "remove", "--sync", image)
+
+    run = bootstrap(cp1)
+
+    assert run.changes == [f"runtime: image {image}: missing"]
+    listed = cp1.run("crictl", "images", "-o", "json").stdout
+    assert [i["pinned"] for i in json.loads(listed)["images"] if image in i["repoTags"]] == [True]
