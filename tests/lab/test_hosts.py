@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import random
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from tests.lab.conftest import Names, Note
 from tests.lab.traces import traces
 
 from kubeception.errors import CommandFailed, KubeceptionError, UnitFailed
+from kubeception.host import process
 from kubeception.lab import Host, Lab
 from kubeception.lab.place import HostPlace
 
@@ -321,6 +323,27 @@ def test_down_cleans_up_after_an_up_that_was_killed(spare: Lab, note: Note) -> N
 
         assert traces(spare.name) ^ before == set(), f"after {moment:.3f} s of {length:.3f} s"
         assert not spare.place.state.exists()
+
+
+def test_hosts_run_on_cgroup_version_2(spare: Lab) -> None:
+    """Whatever the machine has: version 2 needs just another mount, which only this test sees."""
+    before = traces(spare.name)
+    steps = [
+        cli("up", spare, "--bare"),
+        cli("run", spare, "cp1", "--", "mkdir", "/sys/fs/cgroup/mine"),
+        cli("power-cut", spare, "cp1"),
+        cli("boot", spare, "cp1"),
+        cli("run", spare, "cp1", "--", "stat", "--file-system", "-c", "%T", "/sys/fs/cgroup"),
+        cli("run", spare, "cp1", "--", "ls", "/sys/fs/cgroup"),
+        cli("down", spare),
+    ]
+    script = "set -e; mount -t cgroup2 cgroup2 /sys/fs/cgroup\n" + "\n".join(map(shlex.join, steps))
+
+    shown = process.run(["unshare", "--mount", "--propagation", "private", "sh", "-c", script])
+
+    assert shown.stdout.startswith("cgroup2fs\n")
+    assert "mine" not in shown.stdout
+    assert traces(spare.name) ^ before == set()
 
 
 def test_leftovers_of_an_earlier_boot_of_the_machine_deceive_nobody(spare: Lab) -> None:

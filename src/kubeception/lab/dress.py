@@ -108,6 +108,8 @@ def tree(spec: Spec, *, machine_id: str) -> Mapping[str, Content]:
             _UNITS / "systemd-networkd-wait-online.service"
         ),
         **{f"{system}/{name}": None for name in _MASKED_UNITS},
+        # So that kubectl needs no flag, on a host that has the file.
+        "root/.kube/config": Path("/etc/kubernetes/admin.conf"),
     }
 
 
@@ -120,6 +122,7 @@ def hosts_file(specs: Iterable[Spec]) -> str:
 
 def dress(root: Path, spec: Spec) -> None:
     """Write a host's files below a folder, under a machine id of its own."""
+    files.make_folder(root / "root", 0o700)  # what is made on the way to a file is for all
     for name, content in tree(spec, machine_id=uuid4().hex).items():
         if isinstance(content, str):
             files.write(root / name, content)
