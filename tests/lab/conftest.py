@@ -90,7 +90,7 @@ def new_name() -> Names:
 
 
 @pytest.fixture(scope="module")
-def lab(request: pytest.FixtureRequest, new_name: Names) -> Iterator[Lab]:
+def lab(request: pytest.FixtureRequest, new_name: Names, note: Note) -> Iterator[Lab]:
     """The lab of a test file, with as many hosts as its most demanding test needs."""
     marks = [
         mark
@@ -106,7 +106,9 @@ def lab(request: pytest.FixtureRequest, new_name: Names) -> Iterator[Lab]:
         )
         yield made
     finally:
-        if not request.config.getoption("--keep-hosts"):
+        if request.config.getoption("--keep-hosts"):
+            note(f"kept until the next run: kubeception lab hosts --name {made.name}")
+        else:
             made.down()
 
 

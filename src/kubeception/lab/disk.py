@@ -28,7 +28,7 @@ def cut(image: Path, *, mounted_at: Path) -> None:
         # Asked of the open folder itself: the file system below an empty mount point is the
         # machine's own.
         device = os.fstat(handle).st_dev
-        if _backing(Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}")) != image:
+        if not _is_behind(image, Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}")):
             return
         fcntl.ioctl(handle, _EXT4_IOC_SHUTDOWN, struct.pack("I", _NO_LOG_FLUSH))
     finally:
@@ -37,12 +37,13 @@ def cut(image: Path, *, mounted_at: Path) -> None:
 
 def in_use(image: Path) -> bool:
     """Tell whether the kernel still has the disk open; mounted twice it would be destroyed."""
-    return any(_backing(device) == image for device in Path("/sys/block").glob("loop*"))
+    return any(_is_behind(image, device) for device in Path("/sys/block").glob("loop*"))
 
 
-def _backing(device: Path) -> Path | None:
-    """Return the file behind a loop device."""
+def _is_behind(image: Path, device: Path) -> bool:
+    """Tell whether a block device is a loop device of a file."""
     try:
-        return Path((device / "loop" / "backing_file").read_text().strip())
+        backing = (device / "loop" / "backing_file").read_text().strip()
     except OSError:  # not a loop device, or detached meanwhile
-        return None
+        return False
+    return backing == str(image.resolve())
