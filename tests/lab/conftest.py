@@ -150,9 +150,10 @@ def _collect(host: Host, folder: Path) -> None:
 
 
 def _start_time(pid: int) -> int | None:
-    """Return when a process started, in the kernel's ticks, or None if there is none."""
+    """Return when a living process started, in the kernel's ticks, or None."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
         return None
-    return int(stat.rpartition(")")[2].split()[19])
+    state, *fields = stat.rpartition(")")[2].split()
+    return None if state == "Z" else int(fields[18])
