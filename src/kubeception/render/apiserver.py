@@ -153,6 +153,8 @@ def _flags(config: Config, facts: Facts, port: int, *, bootstrap: bool) -> dict[
         "service-account-key-file": at.service_account_public,
         "service-account-signing-key-file": at.service_account_key,
         "service-cluster-ip-range": config.net.service_cluster_ip_range,
+        # Without it a server that is told to end waits for its watches, which nobody else ends.
+        "shutdown-watch-termination-grace-period": "1s" if bootstrap else "5s",
         "tls-cert-file": at.apiserver.certificate,
         "tls-private-key-file": at.apiserver.key,
         **config.apiserver.extra_args,
