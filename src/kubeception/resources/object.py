@@ -29,28 +29,40 @@ class Object:
 
     def drift(self, reach: Reach) -> str | None:
         """Say how the object would change if it were applied now (a dry run on the server)."""
-        metadata = self.wanted["metadata"]
-        found = reach.api.get(
-            self.wanted["kind"], metadata["name"], namespace=metadata.get("namespace")
-        )
-        if found is None:
-            return "missing"
-        try:
-            applied = reach.api.apply(self.wanted, force=self._force(reach), dry_run=True)
-        except ApiError as error:
-            if error.status != 409:
-                raise
-            log.warning("%s: kept as somebody else has it: %s", self, error.message)
-            return None
-        where = _difference(_comparable(found), _comparable(applied))
-        return f"{where} differs" if where else None
+        while True:
+            found = self._found(reach)
+            if found is None:
+                return "missing"
+            try:
+                applied = reach.api.apply(self.wanted, force=self._force(reach), dry_run=True)
+            except ApiError as error:
+                if error.status != 409:
+                    raise
+                log.warning("%s: kept as somebody else has it: %s", self, error.message)
+                return None
+            where = _difference(_comparable(found), _comparable(applied))
+            if where is None:
+                return None
+            # A controller may have changed the object between the two answers.
+            if _version(self._found(reach)) == _version(found):
+                return f"{where} differs"
 
     def apply(self, reach: Reach) -> None:
         """Apply it."""
         reach.api.apply(self.wanted, force=self._force(reach))
 
+    def _found(self, reach: Reach) -> dict[str, Any] | None:
+        metadata = self.wanted["metadata"]
+        return reach.api.get(
+            self.wanted["kind"], metadata["name"], namespace=metadata.get("namespace")
+        )
+
     def _force(self, reach: Reach) -> bool:
         return self.force or reach.force_conflicts
+
+
+def _version(found: dict[str, Any] | None) -> str | None:
+    return found["metadata"]["resourceVersion"] if found else None
 
 
 def _comparable(found: dict[str, Any]) -> dict[str, Any]:
