@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from kubeception.errors import ApiError
 from kubeception.reach import Reach
 
 ROLE = "node-role.kubernetes.io/control-plane"
@@ -32,14 +33,21 @@ class ControlPlaneNode:
 
     def apply(self, reach: Reach) -> None:
         """Label and taint it, keeping every other label and taint."""
-        node = reach.api.get("Node", self.name) or {"metadata": {}, "spec": {}}
-        change: dict[str, Any] = {"metadata": {"labels": LABELS}}
-        if not _has_taint(node):
-            # The list of taints is one value to the API: it is sent whole, with the version that
-            # was read, so that a taint set meanwhile is not lost.
-            change["metadata"]["resourceVersion"] = node["metadata"].get("resourceVersion")
-            change["spec"] = {"taints": [*node["spec"].get("taints", []), TAINT]}
-        reach.api.merge("Node", self.name, change)
+        while True:
+            node = reach.api.get("Node", self.name) or {"metadata": {}, "spec": {}}
+            change: dict[str, Any] = {"metadata": {"labels": LABELS}}
+            if not _has_taint(node):
+                # The list of taints is one value to the API: it is sent whole, with the version
+                # that was read, so that a taint set meanwhile is not lost.
+                change["metadata"]["resourceVersion"] = node["metadata"].get("resourceVersion")
+                change["spec"] = {"taints": [*node["spec"].get("taints", []), TAINT]}
+            try:
+                reach.api.merge("Node", self.name, change)
+            except ApiError as error:
+                if error.status != 409:
+                    raise
+                continue
+            return
 
 
 def _has_taint(node: dict[str, Any]) -> bool:
