@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from kubeception.errors import KubeceptionError, WaitTimeout
 from kubeception.host import door
@@ -158,9 +158,9 @@ def lease_held(lease: str, *, timeout_s: float = 120.0) -> Condition:
         found = reach.api.get("Lease", lease, namespace=NAMESPACE)
         if found is None or not found["spec"].get("holderIdentity"):
             return "nobody holds it"
-        age = reach.host.clock.now() - _time(found["spec"]["renewTime"])
-        limit = timedelta(seconds=found["spec"]["leaseDurationSeconds"])
-        return None if age <= limit else f"its holder was last heard {age.seconds} s ago"
+        age = (reach.host.clock.now() - _time(found["spec"]["renewTime"])).total_seconds()
+        limit = found["spec"]["leaseDurationSeconds"]
+        return None if age <= limit else f"its holder was last heard {age:.0f} s ago"
 
     return Condition(
         f"Lease {lease} to be held",
