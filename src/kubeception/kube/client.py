@@ -118,13 +118,10 @@ class Api:
         """Return all objects of a kind, in one namespace or in all."""
         if KINDS[kind].namespaced and namespace is None:
             namespace = "*"
-        with _errors(self.url):
-            return [
-                dict(item)
-                for item in self._client.list(
-                    _resource(kind), namespace=namespace, labels=labels, fields=fields
-                )
-            ]
+        found = self._idempotent(
+            "list", _resource(kind), namespace=namespace, labels=labels, fields=fields
+        )
+        return [dict(item) for item in found]
 
     def apply(self, wanted: Object, *, force: bool = False, dry_run: bool = False) -> Object:
         """Apply an object server-side and return it as it is, or would be, afterwards.
@@ -183,7 +180,9 @@ class Api:
         while True:
             try:
                 with _errors(self.url):
-                    return getattr(self._client, verb)(*arguments, **options)
+                    answer = getattr(self._client, verb)(*arguments, **options)
+                    # A list is asked for only while it is gone through.
+                    return list(answer) if verb == "list" else answer
             except ApiError as error:
                 if error.status not in {0, 429, 500, 503, 504} or time.monotonic() > deadline:
                     raise
