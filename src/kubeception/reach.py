@@ -21,11 +21,15 @@ SUPERUSER_LIFETIME = timedelta(minutes=10)
 
 @dataclass
 class Reach:
-    """The host and the clients of one run; clients open at first use and close with the block."""
+    """The host and the clients of one run; clients open at first use and close with the block.
+
+    `api_port` is the door's wherever there is a door.
+    """
 
     config: Config
     host: Host = field(default_factory=Host)
     force_conflicts: bool = False
+    api_port: int = DOOR_PORT
     _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _api: "Api | None" = None
 
@@ -59,7 +63,7 @@ class Reach:
             from kubeception.kube.client import Api
 
             credential = self._open.enter_context(self._superuser())
-            url = f"https://127.0.0.1:{DOOR_PORT}"
+            url = f"https://127.0.0.1:{self.api_port}"
             self._api = Api(url, self.layout.pki.ca.certificate, credential)
             self._open.callback(self._api.close)
         return self._api

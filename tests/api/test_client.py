@@ -1,0 +1,77 @@
+"""The API client's verbs, and what it says when the API says no."""
+
+from typing import Any
+
+import pytest
+from tests.api.rig import Rig
+
+from kubeception.errors import ApiError
+from kubeception.kube.client import Api, Object
+
+
+def config_map(name: str, **data: str) -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": "default", "labels": {"for": "test"}},
+        "data": data,
+    }
+
+
+def test_apply_get_merge_and_delete(api: Api) -> None:
+    made = api.apply(config_map("verbs", a="1"))
+    assert made["data"] == {"a": "1"}
+    assert api.get("ConfigMap", "verbs", namespace="default") == made
+
+    changed = api.merge("ConfigMap", "verbs", {"data": {"b": "2"}}, namespace="default")
+    assert changed["data"] == {"a": "1", "b": "2"}
+
+    api.delete("ConfigMap", "verbs", namespace="default")
+    assert api.get("ConfigMap", "verbs", namespace="default") is None
+    api.delete("ConfigMap", "verbs", namespace="default")
+
+
+def test_what_is_not_there_is_none(api: Api) -> None:
+    assert api.get("Node", "nobody") is None
+    assert api.get("ConfigMap", "nothing", namespace="no-such-namespace") is None
+
+
+def test_lists_are_of_one_namespace_or_of_all(api: Api) -> None:
+    for name in ("listed-a", "listed-b"):
+        api.apply(config_map(name))
+
+    def names(**where: Any) -> set[str]:
+        return {found["metadata"]["name"] for found in api.list("ConfigMap", **where)}
+
+    ours = {"listed-a", "listed-b"}
+    assert ours <= names(namespace="default")
+    assert not ours & names(namespace="kube-system")
+    assert ours <= names(labels={"for": "test"}) <= names()
+    assert names(fields={"metadata.name": "listed-a"}) == {"listed-a"}
+    assert {found["metadata"]["name"] for found in api.list("Namespace")} >= {"default"}
+
+
+def test_a_dry_run_shows_the_outcome_and_keeps_the_object(api: Api) -> None:
+    made = api.apply(config_map("dry", a="1"))
+
+    assert api.apply(config_map("dry", a="2"), dry_run=True)["data"] == {"a": "2"}
+    assert api.get("ConfigMap", "dry", namespace="default") == made
+    assert api.apply(config_map("dry", a="1")) == made
+
+
+def test_a_conflict_names_the_other_manager_and_the_field(rig: Rig, api: Api) -> None:
+    api.apply(config_map("contested", a="1"))
+    rig.kubectl("-n", "default", "patch", "cm", "contested", "-p", '{"data": {"a": "theirs"}}')
+
+    with pytest.raises(ApiError, match=r"kubectl-patch.*\.data\.a") as caught:
+        api.apply(config_map("contested", a="1"))
+    assert (caught.value.status, caught.value.reason) == (409, "Conflict")
+    assert api.apply(config_map("contested", a="1"), force=True)["data"] == {"a": "1"}
+
+
+def test_what_the_api_refuses_is_told_in_its_words(api: Api) -> None:
+    bad = {**config_map("x"), "metadata": {"name": "Not_A_Name", "namespace": "default"}}
+
+    with pytest.raises(ApiError, match="Not_A_Name") as caught:
+        api.apply(bad)
+    assert (caught.value.status, caught.value.reason) == (422, "Invalid")

@@ -1,0 +1,194 @@
+"""Every object that we want, against a real API: applied once, kept, shown, brought back."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+from tests.api.rig import Rig
+from tests.fixed import CONFIG, FACTS
+
+from kubeception.kube.kinds import identity
+from kubeception.phases import control_plane
+from kubeception.reach import Reach
+from kubeception.resources.object import Object
+
+WANTED = {str(wanted): wanted for wanted in control_plane.plan(CONFIG, FACTS)}
+COREDNS = WANTED["Deployment kube-system/coredns"]
+PLACES = {
+    identity(wanted): (wanted["kind"], wanted["metadata"])
+    for resource in WANTED.values()
+    if isinstance(resource, Object)
+    for wanted in [resource.wanted]
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def applied(rig: Rig) -> None:
+    """Everything, applied once."""
+    with rig.reach() as reach:
+        for wanted in WANTED.values():
+            if wanted.drift(reach):
+                wanted.apply(reach)
+
+
+@pytest.fixture
+def warned() -> Iterator[list[str]]:
+    """The warnings of this test."""
+    said = list[str]()
+
+    class Collect(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record.getMessage())
+
+    logger, collect = logging.getLogger("kubeception"), Collect(logging.WARNING)
+    logger.addHandler(collect)
+    yield said
+    logger.removeHandler(collect)
+
+
+def versions(reach: Reach) -> dict[str, str]:
+    """Return each object's resourceVersion, which every write moves."""
+    found = {
+        name: reach.api.get(kind, metadata["name"], namespace=metadata.get("namespace"))
+        for name, (kind, metadata) in PLACES.items()
+    }
+    return {name: it["metadata"]["resourceVersion"] for name, it in found.items() if it}
+
+
+@pytest.fixture
+def nobody_else_writes(rig: Rig, reach: Reach) -> Iterator[None]:
+    """The controller-manager stands still, and what it had asked for is done."""
+    with rig.programs["kube-controller-manager"].standing_still():
+        seen = [versions(reach)]
+
+        def quiet() -> bool:
+            seen.append(versions(reach))
+            return seen[-1] == seen[-2]
+
+        rig.until("the API to be quiet", quiet)
+        yield
+
+
+def coredns(reach: Reach) -> dict[str, object]:
+    found = reach.api.get("Deployment", "coredns", namespace="kube-system")
+    assert found
+    return found
+
+
+def test_everything_is_there_and_as_wanted(reach: Reach) -> None:
+    assert {name: wanted.drift(reach) for name, wanted in WANTED.items()} == dict.fromkeys(WANTED)
+
+
+@pytest.mark.usefixtures("nobody_else_writes")
+def test_applying_everything_again_writes_nothing(reach: Reach) -> None:
+    before = versions(reach)
+    assert set(before) == set(WANTED)
+
+    for wanted in WANTED.values():
+        wanted.apply(reach)
+    assert versions(reach) == before
+
+
+def test_the_services_have_their_addresses(reach: Reach) -> None:
+    kubernetes = reach.api.get("Service", "kubernetes", namespace="default")
+    dns = reach.api.get("Service", "kube-dns", namespace="kube-system")
+    slices = reach.api.list("EndpointSlice", namespace="default")
+
+    assert kubernetes and dns
+    assert kubernetes["spec"]["clusterIP"] == CONFIG.net.apiserver_ip
+    assert dns["spec"]["clusterIP"] == CONFIG.net.dns_ip
+    # Neither an API server nor the controller that mirrors Endpoints adds one.
+    assert [one["endpoints"][0]["addresses"] for one in slices] == [[FACTS.address]]
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in WANTED if not name.endswith("default/kubernetes")]
+)
+def test_a_deleted_object_comes_back(name: str, reach: Reach) -> None:
+    kind, metadata = PLACES[name]
+    wanted = WANTED[name]
+    reach.api.delete(kind, metadata["name"], namespace=metadata.get("namespace"))
+
+    assert wanted.drift(reach) == "missing"
+    wanted.apply(reach)
+    assert wanted.drift(reach) is None
+
+
+def test_what_a_user_adds_is_kept(rig: Rig, reach: Reach, warned: list[str]) -> None:
+    rig.kubectl("-n", "kube-system", "annotate", "deployment/coredns", "owner=me", "--overwrite")
+
+    assert COREDNS.drift(reach) is None
+    COREDNS.apply(reach)
+    assert "'owner': 'me'" in str(coredns(reach)["metadata"])
+    assert warned == []
+
+
+def test_what_a_user_changes_is_kept_and_told(rig: Rig, reach: Reach, warned: list[str]) -> None:
+    rig.kubectl("-n", "kube-system", "scale", "deployment/coredns", "--replicas=3")
+
+    assert COREDNS.drift(reach) is None
+    assert scale(reach) == 3
+    [told] = warned
+    assert "Deployment kube-system/coredns: kept as somebody else has it" in told
+    assert ".spec.replicas" in told
+
+
+def test_force_takes_it_back(rig: Rig, reach: Reach) -> None:
+    rig.kubectl("-n", "kube-system", "scale", "deployment/coredns", "--replicas=4")
+
+    with rig.reach(force_conflicts=True) as forced:
+        assert COREDNS.drift(forced) == ".spec.replicas differs"
+        assert scale(reach) == 4
+        COREDNS.apply(forced)
+        assert COREDNS.drift(forced) is None
+    assert scale(reach) == 2
+    assert COREDNS.drift(reach) is None
+
+
+def scale(reach: Reach) -> object:
+    spec = coredns(reach)["spec"]
+    assert isinstance(spec, dict)
+    return spec["replicas"]
+
+
+def test_a_controllers_write_is_no_drift(rig: Rig, reach: Reach) -> None:
+    """One that comes between the two answers that are compared, as after every first apply."""
+    wanted = WANTED["Deployment kube-system/kubeception"]
+
+    for _ in range(20):
+        reach.api.delete("Deployment", "kubeception", namespace="kube-system")
+        wanted.apply(reach)
+        assert wanted.drift(reach) is None
+
+
+def test_a_field_that_was_ours_and_is_wanted_no_more_goes(reach: Reach) -> None:
+    made = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "shrinking", "namespace": "default"},
+        "data": {"a": "1", "b": "2"},
+    }
+    Object(made).apply(reach)
+    smaller = Object({**made, "data": {"a": "1"}})
+
+    assert smaller.drift(reach) == ".data.b differs"
+    smaller.apply(reach)
+    assert smaller.drift(reach) is None
+
+
+@pytest.mark.usefixtures("nobody_else_writes")
+def test_looking_for_drift_writes_nothing(reach: Reach) -> None:
+    before = versions(reach)
+
+    for wanted in WANTED.values():
+        wanted.drift(reach)
+    assert versions(reach) == before
+
+
+@pytest.mark.parametrize("component", ["kube-controller-manager", "kube-scheduler"])
+def test_pods_are_made_of_the_templates(component: str, rig: Rig, reach: Reach) -> None:
+    """The API takes the objects; the controller-manager has to take their templates too."""
+    labels = {"component": component}
+    rig.until(
+        "two pods", lambda: len(reach.api.list("Pod", namespace="kube-system", labels=labels)) == 2
+    )

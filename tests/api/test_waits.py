@@ -1,0 +1,216 @@
+"""Conditions and marks that read the cluster, with a real controller-manager at work beside."""
+
+import itertools
+import threading
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tests.api.rig import Rig
+
+from kubeception import conditions
+from kubeception.conditions import current_problem, wait_for
+from kubeception.reach import Reach
+from kubeception.render import apiserver
+from kubeception.resources.door_gate import DoorGate
+from kubeception.resources.node import LABELS, ROLE, ControlPlaneNode
+
+SYSTEM = "kube-system"
+
+
+def node(name: str, **labels: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": labels},
+    }
+
+
+def pod(name: str, on: str, *, port: int) -> dict[str, Any]:
+    """Return an API server's pod as the DaemonSet makes it, bound to a node."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "namespace": SYSTEM,
+            "labels": apiserver.LABELS,
+            "annotations": {apiserver.PORT_NOTE: str(port)},
+        },
+        "spec": {
+            "nodeName": on,
+            "readinessGates": [{"conditionType": apiserver.DOOR_GATE}],
+            "automountServiceAccountToken": False,
+            "tolerations": [{"operator": "Exists"}],
+            "containers": [{"name": "it", "image": "localhost/none"}],
+        },
+    }
+
+
+def say(reach: Reach, kind: str, name: str, **status: str) -> None:
+    """Set conditions of an object's status."""
+    namespace = SYSTEM if kind == "Pod" else None
+    found = [{"type": type_, "status": value} for type_, value in status.items()]
+    change = {"status": {"conditions": found}}
+    reach.api.merge(kind, name, change, namespace=namespace, status=True)
+
+
+def lease(name: str, *, renewed: datetime | None) -> dict[str, Any]:
+    spec: dict[str, Any] = {"leaseDurationSeconds": 15}
+    if renewed:
+        spec |= {"holderIdentity": "me", "renewTime": f"{renewed:%Y-%m-%dT%H:%M:%S.%fZ}"}
+    return {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": name, "namespace": SYSTEM},
+        "spec": spec,
+    }
+
+
+def test_the_running_controller_manager_holds_its_lease(reach: Reach) -> None:
+    wait_for(conditions.lease_held("kube-controller-manager"), reach, lambda _: None)
+
+
+def test_a_lease_without_a_living_holder_is_not_held(reach: Reach) -> None:
+    now = datetime.now(UTC)
+    found = []
+    for renewed in (None, now - timedelta(seconds=60), now - timedelta(days=2), now):
+        reach.api.apply(lease("tried", renewed=renewed), force=True)
+        found.append(current_problem(conditions.lease_held("tried"), reach))
+        reach.api.delete("Lease", "tried", namespace=SYSTEM)
+
+    assert current_problem(conditions.lease_held("tried"), reach) == "nobody holds it"
+    assert found[0] == "nobody holds it"
+    assert found[1] in {f"its holder was last heard {s} s ago" for s in range(60, 90)}
+    assert found[2] in {f"its holder was last heard {s} s ago" for s in range(172800, 172830)}
+    assert found[3] is None
+
+
+def test_a_node_is_ready_when_it_says_so(reach: Reach) -> None:
+    ready = conditions.node_ready("asked")
+    assert current_problem(ready, reach) == "there is no Node asked"
+
+    reach.api.apply(node("asked"))
+    assert current_problem(ready, reach) == "it has not said anything yet"
+    say(reach, "Node", "asked", Ready="False")
+    assert current_problem(ready, reach) == "False"
+    say(reach, "Node", "asked", Ready="True")
+    assert current_problem(ready, reach) is None
+    reach.api.delete("Node", "asked")
+
+
+def test_a_deployment_is_rolled_out_when_its_pods_are_ready(rig: Rig, reach: Reach) -> None:
+    labels = {"app": "rolled"}
+    wanted = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "rolled", "namespace": SYSTEM},
+        "spec": {
+            "replicas": 2,
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {"containers": [{"name": "it", "image": "localhost/none"}]},
+            },
+        },
+    }
+    rolled_out = conditions.rolled_out("Deployment", "rolled")
+    run = conditions.pods_run(labels, at_least=2)
+    assert current_problem(rolled_out, reach) == "there is no Deployment rolled"
+    assert current_problem(run, reach) == "0 of 2 pods run"
+
+    reach.api.apply(wanted)
+    rig.until("two pods", lambda: len(reach.api.list("Pod", namespace=SYSTEM, labels=labels)) == 2)
+    rig.until("a status", lambda: current_problem(rolled_out, reach) == "0 of 2 ready")
+    for made in reach.api.list("Pod", namespace=SYSTEM, labels=labels):
+        say(reach, "Pod", made["metadata"]["name"], Ready="True", ContainersReady="True")
+
+    wait_for(rolled_out, reach, lambda _: None)
+    assert current_problem(run, reach) is None
+    # A change of the template begins again, before any controller has seen it.
+    wanted["spec"]["template"]["metadata"] = {"labels": {**labels, "new": "1"}}  # type: ignore[index]
+    reach.api.apply(wanted)
+    assert current_problem(rolled_out, reach)
+    reach.api.delete("Deployment", "rolled", namespace=SYSTEM)
+
+
+def test_a_control_plane_node_keeps_all_that_is_not_ours(reach: Reach) -> None:
+    theirs = {"key": "dedicated", "value": "db", "effect": "NoExecute"}
+    made = node("marked", zone="a")
+    made["spec"] = {"taints": [theirs]}
+    wanted = ControlPlaneNode("marked")
+    assert wanted.drift(reach) == "missing"
+    reach.api.apply(made)
+
+    assert wanted.drift(reach) == f"label {ROLE} is missing"
+    wanted.apply(reach)
+    assert wanted.drift(reach) is None
+    found = reach.api.get("Node", "marked")
+    assert found
+    assert {"zone": "a", **LABELS}.items() <= found["metadata"]["labels"].items()
+    assert theirs in found["spec"]["taints"]
+    assert {"key": ROLE, "effect": "NoSchedule"} in found["spec"]["taints"]
+
+    wanted.apply(reach)
+    again = reach.api.get("Node", "marked")
+    assert again and again["spec"]["taints"].count({"key": ROLE, "effect": "NoSchedule"}) == 1
+    reach.api.delete("Node", "marked")
+
+
+def test_a_node_that_others_write_to_all_the_time_is_marked_all_the_same(
+    rig: Rig, reach: Reach
+) -> None:
+    """Its kubelet does so, and several controllers."""
+    reach.api.apply(node("busy"))
+    wanted, done = ControlPlaneNode("busy"), threading.Event()
+
+    def write() -> None:
+        with rig.reach() as theirs:
+            for number in itertools.count():
+                if done.is_set():
+                    return
+                notes = {"metadata": {"annotations": {"number": str(number)}}}
+                theirs.api.merge("Node", "busy", notes)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(20):
+            wanted.apply(reach)
+            assert wanted.drift(reach) is None
+            reach.api.merge("Node", "busy", {"spec": {"taints": None}})
+    finally:
+        done.set()
+        writer.join()
+    reach.api.delete("Node", "busy")
+
+
+def test_only_the_pod_behind_the_door_is_marked(reach: Reach) -> None:
+    for name in ("here", "there"):
+        reach.api.apply(node(name))
+    pods = [pod("old", "here", port=6445), pod("new", "here", port=6446)]
+    for made in (*pods, pod("elsewhere", "there", port=6446)):
+        reach.api.apply(made)
+    say(reach, "Pod", "new", ContainersReady="True")
+    gate = DoorGate("here", 6446)
+
+    assert gate.drift(reach) == "new is not marked"
+    gate.apply(reach)
+    assert gate.drift(reach) is None
+
+    def said(name: str) -> dict[str, str]:
+        found = reach.api.get("Pod", name, namespace=SYSTEM)
+        assert found
+        return {c["type"]: c["status"] for c in found["status"].get("conditions", [])}
+
+    assert said("new") == {"ContainersReady": "True", apiserver.DOOR_GATE: "True"}
+    assert apiserver.DOOR_GATE not in said("old")
+    assert apiserver.DOOR_GATE not in said("elsewhere")
+    for name in ("old", "new", "elsewhere"):
+        reach.api.delete("Pod", name, namespace=SYSTEM)
+
+
+def test_a_pod_that_is_gone_is_gone(reach: Reach) -> None:
+    assert current_problem(conditions.pod_gone("no-such-pod"), reach) is None
+    reach.api.apply(node("here"))
+    reach.api.apply(pod("still", "here", port=6445))
+    assert current_problem(conditions.pod_gone("still"), reach) == "pod still is still there"
