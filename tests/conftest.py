@@ -9,7 +9,9 @@ Golden = Callable[[Path, str], None]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--golden", action="store_true", help="write golden files instead of comparing")
+    parser.addoption(
+        "--golden", action="store_true", help="write golden files instead of comparing"
+    )
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from kubeception.reach import Reach
 from kubeception.report import Steps
 from kubeception.resources import Resource
 
+Note = Callable[[str], None]
+
 
 def _nothing(_config: Config, _facts: Facts) -> Iterable[Condition]:
     return ()
@@ -47,28 +49,41 @@ class Summary:
 def carry_out(
     phases: Sequence[Phase], reach: Reach, *, gather: Callable[[], Facts], steps: Steps
 ) -> Summary:
-    """Carry out phases in order; each gathers the facts anew."""
+    """Carry out phases in order; each gathers the facts anew, one that wants nothing is passed."""
     summary = Summary(times=steps.times)
     for phase in phases:
+        facts = gather()
+        after = list(phase.after(reach.config, facts))
+        wanted = list(phase.plan(reach.config, facts))
+        until = list(phase.until(reach.config, facts))
+        if not (after or wanted or until):
+            continue
         log = logging.getLogger(f"kubeception.{phase.module}")
         with steps.step(phase.name, phase.says, quiet=True) as note:
             log.info("%s", phase.says)
-            facts = gather()
-            for condition in phase.after(reach.config, facts):
-                log.debug("waiting for %s", condition.what)
-                wait_for(condition, reach, note)
-            for resource in phase.plan(reach.config, facts):
-                if (drift := resource.drift(reach)) is None:
-                    log.debug("%s: unchanged", resource)
-                    continue
-                log.debug("%s: %s", resource, drift)
-                note(f"{resource}: {drift}")
-                resource.apply(reach)
-                if (left := resource.drift(reach)) is not None:
-                    raise NotConverged(str(resource), left)
-                summary.changes.append(f"{phase.name}: {resource}: {drift}")
-            for condition in phase.until(reach.config, facts):
-                log.debug("waiting for %s", condition.what)
-                wait_for(condition, reach, note)
+            _wait(after, reach, note, log)
+            for resource in wanted:
+                if drift := _converge(resource, reach, note, log):
+                    summary.changes.append(f"{phase.name}: {resource}: {drift}")
+            _wait(until, reach, note, log)
         log.debug("%s: %.1fs", phase.name, steps.times[phase.name])
     return summary
+
+
+def _converge(resource: Resource, reach: Reach, note: Note, log: logging.Logger) -> str | None:
+    """Make one thing what is wanted; return how it differed, or None."""
+    drift = resource.drift(reach)
+    log.debug("%s: %s", resource, drift or "unchanged")
+    if drift is None:
+        return None
+    note(f"{resource}: {drift}")
+    resource.apply(reach)
+    if left := resource.drift(reach):
+        raise NotConverged(str(resource), left)
+    return drift
+
+
+def _wait(wanted: Iterable[Condition], reach: Reach, note: Note, log: logging.Logger) -> None:
+    for condition in wanted:
+        log.debug("waiting for %s", condition.what)
+        wait_for(condition, reach, note)

@@ -29,6 +29,7 @@ class Facts:
     archives: Mapping[str, Path] = field(default_factory=dict)
     cgroup_version: int = 2
     has_sys_resource: bool = True
+    has_bridge_netfilter: bool = True
     has_nftables_proxy: bool = True
     resolv_conf: str = "/etc/resolv.conf"
     has_resolver: bool = True

@@ -46,6 +46,7 @@ def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
         archives={name: reach.config.layout.bundle / "images" / f"{name}.tar" for name in images},
         cgroup_version=kernel.cgroup_version(),
         has_sys_resource=kernel.has_capability("SYS_RESOURCE"),
+        has_bridge_netfilter=kernel.has_bridge_netfilter(),
         has_nftables_proxy=_kernel_version() >= NFTABLES_KERNEL,
         resolv_conf=str(resolv_conf),
         has_resolver=_names_a_server(reach.host.at(resolv_conf)),

@@ -141,6 +141,8 @@ class Layout:
     kubeconfig_bootstrap: Path = Path("/etc/kubernetes/pki/kubeconfig-bootstrap")
     kubeconfig_cluster: Path = Path("/etc/kubernetes/pki/kubeconfig")
     units: Path = Path("/etc/systemd/system")
+    sysctl: Path = Path("/etc/sysctl.d/60-kubeception.conf")
+    modules: Path = Path("/etc/modules-load.d/kubeception.conf")
     config: Path = Path("/etc/kubeception/config.toml")
     lock: Path = Path("/run/kubeception/lock")
     bundles: Path = Path("/opt/kubeception")

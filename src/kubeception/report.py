@@ -148,12 +148,18 @@ class Steps:
 
 def _rich_progress() -> "Progress":
     from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
+    from rich.text import Text
+
+    class Seconds(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            took = task.finished_time if task.finished else task.elapsed
+            return Text(f"{took or 0.0:6.1f}s")
 
     return Progress(
         SpinnerColumn(finished_text="[green]✓[/]"),
         TextColumn("[bold]{task.description}"),
-        TimeElapsedColumn(),
+        Seconds(),
         TextColumn("[dim]{task.fields[doing]}"),
         console=Console(stderr=True),
     )

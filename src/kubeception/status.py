@@ -23,11 +23,29 @@ class Check:
     problem: str | None
 
 
-def checks(reach: Reach) -> Iterator[Check]:
-    """Yield every check's outcome, the lower layers first."""
+@dataclass(frozen=True)
+class Status:
+    """The node, the port that its door leads to (0 for none), and every check's outcome."""
+
+    node: str
+    address: str
+    door: int
+    checks: tuple[Check, ...]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether all of it holds."""
+        return not any(check.problem for check in self.checks)
+
+
+def look(reach: Reach) -> Status:
+    """Ask everything once, the lower layers first."""
     facts = gather(reach)
-    for group, condition in _conditions(reach.config, facts):
-        yield Check(group, condition.what, current_problem(condition, reach))
+    checks = tuple(
+        Check(group, condition.what, current_problem(condition, reach))
+        for group, condition in _conditions(reach.config, facts)
+    )
+    return Status(facts.node, facts.address, facts.door, checks)
 
 
 def _conditions(config: Config, facts: Facts) -> Iterator[tuple[str, Condition]]:

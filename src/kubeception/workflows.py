@@ -12,6 +12,7 @@ from kubeception.phases.bootstrap_plane import BOOTSTRAP_API, BOOTSTRAP_PLANE
 from kubeception.phases.control_plane import CONTROL_PLANE
 from kubeception.phases.etcd import ETCD
 from kubeception.phases.handover import HANDOVER, RETIRE_API, RETIRE_CONTROLLERS, STABILITY
+from kubeception.phases.kernel import KERNEL
 from kubeception.phases.kubelet import KUBELET
 from kubeception.phases.node import MARKED, REGISTERED
 from kubeception.phases.pki import PKI
@@ -23,6 +24,7 @@ log = logging.getLogger("kubeception.k8s")
 
 BOOTSTRAP: tuple[Phase, ...] = (
     PKI,
+    KERNEL,
     RUNTIME,
     ETCD,
     KUBELET,

@@ -2,21 +2,22 @@
 
 import json
 import logging
+import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+from kubeception import report
 from kubeception.config.load import load
 from kubeception.reach import Reach
-
-DEFAULT_CONFIG = Path("/etc/kubeception/config.toml")
 
 _config = click.option(
     "-c",
     "--config",
     "config_file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help=f"The configuration file.  [default: {DEFAULT_CONFIG}]",
+    help="The configuration file.  [default: /etc/kubeception/config.toml]",
 )
 _output = click.option(
     "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
@@ -48,8 +49,9 @@ def bootstrap(config_file: Path | None, output: str, rebuild: bool, force_confli
     if output == "json":
         click.echo(json.dumps({"changes": summary.changes, "seconds": summary.times}, indent=2))
         return
-    for name, seconds in summary.times.items():
-        click.echo(f"{name:<20}{seconds:6.1f}s")
+    if not report.is_live(sys.stderr):  # there the list of steps has said it already
+        for name, seconds in summary.times.items():
+            click.echo(f"{name:<20}{seconds:6.1f}s")
     click.echo(
         f"bootstrap: {len(summary.times)} phases, {len(summary.changes)} changes, {took:.1f}s"
     )
@@ -68,19 +70,18 @@ def status(context: click.Context, config_file: Path | None, output: str) -> Non
     Example:
       kubeception status -o json
     """
-    from kubeception.status import checks
+    from kubeception import status as statuses
 
     logging.getLogger("kubeception").setLevel(logging.ERROR)
-    found = []
     with Reach(load(config_file)) as reach:
-        for check in checks(reach):
-            found.append(check)
-            if output == "text":
-                mark = click.style("✗", fg="red") if check.problem else click.style("✓", fg="green")
-                words = f": {check.problem}" if check.problem else ""
-                click.echo(f"{mark} {check.group:<11}{check.what}{words}")
-    healthy = not any(check.problem for check in found)
+        found = statuses.look(reach)
     if output == "json":
-        rows = [{"group": c.group, "what": c.what, "problem": c.problem} for c in found]
-        click.echo(json.dumps({"healthy": healthy, "checks": rows}, indent=2))
-    context.exit(0 if healthy else 1)
+        click.echo(json.dumps({**asdict(found), "healthy": found.healthy}, indent=2))
+    else:
+        behind = f"port {found.door}" if found.door else "nowhere"
+        click.echo(f"node {found.node} ({found.address}), the door leads to {behind}")
+        for check in found.checks:
+            mark = click.style("✗", fg="red") if check.problem else click.style("✓", fg="green")
+            words = f": {check.problem}" if check.problem else ""
+            click.echo(f"{mark} {check.group:<11}{check.what}{words}")
+    context.exit(0 if found.healthy else 1)

@@ -18,6 +18,11 @@ def has_capability(name: str) -> bool:
     return bool(int(effective.split()[1], 16) >> _CAPABILITIES[name] & 1)
 
 
+def has_bridge_netfilter() -> bool:
+    """Tell whether packets between pods on one bridge can pass the packet filter."""
+    return Path("/proc/sys/net/bridge").exists()
+
+
 def boot_id() -> str:
     """Return the identity of this boot of the kernel."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -34,6 +34,12 @@ def plan(config: Config, facts: Facts) -> Iterator[Resource]:
         yield File(path, objects.document(pod), mode=0o600)
 
 
+def namespaces_are_there(_config: Config, facts: Facts) -> Iterator[Condition]:
+    """Wait for what the objects to come will lie in."""
+    if facts.needs_bootstrap:
+        yield conditions.namespace_there()
+
+
 BOOTSTRAP_API = Phase(
     "bootstrap-api",
     "waiting for bootstrap apiserver",
@@ -44,5 +50,5 @@ BOOTSTRAP_PLANE = Phase(
     "bootstrap-plane",
     "pointing the kubelet to the bootstrap apiserver",
     plan,
-    until=lambda _config, _facts: [conditions.namespace_there()],
+    until=namespaces_are_there,
 )

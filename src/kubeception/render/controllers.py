@@ -51,8 +51,8 @@ def _controller_manager_flags(config: Config) -> dict[str, str]:
         "cluster-signing-key-file": str(at.ca.key),
         # A leader that ends hands its Lease over instead of letting it run out (1.36 and later).
         "feature-gates": "ControllerManagerReleaseLeaderElectionLockOnExit=true",
-        # A new leader starts some forty controllers, each with an account of its own: at the default
-        # of 20 requests a second that alone takes seconds, in which nobody controls anything.
+        # A new leader starts some forty controllers, each with an account of its own: at the
+        # default of 20 requests a second that alone takes seconds without any controller.
         "kube-api-burst": "200",
         "kube-api-qps": "100",
         "root-ca-file": str(at.ca.certificate),

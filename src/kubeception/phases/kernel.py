@@ -1,0 +1,24 @@
+"""Set what the kernel has to allow, now and at every boot."""
+
+from collections.abc import Iterator
+
+from kubeception.config import Config
+from kubeception.engine import Phase
+from kubeception.facts import Facts
+from kubeception.render import kernel
+from kubeception.resources import Resource
+from kubeception.resources.file import File
+from kubeception.resources.unit import Unit
+
+
+def plan(config: Config, facts: Facts) -> Iterator[Resource]:
+    """Want the module, where it is none of the kernel's own, and the settings."""
+    at = config.layout
+    if not facts.has_bridge_netfilter:
+        yield File(at.modules, kernel.modules())
+        yield Unit(kernel.MODULES_UNIT, started_after=(at.modules,))
+    yield File(at.sysctl, kernel.sysctl())
+    yield Unit(kernel.SYSCTL_UNIT, started_after=(at.sysctl,))
+
+
+KERNEL = Phase("kernel", "setting what the kernel has to allow", plan, module="host")
