@@ -1,0 +1,247 @@
+"""The door in a network of its own: where new connections go, and that old ones stay."""
+
+import contextlib
+import ctypes
+import os
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import pytest
+from tests.fixed import CONFIG
+
+from kubeception import conditions
+from kubeception.bundle import packages
+from kubeception.conditions import current_problem
+from kubeception.host import door
+from kubeception.host.process import run
+from kubeception.reach import Reach
+from kubeception.resources.door import Door
+
+libc = ctypes.CDLL(None, use_errno=True)
+CLONE_NEWNET = 0x40000000
+OWN_NETWORK = Path("/proc/thread-self/ns/net")
+OURS, THEIRS = "192.0.2.10", "192.0.2.11"
+SERVICE = "10.96.0.1"
+RULES: dict[str, Any] = {"port": 6443, "address": OURS, "service_address": SERVICE}
+
+# Says which port answered, as a client in another network sees it.
+CLIENT = """
+import socket, sys
+try:
+    with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=5) as made:
+        print(made.recv(9).decode())
+except OSError as error:
+    print(error.strerror)
+"""
+
+
+class Servers:
+    """Servers that say their own port to whoever connects, and then repeat what they hear."""
+
+    def __init__(self) -> None:
+        self.open = contextlib.ExitStack()
+
+    def close(self) -> None:
+        self.open.close()
+
+    def start(self, port: int, *, address: str = "0.0.0.0") -> None:
+        listening = self.open.enter_context(socket.create_server((address, port)))
+        # shutdown wakes the thread that waits for connections.
+        self.open.callback(listening.shutdown, socket.SHUT_RDWR)
+        threading.Thread(target=self._serve, args=(listening, port), daemon=True).start()
+
+    def _serve(self, listening: socket.socket, port: int) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                made, _ = listening.accept()
+                threading.Thread(target=self._answer, args=(made, port), daemon=True).start()
+
+    def _answer(self, made: socket.socket, port: int) -> None:
+        with made, contextlib.suppress(OSError):
+            made.sendall(str(port).encode())
+            while heard := made.recv(99):
+                made.sendall(heard)
+
+
+@dataclass
+class Networks:
+    """Our network, in which this thread is, and another one with a wire to it."""
+
+    outside: list[str]
+    servers: Servers
+
+    def ask(self, address: str, port: int, *, outside: bool = False) -> str:
+        """Return which port answers a new connection, or why none does."""
+        prefix = self.outside if outside else []
+        return run([*prefix, sys.executable, "-c", CLIENT, address, str(port)]).stdout.strip()
+
+
+@pytest.fixture
+def networks() -> Iterator[Networks]:
+    """Two network namespaces; they are gone when this thread leaves them."""
+    packages.ensure({"nftables": "nft", "iproute2": "ip"})
+    with contextlib.ExitStack() as open_files, contextlib.closing(Servers()) as servers:
+        before = open_files.enter_context(OWN_NETWORK.open())
+        open_files.callback(_enter, before)
+        _leave()
+        other = open_files.enter_context(OWN_NETWORK.open())
+        outside = ["nsenter", f"--net=/proc/{os.getpid()}/fd/{other.fileno()}"]
+        _leave()
+        run(["ip", "link", "set", "lo", "up"])
+        peer = ["peer", "name", "here", "netns", str(os.getpid())]
+        run([*outside, "ip", "link", "add", "there", "type", "veth", *peer])
+        for prefix, link, address, way in (
+            ([], "here", OURS, THEIRS),
+            (outside, "there", THEIRS, OURS),
+        ):
+            run([*prefix, "ip", "address", "add", f"{address}/24", "dev", link])
+            run([*prefix, "ip", "link", "set", link, "up"])
+            run([*prefix, "ip", "route", "add", "default", "via", way])
+        yield Networks(outside, servers)
+
+
+def _leave() -> None:
+    """Go into a new network."""
+    assert libc.unshare(CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
+
+
+def _enter(network: TextIO) -> None:
+    assert libc.setns(network.fileno(), CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
+
+
+@pytest.fixture
+def reach() -> Reach:
+    return Reach(CONFIG)
+
+
+def test_a_door_says_where_it_leads(networks: Networks) -> None:
+    assert door.read() is None
+
+    door.build(**RULES, inside=6444, outside=0)
+    assert door.read() == door.Door(6444, 0, door.rules(**RULES))
+    door.turn(inside=6445, outside=6445)
+    assert door.read() == door.Door(6445, 6445, door.rules(**RULES))
+    door.build(**RULES, inside=6446, outside=6445)
+    assert door.read() == door.Door(6446, 6445, door.rules(**RULES))
+
+    door.remove()
+    door.remove()
+    assert door.read() is None
+
+
+def test_rules_are_told_apart() -> None:
+    others = [{**RULES, "port": 7443}, {**RULES, "address": THEIRS}]
+    others += [{**RULES, "service_address": "10.3.0.1"}]
+
+    assert len({door.rules(**rules) for rules in (RULES, RULES, *others)}) == 4
+
+
+def test_new_connections_go_where_it_leads(networks: Networks) -> None:
+    for port in (6444, 6445, 6446):
+        networks.servers.start(port)
+    ways = [("127.0.0.1", 6443), (OURS, 6443), (SERVICE, 443)]
+
+    door.build(**RULES, inside=6445, outside=6445)
+    for port in (6445, 6446, 6445):
+        door.turn(inside=port, outside=port)
+        assert {networks.ask(*way) for way in ways} == {str(port)}
+        assert {networks.ask(*way, outside=True) for way in ways[1:]} == {str(port)}
+
+
+def test_a_connection_that_stands_stays(networks: Networks) -> None:
+    for port in (6445, 6446):
+        networks.servers.start(port)
+    door.build(**RULES, inside=6445, outside=6445)
+
+    with socket.create_connection(("127.0.0.1", 6443), timeout=5) as standing:
+        assert standing.recv(9) == b"6445"
+        door.turn(inside=6446, outside=6446)
+        door.build(**RULES, inside=6446, outside=6446)
+        assert networks.ask("127.0.0.1", 6443) == "6446"
+        standing.sendall(b"still there?")
+        assert standing.recv(99) == b"still there?"
+
+
+def test_the_bootstrap_server_is_for_this_host_alone(networks: Networks, reach: Reach) -> None:
+    """It listens on loopback and runs without admission; from outside it is as if nobody were."""
+    networks.servers.start(6444, address="127.0.0.1")
+    networks.servers.start(6445)
+    Door(6444, OURS, SERVICE).apply(reach)
+
+    for way in (("127.0.0.1", 6443), (SERVICE, 443)):
+        assert networks.ask(*way) == "6444"
+    assert networks.ask(OURS, 6443, outside=True) == "Connection refused"
+
+    # Once a hosted one was known, those outside keep it.
+    Door(6445, OURS, SERVICE).apply(reach)
+    Door(6444, OURS, SERVICE).apply(reach)
+    assert networks.ask("127.0.0.1", 6443) == "6444"
+    assert networks.ask(OURS, 6443, outside=True) == "6445"
+    assert networks.ask(SERVICE, 443, outside=True) == "6445"
+
+
+def test_the_door_keeps_its_contract(networks: Networks, reach: Reach) -> None:
+    wanted = Door(6445, OURS, SERVICE)
+
+    assert wanted.drift(reach) == "missing"
+    wanted.apply(reach)
+    assert wanted.drift(reach) is None
+    before = run(["nft", "list", "ruleset"]).stdout
+    wanted.apply(reach)
+    assert run(["nft", "list", "ruleset"]).stdout == before
+
+    assert Door(6446, OURS, SERVICE).drift(reach) == "points at 6445"
+    assert Door(6445, THEIRS, SERVICE).drift(reach) == "its rules differ"
+    door.turn(inside=6445, outside=6446)
+    assert wanted.drift(reach) == "points outside at 6446"
+    door.turn(inside=0, outside=0)
+    assert wanted.drift(reach) == "points at nothing"
+
+
+@pytest.mark.parametrize(
+    ("command", "drift"),
+    [
+        (f"delete table ip {door.TABLE}", "missing"),
+        ("flush ruleset", "missing"),
+        (f"flush chain ip {door.TABLE} from-outside", "its rules differ"),
+        (f"add rule ip {door.TABLE} from-inside tcp dport 6443 drop", "its rules differ"),
+    ],
+)
+def test_what_others_did_to_it_is_seen_and_mended(
+    command: str, drift: str, networks: Networks, reach: Reach
+) -> None:
+    networks.servers.start(6445)
+    wanted = Door(6445, OURS, SERVICE)
+    wanted.apply(reach)
+    run(["nft", *command.split()])
+
+    assert wanted.drift(reach) == drift
+    wanted.apply(reach)
+    assert wanted.drift(reach) is None
+    assert networks.ask(OURS, 6443, outside=True) == "6445"
+
+
+def test_other_peoples_rules_stay(networks: Networks, reach: Reach) -> None:
+    run(["nft", "add table ip theirs; add chain ip theirs input"])
+    theirs = run(["nft", "list table ip theirs"]).stdout
+    wanted = Door(6445, OURS, SERVICE)
+
+    wanted.apply(reach)
+    wanted.apply(reach)
+    door.remove()
+    assert run(["nft", "list", "ruleset"]).stdout == theirs
+
+
+def test_a_door_to_nobody_is_told_in_words(networks: Networks, reach: Reach) -> None:
+    leads = conditions.door_leads_to(6445)
+
+    assert current_problem(leads, reach) == "there is no door"
+    door.build(**RULES, inside=0, outside=0)
+    assert current_problem(leads, reach) == "it points at nothing"
+    door.turn(inside=6444, outside=0)
+    assert current_problem(leads, reach) == "it points at 6444"
