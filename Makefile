@@ -5,9 +5,10 @@ VENV := .venv
 LAB := lab
 WORKERS := 0
 ARGS := get nodes,pods -A -o wide
+ON_CP1 = $(VENV)/bin/kubeception lab run --name $(LAB) cp1 --
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bundle up down kubectl status check lint types unit api lab test lock golden clean
+.PHONY: help setup bundle up down kubectl status check lint types unit api lab test bench soak lock golden clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,7 +16,7 @@ help: ## Show this list
 setup: $(VENV)/.ready ## Make .venv from the locked requirements
 
 # Debian splits venv from python3; where apt is missing, say what to install.
-$(VENV)/.ready: requirements/dev.txt pyproject.toml
+$(VENV)/.ready: requirements/dev.txt
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
 	  || { command -v apt-get >/dev/null && apt-get update -qq && apt-get install -qq -y python3-venv >/dev/null; } \
 	  || { echo "error: Python 3.11's venv module is missing; install python3-venv" >&2; exit 1; }
@@ -30,18 +31,18 @@ bundle: setup ## Build what is missing of the bundle
 
 up: bundle ## Build, boot a lab host, bootstrap it and show it (WORKERS=2 for more hosts)
 	@$(VENV)/bin/kubeception lab up --name $(LAB) --workers $(WORKERS)
-	@echo; $(VENV)/bin/kubeception lab run --name $(LAB) cp1 -- kubectl get nodes -o wide
-	@echo; $(VENV)/bin/kubeception lab run --name $(LAB) cp1 -- kubectl get pods -A
+	@echo; $(ON_CP1) kubectl get nodes -o wide
+	@echo; $(ON_CP1) kubectl get pods -A
 	@echo
 	@echo 'use it:     make kubectl ARGS="get pods -A"'
 	@echo 'look at it: make status   (on a host: kubeception status)'
 	@echo 'remove it:  make down'
 
 kubectl: setup ## Run kubectl in the lab (ARGS="get pods -A")
-	@$(VENV)/bin/kubeception lab run --name $(LAB) cp1 -- kubectl $(ARGS)
+	@$(ON_CP1) kubectl $(ARGS)
 
 status: setup ## Ask the lab's control plane how it is
-	@$(VENV)/bin/kubeception lab run --name $(LAB) cp1 -- kubeception status
+	@$(ON_CP1) kubeception status
 
 down: setup ## Remove the lab's hosts and all that they made
 	@$(VENV)/bin/kubeception lab down --name $(LAB)
@@ -66,12 +67,18 @@ lab: bundle ## Run the tests on lab hosts
 	@$(VENV)/bin/pytest tests/lab
 
 # T picks one part: a folder of tests, a file, or a pattern of test names.
-test: bundle ## Run everything that CI runs, or one part (T=unit, T=lab/test_bootstrap.py, T=name)
 ifdef T
+test: bundle
 	@if [ -e "tests/$(T)" ]; then $(VENV)/bin/pytest "tests/$(T)"; else $(VENV)/bin/pytest -k "$(T)"; fi
 else
-	@$(MAKE) --no-print-directory check lab
+test: check lab ## Run everything that CI runs, or one part (T=unit, T=lab/test_bootstrap.py, T=name)
 endif
+
+bench: bundle ## Time what the README promises and write docs/bench.md
+	@$(VENV)/bin/python -m bench
+
+soak: bundle ## Run the long tests: ten kills of bootstrap, spread over its run
+	@KUBECEPTION_KILLS=10 $(VENV)/bin/pytest tests/lab/test_survival.py
 
 lock: setup ## Write requirements/*.txt anew from pyproject.toml
 	@$(VENV)/bin/pip install -q uv

@@ -20,6 +20,10 @@ BOOTING = "booting"
 UP = ("running", "degraded")  # systemd's words for a finished boot
 BOOT_TIMEOUT_S = 90
 
+# Nothing is asked of a host meanwhile: it gives each process that it finds at the end, and is not
+# the parent of, 10 s to end.
+_GOING_DOWN = "still going down"
+
 _SYSTEM_STATE = (
     *("busctl", "get-property", "org.freedesktop.systemd1", "/org/freedesktop/systemd1"),
     *("org.freedesktop.systemd1.Manager", "SystemState"),
@@ -28,6 +32,7 @@ _ENVIRONMENT = (
     "HOME=/root",
     "USER=root",
     "LANG=C.UTF-8",
+    "KUBECONFIG=/etc/kubernetes/admin.conf",
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 )
 # A process that enters a pid namespace is not yet in it, its children are. nsenter's own fork stops
@@ -98,26 +103,25 @@ class Host:
         """Wait until the host has booted, with `since` another time than with that leader."""
 
         def problem() -> str | None:
+            if since is not None and self.leader() == since:
+                return _GOING_DOWN
             state = self.state()
             if state == OFF:
                 raise KubeceptionError(
                     f"{self.name} went off while booting: {self._last_words()}",
                     hint=f"less {self.place.console}",
                 )
-            if since is not None and self.leader() == since:
-                return "not yet shut down"
             return None if state in UP else state
 
         wait_for(f"{self.name} to boot", problem, timeout_s=BOOT_TIMEOUT_S)
 
-    def wait_off(self, timeout_s: float = BOOT_TIMEOUT_S) -> None:
+    def wait_off(self) -> None:
         """Wait until the host has switched itself off."""
-
-        def problem() -> str | None:
-            state = self.state()
-            return None if state == OFF else state
-
-        wait_for(f"{self.name} to go off", problem, timeout_s=timeout_s)
+        wait_for(
+            f"{self.name} to go off",
+            lambda: _GOING_DOWN if supervisor(self.place) else None,
+            timeout_s=BOOT_TIMEOUT_S,
+        )
 
     def reboot(self) -> None:
         """Have the host reboot itself, and wait until it is back."""
