@@ -1,0 +1,199 @@
+"""What each step of a bootstrap wants, for hosts in several states."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.conftest import Golden
+from tests.fixed import CONFIG, FACTS
+
+from kubeception.config import Config
+from kubeception.config.load import load
+from kubeception.config.model import Cni, Net
+from kubeception.engine import Phase
+from kubeception.facts import Facts, Hosted
+from kubeception.phases import bootstrap_plane, etcd, handover, kubelet, pki, runtime
+from kubeception.render import apiserver
+from kubeception.resources import Resource
+from kubeception.resources.file import File
+from kubeception.resources.keypair import KeyPair
+from kubeception.resources.object import Object
+from kubeception.resources.unit import Unit
+from kubeception.workflows import BOOTSTRAP
+
+ROOT = Path(__file__).parents[3]
+FILES = Path(__file__).parent / "plans"
+
+_NOTES = apiserver.daemonset(CONFIG, FACTS)["spec"]["template"]["metadata"]["annotations"]
+HEALTHY = replace(
+    FACTS,
+    door=6445,
+    hosted=Hosted(6445, _NOTES[apiserver.TEMPLATE_NOTE]),
+    needs_bootstrap=False,
+)
+STATES: dict[str, tuple[Config, Facts]] = {
+    "fresh": (CONFIG, FACTS),
+    "healthy": (CONFIG, HEALTHY),
+    "rebuild": (CONFIG, replace(HEALTHY, needs_bootstrap=True)),
+    "kubic": (
+        load(ROOT / "distros/kubic.toml"),
+        replace(
+            FACTS,
+            foreign_units=frozenset({"etcd.service", "containerd.service", "kubelet.service"}),
+            archives={},
+        ),
+    ),
+}
+
+
+def planned(phases: tuple[Phase, ...], config: Config, facts: Facts) -> list[Resource]:
+    return [wanted for phase in phases for wanted in phase.plan(config, facts)]
+
+
+def lines(config: Config, facts: Facts) -> Iterator[str]:
+    """Write a whole bootstrap as a list of what it wants and waits for."""
+    for phase in BOOTSTRAP:
+        yield f"{phase.name}: {phase.says}"
+        for condition in phase.after(config, facts):
+            yield f"  waits for {condition.what}{_often(condition.successes)}"
+        for wanted in phase.plan(config, facts):
+            yield f"  {_words(wanted)}"
+        for condition in phase.until(config, facts):
+            yield f"  ends with {condition.what}{_often(condition.successes)}"
+
+
+def _often(successes: int) -> str:
+    return f", {successes} times in a row" if successes > 1 else ""
+
+
+def _words(wanted: Resource) -> str:
+    match wanted:
+        case File(path, None):
+            return f"no file {path}"
+        case File(path, mode=mode):
+            return f"file {path} {mode:04o}"
+        case Unit(name, paths):
+            return f"unit {name}" + "".join(f"\n    started after {path}" for path in paths)
+        case KeyPair():
+            return f"certificate {wanted}"
+        case Object(force=True):
+            return f"{wanted}, by force"
+        case _:
+            return str(wanted)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_bootstrap_wants_what_it_always_did(state: str, golden: Golden) -> None:
+    golden(FILES / f"{state}.txt", "\n".join(lines(*STATES[state])) + "\n")
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_plan_is_the_same_each_time(state: str) -> None:
+    """Plans are pure, so a second run has nothing new to want."""
+    config, facts = STATES[state]
+
+    assert planned(BOOTSTRAP, config, facts) == planned(BOOTSTRAP, config, facts)
+
+
+def test_phases_have_names_of_their_own() -> None:
+    names = [phase.name for phase in BOOTSTRAP]
+
+    assert len(names) == len(set(names))
+
+
+def test_every_bootstrap_manifest_is_taken_away_again() -> None:
+    placing = (kubelet.KUBELET, bootstrap_plane.BOOTSTRAP_PLANE)
+    manifests = CONFIG.layout.kubelet.manifests
+
+    def manifests_in(phases: tuple[Phase, ...], *, wanted: bool) -> set[Path]:
+        return {
+            file.path
+            for file in planned(phases, CONFIG, FACTS)
+            if isinstance(file, File)
+            and file.path.parent == manifests
+            and (file.content is not None) == wanted
+        }
+
+    placed = manifests_in(placing, wanted=True)
+    assert len(placed) == 3
+    assert manifests_in((handover.RETIRE_CONTROLLERS, handover.RETIRE_API), wanted=False) == placed
+
+
+def test_a_healthy_cluster_gets_no_bootstrap_control_plane() -> None:
+    config, facts = STATES["healthy"]
+    manifests = [
+        file
+        for file in planned(BOOTSTRAP, config, facts)
+        if isinstance(file, File) and file.path.parent == config.layout.kubelet.manifests
+    ]
+
+    assert manifests and all(file.content is None for file in manifests)
+    assert not list(bootstrap_plane.plan(config, facts))
+    assert not list(handover.hosted_is_stable(config, facts))
+
+
+def test_the_door_turns_only_after_ten_answers_in_a_row() -> None:
+    [*_, stable] = handover.hosted_is_stable(CONFIG, replace(HEALTHY, door=6444))
+
+    assert stable.successes == 10
+    assert "6445" in stable.what
+
+
+@pytest.mark.parametrize("phase", [etcd.ETCD, kubelet.KUBELET, runtime.RUNTIME])
+def test_a_unit_starts_after_the_settings_that_its_phase_writes(phase: Phase) -> None:
+    wanted = list(phase.plan(CONFIG, FACTS))
+    [unit] = [one for one in wanted if isinstance(one, Unit)]
+    written = {
+        one.path
+        for one in wanted
+        if isinstance(one, File)
+        # systemd itself says when a unit's own file changed; manifests are read as they come.
+        and one.path.parent not in {CONFIG.layout.units, CONFIG.layout.kubelet.manifests}
+    }
+
+    assert written <= set(unit.started_after)
+    assert wanted.index(unit) > max(map(wanted.index, (w for w in wanted if isinstance(w, File))))
+
+
+def test_the_hosts_own_units_are_used_as_they_are() -> None:
+    config, facts = STATES["kubic"]
+
+    files = [one.path for one in planned(BOOTSTRAP, config, facts) if isinstance(one, File)]
+    assert config.layout.containerd.settings not in files
+    assert not [path for path in files if path.is_relative_to(config.layout.units)]
+
+
+def test_no_default_path_is_left_where_the_user_chose_others() -> None:
+    config, facts = STATES["kubic"]
+    words = "\n".join(
+        repr(one.content) if isinstance(one, File) else repr(vars(one))
+        for one in planned(BOOTSTRAP, config, facts)
+    )
+
+    for default in ("/etc/kubernetes/pki", "/etc/ssl/certs", "/etc/kubernetes/kubelet.env"):
+        assert default not in words
+    for chosen in ("/etc/kubernetes/bootstrap-secrets/ca.crt", "/etc/ca-certificates"):
+        assert chosen in words
+
+
+def test_what_holds_a_key_or_is_run_by_the_kubelet_is_for_root_alone() -> None:
+    """A kubeconfig names keys; a manifest is a way to become root."""
+    config = CONFIG
+    private = [
+        one
+        for one in [*pki.plan(config, FACTS), *planned(BOOTSTRAP, config, FACTS)]
+        if isinstance(one, File)
+        and one.content is not None
+        and ('"client-key"' in one.content or '"kind": "Pod"' in one.content)
+    ]
+
+    assert len(private) > 6
+    assert {one.mode for one in private} == {0o600}
+
+
+def test_whoever_brings_a_network_waits_for_no_flannel() -> None:
+    config = Config(net=Net(cni=Cni.NONE))
+
+    assert "flannel" in "\n".join(lines(CONFIG, FACTS))
+    assert "flannel" not in "\n".join(lines(config, FACTS))
