@@ -104,6 +104,12 @@ def test_facts_are_gathered_anew_for_each_phase(tmp_path: Path) -> None:
     assert list(summary.times) == ["a", "b"]
 
 
+def test_a_phase_that_wants_nothing_is_passed_in_silence(tmp_path: Path) -> None:
+    summary = carried_out(reach_of(tmp_path), wants())
+
+    assert (summary.changes, summary.times) == ([], {})
+
+
 def test_a_phase_begins_after_and_ends_with_its_conditions(tmp_path: Path) -> None:
     reach = reach_of(tmp_path)
     make = wants(File(FIRST, "one"))

@@ -178,7 +178,12 @@ def test_the_bootstrap_api_server_is_the_hosted_one_in_few_words_different() -> 
 
     ours, theirs = flags(template), flags(pod)
     changed = {name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name)}
-    assert changed == {"bind-address", "disable-admission-plugins", "secure-port"}
+    assert changed == {
+        "bind-address",
+        "disable-admission-plugins",
+        "secure-port",
+        "shutdown-watch-termination-grace-period",
+    }
     assert theirs["bind-address"] == "127.0.0.1"
     assert "ValidatingAdmissionWebhook" in theirs["disable-admission-plugins"]
 
