@@ -18,7 +18,7 @@ from kubeception.lab.waiting import wait_for
 OFF = "off"
 BOOTING = "booting"
 UP = ("running", "degraded")  # systemd's words for a finished boot
-BOOT_TIMEOUT_S = 90
+BOOT_TIMEOUT_S = 180  # a cluster's host may take long to go down
 
 # Nothing is asked of a host meanwhile: it gives each process that it finds at the end, and is not
 # the parent of, 10 s to end.
