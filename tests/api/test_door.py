@@ -1,30 +1,25 @@
 """The door in a network of its own: where new connections go, and that old ones stay."""
 
 import contextlib
-import ctypes
 import os
 import socket
 import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import pytest
+from tests.api.network import new
 from tests.fixed import CONFIG
 
 from kubeception import conditions
-from kubeception.bundle import packages
 from kubeception.conditions import current_problem
 from kubeception.host import door
 from kubeception.host.process import run
 from kubeception.reach import Reach
 from kubeception.resources.door import Door
 
-libc = ctypes.CDLL(None, use_errno=True)
-CLONE_NEWNET = 0x40000000
-OWN_NETWORK = Path("/proc/thread-self/ns/net")
 OURS, THEIRS = "192.0.2.10", "192.0.2.11"
 SERVICE = "10.96.0.1"
 RULES: dict[str, Any] = {"port": 6443, "address": OURS, "service_address": SERVICE}
@@ -84,15 +79,8 @@ class Networks:
 @pytest.fixture
 def networks() -> Iterator[Networks]:
     """Two network namespaces; they are gone when this thread leaves them."""
-    packages.ensure({"nftables": "nft", "iproute2": "ip"})
-    with contextlib.ExitStack() as open_files, contextlib.closing(Servers()) as servers:
-        before = open_files.enter_context(OWN_NETWORK.open())
-        open_files.callback(_enter, before)
-        _leave()
-        other = open_files.enter_context(OWN_NETWORK.open())
-        outside = ["nsenter", f"--net=/proc/{os.getpid()}/fd/{other.fileno()}"]
-        _leave()
-        run(["ip", "link", "set", "lo", "up"])
+    with new() as other, new(), contextlib.closing(Servers()) as servers:
+        outside = ["nsenter", f"--net={other}"]
         peer = ["peer", "name", "here", "netns", str(os.getpid())]
         run([*outside, "ip", "link", "add", "there", "type", "veth", *peer])
         for prefix, link, address, way in (
@@ -103,15 +91,6 @@ def networks() -> Iterator[Networks]:
             run([*prefix, "ip", "link", "set", link, "up"])
             run([*prefix, "ip", "route", "add", "default", "via", way])
         yield Networks(outside, servers)
-
-
-def _leave() -> None:
-    """Go into a new network."""
-    assert libc.unshare(CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
-
-
-def _enter(network: TextIO) -> None:
-    assert libc.setns(network.fileno(), CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
 
 
 @pytest.fixture
