@@ -164,17 +164,35 @@ def test_the_hosts_own_units_are_used_as_they_are() -> None:
     assert not [path for path in files if path.is_relative_to(config.layout.units)]
 
 
-def test_no_default_path_is_left_where_the_user_chose_others() -> None:
-    config, facts = STATES["kubic"]
-    words = "\n".join(
+def words(config: Config, facts: Facts) -> str:
+    """Write all that a whole bootstrap would put anywhere."""
+    return "\n".join(
         repr(one.content) if isinstance(one, File) else repr(vars(one))
         for one in planned(BOOTSTRAP, config, facts)
     )
 
+
+@pytest.mark.parametrize("state", ["fresh", "healthy"])
+def test_no_default_range_is_left_where_the_user_chose_others(state: str) -> None:
+    net = Net(
+        cluster_cidr="172.20.0.0/16",
+        service_cluster_ip_range="172.30.0.0/20",
+        cluster_domain="example.internal",
+    )
+    _, facts = STATES[state]
+
+    for default in ("10.244.", "10.96.", "cluster.local"):
+        assert default in words(CONFIG, facts)
+        assert default not in words(Config(net=net), facts)
+
+
+def test_no_default_path_is_left_where_the_user_chose_others() -> None:
+    said = words(*STATES["kubic"])
+
     for default in ("/etc/kubernetes/pki", "/etc/ssl/certs", "/etc/kubernetes/kubelet.env"):
-        assert default not in words
+        assert default not in said
     for chosen in ("/etc/kubernetes/bootstrap-secrets/ca.crt", "/etc/ca-certificates"):
-        assert chosen in words
+        assert chosen in said
 
 
 def test_what_holds_a_key_or_is_run_by_the_kubelet_is_for_root_alone() -> None:
