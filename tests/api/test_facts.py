@@ -1,0 +1,113 @@
+"""The facts of a host whose files are a folder, in a network of its own."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.api.network import new
+
+from kubeception import versions
+from kubeception.config import Config
+from kubeception.config.model import Node
+from kubeception.errors import KubeceptionError
+from kubeception.gather import UNITS, gather
+from kubeception.host import files
+from kubeception.host.gateway import Host, hostname
+from kubeception.host.process import run
+from kubeception.host.systemd import Systemd
+from kubeception.layout import OUR_MARK
+from kubeception.reach import Reach
+
+CONFIG = Config(node=Node(address="192.0.2.10"))
+
+
+@pytest.fixture(autouse=True)
+def network() -> Iterator[None]:
+    with new():
+        yield
+
+
+@pytest.fixture
+def reach(tmp_path: Path) -> Reach:
+    """A host with units of ours and no systemd to run them."""
+    host = Host(root=tmp_path, systemd=Systemd(tmp_path / "no-bus"))
+    for unit in UNITS:
+        files.write(host.at(CONFIG.layout.units / unit), OUR_MARK)
+    return Reach(CONFIG, host)
+
+
+def test_a_fresh_host_needs_the_bootstrap_control_plane(reach: Reach) -> None:
+    facts = gather(reach)
+
+    assert (facts.needs_bootstrap, facts.door, facts.hosted) == (True, 0, None)
+    assert facts.foreign_units == frozenset()
+    assert facts.cgroup_version in {1, 2}
+
+
+def test_the_node_is_called_as_the_host_unless_told_otherwise(reach: Reach) -> None:
+    assert gather(reach).node == hostname().lower()
+    reach.config = Config(node=Node(name="cp1", address="192.0.2.10"))
+    assert (gather(reach).node, gather(reach).address) == ("cp1", "192.0.2.10")
+
+
+def test_the_address_is_the_one_of_the_default_route(reach: Reach) -> None:
+    reach.config = Config()
+    with pytest.raises(KubeceptionError, match="no default route") as caught:
+        gather(reach)
+    assert caught.value.hint and "[node]" in caught.value.hint
+
+    run(["ip", "address", "add", "198.51.100.7/24", "dev", "lo"])
+    run(["ip", "route", "add", "default", "dev", "lo", "src", "198.51.100.7"])
+    assert gather(reach).address == "198.51.100.7"
+
+
+def test_images_are_the_bundles_or_else_of_these_versions(reach: Reach) -> None:
+    assert gather(reach).images["kube-apiserver"] == versions.image("kube-apiserver")
+    assert gather(reach).archives == {}
+
+    images = {"kube-apiserver": "localhost/kubeception/kube-apiserver:v9"}
+    listed = reach.host.at(CONFIG.layout.bundle / "bundle.json")
+    files.write(listed, json.dumps({"images": images}))
+
+    facts = gather(reach)
+    assert facts.images == images
+    assert facts.archives == {
+        "kube-apiserver": Path("/opt/kubeception/current/images/kube-apiserver.tar")
+    }
+
+
+def test_a_unit_that_we_did_not_write_is_the_hosts_own(reach: Reach) -> None:
+    files.write(reach.host.at(CONFIG.layout.units / "etcd.service"), "[Unit]\n")
+
+    assert gather(reach).foreign_units == {"etcd.service"}
+
+
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [(None, False), ("", False), ("search a\n#nameserver 1\n", False), ("nameserver 1\n", True)],
+)
+def test_a_resolver_is_known_if_one_is_named(text: str | None, known: bool, reach: Reach) -> None:
+    if text is not None:
+        files.write(reach.host.at(Path("/etc/resolv.conf")), text)
+
+    facts = gather(reach)
+    assert (facts.has_resolver, facts.resolv_conf) == (known, "/etc/resolv.conf")
+
+
+def test_pods_inherit_no_stub_resolver(reach: Reach) -> None:
+    """systemd-resolved's own address would be a loop inside a pod."""
+    files.write(reach.host.at(Path("/etc/resolv.conf")), "nameserver 127.0.0.53\n")
+    real = Path("/run/systemd/resolve/resolv.conf")
+    files.write(reach.host.at(real), "nameserver 192.0.2.1\n")
+
+    facts = gather(reach)
+    assert (facts.has_resolver, facts.resolv_conf) == (True, str(real))
+
+
+def test_reading_the_facts_changes_nothing(reach: Reach, tmp_path: Path) -> None:
+    before = sorted(tmp_path.rglob("*"))
+
+    first = gather(reach)
+    assert gather(reach) == first
+    assert sorted(tmp_path.rglob("*")) == before
