@@ -9,9 +9,11 @@ from pathlib import Path
 
 
 def write(
-    path: Path, content: bytes | str, *, mode: int = 0o644, uid: int = 0, gid: int = 0
+    path: Path, content: bytes | str, *, mode: int = 0o644, uid: int = -1, gid: int = -1
 ) -> None:
     """Put `content` at `path` atomically and durably, making missing folders.
+
+    Without an owner (-1) it belongs to whoever writes it.
 
     The temporary file starts with a dot (a kubelet ignores those in its manifest folder) and is
     private until its mode is set, so that a secret is never readable by others.
