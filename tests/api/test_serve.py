@@ -143,7 +143,8 @@ def test_a_body_is_not_waited_for(service: Service) -> None:
 
 def test_headers_have_an_end(service: Service) -> None:
     with service.connect() as client:
-        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 70_000)
+        # One TLS record, read as a whole: the answer is not lost over what nobody reads.
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 9_000)
 
         assert client.recv(12) == b"HTTP/1.1 400"
 

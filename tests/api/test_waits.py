@@ -2,9 +2,11 @@
 
 import itertools
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from tests.api.rig import Rig
 
 from kubeception import conditions
@@ -184,6 +186,14 @@ def test_a_node_that_others_write_to_all_the_time_is_marked_all_the_same(
     reach.api.delete("Node", "busy")
 
 
+@pytest.fixture
+def undisturbed(rig: Rig) -> Iterator[None]:
+    """The DaemonSet's controller would adopt these pods, and delete them again."""
+    with rig.programs["kube-controller-manager"].standing_still():
+        yield
+
+
+@pytest.mark.usefixtures("undisturbed")
 def test_only_the_pod_behind_the_door_is_marked(reach: Reach) -> None:
     for name in ("here", "there"):
         reach.api.apply(node(name))
@@ -209,6 +219,7 @@ def test_only_the_pod_behind_the_door_is_marked(reach: Reach) -> None:
         reach.api.delete("Pod", name, namespace=SYSTEM)
 
 
+@pytest.mark.usefixtures("undisturbed")
 def test_a_pod_that_is_gone_is_gone(reach: Reach) -> None:
     assert current_problem(conditions.pod_gone("no-such-pod"), reach) is None
     reach.api.apply(node("here"))
