@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kubeception import versions
+from kubeception.bundle import packages
 from kubeception.bundle.build import default_folder
 from kubeception.errors import KubeceptionError, Locked
 from kubeception.lab import Host, Lab
@@ -59,8 +60,9 @@ def note(pytestconfig: pytest.Config) -> Note:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def no_dead_labs() -> None:
-    """Remove the labs of test runs that were killed."""
+def prepared() -> None:
+    """Have the programs that tests look with, and remove the labs of runs that were killed."""
+    packages.ensure({"iproute2": "ip", "nftables": "nft", "mount": "losetup"})
     for folder in {*STATE.glob("t*"), *RUN.glob("t*")}:
         found = _NAME.fullmatch(folder.name)
         if found and _start_time(int(found[1])) != int(found[2]):

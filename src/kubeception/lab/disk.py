@@ -5,7 +5,7 @@ import os
 import struct
 from pathlib import Path
 
-from kubeception.host import process
+from kubeception.lab import bound
 
 SIZE = 16 << 30  # sparse
 
@@ -18,7 +18,7 @@ def make(image: Path) -> None:
     """Make an empty disk."""
     with image.open("wb") as file:
         file.truncate(SIZE)
-    process.run(["mkfs.ext4", "-q", "-m", "0", "-E", "nodiscard,lazy_itable_init=1", image])
+    bound.run(["mkfs.ext4", "-q", "-m", "0", "-E", "nodiscard,lazy_itable_init=1", image])
 
 
 def cut(image: Path, *, mounted_at: Path) -> None:

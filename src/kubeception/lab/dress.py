@@ -1,4 +1,4 @@
-"""What makes the shared Debian tree one particular host: pure, path → content.
+"""What makes the shared Debian tree one particular host, as path → content.
 
 A file's content is its text; None stands for a mask, a Path for the target of a symlink.
 """
@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from uuid import uuid4
 
-from kubeception.host import files
 from kubeception.lab.place import GATEWAY, PREFIX, Spec
 
 Content = str | Path | None
@@ -108,8 +107,6 @@ def tree(spec: Spec, *, machine_id: str) -> Mapping[str, Content]:
             _UNITS / "systemd-networkd-wait-online.service"
         ),
         **{f"{system}/{name}": None for name in _MASKED_UNITS},
-        # So that kubectl needs no flag, on a host that has the file.
-        "root/.kube/config": Path("/etc/kubernetes/admin.conf"),
     }
 
 
@@ -121,10 +118,11 @@ def hosts_file(specs: Iterable[Spec]) -> str:
 
 
 def dress(root: Path, spec: Spec) -> None:
-    """Write a host's files below a folder, under a machine id of its own."""
-    files.make_folder(root / "root", 0o700)  # what is made on the way to a file is for all
+    """Write a new host's files below a folder, under a machine id of its own."""
     for name, content in tree(spec, machine_id=uuid4().hex).items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(content, str):
-            files.write(root / name, content)
+            path.write_text(content)
         else:
-            files.link(root / name, content or Path("/dev/null"))
+            path.symlink_to(content or "/dev/null")

@@ -5,14 +5,14 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kubeception.host import process
+from kubeception.lab import bound
 from kubeception.lab.place import RUN
 
 # Beside containerd's own files: the images in them, each with the digest of its archive.
 _HELD = "images.json"
 
-# A containerd for us alone. It dies with this process, and its mounts with it. The CRI's plugin
-# finds what is in the metadata when a host's own containerd starts.
+# A containerd for us alone, in a mount namespace of its own. The CRI's plugin finds what is in the
+# metadata when a host's own containerd starts.
 _EDIT = f"""set -e
 bin=$1; root=$2; shift 2
 mount -t tmpfs tmpfs {RUN}
@@ -63,9 +63,8 @@ def clone(source: Path, target: Path) -> None:
 
     Hard links, since containerd replaces files and never changes one, but for its databases.
     """
-    bound = ("setpriv", "--pdeathsig", "KILL")
     target.mkdir(exist_ok=True)
-    process.run([*bound, "cp", "--archive", "--link", f"{source}/.", target])
+    bound.run(["cp", "--archive", "--link", f"{source}/.", target])
     for database in source.glob("*/*.db"):
         copy = target / database.relative_to(source)
         copy.unlink()
@@ -74,14 +73,8 @@ def clone(source: Path, target: Path) -> None:
 
 def _edit(folder: Path, programs: Path, add: Sequence[Path], remove: Sequence[str]) -> None:
     RUN.mkdir(parents=True, exist_ok=True)
-    process.run(
-        [
-            *("setpriv", "--pdeathsig", "KILL"),
-            *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
-            *("sh", "-c", _EDIT, "sh"),
-            *map(str, (programs, folder, *add, "--", *remove)),
-        ]
-    )
+    words = map(str, (programs, folder, *add, "--", *remove))
+    bound.run(["sh", "-c", _EDIT, "sh", *words], apart=["--mount-proc"])
 
 
 def _held(folder: Path) -> dict[str, str]:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from kubeception.host import process
+from kubeception.lab import bound
 from kubeception.lab.place import BRIDGE, GATEWAY, PREFIX
 
 # The namespace gets its name last, so that one with a name is complete.
@@ -24,7 +25,7 @@ def make(namespace: Path) -> None:
         return
     namespace.parent.mkdir(parents=True, exist_ok=True)
     namespace.touch()
-    process.run(["unshare", "--net", "sh", "-c", _MAKE, "sh", namespace])
+    bound.run(["sh", "-c", _MAKE, "sh", namespace], apart=["--net"])
 
 
 def remove(namespace: Path) -> None:

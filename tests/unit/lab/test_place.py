@@ -44,6 +44,16 @@ def test_a_host_gets_its_own_name_address_and_machine_id() -> None:
     assert "Address=10.89.0.22/24\n" in str(tree["etc/systemd/network/10-host0.network"])
 
 
+def test_a_host_is_dressed_once_and_like_no_other(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        dress.dress(tmp_path / name, W2)
+
+    one, other = ((tmp_path / name / "etc/machine-id").read_text() for name in ("one", "other"))
+    assert one != other
+    masked = tmp_path / "one/etc/systemd/system/console-getty.service"
+    assert masked.readlink() == Path("/dev/null")
+
+
 def test_units_that_are_enabled_are_in_the_tree_or_debian_s() -> None:
     tree = dress.tree(CP1, machine_id="0123")
     enabled = [content for path, content in tree.items() if ".wants/" in path]
