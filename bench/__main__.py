@@ -48,7 +48,7 @@ def main() -> None:
 def _page(
     helps: list[float], boots: list[float], firsts: list[cluster.Run], seconds: list[cluster.Run]
 ) -> str:
-    until_api = [_until(run, "bootstrap-plane") for run in firsts]
+    until_api = [_until(run, "bootstrap-door") for run in firsts]
     changes = sorted({len(run.changes) for run in seconds})
     rows = [
         ("`bootstrap` of a fresh host, until every pod is ready", [run.wall_s for run in firsts]),

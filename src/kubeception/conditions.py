@@ -9,7 +9,7 @@ from kubeception.host import door
 from kubeception.kube import health
 from kubeception.reach import DOOR_PORT, Reach
 from kubeception.render.apiserver import BOOTSTRAP_PORT
-from kubeception.render.objects import NAMESPACE
+from kubeception.render.objects import CONTROL_PLANE, NAMESPACE
 
 LEASES = ("kube-controller-manager", "kube-scheduler")
 INTERVAL_S = 0.2
@@ -20,6 +20,7 @@ class Condition:
     """Something to wait for: `what` completes "waiting for …", `problem` says why it isn't so yet.
 
     `successes` are wanted in a row, one every `INTERVAL_S`; a failure starts the count again.
+    One that is not `required` is given its time, and then the work goes on without it.
     """
 
     what: str
@@ -27,6 +28,7 @@ class Condition:
     timeout_s: float = 120.0
     successes: int = 1
     hint: str | None = None
+    required: bool = True
 
 
 def wait_for(condition: Condition, reach: Reach, note: Callable[[str], None]) -> None:
@@ -45,6 +47,8 @@ def wait_for(condition: Condition, reach: Reach, note: Callable[[str], None]) ->
             return
         note(problem or f"{in_a_row} of {condition.successes} in a row")
         if clock.monotonic() > deadline:
+            if not condition.required:
+                return
             last = problem or f"only {in_a_row} of {condition.successes} in a row"
             raise WaitTimeout(condition.what, last, hint=condition.hint)
         clock.sleep(INTERVAL_S)
@@ -111,7 +115,7 @@ def door_leads_to(port: int) -> Condition:
 
 
 def node_registered(node: str) -> Condition:
-    """The node was made or renewed by the kubelet that runs now, not by an earlier one.
+    """The node was made or renewed by the kubelet that runs now, or is a control-plane one already.
 
     Its Lease alone would cost seconds: a kubelet that started before the API tries it again late.
     """
@@ -120,6 +124,8 @@ def node_registered(node: str) -> Condition:
         found = reach.api.get("Node", node)
         if found is None:
             return f"there is no Node {node}"
+        if CONTROL_PLANE in found["metadata"].get("labels", {}):
+            return None
         signs = [found["metadata"]["creationTimestamp"]]
         signs += [c["lastHeartbeatTime"] for c in _conditions(found) if "lastHeartbeatTime" in c]
         if lease := reach.api.get("Lease", node, namespace="kube-node-lease"):
@@ -168,6 +174,14 @@ def lease_held(lease: str, *, timeout_s: float = 120.0) -> Condition:
         timeout_s=timeout_s,
         hint=f"kubectl -n {NAMESPACE} get lease",
     )
+
+
+def last_renewal(reach: Reach, lease: str) -> datetime | None:
+    """Return when a held Lease was last renewed, None where nobody holds it."""
+    found = reach.api.get("Lease", lease, namespace=NAMESPACE)
+    if found is None or not found["spec"].get("holderIdentity"):
+        return None
+    return _time(found["spec"]["renewTime"])
 
 
 def pod_gone(name: str) -> Condition:

@@ -18,9 +18,11 @@ class Facts:
     """Everything that decides which things are wanted.
 
     `door` is the port that the door points at, 0 for none. `hosted` is None where there is no such
-    DaemonSet or no API to ask. `needs_bootstrap` says that the temporary control plane has to carry
-    the cluster: the hosted one cannot, or a rebuild was asked for. `foreign_units` are the host's
-    own, which we use as they are. `archives` are the bundle's images by component.
+    DaemonSet or no API to ask. `needs_api` says that the bootstrap API server has to carry the
+    cluster, `needs_controllers` that the bootstrap controller-manager and scheduler have to: the
+    hosted ones cannot, or a rebuild was asked for. `dead_leases` were last renewed before this host
+    booted. `foreign_units` are the host's own, which we use as they are. `archives` are the
+    bundle's images by component.
     """
 
     node: str
@@ -36,4 +38,6 @@ class Facts:
     foreign_units: frozenset[str] = frozenset()
     door: int = 0
     hosted: Hosted | None = None
-    needs_bootstrap: bool = True
+    needs_api: bool = True
+    needs_controllers: bool = True
+    dead_leases: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from kubeception.kube import health
 from kubeception.layout import OUR_MARK
 from kubeception.reach import DOOR_PORT, Reach
 from kubeception.render import apiserver
-from kubeception.render.objects import NAMESPACE
+from kubeception.render.objects import CONTROL_PLANE, NAMESPACE
 
 # kube-proxy's nftables mode wants this kernel (KEP-3866).
 NFTABLES_KERNEL = (5, 13)
@@ -39,6 +39,7 @@ def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
     live = found.inside if found else 0
     answers = live > 0 and not health.not_ready(DOOR_PORT, reach.layout.pki.ca.certificate)
     hosted = _hosted(reach) if answers else None
+    dead_leases = _dead_leases(reach) if answers else ()
     return Facts(
         node=wanted.name or gateway.hostname().lower(),
         address=address,
@@ -53,7 +54,9 @@ def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
         foreign_units=frozenset(unit for unit in UNITS if _is_foreign(reach, unit)),
         door=live,
         hosted=hosted,
-        needs_bootstrap=rebuild or not _hosted_carries(reach, live, hosted),
+        needs_api=rebuild or hosted is None or live != hosted.port,
+        needs_controllers=rebuild or hosted is None or bool(dead_leases) or not _are_held(reach),
+        dead_leases=dead_leases,
     )
 
 
@@ -79,14 +82,30 @@ def _hosted(reach: Reach) -> Hosted | None:
     return Hosted(int(notes[apiserver.PORT_NOTE]), notes.get(apiserver.TEMPLATE_NOTE, ""))
 
 
-def _hosted_carries(reach: Reach, live: int, hosted: Hosted | None) -> bool:
-    """Whether the door leads to the hosted API server and somebody holds both Leases."""
-    if hosted is None or live != hosted.port:
-        return False
+def _are_held(reach: Reach) -> bool:
+    """Whether somebody holds both Leases and renews them."""
     return not any(
         conditions.current_problem(conditions.lease_held(lease), reach)
         for lease in conditions.LEASES
     )
+
+
+def _dead_leases(reach: Reach) -> tuple[str, ...]:
+    """Return the Leases whose holder died with the host: nobody on it is as old as that.
+
+    Only a host that is alone can tell; with several, the holder may live on another.
+    """
+    try:
+        if len(reach.api.list("Node", labels={CONTROL_PLANE: ""})) != 1:
+            return ()
+        booted = reach.host.systemd.booted_s()
+        return tuple(
+            lease
+            for lease in conditions.LEASES
+            if (renewed := conditions.last_renewal(reach, lease)) and renewed.timestamp() < booted
+        )
+    except KubeceptionError:
+        return ()
 
 
 def _is_foreign(reach: Reach, unit: str) -> bool:

@@ -8,7 +8,12 @@ from kubeception.errors import WaitTimeout
 from kubeception.gather import gather
 from kubeception.host import lock
 from kubeception.phases.addons import ADDONS
-from kubeception.phases.bootstrap_plane import BOOTSTRAP_API, BOOTSTRAP_PLANE
+from kubeception.phases.bootstrap_plane import (
+    BOOTSTRAP_API,
+    BOOTSTRAP_CONTROLLERS,
+    BOOTSTRAP_DOOR,
+    LEADERS,
+)
 from kubeception.phases.control_plane import CONTROL_PLANE
 from kubeception.phases.etcd import ETCD
 from kubeception.phases.handover import HANDOVER, RETIRE_API, RETIRE_CONTROLLERS, STABILITY
@@ -29,7 +34,9 @@ BOOTSTRAP: tuple[Phase, ...] = (
     ETCD,
     KUBELET,
     BOOTSTRAP_API,
-    BOOTSTRAP_PLANE,
+    BOOTSTRAP_DOOR,
+    LEADERS,
+    BOOTSTRAP_CONTROLLERS,
     CONTROL_PLANE,
     REGISTERED,
     MARKED,
@@ -57,5 +64,5 @@ def bootstrap(reach: Reach, *, rebuild: bool = False) -> Summary:
                 # Nobody leads: a cluster without controllers could not even repair itself.
                 log.warning("%s; putting the bootstrap ones back", error.message)
                 facts = partial(gather, reach, rebuild=True)
-                carry_out([BOOTSTRAP_PLANE], reach, gather=facts, steps=steps)
+                carry_out([BOOTSTRAP_CONTROLLERS], reach, gather=facts, steps=steps)
             raise

@@ -40,7 +40,8 @@ def reach(tmp_path: Path) -> Reach:
 def test_a_fresh_host_needs_the_bootstrap_control_plane(reach: Reach) -> None:
     facts = gather(reach)
 
-    assert (facts.needs_bootstrap, facts.door, facts.hosted) == (True, 0, None)
+    assert (facts.needs_api, facts.needs_controllers) == (True, True)
+    assert (facts.door, facts.hosted) == (0, None)
     assert facts.foreign_units == frozenset()
     assert facts.cgroup_version in {1, 2}
 

@@ -38,7 +38,7 @@ def test_a_fresh_host_becomes_a_cluster_in_time(first_run: Run, cp1: Host) -> No
     until_api_s = 0.0
     for name, seconds in first_run.seconds.items():
         until_api_s += seconds
-        if name == "bootstrap-plane":
+        if name == "bootstrap-door":
             break
 
     assert until_api_s <= 3 * 10

@@ -90,10 +90,10 @@ def test_facts_are_gathered_anew_for_each_phase(tmp_path: Path) -> None:
     reach, seen = reach_of(tmp_path), list[bool]()
 
     def gather() -> Facts:
-        return replace(FACTS, needs_bootstrap=not reach.host.at(FIRST).exists())
+        return replace(FACTS, needs_api=not reach.host.at(FIRST).exists())
 
     def plan(_: Config, facts: Facts) -> Iterator[Resource]:
-        seen.append(facts.needs_bootstrap)
+        seen.append(facts.needs_api)
         yield File(FIRST, "one")
 
     with Steps(LOG) as steps:

@@ -88,6 +88,13 @@ class Systemd:
             result=service.get("Result", ""),
         )
 
+    def booted_s(self) -> float:
+        """Return when this host's systemd started, in seconds since the epoch."""
+        started: int = self._all_properties(_MANAGER.object_path, f"{_SERVICE}.Manager")[
+            "UserspaceTimestamp"
+        ]
+        return started / 1e6
+
     def start(self, unit: str) -> None:
         """Start a unit and wait until its job is done; nothing happens if it runs."""
         self._job("StartUnit", unit)

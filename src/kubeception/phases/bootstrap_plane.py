@@ -1,6 +1,7 @@
-"""Bring up the bootstrap control plane, where the hosted one can't carry the cluster."""
+"""Bring up what is needed of the bootstrap control plane, where the hosted one can't carry on."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from kubeception import conditions
 from kubeception.conditions import Condition
@@ -9,35 +10,58 @@ from kubeception.engine import Phase
 from kubeception.facts import Facts
 from kubeception.render import apiserver, controllers, objects
 from kubeception.resources import Resource
+from kubeception.resources.dead_lease import DeadLease
 from kubeception.resources.door import Door
 from kubeception.resources.file import File
+
+# Pods that are still bound to the host come back by themselves, and their controllers with them.
+GRACE_S = 8.0
 
 
 def api_is_ready(_config: Config, facts: Facts) -> Iterator[Condition]:
     """Wait for the bootstrap API server, where there is to be one."""
-    if facts.needs_bootstrap:
+    if facts.needs_api:
         yield conditions.apiserver_ready(apiserver.BOOTSTRAP_PORT)
 
 
-def plan(config: Config, facts: Facts) -> Iterator[Resource]:
-    """Want the door to lead to it, then the controller-manager and the scheduler.
+def turn(config: Config, facts: Facts) -> Iterator[Resource]:
+    """Want the door to lead to it."""
+    if facts.needs_api:
+        yield Door(apiserver.BOOTSTRAP_PORT, facts.address, config.net.apiserver_ip)
+
+
+def namespaces_are_there(_config: Config, facts: Facts) -> Iterator[Condition]:
+    """Wait for what the objects to come will lie in."""
+    if facts.needs_api:
+        yield conditions.namespace_there()
+
+
+def free_leases(_config: Config, facts: Facts) -> Iterator[Resource]:
+    """Want no Lease held by the dead, for whom the living would wait."""
+    for lease in facts.dead_leases:
+        yield DeadLease(lease)
+
+
+def hosted_controllers_lead(_config: Config, facts: Facts) -> Iterator[Condition]:
+    """Give the hosted controllers a while to lead, where there have been some."""
+    if facts.hosted is not None and facts.needs_controllers:
+        for lease in conditions.LEASES:
+            held = conditions.lease_held(lease, timeout_s=GRACE_S)
+            yield replace(held, required=False)
+
+
+def place_controllers(config: Config, facts: Facts) -> Iterator[Resource]:
+    """Want the controller-manager and the scheduler, where nobody leads.
 
     Placed before an API server answers, these two would crash into their back-off.
     """
-    if not facts.needs_bootstrap:
+    if not facts.needs_controllers:
         return
-    yield Door(apiserver.BOOTSTRAP_PORT, facts.address, config.net.apiserver_ip)
     manifests = config.layout.kubelet.manifests
     for controller in controllers.BOTH:
         pod = controllers.bootstrap_pod(controller, config, facts)
         path = manifests / f"{controller.bootstrap_name}.yaml"
         yield File(path, objects.document(pod), mode=0o600)
-
-
-def namespaces_are_there(_config: Config, facts: Facts) -> Iterator[Condition]:
-    """Wait for what the objects to come will lie in."""
-    if facts.needs_bootstrap:
-        yield conditions.namespace_there()
 
 
 BOOTSTRAP_API = Phase(
@@ -46,9 +70,18 @@ BOOTSTRAP_API = Phase(
     lambda _config, _facts: (),
     after=api_is_ready,
 )
-BOOTSTRAP_PLANE = Phase(
-    "bootstrap-plane",
+BOOTSTRAP_DOOR = Phase(
+    "bootstrap-door",
     "pointing the kubelet to the bootstrap apiserver",
-    plan,
+    turn,
     until=namespaces_are_there,
+)
+LEADERS = Phase(
+    "leaders",
+    "waiting for the hosted controllers to lead",
+    free_leases,
+    until=hosted_controllers_lead,
+)
+BOOTSTRAP_CONTROLLERS = Phase(
+    "bootstrap-controllers", "placing bootstrap controller-manager and scheduler", place_controllers
 )

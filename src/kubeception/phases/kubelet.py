@@ -23,7 +23,7 @@ def plan(config: Config, facts: Facts) -> Iterator[Resource]:
     yield File(at.kubelet.environment, kubelet.environment(config, facts))
     if kubelet.UNIT not in facts.foreign_units:
         yield File(at.units / kubelet.UNIT, kubelet.unit(config))
-    if facts.needs_bootstrap:
+    if facts.needs_api:
         manifest = objects.document(apiserver.bootstrap_pod(config, facts))
         yield File(at.kubelet.manifests / f"{apiserver.BOOTSTRAP_NAME}.yaml", manifest, mode=0o600)
     started_after = (at.kubelet.settings, at.kubelet.environment, at.kubernetes.kubelet)

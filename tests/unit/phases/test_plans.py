@@ -30,12 +30,23 @@ HEALTHY = replace(
     FACTS,
     door=6445,
     hosted=Hosted(6445, _NOTES[apiserver.TEMPLATE_NOTE]),
-    needs_bootstrap=False,
+    needs_api=False,
+    needs_controllers=False,
 )
 STATES: dict[str, tuple[Config, Facts]] = {
     "fresh": (CONFIG, FACTS),
     "healthy": (CONFIG, HEALTHY),
-    "rebuild": (CONFIG, replace(HEALTHY, needs_bootstrap=True)),
+    "rebuild": (CONFIG, replace(HEALTHY, needs_api=True, needs_controllers=True)),
+    "booted": (
+        CONFIG,
+        replace(
+            HEALTHY,
+            door=6444,
+            needs_api=True,
+            needs_controllers=True,
+            dead_leases=("kube-scheduler",),
+        ),
+    ),
     "kubic": (
         load(ROOT / "distros/kubic.toml"),
         replace(
@@ -103,7 +114,7 @@ def test_phases_have_names_of_their_own() -> None:
 
 
 def test_every_bootstrap_manifest_is_taken_away_again() -> None:
-    placing = (kubelet.KUBELET, bootstrap_plane.BOOTSTRAP_PLANE)
+    placing = (kubelet.KUBELET, bootstrap_plane.BOOTSTRAP_CONTROLLERS)
     manifests = CONFIG.layout.kubelet.manifests
 
     def manifests_in(phases: tuple[Phase, ...], *, wanted: bool) -> set[Path]:
@@ -129,7 +140,8 @@ def test_a_healthy_cluster_gets_no_bootstrap_control_plane() -> None:
     ]
 
     assert manifests and all(file.content is None for file in manifests)
-    assert not list(bootstrap_plane.plan(config, facts))
+    temporary = (bootstrap_plane.BOOTSTRAP_DOOR, bootstrap_plane.BOOTSTRAP_CONTROLLERS)
+    assert not planned(temporary, config, facts)
     assert not list(handover.hosted_is_stable(config, facts))
 
 
