@@ -4,6 +4,7 @@ PYTHON := /usr/bin/python3.11
 VENV := .venv
 LAB := lab
 WORKERS := 0
+ROUNDS := 5
 ARGS := get nodes,pods -A -o wide
 ON_CP1 = $(VENV)/bin/kubeception lab run --name $(LAB) cp1 --
 
@@ -74,8 +75,8 @@ else
 test: check lab ## Run everything that CI runs, or one part (T=unit, T=lab/test_bootstrap.py, T=name)
 endif
 
-bench: bundle ## Time what the README promises and write docs/bench.md
-	@$(VENV)/bin/python -m bench
+bench: bundle ## Race kubeadm, time what is promised, write docs/bench.md (ROUNDS=1 for less)
+	@$(VENV)/bin/python -m bench --rounds $(ROUNDS)
 
 soak: bundle ## Run the long tests: ten kills of bootstrap, spread over its run
 	@KUBECEPTION_KILLS=10 $(VENV)/bin/pytest tests/lab/test_survival.py

@@ -1,94 +1,75 @@
-"""`make bench`: time what the README promises, on fresh lab hosts, and write docs/bench.md."""
+"""`make bench`: race kubeadm, time what the README promises, and write docs/bench.md."""
 
+import argparse
+import logging
 import os
-import platform
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
-from statistics import median
 
-from tests.lab import cluster
-
+from bench.page import API_ANSWERS, page
+from bench.race import Contestant, contestants, lap
 from kubeception import report
-from kubeception.host import kernel
+from kubeception.bundle.components import SOURCES
 from kubeception.lab import Lab
 
-RUNS = 3
+log = logging.getLogger("kubeception.bench")
+
 HELP_RUNS = 7
-PAGE = Path(__file__).parents[1] / "docs" / "bench.md"
+BOOTS = 3
 
 
 def main() -> None:
     """Measure, print, and write the page."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each (default: 5)")
+    rounds: int = parser.parse_args().rounds
     report.configure()
-    helps = [_seconds(_show_help) for _ in range(HELP_RUNS)]
-    boots: list[float] = []
-    firsts: list[cluster.Run] = []
-    seconds: list[cluster.Run] = []
-    for number in range(RUNS):
-        lab = Lab(f"bench{os.getpid()}-{number}")
-        try:
-            lab.up(bundle=cluster.bundle_folder())
-            cp1 = lab.host("cp1")
-            cp1.power_off()
-            boots.append(_seconds(cp1.boot))
-            cluster.configure(cp1)
-            firsts.append(cluster.bootstrap(cp1))
-            seconds.append(cluster.bootstrap(cp1))
-        finally:
-            lab.down()
-    page = _page(helps, boots, firsts, seconds)
-    PAGE.write_text(page)
-    print(page)
+    running = contestants()
+    for number in range(1, rounds + 1):
+        for one in running:
+            lap(one)
+            log.info("round %d: %s: %.1fs", number, one.name, one.laps[-1].seconds)
+    command = (
+        "make bench" if rounds == parser.get_default("rounds") else f"make bench ROUNDS={rounds}"
+    )
+    text = page(running, _others(running[0]), command=command, day=datetime.now(UTC).date())
+    (SOURCES / "docs" / "bench.md").write_text(text)
+    print(text)
 
 
-def _page(
-    helps: list[float], boots: list[float], firsts: list[cluster.Run], seconds: list[cluster.Run]
-) -> str:
-    until_api = [_until(run, "bootstrap-door") for run in firsts]
-    changes = sorted({len(run.changes) for run in seconds})
-    rows = [
-        ("`bootstrap` of a fresh host, until every pod is ready", [run.wall_s for run in firsts]),
-        ("… until an API answers on 6443", until_api),
-        (
-            f"`bootstrap` again ({', '.join(map(str, changes))} changes)",
-            [r.wall_s for r in seconds],
-        ),
-        ("boot of a lab host, until systemd answers", boots),
-        ("`kubeception --help`", helps),
-    ]
-    steps = [
-        (f"`{name}`", [run.seconds.get(name, 0.0) for run in firsts]) for name in firsts[0].seconds
-    ]
-    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"""# How long things take
-
-Written by `make bench` on {datetime.now(UTC):%Y-%m-%d}: {os.cpu_count()} cores,
-{memory_gib:.0f} GiB of memory, Linux {platform.release().split("-")[0]},
-cgroup v{kernel.cgroup_version()}.
-Images are on the host before the clock starts.
-Times are in seconds.
-
-{_table("What", rows)}
-## The steps of a fresh bootstrap
-
-{_table("Step", steps)}"""
+def _others(ours: Contestant) -> dict[str, list[float]]:
+    """Return what else is promised."""
+    until_api = [_until(one.parts, API_ANSWERS) for one in ours.laps]
+    again = [one.again for one in ours.laps if one.again]
+    changes = ", ".join(sorted({str(len(run.changes)) for run in again}))
+    return {
+        "`bootstrap` of a fresh host, until an API answers on 6443": until_api,
+        f"`bootstrap` again ({changes} changes)": [run.wall_s for run in again],
+        "boot of a lab host, until systemd answers": _boots(),
+        "`kubeception --help`": [_seconds(_show_help) for _ in range(HELP_RUNS)],
+    }
 
 
-def _table(title: str, rows: list[tuple[str, list[float]]]) -> str:
-    lines = [f"| {title} | median | of |", "| --- | ---: | --- |"]
-    for name, values in rows:
-        each = ", ".join(f"{value:.2f}" for value in values)
-        lines.append(f"| {name} | {median(values):.2f} | {each} |")
-    return "\n".join(lines) + "\n"
+def _boots() -> list[float]:
+    lab = Lab(f"bench{os.getpid()}")
+    try:
+        lab.up()
+        host = lab.host("cp1")
+        taken = []
+        for _ in range(BOOTS):
+            host.power_off()
+            taken.append(_seconds(host.boot))
+        return taken
+    finally:
+        lab.down()
 
 
-def _until(run: cluster.Run, last: str) -> float:
-    names = list(run.seconds)
-    return sum(run.seconds[name] for name in names[: names.index(last) + 1])
+def _until(parts: dict[str, float], last: str) -> float:
+    names = list(parts)
+    return sum(parts[name] for name in names[: names.index(last) + 1])
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -30,12 +30,12 @@ def everything(config: Config, facts: Facts) -> Iterator[objects.Object]:
     yield objects.cluster_role_binding(
         "kubeadm:node-proxier", role="system:node-proxier", subject=objects.account(NAME)
     )
-    settings = objects.document(_settings(config, facts))
+    text = objects.document(settings(config, facts))
     yield {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": objects.metadata(NAME, labels=LABELS),
-        "data": {"config.conf": settings},
+        "data": {"config.conf": text},
     }
     yield {
         "apiVersion": "apps/v1",
@@ -47,7 +47,7 @@ def everything(config: Config, facts: Facts) -> Iterator[objects.Object]:
             "template": {
                 "metadata": {
                     "labels": {**objects.MANAGED_BY, **LABELS},
-                    "annotations": {objects.SETTINGS_NOTE: objects.digest(settings)},
+                    "annotations": {objects.SETTINGS_NOTE: objects.digest(text)},
                 },
                 "spec": _pod_spec(facts),
             },
@@ -55,8 +55,9 @@ def everything(config: Config, facts: Facts) -> Iterator[objects.Object]:
     }
 
 
-def _settings(config: Config, facts: Facts) -> objects.Object:
-    settings: objects.Object = {
+def settings(config: Config, facts: Facts) -> objects.Object:
+    """Return its KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1)."""
+    wanted: objects.Object = {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
         "clusterCIDR": config.net.cluster_cidr,
@@ -64,8 +65,8 @@ def _settings(config: Config, facts: Facts) -> objects.Object:
     }
     if not facts.has_sys_resource:
         # The kernel would refuse to change the connection table's size.
-        settings["conntrack"] = {"maxPerCore": 0}
-    return settings
+        wanted["conntrack"] = {"maxPerCore": 0}
+    return wanted
 
 
 def _pod_spec(facts: Facts) -> objects.Object:

@@ -1,0 +1,177 @@
+"""kubeadm on a lab host, as its own guide has it, with the bundle's programs and images.
+
+What the machine forces on our cluster (the version of cgroups, a missing capability) this one gets
+from the same renderers.
+"""
+
+import json
+import logging
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tests.lab import cluster
+
+from bench.lap import Lap, until_ready
+from kubeception import versions
+from kubeception.bundle import components, contents, golang
+from kubeception.bundle.build import Workshop, cache
+from kubeception.bundle.images import Image
+from kubeception.bundle.store import Product
+from kubeception.config import Config
+from kubeception.facts import Facts
+from kubeception.host import kernel as machine
+from kubeception.host import lock
+from kubeception.lab import Host
+from kubeception.render import containerd, flannel, kernel, kubelet, objects, proxy
+from kubeception.report import Steps
+
+log = logging.getLogger("kubeception.bench")
+
+_CTR = ("ctr", "--namespace", "k8s.io", "images")
+_CONFIG = "/root/kubeadm.yaml"
+_FLANNEL = "/root/flannel.json"
+# kubeadm's own four, kube-proxy, flannel and two CoreDNS.
+_PODS = 8
+# What kubeadm's package for Debian says, in one piece.
+_KUBELET = """\
+[Unit]
+Description=kubelet
+After=network-online.target containerd.service
+Wants=network-online.target
+
+[Service]
+EnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env
+ExecStart=/usr/local/bin/kubelet --kubeconfig=/etc/kubernetes/kubelet.conf \
+--config=/var/lib/kubelet/config.yaml $KUBELET_KUBEADM_ARGS
+Restart=always
+RestartSec=10
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What kubeadm needs and our bundle has not got: itself, and etcd as an image."""
+
+    program: Path
+    etcd: Path
+
+
+def build() -> Parts:
+    """Compile kubeadm and pack etcd, or take them out of the store."""
+    bundle = cluster.bundle_folder()
+    held = contents.load(bundle)
+    table = components.table(bundle.name)
+    like = next(component for component in table if component.name == "kubernetes")
+    component = replace(like, name="kubeadm", only_in_images=frozenset())
+    program = next(file for file in held.files if file.path == "bin/etcd")
+    etcd = Image(
+        "etcd",
+        held.components["etcd"],
+        (),
+        ("/usr/local/bin/etcd",),
+        Product(bundle / program.path, program.size, program.sha256),
+    )
+    with lock.hold(cache() / "lock", "make bench"), Steps(log) as steps:
+        workshop = Workshop(cache() / "made", steps)
+        made = workshop.make([golang.recipe(component, cache()), etcd.recipe()])
+    return Parts(made[0]["kubeadm"].path, made[1]["etcd.tar"].path)
+
+
+def prepare(host: Host, parts: Parts, config: Config, *, api: str | None) -> None:
+    """Make a host ready for `kubeadm init`.
+
+    containerd runs, with every image under the name that kubeadm asks for; the kubelet's unit is
+    there. `api` is an address of the API for flannel; without one it uses the Service, as it does
+    everywhere.
+    """
+    at = config.layout
+    held = contents.load(cluster.bundle_folder())
+    facts = Facts(
+        node=host.name,
+        address=host.address,
+        images=held.images,
+        cgroup_version=machine.cgroup_version(),
+        has_sys_resource=machine.has_capability("SYS_RESOURCE"),
+    )
+    host.put(at.sysctl, kernel.sysctl())
+    host.put(at.containerd.settings, containerd.settings(config, facts))
+    host.put(at.units / containerd.UNIT, containerd.unit(config))
+    host.put(at.units / kubelet.UNIT, _KUBELET)
+    host.put(_CONFIG, "---\n".join(map(objects.document, _settings(config, facts, held))))
+    host.put(_FLANNEL, objects.document(_flannel(config, facts, api=api)))
+    for file in (parts.program, parts.etcd):
+        shutil.copy(file, host.root() / "root")
+    host.run("systemctl", "restart", kernel.SYSCTL_UNIT)
+    host.run("systemctl", "enable", "--now", containerd.UNIT)
+    host.run("systemctl", "enable", kubelet.UNIT)
+    host.run(*_CTR, "import", f"/root/{parts.etcd.name}")
+    there = host.run(*_CTR, "list", "--quiet").stdout.split()
+    wanted = host.run("/root/kubeadm", "config", "images", "list", f"--config={_CONFIG}").stdout
+    for image in wanted.split():
+        if image not in there:
+            component = image.rpartition("/")[2].partition(":")[0]
+            host.run(*_CTR, "tag", held.images[component], image)
+
+
+def lap(host: Host) -> Lap:
+    """Run `kubeadm init`, apply flannel, and wait until all is ready."""
+    started = time.monotonic()
+    host.run(
+        *("/root/kubeadm", "init", f"--config={_CONFIG}", "--ignore-preflight-errors=all"),
+        timeout_s=300,
+    )
+    init_s = time.monotonic() - started
+    cluster.kubectl(host, "apply", "--filename", _FLANNEL)
+    until_ready(host, pods=_PODS)
+    whole_s = time.monotonic() - started
+    return Lap(whole_s, {"kubeadm init": init_s, "until all is ready": whole_s - init_s})
+
+
+def _settings(config: Config, facts: Facts, held: contents.Bundle) -> Iterator[objects.Object]:
+    """Yield the documents of kubeadm's configuration; what isn't said is its default."""
+    ours = json.loads(kubelet.settings(config, facts))
+    forced = ("cgroupDriver", "failCgroupV1", "failSwapOn", "oomScoreAdj")
+    yield {
+        "apiVersion": "kubeadm.k8s.io/v1beta4",
+        "kind": "InitConfiguration",
+        "localAPIEndpoint": {"advertiseAddress": facts.address},
+        "nodeRegistration": {
+            "name": facts.node,
+            "criSocket": f"unix://{config.layout.containerd.socket}",
+        },
+    }
+    yield {
+        "apiVersion": "kubeadm.k8s.io/v1beta4",
+        "kind": "ClusterConfiguration",
+        "kubernetesVersion": f"v{held.kubernetes}",
+        "imageRepository": versions.IMAGE_PREFIX,
+        "etcd": {"local": {"imageTag": held.components["etcd"]}},
+        "dns": {"imageTag": f"v{held.components['coredns']}"},
+        "networking": {
+            "podSubnet": config.net.cluster_cidr,
+            "serviceSubnet": config.net.service_cluster_ip_range,
+        },
+    }
+    yield {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        **{name: ours[name] for name in forced if name in ours},
+    }
+    yield proxy.settings(config, facts)
+
+
+def _flannel(config: Config, facts: Facts, *, api: str | None) -> objects.Object:
+    """Return our own flannel as one list, but told of the API what everybody tells it."""
+    items = list(flannel.everything(config, facts))
+    variables = [objects.NODE_NAME]
+    if api:
+        variables.append({"name": "KUBERNETES_SERVICE_HOST", "value": api})
+        variables.append({"name": "KUBERNETES_SERVICE_PORT", "value": "6443"})
+    items[-1]["spec"]["template"]["spec"]["containers"][0]["env"] = variables
+    return {"apiVersion": "v1", "kind": "List", "items": items}

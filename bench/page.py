@@ -1,0 +1,85 @@
+"""docs/bench.md, written from what was measured."""
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import date
+from statistics import median
+
+from bench.race import Contestant
+from kubeception import versions
+from kubeception.host import kernel
+
+API_ANSWERS = "bootstrap-door"
+
+
+def page(
+    contestants: Sequence[Contestant], others: Mapping[str, list[float]], *, command: str, day: date
+) -> str:
+    """Return the page; the first contestant is ours, the second what it is measured by."""
+    ours, stock, *_ = contestants
+    by = median(lap.seconds for lap in stock.laps)
+    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    race = [
+        f"{_row(one.name, [lap.seconds for lap in one.laps])} "
+        f"{median(lap.seconds for lap in one.laps) / by:.2f} |"
+        for one in contestants
+    ]
+    inits = [lap.parts["kubeadm init"] for lap in stock.laps]
+    steps = {f"`{name}`": [lap.parts[name] for lap in ours.laps] for name in ours.laps[0].parts}
+    return f"""# How long things take
+
+Written on {day:%Y-%m-%d} by `{command}`: {os.cpu_count()} cores, {memory_gib:.0f} GiB of memory,
+Linux {platform.release().split("-")[0]}, cgroup v{kernel.cgroup_version()},
+Kubernetes {versions.KUBERNETES}.
+Times are in seconds.
+
+## Beside kubeadm
+
+From the first command until the node is Ready and every pod is ready.
+Each run has a fresh lab host; the contestants take turns.
+
+| | median | of | beside kubeadm |
+| --- | ---: | --- | ---: |
+{_lines(race)}
+
+- All have the same programs and images, and the images are on the host before the clock starts.
+- kubeadm's host has containerd running by then; ours starts containerd within its time,
+  and ends with ten pods, two controller-managers and two schedulers among them, to kubeadm's eight.
+- kubeadm's flannel is ours: the same objects, applied when `kubeadm init` is done,
+  which takes {median(inits):.1f} s. It looks for the API at its Service's address, as everywhere,
+  which kube-proxy has to make first. The last row spares it that.
+- kubeadm's settings are its own but for what the machine asks for:
+  {", ".join(_forced())}.
+
+## The steps of a fresh bootstrap
+
+| Step | median | of |
+| --- | ---: | --- |
+{_lines([_row(name, values) for name, values in steps.items()])}
+
+## Other things
+
+| What | median | of |
+| --- | ---: | --- |
+{_lines([_row(name, values) for name, values in others.items()])}
+"""
+
+
+def _forced() -> list[str]:
+    found = ["kube-proxy by nftables"]
+    if kernel.cgroup_version() == 1:
+        found.append("cgroup v1")
+    if not kernel.has_capability("SYS_RESOURCE"):
+        found.append("no CAP_SYS_RESOURCE")
+    return found
+
+
+def _row(name: str, values: Sequence[float]) -> str:
+    each = ", ".join(f"{value:.1f}" if value >= 1 else f"{value:.2f}" for value in values)
+    middle = median(values)
+    return f"| {name} | {f'{middle:.1f}' if middle >= 1 else f'{middle:.2f}'} | {each} |"
+
+
+def _lines(rows: Sequence[str]) -> str:
+    return "\n".join(rows)
