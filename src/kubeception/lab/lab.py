@@ -14,7 +14,7 @@ from kubeception.host import files
 from kubeception.host.lock import hold
 from kubeception.lab import cache, cgroups, disk, dress, images, network
 from kubeception.lab.host import Host, switch_off
-from kubeception.lab.place import CONTROL_PLANE, MAX_WORKERS, HostPlace, Place, Spec
+from kubeception.lab.place import CONTROL_PLANE, MAX_WORKERS, WORKER, HostPlace, Place, Spec
 from kubeception.report import Steps
 
 log = logging.getLogger(__name__)
@@ -81,9 +81,9 @@ class Lab:
                 with steps.step("bundle's images"):
                     filled = cache.containerd(bundle)
             with steps.step("hosts"):
-                wanted = [Spec.control_plane(1, lower=lower)]
-                wanted += [Spec.worker(n, lower=lower) for n in range(1, workers + 1)]
-                for spec in wanted:
+                roles = [(CONTROL_PLANE, 1), *((WORKER, n + 1) for n in range(workers))]
+                for role, number in roles:
+                    spec = Spec.of(role, number, lower=lower)
                     _make(HostPlace(self.place, spec.name), spec, filled)
                 hosts = self.hosts()
                 for host in hosts:

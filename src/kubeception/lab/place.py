@@ -20,6 +20,9 @@ CONTROL_PLANE = "control-plane"
 WORKER = "worker"
 MAX_WORKERS = 200
 
+# Role → what its hosts' names begin with, and the address before the first one's.
+_NUMBERING = {CONTROL_PLANE: ("cp", 10), WORKER: ("w", 20)}
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 
 
@@ -73,16 +76,11 @@ class Spec:
     lower: tuple[str, ...]
 
     @classmethod
-    def control_plane(cls, number: int, *, lower: Sequence[Path]) -> "Spec":
-        """Return the control-plane host of a number, counted from 1."""
-        address = f"10.89.0.{10 + number}"
-        return cls(f"cp{number}", CONTROL_PLANE, address, tuple(map(str, lower)))
-
-    @classmethod
-    def worker(cls, number: int, *, lower: Sequence[Path]) -> "Spec":
-        """Return the worker of a number, counted from 1."""
-        address = f"10.89.0.{20 + number}"
-        return cls(f"w{number}", WORKER, address, tuple(map(str, lower)))
+    def of(cls, role: str, number: int, *, lower: Sequence[Path]) -> "Spec":
+        """Return the host of a role and a number, counted from 1."""
+        prefix, first = _NUMBERING[role]
+        address = f"10.89.0.{first + number}"
+        return cls(f"{prefix}{number}", role, address, tuple(map(str, lower)))
 
     def write(self, path: Path) -> None:
         """Keep this beside what it describes."""

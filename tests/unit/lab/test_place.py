@@ -6,10 +6,10 @@ import pytest
 
 from kubeception.errors import KubeceptionError
 from kubeception.lab import dress
-from kubeception.lab.place import HostPlace, Place, Spec
+from kubeception.lab.place import CONTROL_PLANE, WORKER, HostPlace, Place, Spec
 
-CP1 = Spec.control_plane(1, lower=[Path("/bundle"), Path("/debian")])
-W2 = Spec.worker(2, lower=[Path("/debian")])
+CP1 = Spec.of(CONTROL_PLANE, 1, lower=[Path("/bundle"), Path("/debian")])
+W2 = Spec.of(WORKER, 2, lower=[Path("/debian")])
 
 
 @pytest.mark.parametrize("name", ["", ".cache", "a/b", "-x", "Lab", "a" * 33, "a b"])
