@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from kubeception import crash
 from kubeception.conditions import Condition, wait_for
 from kubeception.config import Config
 from kubeception.errors import NotConverged
@@ -58,29 +59,34 @@ def carry_out(
         until = list(phase.until(reach.config, facts))
         if not (after or wanted or until):
             continue
-        log = logging.getLogger(f"kubeception.{phase.module}")
+        log = _log_of(phase)
         with steps.step(phase.name, phase.says, quiet=True) as note:
             log.info("%s", phase.says)
             _wait(after, reach, note, log)
             for resource in wanted:
-                if drift := _converge(resource, reach, note, log):
+                if drift := _converge(resource, phase, reach, note):
                     summary.changes.append(f"{phase.name}: {resource}: {drift}")
             _wait(until, reach, note, log)
         log.debug("%s: %.1fs", phase.name, steps.times[phase.name])
     return summary
 
 
-def _converge(resource: Resource, reach: Reach, note: Note, log: logging.Logger) -> str | None:
+def _converge(resource: Resource, phase: Phase, reach: Reach, note: Note) -> str | None:
     """Make one thing what is wanted; return how it differed, or None."""
     drift = resource.drift(reach)
-    log.debug("%s: %s", resource, drift or "unchanged")
+    _log_of(phase).debug("%s: %s", resource, drift or "unchanged")
     if drift is None:
         return None
     note(f"{resource}: {drift}")
+    crash.before(f"{phase.name}:", resource)
     resource.apply(reach)
     if left := resource.drift(reach):
         raise NotConverged(str(resource), left)
     return drift
+
+
+def _log_of(phase: Phase) -> logging.Logger:
+    return logging.getLogger(f"kubeception.{phase.module}")
 
 
 def _wait(wanted: Iterable[Condition], reach: Reach, note: Note, log: logging.Logger) -> None:

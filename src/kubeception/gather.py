@@ -113,7 +113,9 @@ def _is_foreign(reach: Reach, unit: str) -> bool:
     ours = reach.layout.units / unit
     if ours.exists():
         return not ours.read_text().startswith(OUR_MARK)
-    return reach.host.systemd.state(unit).exists
+    # systemd may know for a while a file of ours that is gone.
+    found = reach.host.systemd.state(unit)
+    return found.exists and Path(found.file) != reach.config.layout.units / unit
 
 
 def _kernel_version() -> tuple[int, int]:

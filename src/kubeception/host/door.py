@@ -13,6 +13,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 
+from kubeception import crash
 from kubeception.host.process import run
 
 TABLE = "kubeception-door"
@@ -51,11 +52,27 @@ def read() -> Door | None:
     return Door(ports.get("inside", 0), ports.get("outside", 0), identities[0] if whole else "")
 
 
+def refusal(*, port: int, address: str, service_address: str) -> str | None:
+    """Say why no door could be built here, or None: nft and the kernel are asked, nothing changes.
+
+    Raises:
+        KubeceptionError: there is no nft.
+    """
+    listed = run(["nft", "--json", "list", "tables"], check=False)
+    if listed.code != 0:
+        return _first_line(listed.stderr)
+    table = _table(port, address, service_address, identity="")
+    script = f"table ip {TABLE}\ndelete table ip {TABLE}\n{table}"
+    checked = run(["nft", "--check", "--file", "-"], stdin=script, check=False)
+    return None if checked.code == 0 else _first_line(checked.stderr)
+
+
 def build(*, port: int, address: str, service_address: str, inside: int, outside: int) -> None:
     """Build the door anew in one transaction, pointing where it is told."""
     identity = rules(port=port, address=address, service_address=service_address)
     table = _table(port, address, service_address, identity=identity)
     script = f"table ip {TABLE}\ndelete table ip {TABLE}\n{table}"
+    crash.before("build the door to", inside)
     run(
         ["nft", "--file", "-"], stdin=script + _point("inside", inside) + _point("outside", outside)
     )
@@ -67,12 +84,18 @@ def turn(*, inside: int, outside: int) -> None:
         f"flush map ip {TABLE} {name}\n{_point(name, port)}"
         for name, port in (("inside", inside), ("outside", outside))
     )
+    crash.before("turn the door to", inside)
     run(["nft", "--file", "-"], stdin=script)
 
 
 def remove() -> None:
     """Take the door away."""
+    crash.before("remove", "the door")
     run(["nft", "--file", "-"], stdin=f"table ip {TABLE}\ndelete table ip {TABLE}\n")
+
+
+def _first_line(text: str) -> str:
+    return next((line.strip() for line in text.splitlines() if line.strip()), "it says nothing")
 
 
 def _point(name: str, port: int) -> str:

@@ -1,11 +1,28 @@
-"""Durable changes of files: whole or not at all, also when the power goes."""
+"""Durable changes of files: whole or not at all, also when the power goes.
 
+What a disk refuses (full, read-only, broken) is an expected failure that names the path.
+"""
+
+import contextlib
+import errno
+import fcntl
 import hashlib
 import os
 import shutil
 import stat
-import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+from kubeception import crash
+from kubeception.errors import KubeceptionError
+
+_UNFINISHED = ".kubeception-unfinished"
+_REFUSALS = {
+    errno.ENOSPC: "df {folder}",
+    errno.EDQUOT: "df {folder}",
+    errno.EROFS: "findmnt --target {folder}",
+    errno.EIO: "dmesg | tail",
+}
 
 
 def write(
@@ -16,58 +33,105 @@ def write(
     Without an owner (-1) it belongs to whoever writes it.
 
     The temporary file starts with a dot (a kubelet ignores those in its manifest folder) and is
-    private until its mode is set, so that a secret is never readable by others.
+    private until its mode is set, so that a secret is never readable by others. What a killed
+    writer left of one is thrown away.
+
+    Raises:
+        KubeceptionError: the disk is full, read-only or broken; what was there still is.
     """
     make_folder(path.parent)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            os.fchown(file.fileno(), uid, gid)
-            os.fchmod(file.fileno(), mode)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
+    temporary = unfinished(path)
+    with told(path):
+        crash.before("write", temporary)
+        with _alone(temporary) as handle:
+            try:
+                with os.fdopen(handle, "wb", closefd=False) as file:
+                    file.write(content.encode() if isinstance(content, str) else content)
+                os.fchown(handle, uid, gid)
+                os.fchmod(handle, mode)
+                os.fsync(handle)
+                crash.before("rename to", path)
+                temporary.replace(path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+        crash.before("sync the folder of", path)
+        sync_folder(path.parent)
 
 
 def remove(path: Path) -> None:
-    """Remove the file or symlink at `path`, if there is one, durably."""
-    try:
-        path.unlink()
-    except FileNotFoundError:
-        return
-    sync_folder(path.parent)
+    """Remove the file or symlink at `path` durably, and what a killed writer of it left.
+
+    Raises:
+        KubeceptionError: the disk is read-only or broken.
+    """
+    for name in (unfinished(path), path):
+        if os.path.lexists(name):
+            with told(path):
+                crash.before("remove", name)
+                name.unlink(missing_ok=True)
+                crash.before("sync the folder of the removed", name)
+                sync_folder(path.parent)
 
 
 def remove_tree(path: Path) -> None:
     """Remove the folder at `path` with all that is in it, if it is there."""
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-    elif path.exists():
-        shutil.rmtree(path)
+    with told(path):
+        if path.is_symlink() or path.is_file():
+            path.unlink()
+        elif path.exists():
+            shutil.rmtree(path)
+
+
+def discard(path: Path) -> None:
+    """Remove a folder in one rename, so that half of it is never taken for the whole.
+
+    Raises:
+        KubeceptionError: the disk is read-only or broken.
+    """
+    doomed = unfinished(path)
+    with told(path):
+        if path.is_dir() and not doomed.exists():
+            crash.before("put away", path)
+            path.rename(doomed)
+            sync_folder(path.parent)
+        crash.before("remove", doomed)
+        remove_tree(doomed)
+    if path.is_dir():  # one that a killed run had put away was in its place
+        discard(path)
 
 
 def link(path: Path, target: Path) -> None:
-    """Make `path` a symlink to `target`, in one rename where another one stands."""
+    """Make `path` a symlink to `target`, in one rename where another one stands.
+
+    Raises:
+        KubeceptionError: the disk is full, read-only or broken; what was there still is.
+    """
     make_folder(path.parent)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(target)
-    temporary.replace(path)
-    sync_folder(path.parent)
+    temporary = unfinished(path)
+    with told(path):
+        crash.before("link", temporary)
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(target)
+        crash.before("rename to", path)
+        temporary.replace(path)
+        crash.before("sync the folder of", path)
+        sync_folder(path.parent)
 
 
 def make_folder(path: Path, mode: int = 0o755) -> None:
-    """Make a folder and its missing parents, durably."""
+    """Make a folder and its missing parents, durably.
+
+    Raises:
+        KubeceptionError: the disk is full, read-only or broken.
+    """
     if path.is_dir():
         return
     make_folder(path.parent)
-    path.mkdir(mode=mode, exist_ok=True)
-    sync_folder(path.parent)
+    with told(path):
+        crash.before("make", path)
+        path.mkdir(mode=mode, exist_ok=True)
+        sync_folder(path.parent)
 
 
 def sync_folder(path: Path) -> None:
@@ -79,6 +143,25 @@ def sync_folder(path: Path) -> None:
         os.close(handle)
 
 
+def unfinished(path: Path) -> Path:
+    """Return where a file lies while it is being written; a killed writer may leave it."""
+    return path.with_name(f".{path.name}{_UNFINISHED}")
+
+
+@contextlib.contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Tell what the disk refuses of `path` as an expected failure; a bug stays what it is."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _REFUSALS:
+            raise
+        raise KubeceptionError(
+            f"{path}: {os.strerror(error.errno).lower()}",
+            hint=_REFUSALS[error.errno].format(folder=path.parent),
+        ) from error
+
+
 def digest(path: Path) -> str:
     """Return the sha256 of a file's content in hex."""
     with path.open("rb") as file:
@@ -88,3 +171,35 @@ def digest(path: Path) -> str:
 def mode_of(path: Path) -> int:
     """Return the permission bits of a file."""
     return stat.S_IMODE(path.stat().st_mode)
+
+
+@contextlib.contextmanager
+def _alone(temporary: Path) -> Iterator[int]:
+    """Make a new file that only this writer has, once no living one has it; yields its handle.
+
+    The kernel lets go of a dead writer's lock, so a file that nobody holds is a leftover.
+    """
+    while True:
+        try:
+            handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            with contextlib.suppress(FileNotFoundError), temporary.open("rb") as other:
+                fcntl.flock(other, fcntl.LOCK_EX)
+                if _is_at(other.fileno(), temporary):
+                    temporary.unlink()
+            continue
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if _is_at(handle, temporary):
+                yield handle
+                return
+        finally:
+            os.close(handle)
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    """Tell whether an open file is the one that bears the name now."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kubeception.errors import Locked
+from kubeception.host import files
 
 
 @contextlib.contextmanager
@@ -18,8 +19,10 @@ def hold(path: Path, purpose: str) -> Iterator[None]:
     Raises:
         Locked: another process holds it; named with its pid and purpose.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
+    files.make_folder(path.parent)
+    with files.told(path):
+        opened = path.open("a+")
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

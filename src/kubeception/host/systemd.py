@@ -16,6 +16,7 @@ from jeepney.bus_messages import message_bus
 from jeepney.io.blocking import DBusConnection, open_dbus_connection
 from jeepney.wrappers import DBusErrorResponse
 
+from kubeception import crash
 from kubeception.errors import KubeceptionError, UnitFailed
 
 SOCKET = Path("/run/dbus/system_bus_socket")
@@ -32,10 +33,12 @@ _PROPERTIES = "org.freedesktop.DBus.Properties"
 class UnitState:
     """What systemd knows of a unit now.
 
-    `started_s` is when it last became active, in seconds since the epoch, 0 for never.
+    `file` is where its unit file lies, or lay. `started_s` is when it last became active, in
+    seconds since the epoch, 0 for never.
     """
 
     load: str
+    file: str
     active: str
     enabled: str
     started_s: float
@@ -80,6 +83,7 @@ class Systemd:
         )
         return UnitState(
             load=everything["LoadState"],
+            file=everything["FragmentPath"],
             active=everything["ActiveState"],
             enabled=everything["UnitFileState"],
             started_s=everything["ActiveEnterTimestamp"] / 1e6,
@@ -109,18 +113,28 @@ class Systemd:
 
     def enable(self, unit: str) -> None:
         """Have a unit start at boot."""
+        crash.before("enable", unit)
         runtime, force = False, True
         self._call("EnableUnitFiles", "asbb", [unit], runtime, force)
 
+    def disable(self, unit: str) -> None:
+        """Have a unit no longer start at boot."""
+        crash.before("disable", unit)
+        runtime = False
+        self._call("DisableUnitFiles", "asb", [unit], runtime)
+
     def reload(self) -> None:
         """Have systemd read its unit files again."""
+        crash.before("reload", "systemd")
         self._call("Reload", "")
 
     def _job(self, method: str, unit: str) -> None:
         bus = self._connection()
         removed = MatchRule(type="signal", interface=f"{_SERVICE}.Manager", member="JobRemoved")
         with bus.filter(removed, bufsize=512) as signals:
+            crash.before(method, unit)
             (job,) = self._call(method, "ss", unit, "replace")
+            crash.before(f"see the end of {method}", unit)
             deadline = time.monotonic() + JOB_TIMEOUT_S
             while True:
                 try:

@@ -27,8 +27,9 @@ from lightkube.generic_resource import (
 )
 from lightkube.types import PatchType
 
+from kubeception import crash
 from kubeception.errors import ApiError
-from kubeception.kube.kinds import KINDS, kind_of
+from kubeception.kube.kinds import KINDS, identity, kind_of
 
 Object = dict[str, Any]
 
@@ -131,6 +132,8 @@ class Api:
         """
         resource = _resource(kind_of(wanted))
         metadata = wanted["metadata"]
+        if not dry_run:
+            crash.before("apply", identity(wanted))
         return dict(
             self._idempotent(
                 "patch",
@@ -155,6 +158,7 @@ class Api:
         status: bool = False,
     ) -> Object:
         """Change some fields of an object (strategic merge), or of its status."""
+        crash.before("change a", kind)  # not its name: a pod has another one in each run
         return dict(
             self._idempotent(
                 "patch",
@@ -168,6 +172,7 @@ class Api:
 
     def delete(self, kind: str, name: str, *, namespace: str | None = None) -> None:
         """Delete an object; one that is gone already is fine."""
+        crash.before("delete", f"{kind} {name}")
         try:
             self._idempotent("delete", _resource(kind), name, namespace=namespace)
         except ApiError as error:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from kubeception import crash
 from kubeception.host.process import run
 from kubeception.reach import Reach
 
@@ -29,4 +30,5 @@ class Image:
         archive = reach.host.at(self.archive)
         pinned = "io.cri-containerd.pinned=pinned"
         run([*_CTR, "images", "import", "--label", pinned, archive])
+        crash.before("pin", self.reference)
         run([*_CTR, "images", "label", self.reference, pinned])

@@ -1,29 +1,24 @@
 """Files change whole or not at all, whoever looks and whatever ends the writer."""
 
 import hashlib
+import itertools
 import os
-import subprocess
-import sys
+import random
+import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.unit.killed import ended
 
 from kubeception.host import files
 
 ME = {"uid": os.getuid(), "gid": os.getgid()}
 
-WRITER = """
-import os, sys
-from pathlib import Path
-from kubeception.host import files
-for n in range(10**6):
-    content = str(n % 10) * 10**6
-    files.write(Path(sys.argv[1]), content, uid=os.getuid(), gid=os.getgid())
-    print(n, flush=True)
-"""
+SIZE = 200_000
 
 
 @contextmanager
@@ -68,22 +63,75 @@ def test_readers_see_the_old_or_the_new_file_and_nothing_between(tmp_path: Path)
     assert set(seen) <= {short, long}
 
 
-def test_a_killed_writer_leaves_the_old_or_the_new_file(tmp_path: Path) -> None:
+def test_a_writer_that_is_killed_at_any_time_leaves_the_old_or_the_new_file(tmp_path: Path) -> None:
+    """Two hundred times, each writer finding what the one before it left."""
     path = tmp_path / "file"
-    for written in (1, 2, 5):
-        with subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE
-        ) as writer:
-            assert writer.stdout
-            for _ in range(written):
-                writer.stdout.readline()
-            writer.kill()
+    files.write(path, "0" * SIZE, mode=0o640)
+    seed = random.randrange(10_000)
+    chance, left = random.Random(seed), 0
+    for _ in range(200):
+        writer = os.fork()
+        if writer == 0:
+            for n in itertools.count():
+                files.write(path, str(n % 10) * SIZE, mode=0o640)
+        # However long it takes: it is to be killed at a time that nobody chose.
+        time.sleep(chance.uniform(0.0, 0.005))
+        os.kill(writer, signal.SIGKILL)
+        os.waitpid(writer, 0)
 
         content = path.read_text()
-        assert len(content) == 10**6
-        assert len(set(content)) == 1
-    left = {entry.name for entry in tmp_path.iterdir()} - {path.name}
-    assert all(name.startswith(".") for name in left)
+        assert len(content) == SIZE and len(set(content)) == 1, f"seed {seed}"
+        assert files.mode_of(path) == 0o640, f"seed {seed}"
+        names = {entry.name for entry in tmp_path.iterdir()} - {path.name}
+        assert names <= {files.unfinished(path).name}, f"seed {seed}"
+        left += len(names)
+
+    assert left > 0, f"seed {seed}: no writer was killed while it wrote"
+    files.write(path, "done")
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_what_a_killed_writer_left_goes_with_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    files.unfinished(path).write_text("hal")
+
+    files.remove(path)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_writers_of_one_file_take_turns(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+
+    def work(letter: str) -> None:
+        for _ in range(50):
+            files.write(path, letter * SIZE)
+
+    writers = [threading.Thread(target=work, args=(letter,)) for letter in "ab"]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+
+    assert path.read_text() in {"a" * SIZE, "b" * SIZE}
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_folder_is_gone_at_once_or_not_at_all(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    for name in ("a", "b"):
+        files.write(folder / name, name)
+
+    assert ended(lambda: files.discard(folder), at=f"put away {folder}") == -signal.SIGKILL
+    assert len(list(folder.iterdir())) == 2
+    doomed = files.unfinished(folder)
+    assert ended(lambda: files.discard(folder), at=f"remove {doomed}") == -signal.SIGKILL
+    assert [entry.name for entry in tmp_path.iterdir()] == [doomed.name]
+
+    files.write(folder / "new", "made before it was cleaned up")
+    for _ in range(2):
+        files.discard(folder)
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failed_write_leaves_nothing_behind(tmp_path: Path) -> None:
