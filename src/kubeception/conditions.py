@@ -3,11 +3,14 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
+from kubeception import evidence
 from kubeception.errors import KubeceptionError, WaitTimeout
 from kubeception.host import door
 from kubeception.kube import health
 from kubeception.reach import DOOR_PORT, Reach
+from kubeception.render import etcd, kubelet
 from kubeception.render.apiserver import BOOTSTRAP_PORT
 from kubeception.render.objects import CONTROL_PLANE, NAMESPACE
 
@@ -15,12 +18,17 @@ LEASES = ("kube-controller-manager", "kube-scheduler")
 INTERVAL_S = 0.2
 
 
+def _silence(_reach: Reach) -> Sequence[str]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Condition:
     """Something to wait for: `what` completes "waiting for …", `problem` says why it isn't so yet.
 
     `successes` are wanted in a row, one every `INTERVAL_S`; a failure starts the count again.
-    One that is not `required` is given its time, and then the work goes on without it.
+    One that is not `required` is given its time, and then the work goes on without it. What it
+    waited for in vain says why by its `last_words`.
     """
 
     what: str
@@ -29,6 +37,7 @@ class Condition:
     successes: int = 1
     hint: str | None = None
     required: bool = True
+    last_words: Callable[[Reach], Sequence[str]] = _silence
 
 
 def wait_for(condition: Condition, reach: Reach, note: Callable[[str], None]) -> None:
@@ -50,7 +59,8 @@ def wait_for(condition: Condition, reach: Reach, note: Callable[[str], None]) ->
             if not condition.required:
                 return
             last = problem or f"only {in_a_row} of {condition.successes} in a row"
-            raise WaitTimeout(condition.what, last, hint=condition.hint)
+            last_words = condition.last_words(reach)
+            raise WaitTimeout(condition.what, last, hint=condition.hint, last_words=last_words)
         clock.sleep(INTERVAL_S)
 
 
@@ -69,13 +79,21 @@ def all_of(what: str, parts: Sequence[Condition], *, timeout_s: float) -> Condit
         late = [(part, current_problem(part, reach)) for part in parts]
         return "; ".join(f"{part.what}: {why}" for part, why in late if why) or None
 
-    return Condition(what, problem, timeout_s=timeout_s, hint="kubeception status")
+    def last_words(reach: Reach) -> list[str]:
+        late = [part for part in parts if current_problem(part, reach)]
+        return [words for part in late for words in part.last_words(reach)]
+
+    hint = "kubeception status"
+    return Condition(what, problem, timeout_s=timeout_s, hint=hint, last_words=last_words)
 
 
 def etcd_serves() -> Condition:
     """The local etcd member answers a linearizable read."""
     return Condition(
-        "etcd to serve", lambda reach: reach.etcd.problem(), hint="journalctl -u etcd.service -n 50"
+        "etcd to serve",
+        lambda reach: reach.etcd.problem(),
+        hint=f"journalctl -u {etcd.UNIT} -n 50",
+        last_words=partial(evidence.of_unit, unit=etcd.UNIT),
     )
 
 
@@ -86,7 +104,12 @@ def unit_active(unit: str) -> Condition:
         state = reach.host.systemd.state(unit)
         return None if state.active == "active" else f"{unit} is {state.active}"
 
-    return Condition(f"{unit} to run", problem, hint=f"journalctl -u {unit} -n 50")
+    return Condition(
+        f"{unit} to run",
+        problem,
+        hint=f"journalctl -u {unit} -n 50",
+        last_words=partial(evidence.of_unit, unit=unit),
+    )
 
 
 def apiserver_ready(port: int, *, successes: int = 1) -> Condition:
@@ -97,6 +120,7 @@ def apiserver_ready(port: int, *, successes: int = 1) -> Condition:
         lambda reach: health.not_ready(port, reach.layout.pki.ca.certificate),
         successes=successes,
         hint=f"crictl ps -a --name kube-apiserver; curl -k https://127.0.0.1:{port}/readyz?verbose",
+        last_words=partial(evidence.of_apiserver, port=port),
     )
 
 
@@ -131,13 +155,16 @@ def node_registered(node: str) -> Condition:
         if lease := reach.api.get("Lease", node, namespace="kube-node-lease"):
             signs.append(lease["spec"]["renewTime"])
         # Most of these times are whole seconds.
-        started = int(reach.host.systemd.state("kubelet.service").started_s)
+        started = int(reach.host.systemd.state(kubelet.UNIT).started_s)
         if max(_time(sign).timestamp() for sign in signs) >= started:
             return None
         return "nothing of it is newer than the kubelet"
 
     return Condition(
-        f"node {node} to register", problem, hint="journalctl -u kubelet.service -n 50"
+        f"node {node} to register",
+        problem,
+        hint=f"journalctl -u {kubelet.UNIT} -n 50",
+        last_words=partial(evidence.of_unit, unit=kubelet.UNIT),
     )
 
 
@@ -154,7 +181,12 @@ def node_ready(node: str) -> Condition:
                 return None if condition["status"] == "True" else str(words)
         return "it has not said anything yet"
 
-    return Condition(f"node {node} to be Ready", problem, hint="kubectl describe nodes")
+    return Condition(
+        f"node {node} to be Ready",
+        problem,
+        hint="kubectl describe nodes",
+        last_words=partial(evidence.of_unit, unit=kubelet.UNIT),
+    )
 
 
 def lease_held(lease: str, *, timeout_s: float = 120.0) -> Condition:

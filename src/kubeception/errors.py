@@ -12,18 +12,34 @@ KubeceptionError          exit 1
 └─ NotConverged           exit 1   a change was made and did not hold
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 
 class KubeceptionError(Exception):
-    """An expected failure: one line for the user and, if there is one, the next step."""
+    """An expected failure: one line for the user and, if there is one, the next step.
+
+    `last_words` are what the thing that failed said itself.
+    """
 
     exit_code = 1
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, hint: str | None = None, last_words: Sequence[str] = ()
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.last_words = tuple(last_words)
+
+    def lines(self) -> Iterator[str]:
+        """Yield what the user is told."""
+        for line in self.message.splitlines():
+            yield f"error: {line}"
+        for words in self.last_words:
+            yield f"  {words}"
+        if self.hint:
+            yield f"hint: {self.hint}"
 
 
 class _Problems(KubeceptionError):
@@ -41,9 +57,24 @@ class ConfigError(_Problems):
 
 
 class PreflightError(_Problems):
-    """The host lacks something that the work needs."""
+    """The host has problems; each may have a hint of its own."""
 
     exit_code = 3
+
+    def __init__(
+        self, problems: Sequence[str], *, hint: str | None = None, hints: Sequence[str] = ()
+    ) -> None:
+        super().__init__(problems, hint=hint)
+        self.hints = tuple(hints)
+
+    def lines(self) -> Iterator[str]:
+        """Yield each problem with its hint under it."""
+        for problem, hint in zip_longest(self.problems, self.hints):
+            yield f"error: {problem}"
+            if hint:
+                yield f"hint: {hint}"
+        if self.hint:
+            yield f"hint: {self.hint}"
 
 
 class WaitTimeout(KubeceptionError):
@@ -51,8 +82,10 @@ class WaitTimeout(KubeceptionError):
 
     exit_code = 4
 
-    def __init__(self, what: str, last: str, *, hint: str | None = None) -> None:
-        super().__init__(f"timed out waiting for {what}: {last}", hint=hint)
+    def __init__(
+        self, what: str, last: str, *, hint: str | None = None, last_words: Sequence[str] = ()
+    ) -> None:
+        super().__init__(f"timed out waiting for {what}: {last}", hint=hint, last_words=last_words)
         self.what = what
         self.last = last
 
@@ -78,8 +111,10 @@ class CommandFailed(KubeceptionError):
 class UnitFailed(KubeceptionError):
     """A systemd unit failed to reach the state that was asked for."""
 
-    def __init__(self, unit: str, result: str) -> None:
-        super().__init__(f"{unit} failed: {result}", hint=f"journalctl -u {unit} -n 50")
+    def __init__(self, unit: str, result: str, journal: Sequence[str] = ()) -> None:
+        super().__init__(
+            f"{unit} failed: {result}", hint=f"journalctl -u {unit} -n 50", last_words=journal
+        )
         self.unit = unit
         self.result = result
 

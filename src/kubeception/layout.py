@@ -102,6 +102,7 @@ class Kubelet:
     environment: Path = Path("/etc/kubernetes/kubelet.env")
     state: Path = Path("/var/lib/kubelet")
     manifests: Path = Path("/etc/kubernetes/manifests")
+    pod_logs: Path = Path("/var/log/pods")
 
 
 @dataclass(frozen=True)

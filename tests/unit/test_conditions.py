@@ -3,11 +3,15 @@
 from pathlib import Path
 
 import pytest
+from tests.fixed import CONFIG
 from tests.unit.reaching import Hands, reach_of
 
 from kubeception import conditions
 from kubeception.conditions import INTERVAL_S, Condition, all_of, current_problem, wait_for
 from kubeception.errors import ApiError, WaitTimeout
+from kubeception.host import files
+from kubeception.host.gateway import Host
+from kubeception.host.systemd import Systemd
 from kubeception.reach import Reach
 
 
@@ -126,3 +130,34 @@ def test_conditions_complete_the_words_waiting_for() -> None:
         "Lease kube-scheduler to be held",
         "Deployment coredns to be ready",
     ]
+
+
+def test_what_was_waited_for_in_vain_has_the_last_word(tmp_path: Path) -> None:
+    reach = reach_of(tmp_path, hands=Hands())
+    mute = Condition("this", Answers("late"), timeout_s=1)
+    fine = Condition("that", Answers(None), last_words=lambda _: ["never asked"])
+    late = Condition("it", Answers("late"), last_words=lambda _: ["it.service: failed", "boom"])
+    all_three = all_of("all", [mute, fine, late], timeout_s=1)
+
+    with pytest.raises(WaitTimeout) as caught:
+        wait_for(all_three, reach, lambda _: None)
+
+    assert list(caught.value.lines()) == [
+        "error: timed out waiting for all: this: late; it: late",
+        "  it.service: failed",
+        "  boom",
+        "hint: kubeception status",
+    ]
+
+
+def test_an_api_server_that_never_started_leaves_the_word_to_the_kubelet(tmp_path: Path) -> None:
+    reach = Reach(CONFIG, Host(root=tmp_path, systemd=Systemd(tmp_path / "no-bus")))
+    ready = conditions.apiserver_ready(6444)
+
+    assert ready.last_words(reach)[0].startswith("kubelet.service: systemd on D-Bus: ")
+
+    log = (
+        reach.layout.kubelet.pod_logs / "kube-system_bootstrap-kube-apiserver-cp1_1/kube-apiserver"
+    )
+    files.write(log / "0.log", "2026-11-23T09:00:00Z stderr F Error: unknown flag: --bogus\n")
+    assert ready.last_words(reach)[1:] == ("Error: unknown flag: --bogus",)

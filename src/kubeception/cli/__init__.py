@@ -67,10 +67,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             standalone_mode=False,
         )
     except KubeceptionError as error:
-        for line in error.message.splitlines():
-            click.echo(f"error: {line}", err=True)
-        if error.hint:
-            click.echo(f"hint: {error.hint}", err=True)
+        for line in error.lines():
+            click.echo(line, err=True)
         code = error.exit_code
     except click.ClickException as error:
         error.show()

@@ -18,6 +18,7 @@ from jeepney.wrappers import DBusErrorResponse
 
 from kubeception import crash
 from kubeception.errors import KubeceptionError, UnitFailed
+from kubeception.host import logs
 
 SOCKET = Path("/run/dbus/system_bus_socket")
 JOB_TIMEOUT_S = 90.0
@@ -34,7 +35,9 @@ class UnitState:
     """What systemd knows of a unit now.
 
     `file` is where its unit file lies, or lay. `started_s` is when it last became active, in
-    seconds since the epoch, 0 for never.
+    seconds since the epoch, 0 for never; `restarts` is how often systemd has started it again by
+    itself. `command` is what it runs, as written, and `environment` names the files with its
+    variables.
     """
 
     load: str
@@ -45,11 +48,20 @@ class UnitState:
     invocation: str
     needs_reload: bool
     result: str
+    restarts: int
+    command: tuple[str, ...]
+    environment: tuple[Path, ...]
 
     @property
     def exists(self) -> bool:
         """Whether there is a unit file of that name."""
         return self.load == "loaded"
+
+    def __str__(self) -> str:
+        words = self.active
+        if self.result not in {"", "success"}:
+            words += f", {self.result}"
+        return words + (f", started again {self.restarts} times" if self.restarts else "")
 
 
 class Systemd:
@@ -90,6 +102,9 @@ class Systemd:
             invocation=bytes(everything["InvocationID"]).hex(),
             needs_reload=everything["NeedDaemonReload"],
             result=service.get("Result", ""),
+            restarts=service.get("NRestarts", 0),
+            command=tuple(service["ExecStart"][0][1]) if service.get("ExecStart") else (),
+            environment=tuple(Path(path) for path, _ in service.get("EnvironmentFiles", ())),
         )
 
     def booted_s(self) -> float:
@@ -142,13 +157,16 @@ class Systemd:
                         signals, timeout=max(0.0, deadline - time.monotonic())
                     )
                 except TimeoutError as error:
-                    raise UnitFailed(unit, f"no result after {JOB_TIMEOUT_S:g} s") from error
+                    raise UnitFailed(
+                        unit, f"no result after {JOB_TIMEOUT_S:g} s", logs.of_unit(unit)
+                    ) from error
                 _, path, _, result = signal.body
                 if path == job:
                     break
         if result not in {"done", "skipped"}:
             cause = self.state(unit).result
-            raise UnitFailed(unit, f"job {result}" + (f", {cause}" if cause else ""))
+            words = f"job {result}" + (f", {cause}" if cause else "")
+            raise UnitFailed(unit, words, logs.of_unit(unit))
 
     def _all_properties(self, path: str, interface: str) -> dict[str, Any]:
         message = new_method_call(

@@ -1,0 +1,76 @@
+"""The last lines that a unit or a container logged before it failed, made fit to read."""
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from kubeception.errors import KubeceptionError
+from kubeception.host.process import run
+
+COUNT = 5
+# Enough to reach behind the stack traces of a program that panicked.
+_READ = 200
+_WIDTH = 300
+_TIMEOUT_S = 10.0
+
+# What the container runtime puts before each line: time, stream, whole or partial.
+_CONTAINER_PREFIX = re.compile(r"^\S+ (stdout|stderr) [FP] ")
+# Of a Go program's panic only the first line says anything to whoever runs it.
+_TRACE = re.compile(r"^(\s|goroutine \d|created by |panic\(|runtime\.|main\.|[\w./-]+/\S+\(.*\)$)")
+
+
+def of_unit(unit: str) -> tuple[str, ...]:
+    """Return what a unit's own processes said last in this boot, or what systemd said of them."""
+    own = _journal("--boot", f"_SYSTEMD_UNIT={unit}")
+    return last(own) or last(_journal("--boot", f"--unit={unit}"))
+
+
+def of_container(logs: Path, pod: str, container: str) -> tuple[str, ...]:
+    """Return what a container said last, of the newest pod whose name begins with `pod`.
+
+    `logs` is the kubelet's folder of them, where pods are `<namespace>_<name>_<uid>`.
+    """
+    pods = sorted(logs.glob(f"*_{pod}*"), key=_changed, reverse=True)
+    for folder in pods[:1]:
+        # One file a start; the newest may be empty yet.
+        for file in sorted((folder / container).glob("*.log"), key=_number, reverse=True):
+            lines = file.read_text(errors="replace").splitlines()
+            if said := last(_CONTAINER_PREFIX.sub("", line) for line in lines[-_READ:]):
+                return said
+    return ()
+
+
+def last(lines: Iterable[str]) -> tuple[str, ...]:
+    """Return the last few lines that say something, JSON ones as words."""
+    said = [_plain(line)[:_WIDTH] for line in lines if line.strip() and not _TRACE.match(line)]
+    return tuple(said[-COUNT:])
+
+
+def _journal(*selection: str) -> list[str]:
+    options = ("--quiet", "--no-pager", "--output=cat", f"--lines={_READ}")
+    try:
+        done = run(["journalctl", *options, *selection], check=False, timeout=_TIMEOUT_S)
+    except KubeceptionError:  # a container has no journalctl
+        return []
+    return done.stdout.splitlines()
+
+
+def _plain(line: str) -> str:
+    """Return etcd's way of logging, an object a line, as `level: message: error`."""
+    if not line.startswith("{"):
+        return line.rstrip()
+    try:
+        said = json.loads(line)
+        words = [said["level"], said["msg"], said.get("error")]
+    except (ValueError, KeyError, TypeError):
+        return line.rstrip()
+    return ": ".join(str(word) for word in words if word)
+
+
+def _changed(path: Path) -> float:
+    return path.stat().st_mtime
+
+
+def _number(path: Path) -> int:
+    return int(path.stem) if path.stem.isdigit() else -1

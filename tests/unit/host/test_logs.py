@@ -1,0 +1,54 @@
+"""What a failed program said last, fit to read."""
+
+from pathlib import Path
+
+from kubeception.host import logs
+
+
+def container_log(folder: Path, pod: str, start: int, *lines: str) -> None:
+    path = folder / f"kube-system_{pod}_0000" / "kube-apiserver" / f"{start}.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"2026-11-23T09:00:00.1Z stderr F {line}\n" for line in lines))
+
+
+def test_the_last_lines_that_say_something() -> None:
+    assert logs.last(["one", "", "two", "three", "four", "five", "  ", "six"]) == (
+        *("two", "three", "four"),
+        *("five", "six"),
+    )
+
+
+def test_what_etcd_logs_reads_as_words() -> None:
+    line = '{"level":"fatal","ts":"2026","msg":"discovery failed","error":"not a directory"}'
+
+    assert logs.last([line]) == ("fatal: discovery failed: not a directory",)
+    assert logs.last(['{"level":"info","ts":"2026","msg":"serving"}']) == ("info: serving",)
+    assert logs.last(["{no JSON", '{"another": 1}']) == ("{no JSON", '{"another": 1}')
+
+
+def test_of_a_panic_the_stack_is_left_out() -> None:
+    panic = [
+        "panic: cannot open database",
+        "",
+        "goroutine 1 [running]:",
+        "main.main()",
+        "\t/src/main.go:12 +0x1d",
+        "go.etcd.io/etcd/server/v3/embed.StartEtcd(0xc00011, {0x1, 0x2})",
+        "created by main.run in goroutine 1",
+    ]
+
+    assert logs.last(["before", *panic]) == ("before", "panic: cannot open database")
+
+
+def test_a_container_is_heard_by_its_newest_file_that_says_something(tmp_path: Path) -> None:
+    container_log(tmp_path, "bootstrap-kube-apiserver-cp1", 2, "second")
+    container_log(tmp_path, "bootstrap-kube-apiserver-cp1", 10, "unknown flag: --bogus")
+    container_log(tmp_path, "bootstrap-kube-apiserver-cp1", 11)
+    container_log(tmp_path, "kube-apiserver-x2b4q", 0, "hosted")
+
+    def said(pod: str) -> tuple[str, ...]:
+        return logs.of_container(tmp_path, pod, "kube-apiserver")
+
+    assert said("bootstrap-kube-apiserver-") == ("unknown flag: --bogus",)
+    assert said("kube-apiserver") == ("hosted",)
+    assert said("kube-scheduler") == ()
