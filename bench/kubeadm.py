@@ -4,7 +4,6 @@ What the machine forces on our cluster (the version of cgroups, a missing capabi
 from the same renderers.
 """
 
-import json
 import logging
 import shutil
 import time
@@ -135,7 +134,7 @@ def lap(host: Host) -> Lap:
 
 def _settings(config: Config, facts: Facts, held: contents.Bundle) -> Iterator[objects.Object]:
     """Yield the documents of kubeadm's configuration; what isn't said is its default."""
-    ours = json.loads(kubelet.settings(config, facts))
+    ours = kubelet.configuration(config, facts)
     forced = ("cgroupDriver", "failCgroupV1", "failSwapOn", "oomScoreAdj")
     yield {
         "apiVersion": "kubeadm.k8s.io/v1beta4",

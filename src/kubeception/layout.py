@@ -112,6 +112,11 @@ class Etcd:
     environment: Path = Path("/etc/kubernetes/etcd.env")
     state: Path = Path("/var/lib/etcd")
 
+    @property
+    def data(self) -> Path:
+        """What the member itself keeps there."""
+        return self.state / "default.etcd"
+
 
 @dataclass(frozen=True)
 class Containerd:

@@ -21,6 +21,7 @@ from kubeception.phases.kernel import KERNEL
 from kubeception.phases.kubelet import KUBELET
 from kubeception.phases.node import MARKED, REGISTERED
 from kubeception.phases.pki import PKI
+from kubeception.phases.reset import phases as undoing
 from kubeception.phases.runtime import RUNTIME
 from kubeception.reach import Reach
 from kubeception.report import Steps
@@ -66,3 +67,15 @@ def bootstrap(reach: Reach, *, rebuild: bool = False) -> Summary:
                 facts = partial(gather, reach, rebuild=True)
                 carry_out([BOOTSTRAP_CONTROLLERS], reach, gather=facts, steps=steps)
             raise
+
+
+def reset(reach: Reach, *, etcd: bool = False, pki: bool = False) -> Summary:
+    """Remove what bootstrap made of this host; etcd and the certificates only if asked.
+
+    Raises:
+        Locked: somebody else is changing this host.
+    """
+    phases = tuple(undoing(BOOTSTRAP, etcds=etcd, pkis=pki))
+    with lock.hold(reach.layout.lock, "kubeception reset"), Steps(log) as steps:
+        facts = partial(gather, reach, rebuild=True)
+        return carry_out(phases, reach, gather=facts, steps=steps)

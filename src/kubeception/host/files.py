@@ -84,20 +84,20 @@ def remove_tree(path: Path) -> None:
 
 
 def discard(path: Path) -> None:
-    """Remove a folder in one rename, so that half of it is never taken for the whole.
+    """Remove a folder (or file) in one rename, so that half of it is never taken for the whole.
 
     Raises:
         KubeceptionError: the disk is read-only or broken.
     """
     doomed = unfinished(path)
     with told(path):
-        if path.is_dir() and not doomed.exists():
+        if path.exists() and not doomed.exists():
             crash.before("put away", path)
             path.rename(doomed)
             sync_folder(path.parent)
         crash.before("remove", doomed)
         remove_tree(doomed)
-    if path.is_dir():  # one that a killed run had put away was in its place
+    if path.exists():  # one that a killed run had put away was in its place
         discard(path)
 
 

@@ -13,7 +13,7 @@ def environment(config: Config, facts: Facts) -> str:
     pki = at.pki
     settings = {
         "ETCD_NAME": facts.node,
-        "ETCD_DATA_DIR": at.etcd.state / "default.etcd",
+        "ETCD_DATA_DIR": at.etcd.data,
         "ETCD_LISTEN_CLIENT_URLS": f"https://127.0.0.1:2379,https://{facts.address}:2379",
         "ETCD_ADVERTISE_CLIENT_URLS": f"https://{facts.address}:2379",
         "ETCD_LISTEN_PEER_URLS": f"https://{facts.address}:2380",

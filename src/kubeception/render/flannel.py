@@ -11,6 +11,12 @@ from kubeception.render import objects, proxy
 
 NAME = "kube-flannel"
 LABELS = {"k8s-app": "flannel"}
+PLUGIN = "10-flannel.conflist"
+RUN = Path("/run/flannel")
+# What flannel and its plugin make of themselves on a host, besides the file and folder above.
+LINKS = ("flannel.1", "cni0")
+TABLES = (("ip", "flannel-ipv4"), ("ip6", "flannel-ipv6"))
+FOLDERS = (Path("/var/lib/cni/flannel"), Path("/var/lib/cni/networks/cbr0"))
 _SETTINGS = "/etc/kube-flannel"
 
 
@@ -70,7 +76,7 @@ def _settings(config: Config, facts: Facts) -> dict[str, str]:
     }
     return {
         "net-conf.json": json.dumps(network, sort_keys=True),
-        "10-flannel.conflist": json.dumps(plugins, sort_keys=True),
+        PLUGIN: json.dumps(plugins, sort_keys=True),
     }
 
 
@@ -78,15 +84,14 @@ def _pod_spec(config: Config, facts: Facts) -> objects.Object:
     cni = config.layout.cni.settings
     paths = {
         "cni": (cni, "DirectoryOrCreate"),
-        "run": (Path("/run/flannel"), "DirectoryOrCreate"),
+        "run": (RUN, "DirectoryOrCreate"),
         "xtables-lock": (Path("/run/xtables.lock"), "FileOrCreate"),
     }
     # With the plugin's settings in place the runtime calls the node's network ready, so they may
     # only be there once flannel can serve: a sandbox that fails before is not tried again for long.
     hand_over = (
-        "until [ -s /run/flannel/subnet.env ]; do sleep 0.1; done;"
-        f" cp {_SETTINGS}/10-flannel.conflist {cni}/.10-flannel.conflist"
-        f" && mv {cni}/.10-flannel.conflist {cni}/10-flannel.conflist"
+        f"until [ -s {RUN}/subnet.env ]; do sleep 0.1; done;"
+        f" cp {_SETTINGS}/{PLUGIN} {cni}/.{PLUGIN} && mv {cni}/.{PLUGIN} {cni}/{PLUGIN}"
     )
     return {
         "hostNetwork": True,

@@ -1,6 +1,6 @@
 """Kubeconfigs; they refer to files, so that clients read a renewed certificate again."""
 
-from kubeception.layout import Pair
+from kubeception.layout import OUR_MARK, Pair
 from kubeception.render import objects
 
 CLUSTER = "kubernetes"
@@ -9,7 +9,7 @@ CLUSTER = "kubernetes"
 def document(*, user: str, server: str, ca: Pair, client: Pair) -> str:
     """Return the kubeconfig of one user for one server."""
     context = f"{user}@{CLUSTER}"
-    return objects.document(
+    return OUR_MARK + objects.document(
         {
             "apiVersion": "v1",
             "kind": "Config",

@@ -9,6 +9,11 @@ UNIT = "kubelet.service"
 
 
 def settings(config: Config, facts: Facts) -> str:
+    """Return the text of its settings."""
+    return OUR_MARK + objects.document(configuration(config, facts))
+
+
+def configuration(config: Config, facts: Facts) -> objects.Object:
     """Return its KubeletConfiguration (kubelet.config.k8s.io/v1beta1)."""
     at = config.layout
     wanted: objects.Object = {
@@ -39,7 +44,7 @@ def settings(config: Config, facts: Facts) -> str:
         wanted["failCgroupV1"] = False
     if not facts.has_sys_resource:
         wanted["oomScoreAdj"] = 0
-    return objects.document(wanted)
+    return wanted
 
 
 def environment(config: Config, facts: Facts) -> str:

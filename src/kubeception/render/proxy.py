@@ -9,6 +9,8 @@ from kubeception.facts import Facts
 from kubeception.render import objects
 
 NAME = "kube-proxy"
+# What it makes of itself on a host, in its nftables mode.
+TABLES = (("ip", "kube-proxy"), ("ip6", "kube-proxy"))
 LABELS = {"k8s-app": NAME}
 _SETTINGS = "/var/lib/kube-proxy"
 _PATHS = {

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from kubeception.host import door
 from kubeception.reach import DOOR_PORT, Reach
 from kubeception.render.apiserver import HOSTED_PORTS
+from kubeception.resources.absent import NoTable
 
 log = logging.getLogger("kubeception.door")
+
+NO_DOOR = NoTable("ip", door.TABLE)
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,26 @@
 """A file with this content, owner and mode; or no such file."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from kubeception.host import files
+from kubeception.layout import OUR_MARK
 from kubeception.reach import Reach
+from kubeception.render.objects import MANAGED_BY
 
 
 @dataclass(frozen=True)
 class File:
-    """A wanted file; `content=None` wants it gone. A secret's content is never shown."""
+    """A wanted file; a secret's content is never shown.
+
+    `content=None` wants it gone, with `if_ours` only one that says that we wrote it.
+    """
 
     path: Path
     content: str | None = field(repr=False)
     mode: int = 0o644
+    if_ours: bool = False
 
     def __str__(self) -> str:
         return str(self.path)
@@ -22,7 +29,8 @@ class File:
         """Say whether it is missing, or what of it differs."""
         path = reach.host.at(self.path)
         if self.content is None:
-            return "is there" if path.is_symlink() or path.exists() else None
+            there = is_ours(path) if self.if_ours else os.path.lexists(path)
+            return "is there" if there or files.unfinished(path).exists() else None
         try:
             found, mode = path.read_bytes(), files.mode_of(path)
         except FileNotFoundError:
@@ -38,3 +46,13 @@ class File:
             files.remove(path)
         else:
             files.write(path, self.content, mode=self.mode)
+
+
+def is_ours(path: Path) -> bool:
+    """Tell whether there is a file that says that we wrote it: by our mark, or a pod's label."""
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError):
+        return False
+    [(name, value)] = MANAGED_BY.items()
+    return text.startswith(OUR_MARK) or f'"{name}": "{value}"' in text

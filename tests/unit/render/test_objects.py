@@ -138,7 +138,7 @@ def test_ranges_and_domain_arrive_everywhere() -> None:
         for wanted in hosted(config, FACTS)
         if _is_fixed(wanted)
     } == {"kubernetes": "172.30.0.1", "kube-dns": "172.30.0.10"}
-    settings = json.loads(kubelet.settings(config, FACTS))
+    settings = kubelet.configuration(config, FACTS)
     assert (settings["clusterDNS"], settings["clusterDomain"]) == (
         ["172.30.0.10"],
         "example.internal",
@@ -278,10 +278,10 @@ def test_facts_of_the_host_reach_its_programs() -> None:
         has_resolver=False,
     )
 
-    settings = json.loads(kubelet.settings(CONFIG, poor))
+    settings = kubelet.configuration(CONFIG, poor)
     assert settings["cgroupDriver"] == "cgroupfs" and settings["failCgroupV1"] is False
     assert settings["oomScoreAdj"] == 0
-    assert json.loads(kubelet.settings(CONFIG, FACTS))["cgroupDriver"] == "systemd"
+    assert kubelet.configuration(CONFIG, FACTS)["cgroupDriver"] == "systemd"
     assert proxy.mode(CONFIG, poor) is ProxyMode.IPTABLES
     assert proxy.mode(CONFIG, FACTS) is ProxyMode.NFTABLES
     assert proxy.mode(Config(net=Net(proxy_mode=ProxyMode.NFTABLES)), poor) is ProxyMode.NFTABLES

@@ -1,0 +1,64 @@
+"""`kubeception reset`."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from kubeception import report
+from kubeception.config.load import load
+from kubeception.errors import KubeceptionError, PreflightError
+from kubeception.reach import Reach
+
+
+@click.command()
+@click.option(
+    "-c",
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The configuration file.  [default: /etc/kubeception/config.toml]",
+)
+@click.option("--etcd", is_flag=True, help="Remove etcd, too, with all that the cluster knows.")
+@click.option("--pki", is_flag=True, help="Remove certificates and keys, too, CAs among them.")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+def reset(config_file: Path | None, etcd: bool, pki: bool, yes: bool) -> None:
+    """Remove what kubeception made of this host, and nothing else.
+
+    The data of etcd and the certificates stay unless asked for; with them the next bootstrap brings
+    the same cluster back. Images, the bundle and the configuration always stay. Safe to run again;
+    one that was interrupted goes on where it was.
+
+    \b
+    Example:
+      kubeception reset --etcd --pki
+    """
+    from kubeception import workflows
+
+    if os.geteuid() != 0:
+        raise PreflightError(["only root can reset this host"], hint="sudo kubeception reset")
+    config = load(config_file)
+    if not yes:
+        _ask(etcd=etcd, pki=pki)
+    with Reach(config) as reach:
+        summary = workflows.reset(reach, etcd=etcd, pki=pki)
+    if not report.is_live(sys.stderr):
+        for change in summary.changes:
+            click.echo(change)
+    click.echo(f"reset: {len(summary.changes)} changes, {sum(summary.times.values()):.1f}s")
+
+
+def _ask(*, etcd: bool, pki: bool) -> None:
+    """Go on only if a person says so.
+
+    Raises:
+        KubeceptionError: nobody does, or there is no terminal to ask on.
+    """
+    if not sys.stdin.isatty():
+        raise KubeceptionError("reset: nobody is there to ask", hint="kubeception reset --yes")
+    click.echo("This ends every pod of the cluster on this host and takes kubeception off it.")
+    click.echo(f"  etcd and all that the cluster knows: {'removed, for good' if etcd else 'kept'}")
+    click.echo(f"  certificates and keys:               {'removed, for good' if pki else 'kept'}")
+    if not click.confirm("Go on?"):
+        raise KubeceptionError("reset: not wanted; nothing was changed")

@@ -1,0 +1,36 @@
+"""Network links, and tables of nftables, by their names."""
+
+from pathlib import Path
+
+from kubeception import crash
+from kubeception.host.process import run
+
+_LINKS = Path("/sys/class/net")
+
+
+def has_link(name: str) -> bool:
+    """Tell whether there is a link of that name."""
+    return (_LINKS / name).exists()
+
+
+def is_in_use(bridge: str) -> bool:
+    """Tell whether anything is plugged into a bridge."""
+    ports = _LINKS / bridge / "brif"
+    return ports.exists() and any(ports.iterdir())
+
+
+def remove_link(name: str) -> None:
+    """Remove a link, and with it its addresses and routes."""
+    crash.before("remove link", name)
+    run(["ip", "link", "delete", name])
+
+
+def has_table(family: str, name: str) -> bool:
+    """Tell whether nftables has a table of that name."""
+    return run(["nft", "list", "table", family, name], check=False).code == 0
+
+
+def remove_table(family: str, name: str) -> None:
+    """Remove a table of nftables; one that is gone already is fine."""
+    crash.before("remove table", f"{family} {name}")
+    run(["nft", "--file", "-"], stdin=f"table {family} {name}\ndelete table {family} {name}\n")

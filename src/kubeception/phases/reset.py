@@ -1,0 +1,169 @@
+"""Take a host back: what bootstrap wants, wanted gone, the last thing first.
+
+What is ours is read from bootstrap's own plans, so a phase that is added there is undone here. Only
+what the cluster's programs made of a host themselves is listed. All of it goes before the files by
+which the host is known as ours, so that a run that was killed goes on.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from kubeception.config import Config
+from kubeception.config.model import Cni, ProxyMode
+from kubeception.engine import Phase
+from kubeception.facts import Facts
+from kubeception.phases import pki
+from kubeception.phases.etcd import ETCD
+from kubeception.render import etcd, flannel, kubelet, proxy
+from kubeception.resources import Resource
+from kubeception.resources.absent import (
+    NoFolder,
+    NoLink,
+    NoTable,
+    NoUnit,
+    StoppedUnit,
+    WhereOurs,
+)
+from kubeception.resources.door import NO_DOOR, Door
+from kubeception.resources.file import File
+from kubeception.resources.keypair import KeyPair, ServiceAccountKey
+from kubeception.resources.pods import NoPods
+from kubeception.resources.unit import Unit
+
+# What a kubelet keeps in its folder, besides the pods' own and its settings.
+_KUBELETS_OWN = (
+    "actuated_pods_state",
+    "allocated_pods_state",
+    "checkpoints",
+    "cpu_manager_state",
+    "device-plugins",
+    "dra_manager_state",
+    "image_manager",
+    "memory_manager_state",
+    "pki",
+    "plugins",
+    "plugins_registry",
+    "pod-resources",
+    "pods-api",
+)
+
+
+def phases(bootstrap: Sequence[Phase], *, etcds: bool, pkis: bool) -> Iterator[Phase]:
+    """Yield what undoes a bootstrap; etcd with its data, and the certificates, only if asked."""
+    yield STOP
+    yield PODS
+    yield NETWORK
+    yield KUBELET_STATE
+    if etcds or pkis:
+        yield STOP_ETCD
+    if etcds:
+        yield ETCD_DATA
+    for phase in reversed(bootstrap):
+        if etcds or phase is not ETCD:
+            yield _undone(phase)
+    if pkis:
+        yield CERTIFICATES
+    yield FOLDERS
+
+
+def stop(config: Config, _facts: Facts) -> Iterator[Resource]:
+    """Want no kubelet to run: it would bring back what is ended."""
+    yield WhereOurs(config.layout.kubelet.environment, StoppedUnit(kubelet.UNIT))
+
+
+def pods(config: Config, _facts: Facts) -> Iterator[Resource]:
+    """Want no pod of the cluster."""
+    at = config.layout.kubelet
+    yield WhereOurs(at.environment, NoPods(at.state / "pods"))
+
+
+def network(config: Config, facts: Facts) -> Iterator[Resource]:
+    """Want nothing of what kube-proxy and flannel made of this host."""
+    gone: list[Resource] = []
+    if proxy.mode(config, facts) is ProxyMode.NFTABLES:
+        gone += [NoTable(*table) for table in proxy.TABLES]
+    if config.net.cni is Cni.FLANNEL:
+        gone += [File(config.layout.cni.settings / flannel.PLUGIN, None)]
+        gone += [NoTable(*table) for table in flannel.TABLES]
+        gone += [NoLink(link) for link in flannel.LINKS]
+        gone += [NoFolder(folder) for folder in (flannel.RUN, *flannel.FOLDERS)]
+    for one in gone:
+        yield WhereOurs(config.layout.kubelet.environment, one)
+
+
+def kubelet_state(config: Config, _facts: Facts) -> Iterator[Resource]:
+    """Want nothing of what the kubelet keeps, such as a client certificate of its own."""
+    at = config.layout.kubelet
+    for name in _KUBELETS_OWN:
+        yield WhereOurs(at.environment, NoFolder(at.state / name))
+
+
+def stop_etcd(config: Config, _facts: Facts) -> Iterator[Resource]:
+    """Want no etcd to run: without its data or its certificates it can't."""
+    yield WhereOurs(config.layout.etcd.environment, StoppedUnit(etcd.UNIT))
+
+
+def etcd_data(config: Config, _facts: Facts) -> Iterator[Resource]:
+    """Want none of the cluster's objects."""
+    at = config.layout.etcd
+    yield WhereOurs(at.environment, NoFolder(at.data))
+
+
+def certificates(config: Config, facts: Facts) -> Iterator[Resource]:
+    """Want no certificate and no key; the last one is the one that nobody but us makes."""
+    join_ca = config.layout.pki.join_ca
+    paths: list[Path] = []
+    for wanted in pki.plan(config, facts):
+        match wanted:
+            case KeyPair(entry):
+                paths += [entry.at.key, entry.at.certificate]
+            case ServiceAccountKey(key, public):
+                paths += [key, public]
+            case _:
+                pass  # kubeconfigs went before
+    for path in sorted(paths, key=lambda path: path == join_ca.certificate):
+        yield WhereOurs(join_ca.certificate, File(path, None), marked=False)
+
+
+def folders(config: Config, _facts: Facts) -> Iterator[Resource]:
+    """Want no folder that only we had use for, and that is empty now."""
+    at = config.layout
+    pki_folders = (at.pki.etcd_folder, at.pki.folder)
+    for folder in (at.kubelet.manifests, *pki_folders, at.kubernetes.admin.parent):
+        yield NoFolder(folder, if_empty=True)
+
+
+def _undone(phase: Phase) -> Phase:
+    """Return the phase that wants gone what another one wants."""
+
+    def plan(config: Config, facts: Facts) -> Iterator[Resource]:
+        # A kernel module that was loaded for us looks by now like one of the kernel's own.
+        wanted = list(phase.plan(config, replace(facts, has_bridge_netfilter=False)))
+        files = {one.path for one in wanted if isinstance(one, File)}
+        for one in reversed(wanted):
+            yield from _opposite(one, config.layout.units, files)
+
+    return Phase(f"no-{phase.name}", f"undoing {phase.name}", plan, module=phase.module)
+
+
+def _opposite(wanted: Resource, units: Path, files: set[Path]) -> Iterator[Resource]:
+    match wanted:
+        case File(path, content) if content is not None and path.parent != units:
+            yield File(path, None, if_ours=True)
+        case Unit(name) if units / name in files:
+            yield NoUnit(name, units / name)
+        case Door():
+            yield NO_DOOR
+        case _:
+            pass  # what lies in etcd or among the images stays or goes with them
+
+
+STOP = Phase("stop", "stopping the kubelet", stop)
+PODS = Phase("pods", "ending the pods of the cluster", pods)
+NETWORK = Phase("network", "removing the network of the pods", network)
+KUBELET_STATE = Phase("kubelet-state", "removing what the kubelet kept", kubelet_state)
+STOP_ETCD = Phase("stop-etcd", "stopping etcd", stop_etcd, module="etcd")
+ETCD_DATA = Phase("etcd-data", "removing the data of etcd", etcd_data, module="etcd")
+CERTIFICATES = Phase("certificates", "removing certificates and keys", certificates, module="pki")
+FOLDERS = Phase("folders", "removing empty folders", folders, module="host")

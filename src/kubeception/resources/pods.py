@@ -1,0 +1,53 @@
+"""The pods of the cluster, wanted gone from a host whose kubelet does not run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubeception.host import files, mounts, pods
+from kubeception.reach import Reach
+from kubeception.render import containerd
+from kubeception.render.objects import MANAGED_BY
+
+
+@dataclass(frozen=True)
+class NoPods:
+    """No pod of the cluster in the runtime, nor a folder of one; static pods of others stay."""
+
+    folder: Path
+
+    def __str__(self) -> str:
+        return "pods of the cluster"
+
+    def drift(self, reach: Reach) -> str | None:
+        """Say how many are left."""
+        state = reach.host.systemd.state(containerd.UNIT)
+        if not state.exists:
+            return None
+        if state.active != "active":
+            return f"unknown while {containerd.UNIT} is {state.active}"
+        ours, others = self._found(reach)
+        left = self._folders(reach, others)
+        return f"{len(ours)} of them, {len(left)} folders" if ours or left else None
+
+    def apply(self, reach: Reach) -> None:
+        """End them, and remove their folders."""
+        reach.host.systemd.start(containerd.UNIT)
+        ours, others = self._found(reach)
+        if ours:
+            pods.end(reach.layout.containerd.socket, ours)
+        for folder in self._folders(reach, others):
+            mounts.unmount(folder)
+            files.discard(folder)
+
+    def _found(self, reach: Reach) -> tuple[list[pods.Sandbox], list[pods.Sandbox]]:
+        """Return the pods of the cluster, and those that somebody else wants on this host."""
+        found = pods.sandboxes(reach.layout.containerd.socket)
+        ours = [
+            one for one in found if one.source == "api" or MANAGED_BY.items() <= one.labels.items()
+        ]
+        return ours, [one for one in found if one not in ours]
+
+    def _folders(self, reach: Reach, others: list[pods.Sandbox]) -> list[Path]:
+        folder = reach.host.at(self.folder)
+        kept = {one.uid for one in others}
+        return [path for path in folder.glob("*") if path.name not in kept]
