@@ -151,6 +151,8 @@ class Layout:
     modules: Path = Path("/etc/modules-load.d/kubeception.conf")
     config: Path = Path("/etc/kubeception/config.toml")
     lock: Path = Path("/run/kubeception/lock")
+    keeper: Path = Path("/run/kubeception/keeper")
+    tmpfiles: Path = Path("/etc/tmpfiles.d/kubeception.conf")
     bundles: Path = Path("/opt/kubeception")
     launchers: Path = Path("/usr/local/bin")
     public_cas: Path = field(default=Path("/etc/ssl/certs"))

@@ -9,9 +9,10 @@ from kubeception.conditions import Condition, current_problem
 from kubeception.config import Config
 from kubeception.facts import Facts
 from kubeception.gather import UNITS, gather
+from kubeception.keeper import record
 from kubeception.phases.addons import all_ready
 from kubeception.reach import Reach
-from kubeception.render import apiserver, controllers
+from kubeception.render import apiserver, controllers, keeper
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,15 @@ class Check:
 
 @dataclass(frozen=True)
 class Status:
-    """The node, the port that its door leads to (0 for none), and every check's outcome."""
+    """The node, the port that its door leads to (0 for none), and every check's outcome.
+
+    `keeper` is the keeper's last verdict.
+    """
 
     node: str
     address: str
     door: int
+    keeper: str
     checks: tuple[Check, ...]
 
     @property
@@ -45,11 +50,16 @@ def look(reach: Reach) -> Status:
         Check(group, condition.what, current_problem(condition, reach))
         for group, condition in _conditions(reach.config, facts)
     )
-    return Status(facts.node, facts.address, facts.door, checks)
+    return Status(facts.node, facts.address, facts.door, _verdict(reach), checks)
+
+
+def _verdict(reach: Reach) -> str:
+    last = record.read(reach.layout.keeper)
+    return f"{last.action}: {last.why}, since {last.since}" if last else "has not spoken since boot"
 
 
 def _conditions(config: Config, facts: Facts) -> Iterator[tuple[str, Condition]]:
-    for unit in UNITS:
+    for unit in (*UNITS, keeper.UNIT):
         yield "host", conditions.unit_active(unit)
     yield "etcd", conditions.etcd_serves()
     port = facts.hosted.port if facts.hosted else apiserver.HOSTED_PORTS[0]

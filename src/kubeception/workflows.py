@@ -2,11 +2,12 @@
 
 import logging
 from functools import partial
+from pathlib import Path
 
 from kubeception.engine import Phase, Summary, carry_out
 from kubeception.errors import WaitTimeout
 from kubeception.gather import gather
-from kubeception.host import lock
+from kubeception.host import files, lock
 from kubeception.phases.addons import ADDONS
 from kubeception.phases.bootstrap_plane import (
     BOOTSTRAP_API,
@@ -17,6 +18,7 @@ from kubeception.phases.bootstrap_plane import (
 from kubeception.phases.control_plane import CONTROL_PLANE
 from kubeception.phases.etcd import ETCD
 from kubeception.phases.handover import HANDOVER, RETIRE_API, RETIRE_CONTROLLERS, STABILITY
+from kubeception.phases.keeper import BOOT, KEEPER
 from kubeception.phases.kernel import KERNEL
 from kubeception.phases.kubelet import KUBELET
 from kubeception.phases.node import MARKED, REGISTERED
@@ -25,6 +27,7 @@ from kubeception.phases.reset import phases as undoing
 from kubeception.phases.runtime import RUNTIME
 from kubeception.reach import Reach
 from kubeception.report import Steps
+from kubeception.resources.door import Door
 
 log = logging.getLogger("kubeception.k8s")
 
@@ -45,18 +48,26 @@ BOOTSTRAP: tuple[Phase, ...] = (
     HANDOVER,
     RETIRE_CONTROLLERS,
     RETIRE_API,
+    KEEPER,
     ADDONS,
 )
 
 
-def bootstrap(reach: Reach, *, rebuild: bool = False) -> Summary:
+def bootstrap(
+    reach: Reach, *, rebuild: bool = False, source: Path | None = None, by: str = "bootstrap"
+) -> Summary:
     """Make this host's control plane run inside the cluster, whatever state it is in now.
+
+    A configuration that came from `source` becomes the host's own, so that `status`, the keeper and
+    later runs go by it too.
 
     Raises:
         Locked: somebody else is changing this host.
         WaitTimeout: a step did not come to its end; what it waited for is named.
     """
-    with lock.hold(reach.layout.lock, "kubeception bootstrap"), Steps(log) as steps:
+    with lock.hold(reach.layout.lock, f"kubeception {by}"), Steps(log) as steps:
+        if source is not None:
+            _keep(source, reach.layout.config)
         try:
             facts = partial(gather, reach, rebuild=rebuild)
             return carry_out(BOOTSTRAP, reach, gather=facts, steps=steps)
@@ -79,3 +90,23 @@ def reset(reach: Reach, *, etcd: bool = False, pki: bool = False) -> Summary:
     with lock.hold(reach.layout.lock, "kubeception reset"), Steps(log) as steps:
         facts = partial(gather, reach, rebuild=True)
         return carry_out(phases, reach, gather=facts, steps=steps)
+
+
+def boot(reach: Reach) -> Summary:
+    """After a boot, have the kubelet start with a bootstrap API server; bootstrap does the rest."""
+    with lock.hold(reach.layout.lock, "the keeper, at boot"), Steps(log) as steps:
+        return carry_out([BOOT], reach, gather=partial(gather, reach), steps=steps)
+
+
+def raise_door(reach: Reach, *, port: int) -> None:
+    """Build a door that is gone anew, leading to the hosted API server on a port."""
+    with lock.hold(reach.layout.lock, "the keeper, raising the door"):
+        facts = gather(reach)
+        Door(port, facts.address, reach.config.net.apiserver_ip).apply(reach)
+
+
+def _keep(source: Path, config: Path) -> None:
+    text = source.read_text()
+    if not config.exists() or config.read_text() != text:
+        files.write(config, text)
+        log.info("%s is now the host's configuration, as %s", source, config)

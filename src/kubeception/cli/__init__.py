@@ -15,6 +15,7 @@ COMMANDS = {
     "bootstrap": ("cluster:bootstrap", "Make this host's control plane run inside the cluster"),
     "status": ("cluster:status", "Say what holds of this control plane, and what doesn't"),
     "reset": ("reset:reset", "Remove what kubeception made of this host, and nothing else"),
+    "keeper": ("keeper:keeper", "Bring the control plane back when it cannot help itself"),
     "bundle": ("bundle:bundle", "Build, check and import binaries and images"),
     "lab": ("lab:lab", "Real systemd hosts on this machine, for trying and testing"),
     "serve": ("serve:serve", "Answer joining hosts (runs inside the cluster)"),

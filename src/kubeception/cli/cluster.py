@@ -31,7 +31,10 @@ _output = click.option(
 @click.option(
     "--force-conflicts", is_flag=True, help="Take back our fields that somebody else changed."
 )
-def bootstrap(config_file: Path | None, output: str, rebuild: bool, force_conflicts: bool) -> None:
+@click.option("--by-keeper", is_flag=True, hidden=True)
+def bootstrap(
+    config_file: Path | None, output: str, rebuild: bool, force_conflicts: bool, by_keeper: bool
+) -> None:
     """Make this host's control plane run inside the cluster.
 
     Safe to run again at any time, whatever state the cluster is in: what is as wanted is left
@@ -44,7 +47,9 @@ def bootstrap(config_file: Path | None, output: str, rebuild: bool, force_confli
     from kubeception import workflows
 
     with Reach(load(config_file), force_conflicts=force_conflicts) as reach:
-        summary = workflows.bootstrap(reach, rebuild=rebuild)
+        summary = workflows.bootstrap(
+            reach, rebuild=rebuild, source=config_file, by="keeper" if by_keeper else "bootstrap"
+        )
     took = sum(summary.times.values())
     if output == "json":
         click.echo(json.dumps({"changes": summary.changes, "seconds": summary.times}, indent=2))
@@ -80,6 +85,7 @@ def status(context: click.Context, config_file: Path | None, output: str) -> Non
     else:
         behind = f"port {found.door}" if found.door else "nowhere"
         click.echo(f"node {found.node} ({found.address}), the door leads to {behind}")
+        click.echo(f"keeper: {found.keeper}")
         for check in found.checks:
             mark = click.style("✗", fg="red") if check.problem else click.style("✓", fg="green")
             words = f": {check.problem}" if check.problem else ""

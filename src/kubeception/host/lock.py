@@ -38,3 +38,16 @@ def hold(path: Path, purpose: str) -> Iterator[None]:
             yield
         finally:
             file.truncate(0)
+
+
+def holder(path: Path) -> str | None:
+    """Return who holds the lock, as it was said, or None where nobody does."""
+    try:
+        with path.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return file.read().strip() or "another process"
+    except FileNotFoundError:
+        pass
+    return None

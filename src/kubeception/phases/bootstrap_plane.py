@@ -43,8 +43,8 @@ def free_leases(_config: Config, facts: Facts) -> Iterator[Resource]:
 
 
 def hosted_controllers_lead(_config: Config, facts: Facts) -> Iterator[Condition]:
-    """Give the hosted controllers a while to lead, where there have been some."""
-    if facts.hosted is not None and facts.needs_controllers:
+    """Give the hosted controllers a while to lead, where they come back with the host."""
+    if facts.dead_leases:
         for lease in conditions.LEASES:
             held = conditions.lease_held(lease, timeout_s=GRACE_S)
             yield replace(held, required=False)

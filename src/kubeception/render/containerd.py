@@ -45,6 +45,7 @@ def unit(config: Config) -> str:
 Description=containerd
 Documentation=https://containerd.io
 After=network.target local-fs.target dbus.service
+StartLimitIntervalSec=0
 
 [Service]
 Type=notify

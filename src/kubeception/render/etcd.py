@@ -43,6 +43,7 @@ Description=etcd
 Documentation=https://etcd.io/docs/
 After=network-online.target
 Wants=network-online.target
+StartLimitIntervalSec=0
 
 [Service]
 Type=notify

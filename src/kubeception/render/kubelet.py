@@ -67,6 +67,7 @@ Description=kubelet
 Documentation=https://kubernetes.io/docs/
 After=network-online.target containerd.service
 Wants=network-online.target
+StartLimitIntervalSec=0
 
 [Service]
 EnvironmentFile={config.layout.kubelet.environment}

@@ -1,0 +1,68 @@
+"""`kubeception keeper …`: the host service, and its pause."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import click
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours"}
+
+
+class _Duration(click.ParamType[timedelta]):
+    """A length of time such as 90s, 30m or 2h."""
+
+    name = "duration"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        found = re.fullmatch(r"(\d+)([smh])", str(value))
+        if not found:
+            self.fail(f"{value!r} is no length of time such as 90s, 30m or 2h", param, ctx)
+        return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+@click.group()
+def keeper() -> None:
+    """Bring the control plane back when it cannot help itself (a host service).
+
+    bootstrap installs and starts it as kubeception-keeper.service.
+    """
+
+
+@keeper.command()
+def run() -> None:
+    """Watch over this host's control plane, for ever."""
+    from kubeception.config.load import load
+    from kubeception.keeper import loop
+    from kubeception.reach import Reach
+
+    with Reach(load()) as reach:
+        loop.run(reach)
+
+
+@keeper.command()
+@click.option("--for", "length", type=_Duration(), default="30m", show_default=True)
+def pause(length: timedelta) -> None:
+    """Have the keeper stand back for a while, at most until the next boot.
+
+    \b
+    Example:
+      kubeception keeper pause --for 2h
+    """
+    from kubeception.config.load import load
+    from kubeception.keeper import pause as pauses
+
+    until = datetime.now(UTC) + length
+    pauses.begin(load().layout.keeper, until)
+    click.echo(f"the keeper stands back until {until:%Y-%m-%dT%H:%M:%SZ}")
+
+
+@keeper.command()
+def resume() -> None:
+    """Have the keeper go on."""
+    from kubeception.config.load import load
+    from kubeception.keeper import pause as pauses
+
+    pauses.end(load().layout.keeper)
+    click.echo("the keeper goes on")

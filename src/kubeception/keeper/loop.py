@@ -1,0 +1,88 @@
+"""The loop: look, judge, act, say so."""
+
+import logging
+import signal
+import subprocess
+import sys
+import time
+
+from kubeception import workflows
+from kubeception.errors import KubeceptionError, Locked
+from kubeception.host import door
+from kubeception.host.notify import notify
+from kubeception.keeper import record
+from kubeception.keeper.verdict import Action, Observation, Verdict, judge
+from kubeception.keeper.watch import Watch
+from kubeception.reach import Reach
+
+log = logging.getLogger("kubeception.keeper")
+
+LOOK_EVERY_S = 2.0
+# After a bootstrap that failed: what it lacked may need a moment, and the log a rest.
+REST_S = 10.0
+
+
+def run(reach: Reach) -> None:
+    """Keep this host's control plane alive until told to end."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    _boot(reach)
+    notify("READY=1")
+    watch = Watch(reach)
+    last: Verdict | None = None
+    while True:
+        seen = watch.look()
+        verdict = judge(seen)
+        if last is None or verdict != last:
+            last = verdict
+            log.info("%s: %s", verdict.action, verdict.why)
+            record.write(reach.layout.keeper, verdict, reach.host.clock.now())
+        if verdict.action is Action.RAISE_DOOR:
+            _raise_door(reach, seen)
+        elif verdict.action is Action.BOOTSTRAP:
+            _bootstrap()
+            watch.forget()
+        notify("WATCHDOG=1")
+        time.sleep(LOOK_EVERY_S)
+
+
+def _boot(reach: Reach) -> None:
+    """Where the host has just booted, have the kubelet start with a bootstrap API server.
+
+    Nothing hosted can be alive then: there is no door.
+    """
+    try:
+        if door.read() is None:
+            workflows.boot(reach)
+    except Locked as error:
+        log.info("%s: %s", Action.STAND_BACK, error.message)
+    except KubeceptionError as error:
+        log.warning("at boot: %s", error.message)
+
+
+def _raise_door(reach: Reach, seen: Observation) -> None:
+    try:
+        workflows.raise_door(reach, port=seen.ready[0])
+    except KubeceptionError as error:
+        log.warning("%s: %s", Action.RAISE_DOOR, error.message)
+
+
+def _bootstrap() -> None:
+    """Bootstrap again, in a process of its own: the keeper stays small, whatever happens there."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "kubeception", "bootstrap", "--by-keeper"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    while (code := _wait(child, LOOK_EVERY_S)) is None:
+        notify("WATCHDOG=1")
+    log.info("%s: ended with exit code %d", Action.BOOTSTRAP, code)
+    if code:
+        notify("WATCHDOG=1")
+        time.sleep(REST_S)
+
+
+def _wait(child: "subprocess.Popen[bytes]", timeout_s: float) -> int | None:
+    try:
+        return child.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        return None

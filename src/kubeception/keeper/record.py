@@ -1,0 +1,36 @@
+"""The keeper's last verdict, kept where `kubeception status` reads it."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from kubeception.host import files
+from kubeception.keeper.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Record:
+    """A verdict, and since when it stands."""
+
+    action: str
+    why: str
+    since: str
+
+
+def write(folder: Path, verdict: Verdict, now: datetime) -> None:
+    """Keep a verdict; it is gone with the next boot, like what it speaks of."""
+    kept = {
+        "action": verdict.action.value,
+        "why": verdict.why,
+        "since": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    files.write(folder / "verdict.json", json.dumps(kept) + "\n")
+
+
+def read(folder: Path) -> Record | None:
+    """Return the last verdict, None where no keeper has run since the boot."""
+    try:
+        return Record(**json.loads((folder / "verdict.json").read_text()))
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,41 @@
+"""Run the keeper; and what it does first after a boot, before the kubelet starts."""
+
+from collections.abc import Iterator
+
+from kubeception import conditions
+from kubeception.conditions import Condition
+from kubeception.config import Config
+from kubeception.config.model import Cni
+from kubeception.engine import Phase
+from kubeception.facts import Facts
+from kubeception.render import apiserver, keeper, objects
+from kubeception.resources import Resource
+from kubeception.resources.door import Door
+from kubeception.resources.file import File
+from kubeception.resources.unit import Unit
+
+
+def plan(config: Config, _facts: Facts) -> Iterator[Resource]:
+    """Want its unit, running and enabled."""
+    at = config.layout
+    if config.net.cni is Cni.FLANNEL:
+        yield File(at.tmpfiles, keeper.volatile(config))
+    yield File(at.units / keeper.UNIT, keeper.unit(config))
+    yield Unit(keeper.UNIT, started_after=(at.bundle,))
+
+
+def until(_config: Config, _facts: Facts) -> Iterator[Condition]:
+    """End when it runs."""
+    yield conditions.unit_active(keeper.UNIT)
+
+
+def first_api(config: Config, facts: Facts) -> Iterator[Resource]:
+    """Want the bootstrap API server, and the door leading to it; nothing hosted can be alive."""
+    manifest = objects.document(apiserver.bootstrap_pod(config, facts))
+    path = config.layout.kubelet.manifests / f"{apiserver.BOOTSTRAP_NAME}.yaml"
+    yield File(path, manifest, mode=0o600)
+    yield Door(apiserver.BOOTSTRAP_PORT, facts.address, config.net.apiserver_ip)
+
+
+KEEPER = Phase("keeper", "starting the keeper", plan, until=until, module="keeper")
+BOOT = Phase("boot", "placing the bootstrap apiserver after a boot", first_api, module="keeper")
