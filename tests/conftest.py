@@ -6,12 +6,28 @@ from pathlib import Path
 import pytest
 
 Golden = Callable[[Path, str], None]
+Note = Callable[[str], None]
+
+_NOTES = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--golden", action="store_true", help="write golden files instead of comparing"
     )
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    for line in config.stash.get(_NOTES, []):
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def note(pytestconfig: pytest.Config) -> Note:
+    """Have a line, such as a figure or a seed, shown at the end of the run."""
+    return pytestconfig.stash.setdefault(_NOTES, []).append
 
 
 @pytest.fixture

@@ -3,11 +3,12 @@
 import os
 import re
 import shutil
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from tests.conftest import Note as Note  # lab tests take it from here
 
 from kubeception import versions
 from kubeception.bundle import packages
@@ -21,9 +22,6 @@ ARTIFACTS = TESTS.parents[1] / "artifacts"
 TIMEOUT_S = 300
 
 Report = Generator[None, pytest.TestReport, pytest.TestReport]
-Note = Callable[[str], None]
-
-_NOTES = pytest.StashKey[list[str]]()
 _FAILED = pytest.StashKey[bool]()
 # A test lab says whose it is: a process, by its id and the moment it started.
 _NAME = re.compile(r"t(\d+)-(\d+)-\d+")
@@ -44,19 +42,6 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report = yield
     item.stash[_FAILED] = item.stash.get(_FAILED, False) or report.failed
     return report
-
-
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    for line in config.stash.get(_NOTES, []):
-        terminalreporter.write_line(line)
-
-
-@pytest.fixture(scope="session")
-def note(pytestconfig: pytest.Config) -> Note:
-    """Have a line, such as a figure or a seed, shown at the end of the run."""
-    return pytestconfig.stash.setdefault(_NOTES, []).append
 
 
 @pytest.fixture(scope="session", autouse=True)

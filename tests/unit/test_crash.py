@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.unit.killed import ended, ratchet, steps_of
+from tests.killed import ended, ratchet, steps_of
 
 from kubeception import crash
 from kubeception.host import files

@@ -83,6 +83,18 @@ def remove_tree(path: Path) -> None:
             shutil.rmtree(path)
 
 
+def remove_empty(path: Path) -> None:
+    """Remove an empty folder, durably.
+
+    Raises:
+        KubeceptionError: the disk is read-only or broken.
+    """
+    with told(path):
+        crash.before("remove", path)
+        path.rmdir()
+        sync_folder(path.parent)
+
+
 def discard(path: Path) -> None:
     """Remove a folder (or file) in one rename, so that half of it is never taken for the whole.
 

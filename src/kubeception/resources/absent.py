@@ -140,5 +140,8 @@ class NoFolder:
     def apply(self, reach: Reach) -> None:
         """Unmount what is mounted there, and remove it with all that is in it."""
         path = reach.host.at(self.path)
-        mounts.unmount(path)
-        files.discard(path)
+        if self.if_empty:
+            files.remove_empty(path)
+        else:
+            mounts.unmount(path)
+            files.discard(path)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.unit.killed import ended
+from tests.killed import ended
 
 from kubeception.host import files
 

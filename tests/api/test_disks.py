@@ -1,0 +1,130 @@
+"""A disk that is full or read-only is told by its path, and what was there stays whole."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.reaching import reach_of
+
+from kubeception.errors import KubeceptionError
+from kubeception.host import files, lock
+from kubeception.host.process import run
+from kubeception.resources.file import File
+
+Mounted = Callable[..., Path]
+WRITERS: dict[str, Callable[[Path], None]] = {
+    "write": lambda folder: files.write(folder / "file", "new" * 100_000),
+    "write anew": lambda folder: files.write(folder / "another", "new" * 100_000),
+    "make a folder": lambda folder: files.make_folder(folder / "folder"),
+    "link": lambda folder: files.link(folder / "file", Path("elsewhere")),
+    "remove": lambda folder: files.remove(folder / "file"),
+    "discard": lambda folder: files.discard(folder / "kept"),
+    "lock": lambda folder: lock.hold(folder / "lock", "a test").__enter__(),
+}
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[Mounted]:
+    """Give a small disk with a file and a folder on it; it goes with the test."""
+    with ExitStack() as made:
+
+        def mount(options: str) -> Path:
+            run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", tmp_path])
+            made.callback(run, ["umount", tmp_path])
+            (tmp_path / "kept").mkdir()
+            files.write(tmp_path / "file", "old")
+            return tmp_path
+
+        yield mount
+
+
+def remount(folder: Path, options: str) -> None:
+    run(["mount", "-o", f"remount,{options}", folder])
+
+
+def names(folder: Path) -> set[str]:
+    return {entry.name for entry in folder.iterdir()}
+
+
+@pytest.mark.parametrize("name", ["write", "write anew"])
+def test_a_full_disk_tears_no_file_and_is_told(mounted: Mounted, name: str) -> None:
+    folder = mounted("size=64k")
+
+    with pytest.raises(KubeceptionError, match="no space left on device") as failed:
+        WRITERS[name](folder)
+
+    assert failed.value.message.startswith(f"{folder}/")
+    assert failed.value.hint == f"df {folder}"
+    assert failed.value.exit_code == 1
+    assert (folder / "file").read_text() == "old"
+    assert names(folder) == {"file", "kept"}
+
+
+def test_what_did_not_fit_is_written_once_there_is_space(mounted: Mounted) -> None:
+    folder = mounted("size=64k")
+    reach = reach_of(folder)
+    wanted = File(Path("/file"), "new" * 100_000)
+    with pytest.raises(KubeceptionError):
+        wanted.apply(reach)
+
+    remount(folder, "size=1m")
+    wanted.apply(reach)
+
+    assert wanted.drift(reach) is None
+
+
+def test_a_disk_without_room_for_one_more_name_is_told(mounted: Mounted) -> None:
+    folder = mounted("nr_inodes=4")
+
+    files.write(folder / "file", "newer")  # its last name is the temporary one
+    (folder / "one more").touch()
+    for name in ("write", "make a folder", "link"):
+        with pytest.raises(KubeceptionError, match="no space left on device"):
+            WRITERS[name](folder)
+
+    assert (folder / "file").read_text() == "newer"
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_read_only_disk_is_told_and_keeps_what_it_has(mounted: Mounted, name: str) -> None:
+    folder = mounted("size=1m")
+    remount(folder, "ro")
+
+    with pytest.raises(KubeceptionError, match="read-only file system") as failed:
+        WRITERS[name](folder)
+
+    assert failed.value.message.startswith(f"{folder}/")
+    assert failed.value.hint == f"findmnt --target {folder}"
+    assert (folder / "file").read_text() == "old"
+    assert names(folder) == {"file", "kept"}
+    remount(folder, "rw")
+    WRITERS[name](folder)
+
+
+def test_a_command_on_a_read_only_disk_says_so_and_ends_with_1(
+    mounted: Mounted, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = mounted("size=64k")
+    bundle = tmp_path_factory.mktemp("bundle")
+    empty: dict[str, Any] = {
+        "version": "1-1",
+        "kubernetes": "1",
+        "architecture": "amd64",
+        "python": "python3",
+    }
+    empty |= {"components": {}, "images": {}, "files": []}
+    (bundle / "bundle.json").write_text(json.dumps(empty))
+    remount(folder, "ro")
+
+    argv = [sys.executable, "-m", "kubeception", "bundle", "import", bundle, "--root", folder]
+    done = run(argv, check=False, env={"PYTHONPATH": os.pathsep.join(sys.path)})
+
+    assert done.code == 1
+    assert done.stderr.splitlines()[0] == f"error: {folder}/run: read-only file system"
+    assert done.stderr.splitlines()[1].startswith("hint: findmnt")
+    assert "Traceback" not in done.stderr
