@@ -17,7 +17,8 @@ class Hosted:
 class Facts:
     """Everything that decides which things are wanted.
 
-    `door` is the port that the door points at, 0 for none. `hosted` is None where there is no such
+    `door` is the port that the door points at, 0 for none; where it is gone, `ready` is the port of
+    a hosted API server that answers, 0 for none. `hosted` is None where there is no such
     DaemonSet or no API to ask. `needs_api` says that the bootstrap API server has to carry the
     cluster, `needs_controllers` that the bootstrap controller-manager and scheduler have to: the
     hosted ones cannot, or a rebuild was asked for. `dead_leases` were last renewed before this host
@@ -37,6 +38,7 @@ class Facts:
     has_resolver: bool = True
     foreign_units: frozenset[str] = frozenset()
     door: int = 0
+    ready: int = 0
     hosted: Hosted | None = None
     needs_api: bool = True
     needs_controllers: bool = True

@@ -25,9 +25,10 @@ def api_is_ready(_config: Config, facts: Facts) -> Iterator[Condition]:
 
 
 def turn(config: Config, facts: Facts) -> Iterator[Resource]:
-    """Want the door to lead to it."""
-    if facts.needs_api:
-        yield Door(apiserver.BOOTSTRAP_PORT, facts.address, config.net.apiserver_ip)
+    """Want the door to lead to it; or, where only the door is gone, back to who is ready."""
+    port = apiserver.BOOTSTRAP_PORT if facts.needs_api else facts.ready
+    if port:
+        yield Door(port, facts.address, config.net.apiserver_ip)
 
 
 def namespaces_are_there(_config: Config, facts: Facts) -> Iterator[Condition]:

@@ -37,6 +37,12 @@ def turn(config: Config, facts: Facts) -> Iterator[Resource]:
     yield DoorGate(facts.node, _port(facts))
 
 
+def hosted_controllers_run(_config: Config, _facts: Facts) -> Iterator[Condition]:
+    """Wait for somebody who can take over, or nobody could ever bring the hosted ones back."""
+    for controller in controllers.BOTH:
+        yield conditions.pods_run(controller.labels)
+
+
 def retire_controllers(config: Config, _facts: Facts) -> Iterator[Resource]:
     """Want no bootstrap controller-manager and scheduler."""
     for controller in controllers.BOTH:
@@ -66,6 +72,7 @@ RETIRE_CONTROLLERS = Phase(
     "retire-controllers",
     "removing static manifests of controller-manager and scheduler",
     retire_controllers,
+    after=hosted_controllers_run,
     until=hosted_lead,
 )
 RETIRE_API = Phase("retire-api", "removing static manifests", retire_apiserver)
