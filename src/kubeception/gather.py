@@ -51,7 +51,7 @@ def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
         has_nftables_proxy=_kernel_version() >= NFTABLES_KERNEL,
         resolv_conf=str(resolv_conf),
         has_resolver=_names_a_server(reach.host.at(resolv_conf)),
-        foreign_units=frozenset(unit for unit in UNITS if _is_foreign(reach, unit)),
+        foreign_units=frozenset(unit for unit in UNITS if is_foreign(reach, unit)),
         door=live,
         hosted=hosted,
         needs_api=rebuild or hosted is None or live != hosted.port,
@@ -108,7 +108,7 @@ def _dead_leases(reach: Reach) -> tuple[str, ...]:
         return ()
 
 
-def _is_foreign(reach: Reach, unit: str) -> bool:
+def is_foreign(reach: Reach, unit: str) -> bool:
     """Whether the host has a unit of that name which we did not write."""
     ours = reach.layout.units / unit
     if ours.exists():

@@ -124,6 +124,7 @@ class Containerd:
 
     settings: Path = Path("/etc/containerd/config.toml")
     socket: Path = Path("/run/containerd/containerd.sock")
+    state: Path = Path("/var/lib/containerd")
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,11 @@ class Reach:
         key = issue.new_key(self.config.certificates.key_algorithm)
         spec = catalog.superuser(SUPERUSER_LIFETIME)
         now = self.host.clock.now()
-        certificate = issue.certificate(spec, key, signer=signer, now=now)
+        try:
+            certificate = issue.certificate(spec, key, signer=signer, now=now)
+        except (ValueError, TypeError) as error:
+            raise KubeceptionError(
+                f"{ca.certificate}, {ca.key}: not a CA and its key", hint="kubeception preflight"
+            ) from error
         with in_memory(certificate, key) as credential:
             yield credential

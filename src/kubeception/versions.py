@@ -1,8 +1,45 @@
 """Which versions belong together, and what their images are called."""
 
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
 from kubeception import __version__
 
 KUBERNETES = "1.37.1"
+# When that was released: a clock that says an earlier time is wrong.
+RELEASED = datetime(2026, 9, 23, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Range:
+    """Versions from one on, and up to another where there is a limit."""
+
+    at_least: tuple[int, ...]
+    below: tuple[int, ...] | None = None
+
+    def __contains__(self, version: tuple[int, ...]) -> bool:
+        """Whether a version is one of them."""
+        return version >= self.at_least and (self.below is None or version < self.below)
+
+    def __str__(self) -> str:
+        words = f"{dotted(self.at_least)} or later"
+        return f"{words}, below {dotted(self.below)}" if self.below else words
+
+
+def dotted(version: tuple[int, ...]) -> str:
+    """Return a version as people write it."""
+    return ".".join(map(str, version))
+
+
+_MINOR = int(KUBERNETES.split(".")[1])
+
+SUPPORTED = {
+    # Its watch cache lags behind in earlier ones (kubernetes/kubernetes#134343).
+    "etcd": Range((3, 5, 13)),
+    "containerd": Range((2, 0)),
+    # https://kubernetes.io/releases/version-skew-policy/#kubelet
+    "kubelet": Range((1, _MINOR - 3), (1, _MINOR + 1)),
+}
 
 # Where a host has no bundle, images go by these versions; a bundle brings names of its own.
 COMPONENTS = {

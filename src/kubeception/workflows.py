@@ -4,10 +4,11 @@ import logging
 from functools import partial
 from pathlib import Path
 
+from kubeception import preflight
 from kubeception.engine import Phase, Summary, carry_out
 from kubeception.errors import WaitTimeout
 from kubeception.gather import gather
-from kubeception.host import files, lock
+from kubeception.host import files, kernel, lock
 from kubeception.phases.addons import ADDONS
 from kubeception.phases.bootstrap_plane import (
     BOOTSTRAP_API,
@@ -62,10 +63,15 @@ def bootstrap(
     later runs go by it too.
 
     Raises:
+        PreflightError: something would surely break; nothing has been changed.
         Locked: somebody else is changing this host.
         WaitTimeout: a step did not come to its end; what it waited for is named.
     """
+    if not kernel.is_root():
+        preflight.require(reach, rebuild=rebuild)  # nobody else may take the lock
     with lock.hold(reach.layout.lock, f"kubeception {by}"), Steps(log) as steps:
+        with steps.step("preflight", "looking for problems", quiet=True):
+            preflight.require(reach, rebuild=rebuild)
         if source is not None:
             _keep(source, reach.layout.config)
         try:

@@ -12,10 +12,11 @@ from kubeception.errors import KubeceptionError
 # Name → module:attribute. Modules are imported when their command runs, so `--help` stays quick;
 # the help line stands here for the same reason.
 COMMANDS = {
+    "preflight": ("cluster:preflight", "Name every problem that this host has; change nothing"),
     "bootstrap": ("cluster:bootstrap", "Make this host's control plane run inside the cluster"),
     "status": ("cluster:status", "Say what holds of this control plane, and what doesn't"),
-    "reset": ("reset:reset", "Remove what kubeception made of this host, and nothing else"),
     "keeper": ("keeper:keeper", "Bring the control plane back when it cannot help itself"),
+    "reset": ("reset:reset", "Remove what kubeception made of this host, and nothing else"),
     "bundle": ("bundle:bundle", "Build, check and import binaries and images"),
     "lab": ("lab:lab", "Real systemd hosts on this machine, for trying and testing"),
     "serve": ("serve:serve", "Answer joining hosts (runs inside the cluster)"),

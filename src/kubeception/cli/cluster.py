@@ -1,4 +1,4 @@
-"""`kubeception bootstrap` and `kubeception status`."""
+"""`kubeception preflight`, `kubeception bootstrap` and `kubeception status`."""
 
 import json
 import logging
@@ -10,6 +10,7 @@ import click
 
 from kubeception import report
 from kubeception.config.load import load
+from kubeception.errors import PreflightError
 from kubeception.reach import Reach
 
 _config = click.option(
@@ -22,6 +23,35 @@ _config = click.option(
 _output = click.option(
     "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
+
+
+@click.command()
+@_config
+@_output
+@click.pass_context
+def preflight(context: click.Context, config_file: Path | None, output: str) -> None:
+    """Name every problem that this host has, with a hint; change nothing.
+
+    Ends with 3 if there is an error, something that bootstrap would surely break on.
+
+    \b
+    Example:
+      kubeception preflight -o json
+    """
+    from kubeception import preflight as checks
+
+    with Reach(load(config_file)) as reach:
+        found = checks.look(reach)
+    errors = sum(finding.severity is checks.Severity.ERROR for finding in found)
+    if output == "json":
+        click.echo(json.dumps({"ok": not errors, "findings": [asdict(f) for f in found]}, indent=2))
+    else:
+        for finding in found:
+            is_error = finding.severity is checks.Severity.ERROR
+            click.echo(f"{click.style('✗', fg='red') if is_error else '!'} {finding}")
+            click.echo(f"    {finding.hint}")
+        click.echo(f"preflight: {errors} errors, {len(found) - errors} warnings")
+    context.exit(PreflightError.exit_code if errors else 0)
 
 
 @click.command()

@@ -1,9 +1,15 @@
 """What the running kernel offers; detected, never assumed."""
 
+import os
 from pathlib import Path
 
 # Bit numbers of linux/capability.h.
 _CAPABILITIES = {"NET_ADMIN": 12, "SYS_ADMIN": 21, "SYS_RESOURCE": 24}
+
+
+def is_root() -> bool:
+    """Tell whether this process may do everything."""
+    return os.geteuid() == 0
 
 
 def cgroup_version() -> int:
@@ -21,6 +27,16 @@ def has_capability(name: str) -> bool:
 def has_bridge_netfilter() -> bool:
     """Tell whether packets between pods on one bridge can pass the packet filter."""
     return Path("/proc/sys/net/bridge").exists()
+
+
+def memory_bytes() -> int:
+    """Return how much memory this host has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def cpus() -> int:
+    """Return how many CPUs this host has."""
+    return os.cpu_count() or 1
 
 
 def boot_id() -> str:

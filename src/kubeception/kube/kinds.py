@@ -19,6 +19,7 @@ class Kind:
         return f"{self.group}/{self.version}" if self.group else self.version
 
 
+ADMISSION = "admissionregistration.k8s.io"
 RBAC = "rbac.authorization.k8s.io"
 
 KINDS = {
@@ -34,6 +35,12 @@ KINDS = {
     "Deployment": Kind("apps", "v1", "deployments", namespaced=True),
     "PodDisruptionBudget": Kind("policy", "v1", "poddisruptionbudgets", namespaced=True),
     "Lease": Kind("coordination.k8s.io", "v1", "leases", namespaced=True),
+    "MutatingWebhookConfiguration": Kind(
+        ADMISSION, "v1", "mutatingwebhookconfigurations", namespaced=False
+    ),
+    "ValidatingWebhookConfiguration": Kind(
+        ADMISSION, "v1", "validatingwebhookconfigurations", namespaced=False
+    ),
     "ClusterRole": Kind(RBAC, "v1", "clusterroles", namespaced=False),
     "ClusterRoleBinding": Kind(RBAC, "v1", "clusterrolebindings", namespaced=False),
     "Role": Kind(RBAC, "v1", "roles", namespaced=True),

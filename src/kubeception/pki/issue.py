@@ -17,6 +17,7 @@ from kubeception.config.model import KeyAlgorithm
 from kubeception.pki.catalog import Spec, Use
 
 BACKDATED = timedelta(minutes=5)
+NOT_BY_ITS_CA = "is not signed by its CA"
 
 _PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
@@ -90,6 +91,20 @@ def certificate(spec: Spec, key: bytes, *, signer: Signer | None, now: datetime)
     return builder.sign(signing_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
+def is_certificate(pem: bytes) -> bool:
+    """Tell whether a text holds a certificate."""
+    try:
+        x509.load_pem_x509_certificate(pem)
+    except ValueError:
+        return False
+    return True
+
+
+def valid_from(pem: bytes) -> datetime:
+    """Return from when on a certificate holds."""
+    return x509.load_pem_x509_certificate(pem).not_valid_before_utc
+
+
 def key_problem(key: bytes) -> str | None:
     """Say what is wrong with a private key, or None."""
     try:
@@ -115,7 +130,7 @@ def certificate_problem(
         try:
             cert.verify_directly_issued_by(x509.load_pem_x509_certificate(ca))
         except Exception:  # noqa: BLE001 - any reason means the same: not by this CA
-            return "is not signed by its CA"
+            return NOT_BY_ITS_CA
     if spec.is_ca:
         return None
     if cert.subject != _subject(spec):

@@ -1,0 +1,58 @@
+"""The IPv4 addresses of this host, and which of its interfaces lead out."""
+
+import array
+import errno
+import fcntl
+import socket
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+_SIOCGIFCONF = 0x8912
+_RECORD = 40  # struct ifreq on 64-bit Linux
+_ROOM = 1024  # addresses
+
+
+@dataclass(frozen=True)
+class Route:
+    """A default route: its interface, and its metric, of which the lowest wins."""
+
+    interface: str
+    metric: int
+
+
+def addresses() -> list[tuple[str, str]]:
+    """Return every interface's every address, as (interface, address)."""
+    buffer = array.array("B", bytes(_RECORD * _ROOM))
+    pointer, length = buffer.buffer_info()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        answer = fcntl.ioctl(any_socket, _SIOCGIFCONF, struct.pack("iP", length, pointer))
+    filled = struct.unpack("iP", answer)[0]
+    found = []
+    for at in range(0, filled, _RECORD):
+        record = buffer[at : at + _RECORD].tobytes()
+        label = record[:16].partition(b"\0")[0].decode()
+        # A second address may carry a label such as eth0:1.
+        found.append((label.partition(":")[0], socket.inet_ntoa(record[20:24])))
+    return found
+
+
+def has_address(address: str) -> bool:
+    """Tell whether an address is one of this host's: only such a one can be bound."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError as error:
+            return error.errno != errno.EADDRNOTAVAIL
+    return True
+
+
+def default_routes(*, proc: Path = Path("/proc")) -> list[Route]:
+    """Return the default routes, the ones that win first; see proc_net_route(5)."""
+    routes = []
+    for line in (proc / "net/route").read_text().splitlines()[1:]:
+        interface, destination, _, flags, _, _, metric, mask, *_ = line.split()
+        is_up = bool(int(flags, 16) & 1)
+        if is_up and int(destination, 16) == 0 and int(mask, 16) == 0:
+            routes.append(Route(interface, int(metric)))
+    return sorted(routes, key=lambda route: route.metric)

@@ -1,0 +1,64 @@
+"""The node's name and address, which go into certificates and into etcd's membership."""
+
+import re
+from collections.abc import Iterator
+
+from kubeception.config.model import DNS_NAME
+from kubeception.host import network
+from kubeception.preflight.finding import Finding, warning
+from kubeception.preflight.scene import Scene
+
+_LONGEST_NAME = 63
+_CHOOSE = "set address in the [node] section of the configuration"
+
+
+def node_name(scene: Scene) -> Iterator[Finding]:
+    """Want a host name that can be a node's, unless another one is configured."""
+    if not re.fullmatch(DNS_NAME, scene.node) or len(scene.node) > _LONGEST_NAME:
+        hint = "hostnamectl set-hostname NAME, or set name in the [node] section"
+        yield Finding("Hostname", f"{scene.node!r} is no name for a node", hint)
+
+
+def of_this_host(scene: Scene) -> Iterator[Finding]:
+    """Want an address, and one that this host has."""
+    if scene.address is None:
+        yield Finding("Address", "there is no default route to take the address from", _CHOOSE)
+    elif not network.has_address(scene.address):
+        have = ", ".join(sorted({at for _, at in network.addresses() if not at.startswith("127.")}))
+        yield Finding(
+            "Address",
+            f"{scene.address} is not on this host, which has {have or 'none'}",
+            f"{_CHOOSE}, or take it out for the default route's",
+        )
+
+
+def choice(scene: Scene) -> Iterator[Finding]:
+    """Want the user to choose where several addresses are as good as each other.
+
+    The address of the one best default route is what everybody expects. Two best routes leave it
+    to chance, which is an error unless this host goes by that address already. Others that lead
+    out, or further addresses beside it, are worth a word before the first bootstrap.
+    """
+    if scene.config.node.address or scene.address is None or _is_settled(scene):
+        return
+    routes = network.default_routes()
+    leading = {route.interface for route in routes}
+    best = {route.interface for route in routes if route.metric == routes[0].metric}
+    candidates = sorted((name, at) for name, at in network.addresses() if name in leading)
+    if len(candidates) < 2:
+        return
+    names = ", ".join(f"{at} ({name})" for name, at in candidates)
+    if len(best) > 1:
+        yield Finding("Address", f"several default routes, and no address chosen: {names}", _CHOOSE)
+    else:
+        what = f"several addresses and none chosen: {names}; {scene.address} is taken"
+        yield warning("Address", what, _CHOOSE)
+
+
+def _is_settled(scene: Scene) -> bool:
+    """Whether this host's etcd goes by that address already."""
+    try:
+        settings = scene.layout.etcd.environment.read_text()
+    except OSError:
+        return False
+    return f"//{scene.address}:2379" in settings

@@ -1,0 +1,70 @@
+"""The table of checks, and carrying them out."""
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+from kubeception.errors import PreflightError
+from kubeception.preflight import address, host, pki, ports, programs, room, webhooks
+from kubeception.preflight.finding import Check, Finding, Severity
+from kubeception.preflight.scene import Scene, survey
+from kubeception.reach import Reach
+
+log = logging.getLogger("kubeception.preflight")
+
+CHECKS: tuple[Check, ...] = (
+    host.privileges,
+    host.service_manager,
+    host.packet_filter,
+    host.cgroups,
+    programs.files,
+    programs.supported,
+    programs.own_units,
+    ports.strangers,
+    address.node_name,
+    address.of_this_host,
+    address.choice,
+    pki.content,
+    pki.authorities,
+    pki.certificates,
+    room.folders,
+    room.disk,
+    room.memory,
+    room.clock,
+    webhooks.without_backend,
+)
+
+
+def look(reach: Reach, *, rebuild: bool = False) -> list[Finding]:
+    """Return everything that is wrong with this host, errors first."""
+    scene = survey(reach, rebuild=rebuild)
+    # Programs, the kernel and the API are asked meanwhile; no two checks share a conversation.
+    with ThreadPoolExecutor(len(CHECKS)) as pool:
+        parts = pool.map(lambda check: _carry_out(check, scene), CHECKS)
+        found = [finding for part in parts for finding in part]
+    return sorted(found, key=lambda finding: finding.severity is Severity.WARNING)
+
+
+def require(reach: Reach, *, rebuild: bool = False) -> None:
+    """Log what may become a problem, and stop at what would surely break.
+
+    Raises:
+        PreflightError: there is such a thing; all of them are named.
+    """
+    found = look(reach, rebuild=rebuild)
+    for finding in found:
+        if finding.severity is Severity.WARNING:
+            log.warning("%s (%s)", finding, finding.hint)
+    errors = [finding for finding in found if finding.severity is Severity.ERROR]
+    if errors:
+        raise PreflightError([str(e) for e in errors], hints=[e.hint for e in errors])
+
+
+def _carry_out(check: Check, scene: Scene) -> list[Finding]:
+    found: list[Finding] = []
+    try:
+        found.extend(check(scene))
+    except PermissionError:
+        # Whoever isn't root is told so, and beside it what everybody may see.
+        if scene.is_root:
+            raise
+    return found

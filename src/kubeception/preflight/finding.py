@@ -1,0 +1,41 @@
+"""One thing that is wrong with a host."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from kubeception.preflight.scene import Scene
+
+
+class Severity(StrEnum):
+    """Whether the work would surely break on it."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found: its name, in kubeadm's way, what was seen, and what to do."""
+
+    check: str
+    problem: str
+    hint: str
+    severity: Severity = Severity.ERROR
+
+    def __str__(self) -> str:
+        return f"{self.check}: {self.problem}"
+
+
+Check = Callable[[Scene], Iterator[Finding]]
+
+
+def warning(check: str, problem: str, hint: str) -> Finding:
+    """Return a finding that the work can go on with."""
+    return Finding(check, problem, hint, Severity.WARNING)
+
+
+def of_path(check: str, path: Path) -> str:
+    """Return a check's name with the path that it is about, such as `FileContent--etc-hosts`."""
+    return f"{check}-{str(path).replace('/', '-')}"

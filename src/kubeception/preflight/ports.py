@@ -1,0 +1,105 @@
+"""The ports of a control-plane host, and strangers on them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kubeception.host import sockets
+from kubeception.host.sockets import ANYWHERE, Listener
+from kubeception.preflight.finding import Finding, warning
+from kubeception.preflight.scene import Scene
+from kubeception.reach import DOOR_PORT
+from kubeception.render import apiserver, controllers, etcd, kubelet, proxy
+
+_COMM = 15  # what the kernel keeps of a program's name
+_LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port, and who may listen there: a process of this unit, or this program in a pod.
+
+    `address` is the one that it is wanted on, "" for all. With `is_redirected` nobody listens:
+    the kernel sends its connections elsewhere, away from whoever does.
+    """
+
+    number: int
+    program: str
+    unit: str = ""
+    address: str = ""
+    is_redirected: bool = False
+
+    def takes(self, listener: Listener) -> bool:
+        """Whether a listener is the one that belongs there."""
+        if self.is_redirected:
+            return False
+        if self.unit:
+            return listener.is_of_unit(self.unit)
+        return listener.is_in_a_pod() and listener.program == self.program[:_COMM]
+
+    def clashes(self, listener: Listener) -> bool:
+        """Whether nobody else can listen there beside a listener."""
+        return not self.address or listener.address in ANYWHERE or listener.address == self.address
+
+
+def table(scene: Scene) -> tuple[Port, ...]:
+    """Return every port that a control-plane host uses."""
+    of_apiserver = (apiserver.BOOTSTRAP_PORT, *apiserver.HOSTED_PORTS)
+    return (
+        Port(DOOR_PORT, "the door", is_redirected=True),
+        Port(scene.config.join_port, "the join service", is_redirected=True),
+        Port(2379, "etcd", etcd.UNIT),
+        Port(2380, "etcd", etcd.UNIT, scene.address or ""),
+        Port(2381, "etcd", etcd.UNIT, _LOOPBACK),
+        Port(10248, "kubelet", kubelet.UNIT, _LOOPBACK),
+        Port(10250, "kubelet", kubelet.UNIT),
+        *(
+            Port(port, apiserver.NAME, address="" if port in apiserver.HOSTED_PORTS else _LOOPBACK)
+            for port in of_apiserver
+        ),
+        *(
+            Port(port, one.name, address=_LOOPBACK)
+            for one in controllers.BOTH
+            for port in (one.port, one.bootstrap_port)
+        ),
+        Port(10256, proxy.NAME),
+        Port(10249, proxy.NAME, address=_LOOPBACK),
+    )
+
+
+def strangers(scene: Scene) -> Iterator[Finding]:
+    """Name whoever listens on a port of ours, with its pid."""
+    ports = {port.number: port for port in table(scene)}
+    for listener in sockets.listeners(ports.keys()):
+        port = ports[listener.port]
+        if (
+            port.takes(listener)
+            or not port.clashes(listener)
+            or _may_be_ours(scene, port, listener)
+        ):
+            continue
+        hint = f"{_end(listener)}; {port.number} is the port of {port.program}"
+        found = Finding if _is_wanted_now(scene, port) and listener.pid else warning
+        yield found(f"Port-{port.number}", str(listener), hint)
+
+
+def _end(listener: Listener) -> str:
+    """Return a command that ends a stranger, or finds it."""
+    if listener.unit:
+        return f"systemctl disable --now {listener.unit}"
+    return f"kill {listener.pid}" if listener.pid else f"ss -ltnp 'sport = {listener.port}'"
+
+
+def _may_be_ours(scene: Scene, port: Port, listener: Listener) -> bool:
+    """Whether a process that can't be seen (this one runs in a container) is probably ours."""
+    if listener.pid or port.is_redirected:
+        return False
+    if port.unit:
+        return port.unit in scene.units and scene.units[port.unit].active == "active"
+    return scene.live > 0
+
+
+def _is_wanted_now(scene: Scene, port: Port) -> bool:
+    """Whether this run needs the port: a hosted control plane that serves needs no further one."""
+    if port.number == scene.config.join_port:
+        return False  # who listens there is cut off, but breaks nothing
+    return bool(port.unit) or port.is_redirected or not scene.is_carried

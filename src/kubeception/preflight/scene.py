@@ -1,0 +1,84 @@
+"""What all checks look at: read once, by one thread, since D-Bus is one conversation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kubeception.config import Config
+from kubeception.errors import KubeceptionError
+from kubeception.gather import UNITS, is_foreign
+from kubeception.host import door, gateway, kernel
+from kubeception.host.systemd import UnitState
+from kubeception.kube import health
+from kubeception.layout import Layout
+from kubeception.reach import DOOR_PORT, Reach
+from kubeception.render.apiserver import HOSTED_PORTS
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A host as preflight finds it.
+
+    `no_systemd` is why systemd could not be asked; then nothing is known of units. `foreign` are
+    units of the host's own. `address` is None where there is none to be found, `live` the port that
+    the door leads to while an API answers there, 0 for none.
+    """
+
+    reach: Reach
+    is_root: bool = True
+    no_systemd: KubeceptionError | None = None
+    units: Mapping[str, UnitState] = field(default_factory=dict)
+    foreign: frozenset[str] = frozenset()
+    node: str = ""
+    address: str | None = None
+    live: int = 0
+    rebuild: bool = False
+
+    @property
+    def config(self) -> Config:
+        """What the user asks for."""
+        return self.reach.config
+
+    @property
+    def layout(self) -> Layout:
+        """Every path, as this process sees it."""
+        return self.reach.layout
+
+    @property
+    def is_carried(self) -> bool:
+        """Whether a hosted API server serves, and this run would leave it so."""
+        return self.live in HOSTED_PORTS and not self.rebuild
+
+
+def survey(reach: Reach, *, rebuild: bool = False) -> Scene:
+    """Look at a host; `rebuild` says that the run to come goes the whole way."""
+    units: dict[str, UnitState] = {}
+    foreign: frozenset[str] = frozenset()
+    no_systemd = None
+    try:
+        units = {unit: reach.host.systemd.state(unit) for unit in UNITS}
+        foreign = frozenset(unit for unit in UNITS if is_foreign(reach, unit))
+    except KubeceptionError as error:
+        no_systemd = error
+    wanted = reach.config.node
+    return Scene(
+        reach,
+        is_root=kernel.is_root(),
+        no_systemd=no_systemd,
+        units=units,
+        foreign=foreign,
+        node=wanted.name or gateway.hostname().lower(),
+        address=wanted.address or gateway.default_address(),
+        live=_live_port(reach),
+        rebuild=rebuild,
+    )
+
+
+def _live_port(reach: Reach) -> int:
+    try:
+        found = door.read()
+    except KubeceptionError:  # no nft
+        return 0
+    if not found or not found.inside:
+        return 0
+    is_silent = health.not_ready(DOOR_PORT, reach.layout.pki.ca.certificate)
+    return 0 if is_silent else found.inside

@@ -1,0 +1,204 @@
+"""Preflight's questions to the kernel and to an API, answered by real ones."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.api.network import new
+from tests.fixed import CONFIG
+
+from kubeception.conditions import LEASES, current_problem, lease_held
+from kubeception.config import Config
+from kubeception.config.model import Node
+from kubeception.host import door, files
+from kubeception.host.gateway import Host
+from kubeception.host.process import run
+from kubeception.kube.client import Api
+from kubeception.preflight import address, webhooks
+from kubeception.preflight.scene import Scene
+from kubeception.reach import Reach
+from kubeception.render.apiserver import HOSTED_PORTS
+
+KIND = "ValidatingWebhookConfiguration"
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    """A host of which only its network is real: two interfaces that lead out."""
+    return Scene(Reach(CONFIG, Host(root=tmp_path)), node="cp1", address="192.0.2.10")
+
+
+@pytest.fixture
+def network() -> Iterator[None]:
+    with new():
+        run(["ip", "link", "add", "one", "type", "veth", "peer", "name", "two"])
+        for name, own in (("one", "192.0.2.10/24"), ("two", "198.51.100.10/24")):
+            run(["ip", "address", "add", own, "dev", name])
+            run(["ip", "link", "set", name, "up"])
+        yield
+
+
+def route(gateway: str, *more: str) -> None:
+    run(["ip", "route", "append", "default", "via", gateway, *more])
+
+
+def said(scene: Scene) -> list[str]:
+    checks = (address.of_this_host, address.choice)
+    return [f"{f.severity} {f.problem}" for check in checks for f in check(scene)]
+
+
+@pytest.mark.usefixtures("network")
+def test_one_way_out_leaves_no_choice(scene: Scene) -> None:
+    route("192.0.2.1")
+
+    assert said(scene) == []
+
+
+@pytest.mark.usefixtures("network")
+def test_no_way_out_leaves_no_address(scene: Scene) -> None:
+    assert said(replace(scene, address=None)) == [
+        "error there is no default route to take the address from"
+    ]
+
+
+@pytest.mark.usefixtures("network")
+def test_two_ways_out_that_are_as_good_have_to_be_chosen_from(scene: Scene) -> None:
+    route("192.0.2.1")
+    route("198.51.100.1")
+    both = "192.0.2.10 (one), 198.51.100.10 (two)"
+    chosen = Config(node=Node(address="192.0.2.10"))
+
+    assert said(scene) == [f"error several default routes, and no address chosen: {both}"]
+    assert said(replace(scene, reach=Reach(chosen))) == []
+    files.write(
+        scene.reach.host.at(CONFIG.layout.etcd.environment),
+        'ETCD_ADVERTISE_CLIENT_URLS="https://192.0.2.10:2379"\n',
+    )
+    assert said(scene) == []  # this host goes by it already
+
+
+@pytest.mark.usefixtures("network")
+def test_of_two_ways_out_the_better_one_is_taken_with_a_word(scene: Scene) -> None:
+    route("192.0.2.1", "metric", "100")
+    route("198.51.100.1", "metric", "200")
+    both = "192.0.2.10 (one), 198.51.100.10 (two)"
+
+    assert said(scene) == [
+        f"warning several addresses and none chosen: {both}; 192.0.2.10 is taken"
+    ]
+
+
+@pytest.mark.usefixtures("network")
+def test_an_address_of_somebody_else_is_told_with_ours(scene: Scene) -> None:
+    assert said(replace(scene, address="192.0.2.99")) == [
+        "error 192.0.2.99 is not on this host, which has 192.0.2.10, 198.51.100.10"
+    ]
+
+
+@pytest.mark.usefixtures("network")
+def test_nft_is_asked_for_the_door_and_makes_none() -> None:
+    rules: dict[str, Any] = {"port": 6443, "address": "192.0.2.10", "service_address": "10.96.0.1"}
+
+    assert door.refusal(**rules) is None
+    assert door.read() is None
+    refused = door.refusal(**{**rules, "address": "nowhere.invalid"})
+    assert refused is not None
+    assert door.read() is None
+
+
+@pytest.fixture
+def webhook(api: Api) -> Iterator[dict[str, Any]]:
+    """A webhook that must answer for kube-system and has nobody who could."""
+    wanted = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": KIND,
+        "metadata": {"name": "guard"},
+        "webhooks": [
+            {
+                "name": "guard.example.org",
+                "admissionReviewVersions": ["v1"],
+                "sideEffects": "None",
+                "clientConfig": {"service": {"name": "guard", "namespace": "kube-system"}},
+                "rules": [
+                    {
+                        "operations": ["*"],
+                        "apiGroups": ["policy", "apps"],
+                        "apiVersions": ["*"],
+                        "resources": ["deployments"],
+                    }
+                ],
+            }
+        ],
+    }
+    api.apply(wanted)
+    yield wanted
+    api.delete(KIND, "guard")
+
+
+@pytest.fixture
+def leaders(reach: Reach) -> Iterator[None]:
+    """Both Leases are held; where nobody holds one, by somebody who isn't there."""
+    missing = [name for name in LEASES if current_problem(lease_held(name), reach)]
+    for name in missing:
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        lease = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": name, "namespace": "kube-system"},
+            "spec": {"holderIdentity": "it", "leaseDurationSeconds": 600, "renewTime": now},
+        }
+        reach.api.apply(lease, force=True)
+    yield
+    for name in missing:
+        reach.api.delete("Lease", name, namespace="kube-system")
+
+
+@pytest.mark.usefixtures("leaders")
+def test_a_webhook_without_a_backend(reach: Reach, api: Api, webhook: dict[str, Any]) -> None:
+    scene = Scene(reach, live=HOSTED_PORTS[0])
+
+    def found() -> list[tuple[str, str, str]]:
+        return [(f.check, f.severity, f.problem) for f in webhooks.without_backend(scene)]
+
+    problem = f"{KIND} guard: guard.example.org must answer for kube-system: "
+    nobody = f"{problem}there is no Service kube-system/guard"
+    assert found() == [("Webhook-guard", "error", nobody)]
+    # The bootstrap API server asks no webhook.
+    (rebuild,) = webhooks.without_backend(replace(scene, rebuild=True))
+    assert rebuild.severity == "warning"
+    # Nor is anything asked where no API answers.
+    assert list(webhooks.without_backend(replace(scene, live=0))) == []
+
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "guard", "namespace": "kube-system"},
+        "spec": {"ports": [{"port": 443}]},
+    }
+    api.apply(service)
+    try:
+        idle = f"{problem}Service kube-system/guard has no pod that is ready"
+        assert found() == [("Webhook-guard", "error", idle)]
+        slices = {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {
+                "name": "guard-1",
+                "namespace": "kube-system",
+                "labels": {"kubernetes.io/service-name": "guard"},
+            },
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": ["192.0.2.50"], "conditions": {"ready": True}}],
+            "ports": [{"port": 443}],
+        }
+        api.apply(slices)
+        assert found() == []
+        api.delete("EndpointSlice", "guard-1", namespace="kube-system")
+    finally:
+        api.delete("Service", "guard", namespace="kube-system")
+    webhook["webhooks"][0]["failurePolicy"] = "Ignore"
+    api.apply(webhook)
+    assert found() == []

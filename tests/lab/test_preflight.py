@@ -1,0 +1,163 @@
+"""Everything that is wrong with a host is told at once, and nothing of it is touched."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from tests.lab import cluster
+
+from kubeception.lab import Host
+
+CA_KEY = "/etc/kubernetes/pki/ca.key"
+ETCD = "/usr/local/bin/etcd"
+ETCD_DATA = "/var/lib/etcd/default.etcd"
+# Says that it listens, and does so until its input ends.
+LISTEN = (
+    "import socket, sys\n"
+    "server = socket.create_server(('0.0.0.0', int(sys.argv[1])))\n"
+    "import os; print(os.getpid(), flush=True); sys.stdin.read()\n"
+)
+
+pytestmark = pytest.mark.hosts(1, bundle=True)
+
+
+@pytest.fixture
+def cp1(hosts: list[Host]) -> Host:
+    cluster.configure(hosts[0])
+    return hosts[0]
+
+
+@contextmanager
+def stranger(host: Host, port: int) -> Iterator[str]:
+    """Have somebody listen on a port; yields the pid."""
+    process = subprocess.Popen(
+        host.command("python3", "-c", LISTEN, str(port)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.communicate("", timeout=30)
+
+
+def tree(host: Host) -> str:
+    """Return every file of the folders that bootstrap changes: mode, owner, size, times."""
+    folders = ("/etc", "/opt", "/usr/local", "/var/lib/etcd", "/var/lib/kubelet", "/root")
+    shown = "%p %l %m %U %s %T@ %C@\\n"
+    return host.run("find", *folders, "-printf", shown).stdout
+
+
+def findings(host: Host) -> dict[str, dict[str, str]]:
+    """Return what preflight finds, by the name of the check."""
+    said = json.loads(host.run("kubeception", "preflight", "-o", "json", check=False).stdout)
+    return {finding["check"]: finding for finding in said["findings"]}
+
+
+def errors(host: Host) -> set[str]:
+    return {name for name, found in findings(host).items() if found["severity"] == "error"}
+
+
+def test_a_host_as_it_should_be_has_no_problem(cp1: Host) -> None:
+    before = tree(cp1)
+
+    done = cp1.run("kubeception", "preflight")
+
+    assert "preflight: 0 errors" in done.stdout
+    assert tree(cp1) == before
+
+
+def test_all_problems_are_told_at_once_and_nothing_is_changed(cp1: Host) -> None:
+    cluster.configure(cp1, more='\n[node]\naddress = "192.0.2.77"\n')
+    truncated = "-----BEGIN PRIVATE KEY-----\nMIGH"
+    cp1.put(CA_KEY, truncated, mode=0o600)
+    # Another program of that name: only its own answer tells.
+    cp1.run("ln", "-sfn", "/opt/kubeception/current/bin/etcdctl", ETCD)
+    cp1.run("mount", "-t", "tmpfs", "-o", "size=1m,ro", "none", "/var/lib/etcd")
+    before = tree(cp1)
+    try:
+        with stranger(cp1, 6443) as pid:
+            done = cp1.run("kubeception", "bootstrap", check=False)
+    finally:
+        cp1.run("umount", "/var/lib/etcd")
+
+    assert done.code == 3
+    told = [line for line in done.stderr.splitlines() if line.startswith(("error: ", "hint: "))]
+    problems = told[::2]
+    assert all(hint.startswith("hint: ") for hint in told[1::2])
+    assert [problem.split(": ")[1] for problem in problems] == [
+        "EtcdVersion",
+        "Port-6443",
+        "Address",
+        "FileContent--etc-kubernetes-pki-ca.key",
+        "Disk--var-lib-etcd",
+    ]
+    assert f"python3 (pid {pid}) listens on 0.0.0.0:6443" in problems[1]
+    assert f"192.0.2.77 is not on this host, which has {cp1.address}" in problems[2]
+    assert f"{CA_KEY}: is no private key" in problems[3]
+    assert cp1.get(CA_KEY) == truncated
+    assert without_etcd(tree(cp1)) == without_etcd(before)
+
+    cp1.run("rm", CA_KEY)
+    cp1.run("ln", "-sfn", "/opt/kubeception/current/bin/etcd", ETCD)
+    cluster.configure(cp1)
+    assert errors(cp1) == set()
+
+
+def without_etcd(listing: str) -> list[str]:
+    """Leave out what was mounted for a while."""
+    return [line for line in listing.splitlines() if not line.startswith("/var/lib/etcd")]
+
+
+def test_an_etcd_that_is_too_old_says_so_itself(cp1: Host) -> None:
+    cp1.put("/tmp/etcd", '#!/bin/sh\necho "etcd Version: 3.4.23"\n', mode=0o755)
+    cp1.run("ln", "-sfn", "/tmp/etcd", ETCD)
+    try:
+        found = findings(cp1)["EtcdVersion"]
+    finally:
+        cp1.run("ln", "-sfn", "/opt/kubeception/current/bin/etcd", ETCD)
+
+    assert found["problem"] == f"{ETCD}: is etcd 3.4.23"
+    assert "3.5.13 or later" in found["hint"]
+
+
+def test_a_program_that_is_missing_is_named(cp1: Host) -> None:
+    cp1.run("mv", "/usr/local/bin/kubelet", "/root/kubelet")
+    try:
+        found = findings(cp1)
+    finally:
+        cp1.run("mv", "/root/kubelet", "/usr/local/bin/kubelet")
+
+    assert found["FileExisting-kubelet"]["problem"] == "/usr/local/bin/kubelet: no such file"
+
+
+def test_without_root_it_says_so_and_ends_with_3(cp1: Host) -> None:
+    nobody = ("setpriv", "--reuid=65534", "--clear-groups")
+
+    for command in ("preflight", "bootstrap"):
+        done = cp1.run(*nobody, "kubeception", command, check=False)
+
+        assert done.code == 3
+        assert "IsPrivilegedUser" in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_an_etcd_that_cannot_start_has_the_last_word(cp1: Host) -> None:
+    cp1.put(ETCD_DATA, "a file where its folder should be")
+
+    done = cp1.run("kubeception", "bootstrap", check=False, timeout_s=120)
+
+    assert done.code == 1
+    told = done.stderr[done.stderr.index("error: ") :].splitlines()
+    assert told[0].startswith("error: etcd.service failed: ")
+    assert [line for line in told[1:-1] if line.startswith("  ") and "not a directory" in line]
+    assert told[-1] == "hint: journalctl -u etcd.service -n 50"
+
+
+def test_what_a_failed_run_left_is_no_stranger_to_the_next_one(cp1: Host) -> None:
+    # etcd is being started again and again, containerd runs, every certificate is there.
+    assert errors(cp1) == set()

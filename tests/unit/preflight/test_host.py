@@ -1,0 +1,167 @@
+"""Names, versions, folders, clocks and cgroups."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from tests.fixed import CONFIG
+from tests.unit.preflight.scenes import host_with_pki, said, scene_of
+from tests.unit.reaching import Hands, reach_of
+
+from kubeception import versions
+from kubeception.host import files
+from kubeception.preflight import address, host, programs, room
+from kubeception.preflight.finding import Severity
+from kubeception.preflight.programs import PROGRAMS
+
+LATER = versions.RELEASED + timedelta(days=90)
+LAUNCHERS = CONFIG.layout.launchers
+
+
+@pytest.mark.parametrize("name", ["cp1", "cp1.example.org", "a" * 63])
+def test_a_good_name(tmp_path: Path, name: str) -> None:
+    assert said(address.node_name, replace(scene_of(reach_of(tmp_path)), node=name)) == []
+
+
+@pytest.mark.parametrize("name", ["", "my_host", "-cp1", "a" * 64])
+def test_a_name_that_no_node_may_have(tmp_path: Path, name: str) -> None:
+    assert said(address.node_name, replace(scene_of(reach_of(tmp_path)), node=name)) == [
+        f"error Hostname: {name!r} is no name for a node"
+    ]
+
+
+def program(root: Path, name: str, *lines: str) -> None:
+    """Put a program on a host that says this when it is asked for its version."""
+    text = "#!/bin/sh\n" + "".join(f"echo '{line}'\n" for line in lines)
+    files.write(root / str(LAUNCHERS / name).lstrip("/"), text, mode=0o755)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "problem"),
+    [
+        ("etcd", "etcd Version: 3.7.3", None),
+        ("etcd", "etcd Version: 3.5.13", None),
+        ("etcd", "etcd Version: 3.5.12", "is etcd 3.5.12"),
+        ("etcd", "etcd Version: 3.4.23", "is etcd 3.4.23"),
+        ("etcd", "etcdctl version: 3.7.3", "says 'etcdctl version: 3.7.3', which is no version"),
+        ("etcd", "", "says '', which is no version of it"),
+        ("containerd", "containerd github.com/containerd/containerd/v2 v2.3.7 abc", None),
+        ("containerd", "containerd github.com/containerd/containerd 1.6.20~ds1", "is containerd 1"),
+        ("kubelet", "Kubernetes v1.37.1", None),
+        ("kubelet", "Kubernetes v1.34.0", None),
+        ("kubelet", "Kubernetes v1.38.0-alpha.1", "is kubelet 1.38.0"),
+        ("kubelet", "Kubernetes v1.33.9", "is kubelet 1.33.9"),
+    ],
+)
+def test_versions_are_what_programs_say(
+    tmp_path: Path, name: str, answer: str, problem: str | None
+) -> None:
+    program(tmp_path, name, answer)
+
+    found = list(programs.supported(scene_of(reach_of(tmp_path))))
+
+    if problem is None:
+        assert found == []
+    else:
+        assert [(one.severity, problem in one.problem) for one in found] == [(Severity.ERROR, True)]
+        assert f"want {name} {versions.SUPPORTED[name]}" in found[0].hint
+
+
+def test_a_program_that_cannot_run_is_told(tmp_path: Path) -> None:
+    files.write(tmp_path / str(LAUNCHERS / "etcd").lstrip("/"), "\x7fELF of nothing", mode=0o755)
+
+    (found,) = programs.supported(scene_of(reach_of(tmp_path)))
+
+    assert (found.check, found.severity) == ("EtcdVersion", Severity.ERROR)
+    assert "Exec format error" in found.problem
+
+
+def test_what_is_not_there_is_told_by_its_path(tmp_path: Path) -> None:
+    found = said(programs.files, scene_of(reach_of(tmp_path)))
+
+    for one in PROGRAMS:
+        path = LAUNCHERS / one.name
+        assert f"error FileExisting-{one.name}: {path}: no such file" in found
+    assert "error FileExisting-flannel: /opt/cni/bin/flannel: no such file" in found
+
+
+def test_versions_read_as_people_write_them() -> None:
+    assert str(versions.SUPPORTED["etcd"]) == "3.5.13 or later"
+    assert str(versions.Range((1, 34), (1, 38))) == "1.34 or later, below 1.38"
+
+
+def test_a_file_where_a_folder_belongs(tmp_path: Path) -> None:
+    reach = reach_of(tmp_path)
+    files.write(reach.host.at(CONFIG.layout.etcd.state), "")
+
+    assert said(room.folders, scene_of(reach)) == [
+        "error DirAvailable--var-lib-etcd: /var/lib/etcd: is a file"
+    ]
+    assert said(room.disk, scene_of(reach)) is not None  # and nothing stumbles over it
+
+
+def test_a_clock_before_the_release(tmp_path: Path) -> None:
+    reach = reach_of(tmp_path, hands=Hands(datetime(1970, 1, 1, tzinfo=UTC)))
+
+    assert said(room.clock, scene_of(reach)) == [
+        "error Clock: the clock says 1970-01-01 00:00, "
+        f"before Kubernetes {versions.KUBERNETES} was there"
+    ]
+
+
+def test_a_clock_at_which_certificates_do_not_hold_yet(tmp_path: Path) -> None:
+    host_with_pki(tmp_path, hands=Hands(LATER))
+    back = LATER - timedelta(days=1)
+
+    assert said(room.clock, scene_of(reach_of(tmp_path, hands=Hands(back)))) == [
+        f"error Clock: the clock says {back:%Y-%m-%d %H:%M}; "
+        f"{CONFIG.layout.pki.ca.certificate} is valid from 2026-12-21 23:55 on"
+    ]
+
+
+def test_a_clock_behind_our_own_files(tmp_path: Path) -> None:
+    # Issued at the release, as the certificates say, and written right now, as the folder says.
+    hands = Hands(versions.RELEASED)
+    host_with_pki(tmp_path, hands=hands)
+    assert datetime.now(UTC) > versions.RELEASED + room.CLOCKS_DIFFER
+
+    (found,) = room.clock(scene_of(reach_of(tmp_path, hands=hands)))
+
+    assert (found.check, found.severity) == ("Clock", Severity.WARNING)
+    now = Hands(datetime.now(UTC))
+    assert said(room.clock, scene_of(reach_of(tmp_path, hands=now))) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "command", "refuses"),
+    [
+        ("failCgroupV1: false\n", (), False),
+        ('{"kind": "KubeletConfiguration", "failCgroupV1": false}', (), False),
+        ("kind: KubeletConfiguration\n", (), True),
+        ("failCgroupV1: true\n", (), True),
+        ("kind: KubeletConfiguration\n", ("kubelet", "--fail-cgroupv1=false"), False),
+    ],
+)
+def test_whether_a_kubelet_of_the_hosts_own_refuses_version_1(
+    tmp_path: Path, settings: str, command: tuple[str, ...], refuses: bool
+) -> None:
+    path = tmp_path / "kubelet.yaml"
+    path.write_text(settings)
+
+    assert host.refuses_version_1(path, command) is refuses
+
+
+@pytest.mark.parametrize(
+    ("command", "own"),
+    [
+        (("/usr/bin/kubelet", "--config=/etc/kubelet.yaml"), Path("/etc/kubelet.yaml")),
+        (("/usr/bin/kubelet", "--config", "/etc/kubelet.yaml"), Path("/etc/kubelet.yaml")),
+        (("/usr/bin/kubelet", "--config=/var/lib/kubelet/config.yaml"), None),
+        (("/usr/bin/kubelet", "$KUBELET_ARGS"), None),
+    ],
+)
+def test_a_unit_that_names_our_settings_or_none_goes_by_ours(
+    tmp_path: Path, command: tuple[str, ...], own: Path | None
+) -> None:
+    assert host.own_settings(scene_of(reach_of(tmp_path)), command) == own
