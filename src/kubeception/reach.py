@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from kubeception.config import Config
 from kubeception.errors import KubeceptionError
 from kubeception.etcd.client import Etcd
+from kubeception.host.anteroom import Anteroom
 from kubeception.host.gateway import Host
 from kubeception.layout import Layout
 
@@ -30,12 +31,14 @@ class Reach:
     host: Host = field(default_factory=Host)
     force_conflicts: bool = False
     api_port: int = DOOR_PORT
+    anteroom: Anteroom = field(default_factory=Anteroom)
     _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _api: "Api | None" = None
 
     def __enter__(self) -> "Reach":
         """Give itself."""
         self._open.enter_context(self.host.systemd)
+        self._open.enter_context(self.anteroom)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -10,6 +10,7 @@ from kubeception.engine import Phase
 from kubeception.facts import Facts
 from kubeception.render import apiserver, controllers, objects
 from kubeception.resources import Resource
+from kubeception.resources.anteroom import Anteroom
 from kubeception.resources.dead_lease import DeadLease
 from kubeception.resources.door import Door
 from kubeception.resources.file import File
@@ -29,6 +30,7 @@ def turn(config: Config, facts: Facts) -> Iterator[Resource]:
     port = apiserver.BOOTSTRAP_PORT if facts.needs_api else facts.ready
     if port:
         yield Door(port, facts.address, config.net.apiserver_ip)
+        yield Anteroom("127.0.0.1", is_open=False)
 
 
 def namespaces_are_there(_config: Config, facts: Facts) -> Iterator[Condition]:

@@ -9,6 +9,7 @@ from kubeception.engine import Phase
 from kubeception.facts import Facts
 from kubeception.render import apiserver, controllers
 from kubeception.resources import Resource
+from kubeception.resources.anteroom import Anteroom
 from kubeception.resources.door import Door
 from kubeception.resources.door_gate import DoorGate
 from kubeception.resources.file import File
@@ -34,6 +35,7 @@ def hosted_is_stable(_config: Config, facts: Facts) -> Iterator[Condition]:
 def turn(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want the door to lead to it, and its pod to know."""
     yield Door(_port(facts), facts.address, config.net.apiserver_ip)
+    yield Anteroom(facts.address, is_open=False)
     yield DoorGate(facts.node, _port(facts))
 
 

@@ -12,6 +12,7 @@ from kubeception.engine import Phase
 from kubeception.facts import Facts
 from kubeception.render import apiserver, kubelet, objects
 from kubeception.resources import Resource
+from kubeception.resources.anteroom import Anteroom
 from kubeception.resources.file import File
 from kubeception.resources.unit import Unit
 
@@ -26,6 +27,10 @@ def plan(config: Config, facts: Facts) -> Iterator[Resource]:
     if facts.needs_api:
         manifest = objects.document(apiserver.bootstrap_pod(config, facts))
         yield File(at.kubelet.manifests / f"{apiserver.BOOTSTRAP_NAME}.yaml", manifest, mode=0o600)
+    if facts.needs_api and not facts.door:
+        # The kubelet is there before its API; so may pods be that came with it.
+        yield Anteroom("127.0.0.1", is_open=True)
+        yield Anteroom(facts.address, is_open=True)
     started_after = (at.kubelet.settings, at.kubelet.environment, at.kubernetes.kubelet)
     yield Unit(kubelet.UNIT, started_after=started_after)
 
