@@ -1,5 +1,6 @@
 """What two trees of files have to have in common, made at different times with different keys."""
 
+import os
 import re
 from pathlib import Path
 
@@ -14,13 +15,14 @@ _PEM = re.compile(r"-----BEGIN ([A-Z ]+)-----")
 
 
 def shape(root: Path, *folders: str) -> Shape:
-    """Return every path below a root: its type, mode and owner, and what it says.
+    """Return every path below folders of a root: its type, mode and owner, and what it says.
 
     Keys, serials, signatures and dates are masked; how long a certificate is good is not.
     """
     found: dict[str, Said] = {}
     for folder in folders or (".",):
-        for path in [root / folder, *(root / folder).rglob("*")]:
+        here = [root / folder] if os.path.lexists(root / folder) else []
+        for path in [*here, *(root / folder).rglob("*")]:
             stat = path.lstat()
             owner = (f"{stat.st_mode:o}", stat.st_uid, stat.st_gid)
             found[str(path.relative_to(root))] = (*owner, _said(path))

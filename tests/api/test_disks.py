@@ -121,7 +121,16 @@ def test_a_command_on_a_read_only_disk_says_so_and_ends_with_1(
     (bundle / "bundle.json").write_text(json.dumps(empty))
     remount(folder, "ro")
 
-    argv = [sys.executable, "-m", "kubeception", "bundle", "import", bundle, "--root", folder]
+    argv: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "kubeception",
+        "bundle",
+        "import",
+        bundle,
+        "--root",
+        folder,
+    ]
     done = run(argv, check=False, env={"PYTHONPATH": os.pathsep.join(sys.path)})
 
     assert done.code == 1

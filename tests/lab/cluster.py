@@ -95,19 +95,24 @@ def door(host: Host) -> str:
     return host.run("nft", "list", "table", "ip", "kubeception-door").stdout
 
 
-def standing(host: Host) -> dict[str, Any]:
-    """Return everything that a run without changes has to leave as it is."""
+def our_objects(host: Host) -> list[dict[str, Any]]:
+    """Return every object that bootstrap applies."""
     kinds = "daemonsets,deployments,configmaps,services,serviceaccounts,poddisruptionbudgets"
     cluster_kinds = "clusterroles,clusterrolebindings"
     ours = "app.kubernetes.io/managed-by=kubeception"
-    objects = get(host, kinds, "-A", "-l", ours)["items"]
+    objects: list[dict[str, Any]] = get(host, kinds, "-A", "-l", ours)["items"]
     objects += get(host, cluster_kinds, "-l", ours)["items"]
     objects += get(host, "endpoints,endpointslices,services", "-n", "default")["items"]
+    return objects
+
+
+def standing(host: Host) -> dict[str, Any]:
+    """Return everything that a run without changes has to leave as it is."""
     return {
         "door": door(host),
         "objects": {
             f"{o['kind']} {o['metadata']['name']}": o["metadata"]["resourceVersion"]
-            for o in objects
+            for o in our_objects(host)
         },
         "pods": {
             p["metadata"]["name"]: (

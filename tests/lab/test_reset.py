@@ -1,0 +1,157 @@
+"""reset takes kubeception off a host and nothing else, and bootstrap works again after it."""
+
+import json
+import os
+import subprocess
+
+import pytest
+from tests.lab import cluster
+from tests.lab.cluster import bootstrap, kubectl
+from tests.lab.conftest import Note
+from tests.shape import Shape, difference, shape
+
+from kubeception.lab import Host
+
+pytestmark = pytest.mark.hosts(1, bundle=True)
+
+# What somebody else may have on a host of ours.
+POD = "/etc/kubernetes/manifests/theirs.yaml"
+UNIT = "/etc/systemd/system/theirs.service"
+PLUGIN = "/etc/cni/net.d/99-theirs.conflist"
+TABLE = "table inet theirs"
+
+
+@pytest.fixture(scope="module")
+def before() -> dict[str, Shape]:
+    """What the first test found on the host, for the last one."""
+    return {}
+
+
+def put_strangers(host: Host) -> None:
+    image = json.loads(host.get("/opt/kubeception/current/bundle.json"))["images"]["pause"]
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "theirs"},
+        "spec": {
+            "hostNetwork": True,
+            "tolerations": [{"operator": "Exists"}],
+            "containers": [{"name": "theirs", "image": image}],
+        },
+    }
+    host.put(POD, json.dumps(pod))
+    host.put(UNIT, "[Service]\nExecStart=sleep infinity\n[Install]\nWantedBy=multi-user.target\n")
+    # Read by no runtime: it comes after flannel's.
+    host.put(PLUGIN, '{"cniVersion": "1.0.0", "name": "theirs", "plugins": []}\n')
+    host.run("nft", "add", *TABLE.split())
+    host.run("systemctl", "enable", "--now", "theirs.service")
+
+
+def strangers(host: Host) -> list[str]:
+    """Return all that can be told of them."""
+    said = host.run("systemctl", "show", "-p", "ActiveState,MainPID,UnitFileState", "theirs")
+    table = host.run("nft", "list", *TABLE.split())
+    return [said.stdout, table.stdout, *(host.get(path) for path in (POD, UNIT, PLUGIN))]
+
+
+def their_container(host: Host) -> str:
+    """Return the process of the stranger's pod, as the host counts."""
+    found = host.run("sh", "-c", "crictl ps --quiet --name '^theirs$' | xargs -r crictl inspect")
+    pid: int = json.loads(found.stdout)["info"]["pid"]
+    return str(pid)
+
+
+def files_of(host: Host) -> Shape:
+    """Return every file of /etc; folders that stay empty harm nobody."""
+    every = shape(host.root(), "etc")
+    return {path: said for path, said in every.items() if said[-1] is not None}
+
+
+def links_and_tables(host: Host) -> set[str]:
+    """Return the network's parts that programs of a cluster make, but for the kubelet's chains."""
+    tables = host.run("nft", "list", "tables").stdout.splitlines()
+    links = host.run("ls", "/sys/class/net").stdout.split()
+    xtables = {f"table {ip} {name}" for ip in ("ip", "ip6") for name in ("mangle", "nat", "filter")}
+    return {*tables, *links} - xtables
+
+
+def reset(host: Host, *flags: str) -> list[str]:
+    """Run reset to its end, and return what it changed."""
+    return host.run("kubeception", "reset", "--yes", *flags, timeout_s=120).stdout.splitlines()[:-1]
+
+
+def test_strangers_survive_a_bootstrap(hosts: list[Host], before: dict[str, Shape]) -> None:
+    [cp1] = hosts
+    cluster.configure(cp1)
+    put_strangers(cp1)
+    there = strangers(cp1)
+    before["files"] = files_of(cp1)
+
+    bootstrap(cp1)
+
+    assert strangers(cp1) == there
+    assert their_container(cp1)
+    kubectl(cp1, "create", "configmap", "remembered")
+
+
+def test_nothing_happens_unless_somebody_says_yes(hosts: list[Host]) -> None:
+    [cp1] = hosts
+    there = cluster.standing(cp1)
+
+    refused = cp1.fail("kubeception", "reset")
+    ours, theirs = os.openpty()
+    asked = subprocess.Popen(cp1.command("kubeception", "reset"), stdin=theirs, stdout=theirs)
+    os.write(ours, b"n\n")
+
+    assert asked.wait(timeout=60) == 1
+    assert b"removed" not in (said := os.read(ours, 4096)) and b"kept" in said
+    os.close(ours)
+    os.close(theirs)
+    assert refused.code == 1
+    assert "hint: kubeception reset --yes" in refused.stderr
+    assert cluster.standing(cp1) == there
+
+
+def test_a_reset_ends_the_cluster_and_spares_strangers(hosts: list[Host], note: Note) -> None:
+    [cp1] = hosts
+    there, container = strangers(cp1), their_container(cp1)
+    socket = "/run/containerd/containerd.sock"
+
+    changes = reset(cp1)
+
+    note(f"reset: {len(changes)} changes")
+    assert strangers(cp1) == there
+    assert cp1.run("test", "-d", f"/proc/{container}", check=False).code == 0
+    assert cp1.run("systemctl", "is-active", "etcd").stdout == "active\n"
+    for unit in ("kubelet", "containerd", "kubeception-keeper"):
+        assert cp1.run("systemctl", "cat", unit, check=False).code != 0, unit
+    assert cp1.run("test", "-e", socket, check=False).code != 0
+    assert "kube-apiserver" not in cp1.run("ps", "-A", "-o", "comm").stdout
+    assert links_and_tables(cp1) == {"lo", "host0", TABLE}
+    assert reset(cp1) == []
+
+
+def test_a_bootstrap_brings_the_same_cluster_back(hosts: list[Host]) -> None:
+    [cp1] = hosts
+    there = strangers(cp1)
+
+    bootstrap(cp1)
+
+    assert kubectl(cp1, "get", "configmap", "remembered")
+    assert strangers(cp1) == there
+    kubectl(cp1, "-n", "default", "wait", "--for=condition=Ready", "pod/theirs-cp1")
+
+
+def test_a_full_reset_leaves_what_was_there_before(
+    hosts: list[Host], before: dict[str, Shape]
+) -> None:
+    [cp1] = hosts
+    there = strangers(cp1)
+
+    reset(cp1, "--etcd", "--pki")
+
+    assert strangers(cp1) == there
+    assert difference(files_of(cp1), before["files"]) == []
+    assert links_and_tables(cp1) == {"lo", "host0", TABLE}
+    assert cp1.fail("test", "-e", "/var/lib/etcd/default.etcd")
+    assert reset(cp1, "--etcd", "--pki") == []
