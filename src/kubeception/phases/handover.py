@@ -1,4 +1,7 @@
-"""Turn the door to the hosted API server, then take the bootstrap control plane away."""
+"""Hand over: first to the hosted controllers; then, by the door, to the hosted API server.
+
+The API server takes longest to start, and meanwhile the controllers change hands.
+"""
 
 from collections.abc import Iterator
 
@@ -23,26 +26,12 @@ def _port(facts: Facts) -> int:
     return facts.hosted.port if facts.hosted else apiserver.HOSTED_PORTS[0]
 
 
-def hosted_is_stable(_config: Config, facts: Facts) -> Iterator[Condition]:
-    """Before a turn, wait for a stable hosted API server and for its controllers to stand by."""
-    port = _port(facts)
-    if facts.door != port:
-        for controller in controllers.BOTH:
-            yield conditions.pods_run(controller.labels, at_least=controllers.REPLICAS)
-        yield conditions.apiserver_ready(port, successes=STABLE)
-
-
-def turn(config: Config, facts: Facts) -> Iterator[Resource]:
-    """Want the door to lead to it, and its pod to know."""
-    yield Door(_port(facts), facts.address, config.net.apiserver_ip)
-    yield Anteroom(facts.address, is_open=False)
-    yield DoorGate(facts.node, _port(facts))
-
-
-def hosted_controllers_run(_config: Config, _facts: Facts) -> Iterator[Condition]:
-    """Wait for somebody who can take over, or nobody could ever bring the hosted ones back."""
+def hosted_controllers_run(_config: Config, facts: Facts) -> Iterator[Condition]:
+    """Wait for those who can take over, or nobody could ever bring the hosted ones back."""
+    # A turn of the door is for a control plane that is whole.
+    at_least = 1 if facts.door == _port(facts) else controllers.REPLICAS
     for controller in controllers.BOTH:
-        yield conditions.pods_run(controller.labels)
+        yield conditions.pods_run(controller.labels, at_least=at_least)
 
 
 def retire_controllers(config: Config, _facts: Facts) -> Iterator[Resource]:
@@ -58,18 +47,25 @@ def hosted_lead(_config: Config, facts: Facts) -> Iterator[Condition]:
         yield conditions.lease_held(controller.name, timeout_s=LEASE_TIMEOUT_S)
 
 
+def hosted_is_stable(_config: Config, facts: Facts) -> Iterator[Condition]:
+    """Before a turn, wait for a stable hosted API server."""
+    port = _port(facts)
+    if facts.door != port:
+        yield conditions.apiserver_ready(port, successes=STABLE)
+
+
+def turn(config: Config, facts: Facts) -> Iterator[Resource]:
+    """Want the door to lead to it, and its pod to know."""
+    yield Door(_port(facts), facts.address, config.net.apiserver_ip)
+    yield Anteroom(facts.address, is_open=False)
+    yield DoorGate(facts.node, _port(facts))
+
+
 def retire_apiserver(config: Config, _facts: Facts) -> Iterator[Resource]:
     """Want no bootstrap API server."""
     yield File(config.layout.kubelet.manifests / f"{apiserver.BOOTSTRAP_NAME}.yaml", None)
 
 
-STABILITY = Phase(
-    "stability",
-    "performing stability check for cluster apiserver",
-    lambda _config, _facts: (),
-    after=hosted_is_stable,
-)
-HANDOVER = Phase("handover", "pointing the kubelet to the cluster apiserver", turn)
 RETIRE_CONTROLLERS = Phase(
     "retire-controllers",
     "removing static manifests of controller-manager and scheduler",
@@ -77,4 +73,11 @@ RETIRE_CONTROLLERS = Phase(
     after=hosted_controllers_run,
     until=hosted_lead,
 )
+STABILITY = Phase(
+    "stability",
+    "performing stability check for cluster apiserver",
+    lambda _config, _facts: (),
+    after=hosted_is_stable,
+)
+HANDOVER = Phase("handover", "pointing the kubelet to the cluster apiserver", turn)
 RETIRE_API = Phase("retire-api", "removing static manifests", retire_apiserver)
