@@ -109,6 +109,8 @@ def _read(scene: Scene, path: Path) -> bytes | None:
         return scene.reach.host.at(path).read_bytes()
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return None
+    except OSError:  # a folder, or a disk that has lost it: nothing that could be used
+        return b""
 
 
 def _finding(path: Path, problem: str, hint: str) -> Finding:

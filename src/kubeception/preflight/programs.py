@@ -106,6 +106,8 @@ def _missing(name: str, path: Path) -> Finding:
 
 def _version(scene: Scene, program: Program, path: Path) -> Iterator[Finding]:
     hint = f"want {program.name} {program.supported}; {_IMPORT} brings one"
+    if program.unit in scene.foreign:
+        hint += f", once {program.unit}, the host's own, is gone"
     try:
         said = run([scene.reach.host.at(path), "--version"], check=False, timeout=_ANSWER_S)
     except (CommandFailed, KubeceptionError) as error:

@@ -13,8 +13,8 @@ from kubeception.preflight.scene import Scene
 
 MIB = 2**20
 GIB = 2**30
-# Nothing can be written any more.
-FULL = 16 * MIB
+# Nothing much can be written any more, not even by root, who may use the reserve.
+FULL = 4 * MIB
 # etcd allocates two segments of its log at once, 64 MiB each, and then writes a database.
 ETCD_NEEDS = 256 * MIB
 # What the images take once they are unpacked.
@@ -57,14 +57,17 @@ def disk(scene: Scene) -> Iterator[Finding]:
         found = os.statvfs(_existing(scene.reach.host.at(folder)))
         free, size = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
         name, hint = of_path("Disk", folder), f"df -h {folder}"
+        what = f"{folder}: {free // MIB} MiB of {size // MIB} are free"
         if found.f_flag & os.ST_RDONLY:
             yield Finding(name, f"{folder}: its file system is read-only", "mount -o remount,rw …")
-        elif free < max(needs, FULL):
-            wanted = f", of at least {max(needs, FULL) // MIB} MiB"
-            yield Finding(name, f"{folder}: {free // MIB} MiB are free{wanted}", hint)
-        elif free < max(evicts * size, ETCD_NEEDS):
-            what = f"{folder}: {free // MIB} MiB of {size // MIB} are free"
-            yield warning(name, f"{what}; the kubelet evicts pods there" if evicts else what, hint)
+        elif found.f_bfree * found.f_frsize < FULL:
+            yield Finding(name, f"{folder}: its file system is full", hint)
+        elif free < needs:
+            yield Finding(name, f"{what}, and a start needs {needs // MIB}", hint)
+        elif free < evicts * size:
+            yield warning(name, f"{what}; the kubelet evicts pods there", hint)
+        elif free < ETCD_NEEDS:
+            yield warning(name, what, hint)
 
 
 def containerd_has_images(scene: Scene) -> bool:

@@ -76,6 +76,15 @@ def test_what_is_truncated_is_named(reach: Reach, path: Path, problem: str, empt
     assert everything(scene_of(reach)) == [f"error {name}: {path}: {problem}"]
 
 
+def test_a_folder_is_no_key(reach: Reach) -> None:
+    reach.host.at(AT.ca.key).unlink()
+    reach.host.at(AT.ca.key).mkdir()
+
+    assert everything(scene_of(reach)) == [
+        f"error FileContent--etc-kubernetes-pki-ca.key: {AT.ca.key}: is no private key"
+    ]
+
+
 def test_all_are_named_at_once(reach: Reach) -> None:
     for path in (AT.ca.key, AT.front_proxy_ca.certificate, AT.etcd_peer.key):
         truncate(reach.host.at(path))
