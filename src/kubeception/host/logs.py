@@ -16,6 +16,8 @@ _TIMEOUT_S = 10.0
 
 # What the container runtime puts before each line: time, stream, whole or partial.
 _CONTAINER_PREFIX = re.compile(r"^\S+ (stdout|stderr) [FP] ")
+# What a Kubernetes program puts before each line: level and day, time, thread.
+_WHEN = re.compile(r"^[IWEF]\d{4} [\d:.]+\s+\d+ ")
 # Of a Go program's panic only the first line says anything to whoever runs it.
 _TRACE = re.compile(r"^(\s|goroutine \d|created by |panic\(|runtime\.|main\.|[\w./-]+/\S+\(.*\)$)")
 
@@ -42,9 +44,15 @@ def of_container(logs: Path, pod: str, container: str) -> tuple[str, ...]:
 
 
 def last(lines: Iterable[str]) -> tuple[str, ...]:
-    """Return the last few lines that say something, JSON ones as words."""
-    said = [_plain(line)[:_WIDTH] for line in lines if line.strip() and not _TRACE.match(line)]
-    return tuple(said[-COUNT:])
+    """Return the last few lines that say something, JSON ones as words, repeated ones once."""
+    said: dict[str, str] = {}
+    for line in lines:
+        if line.strip() and not _TRACE.match(line):
+            text = _plain(line)[:_WIDTH]
+            what = _WHEN.sub("", text)
+            said.pop(what, None)  # it counts where it was said last
+            said[what] = text
+    return tuple(said.values())[-COUNT:]
 
 
 def _journal(*selection: str) -> list[str]:

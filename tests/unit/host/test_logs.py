@@ -18,6 +18,16 @@ def test_the_last_lines_that_say_something() -> None:
     )
 
 
+def test_what_is_repeated_is_told_once_where_it_was_said_last() -> None:
+    lines = [
+        'E1123 10:17:20.452825    2846 kubelet.go:3596] "Unable to register"',
+        'E1123 10:17:20.452900    2846 kubelet.go:12] "No such image"',
+        'E1123 10:17:20.552815    2846 kubelet.go:3596] "Unable to register"',
+    ]
+
+    assert logs.last(lines) == (lines[1], lines[2])
+
+
 def test_what_etcd_logs_reads_as_words() -> None:
     line = '{"level":"fatal","ts":"2026","msg":"discovery failed","error":"not a directory"}'
 
