@@ -78,8 +78,9 @@ endif
 bench: bundle ## Race kubeadm, time what is promised, write docs/bench.md (ROUNDS=1 for less)
 	@$(VENV)/bin/python -m bench --rounds $(ROUNDS)
 
-soak: bundle ## Run the long tests: ten kills of bootstrap, spread over its run
-	@KUBECEPTION_KILLS=10 $(VENV)/bin/pytest tests/lab/test_survival.py
+soak: bundle ## Run the long tests: kills of bootstrap at ten moments, and at every step of all
+	@KUBECEPTION_SOAK=1 KUBECEPTION_KILLS=10 \
+	  $(VENV)/bin/pytest tests/lab/test_survival.py tests/lab/test_crash_steps.py
 
 lock: setup ## Write requirements/*.txt anew from pyproject.toml
 	@$(VENV)/bin/pip install -q uv

@@ -127,8 +127,9 @@ def certificates(config: Config, facts: Facts) -> Iterator[Resource]:
 
 
 def folders(config: Config, _facts: Facts) -> Iterator[Resource]:
-    """Want no folder that only we had use for, and that is empty now."""
+    """Want no folder of the keeper's, and none that only we had use for and that is empty now."""
     at = config.layout
+    yield NoFolder(at.keeper)
     pki_folders = (at.pki.etcd_folder, at.pki.folder)
     for folder in (at.kubelet.manifests, *pki_folders, at.kubernetes.admin.parent):
         yield NoFolder(folder, if_empty=True)
