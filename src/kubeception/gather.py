@@ -37,6 +37,7 @@ def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
     resolv_conf = _resolv_conf(reach)
     found = door.read()
     live = found.inside if found else 0
+    ready = 0 if found else _ready_hosted(reach)
     answers = live > 0 and not health.not_ready(DOOR_PORT, reach.layout.pki.ca.certificate)
     hosted = _hosted(reach) if answers else None
     dead_leases = _dead_leases(reach) if answers else ()
@@ -54,7 +55,8 @@ def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
         foreign_units=frozenset(unit for unit in UNITS if is_foreign(reach, unit)),
         door=live,
         hosted=hosted,
-        needs_api=rebuild or hosted is None or live != hosted.port,
+        ready=ready,
+        needs_api=rebuild or not (ready or (live in apiserver.HOSTED_PORTS and answers)),
         needs_controllers=rebuild or hosted is None or bool(dead_leases) or not _are_held(reach),
         dead_leases=dead_leases,
     )
@@ -80,6 +82,13 @@ def _hosted(reach: Reach) -> Hosted | None:
     if apiserver.PORT_NOTE not in notes:
         return None
     return Hosted(int(notes[apiserver.PORT_NOTE]), notes.get(apiserver.TEMPLATE_NOTE, ""))
+
+
+def _ready_hosted(reach: Reach) -> int:
+    """Return the port of a hosted API server that answers, 0 where none does."""
+    ca = reach.layout.pki.ca.certificate
+    ports = (port for port in apiserver.HOSTED_PORTS if not health.not_ready(port, ca))
+    return next(ports, 0)
 
 
 def _are_held(reach: Reach) -> bool:

@@ -31,8 +31,13 @@ def made(lab: Lab) -> Host:
 
 @pytest.fixture
 def cp1(made: Host, hosts: list[Host]) -> Host:
+    until(lambda: "keeper: nothing" in said(hosts[0]), timeout_s=60)
     assert cluster.unhealthy(hosts[0]) == []
     return hosts[0]
+
+
+def said(host: Host) -> str:
+    return host.run("kubeception", "status", check=False).stdout
 
 
 def until(holds: Callable[[], bool], *, timeout_s: float) -> float:
@@ -173,10 +178,9 @@ def test_a_paused_keeper_stands_back(cp1: Host) -> None:
     cp1.run("kubeception", "keeper", "pause", "--for", "10m")
     cp1.run("nft", "delete", "table", "ip", "kubeception-door")
 
-    said = ("kubeception", "status")
-    until(lambda: "paused until" in cp1.run(*said, check=False).stdout, timeout_s=30)
+    until(lambda: "paused until" in said(cp1), timeout_s=30)
     assert not answers(cp1)
-    assert "there is no door" in cp1.fail("kubeception", "status").stdout
+    assert "there is no door" in said(cp1)
 
     cp1.run("kubeception", "keeper", "resume")
     until(lambda: answers(cp1), timeout_s=3 * 3)
