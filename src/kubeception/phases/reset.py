@@ -15,7 +15,7 @@ from kubeception.engine import Phase
 from kubeception.facts import Facts
 from kubeception.phases import pki
 from kubeception.phases.etcd import ETCD
-from kubeception.render import etcd, flannel, kubelet, proxy
+from kubeception.render import etcd, flannel, keeper, kubelet, proxy
 from kubeception.resources import Resource
 from kubeception.resources.absent import (
     NoFolder,
@@ -68,8 +68,9 @@ def phases(bootstrap: Sequence[Phase], *, etcds: bool, pkis: bool) -> Iterator[P
 
 
 def stop(config: Config, _facts: Facts) -> Iterator[Resource]:
-    """Want no kubelet to run: it would bring back what is ended."""
-    yield WhereOurs(config.layout.kubelet.environment, StoppedUnit(kubelet.UNIT))
+    """Want neither keeper nor kubelet to run: each would bring back what is ended."""
+    for unit in (keeper.UNIT, kubelet.UNIT):
+        yield WhereOurs(config.layout.kubelet.environment, StoppedUnit(unit))
 
 
 def pods(config: Config, _facts: Facts) -> Iterator[Resource]:
@@ -160,7 +161,7 @@ def _opposite(wanted: Resource, units: Path, files: set[Path]) -> Iterator[Resou
             pass  # what lies in etcd or among the images stays or goes with them
 
 
-STOP = Phase("stop", "stopping the kubelet", stop)
+STOP = Phase("stop", "stopping the keeper and the kubelet", stop)
 PODS = Phase("pods", "ending the pods of the cluster", pods)
 NETWORK = Phase("network", "removing the network of the pods", network)
 KUBELET_STATE = Phase("kubelet-state", "removing what the kubelet kept", kubelet_state)
