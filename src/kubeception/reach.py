@@ -71,6 +71,15 @@ class Reach:
             self._open.callback(self._api.close)
         return self._api
 
+    def hang_up(self) -> None:
+        """Have the next request to the API open a new connection: a standing one stays where it is.
+
+        So once the door has turned, requests go where it leads now.
+        """
+        if self._api is not None:
+            self._api.close()
+            self._api = None
+
     @contextlib.contextmanager
     def _superuser(self) -> "Iterator[Credential]":
         from kubeception.kube.client import in_memory

@@ -7,6 +7,7 @@ from tests.api.rig import Rig
 
 from kubeception.errors import ApiError
 from kubeception.kube.client import Api, Object
+from kubeception.reach import Reach
 
 
 def config_map(name: str, **data: str) -> Object:
@@ -75,3 +76,15 @@ def test_what_the_api_refuses_is_told_in_its_words(api: Api) -> None:
     with pytest.raises(ApiError, match="Not_A_Name") as caught:
         api.apply(bad)
     assert (caught.value.status, caught.value.reason) == (422, "Invalid")
+
+
+def test_after_a_turn_of_the_door_the_api_is_asked_on_a_new_connection(reach: Reach) -> None:
+    before = reach.api
+    assert before.get("Namespace", "default")
+
+    reach.hang_up()
+
+    assert reach.api is not before
+    assert reach.api.get("Namespace", "default")
+    with pytest.raises(RuntimeError, match="closed"):
+        before.get("Namespace", "default")

@@ -52,6 +52,7 @@ class Door:
             )
         else:
             door.turn(inside=self.port, outside=outside)
+        reach.hang_up()
         log.info("turned from %s to %d", found.inside if found else "nothing", self.port)
 
     def _outside(self) -> int:
