@@ -19,6 +19,7 @@ def page(
     """Return the page; the first contestant is ours, the second what it is measured by."""
     ours, stock, *_ = contestants
     by = median(lap.seconds for lap in stock.laps)
+    linux = platform.release().split("-")[0]
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     race = [
         f"{_row(one.name, [lap.seconds for lap in one.laps])} "
@@ -30,8 +31,7 @@ def page(
     return f"""# How long things take
 
 Written on {day:%Y-%m-%d} by `{command}`: {os.cpu_count()} cores, {memory_gib:.0f} GiB of memory,
-Linux {platform.release().split("-")[0]}, cgroup v{kernel.cgroup_version()},
-Kubernetes {versions.KUBERNETES}.
+Linux {linux}, cgroup v{kernel.cgroup_version()}, Kubernetes {versions.KUBERNETES}.
 Times are in seconds.
 
 ## Beside kubeadm
@@ -53,6 +53,12 @@ Each run has a fresh lab host; the contestants take turns.
   {", ".join(_forced())}.
 
 ## The steps of a fresh bootstrap
+
+Most of the time two API servers start, one after the other, each for some three seconds of CPU:
+the bootstrap one in `bootstrap-api`, the hosted one, beside everything else that is hosted,
+in `retire-controllers` and `stability`.
+The last two seconds of `stability` are its ten answers in a row;
+`add-ons` is the end of the bootstrap one.
 
 | Step | median | of |
 | --- | ---: | --- |
