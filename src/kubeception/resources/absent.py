@@ -134,7 +134,9 @@ class NoFolder:
         """Say whether it is there, or what is left of it."""
         path = reach.host.at(self.path)
         if self.if_empty:
-            return "is empty" if path.is_dir() and not any(path.iterdir()) else None
+            # A disk that is mounted here was not put here by us.
+            kept = not path.is_dir() or any(path.iterdir()) or path in mounts.below(path)
+            return None if kept else "is empty"
         return "is there" if path.exists() or files.unfinished(path).exists() else None
 
     def apply(self, reach: Reach) -> None:
