@@ -1,0 +1,173 @@
+"""Killed at any step of what they change, bootstrap and reset are finished by the next run.
+
+Some steps here, drawn by lot, and every one with KUBECEPTION_SOAK=1. Those that change files alone
+are all killed in tests/api/test_every_step.py.
+"""
+
+import os
+import random
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from tests.lab import cluster
+from tests.lab.conftest import Names, Note
+from tests.shape import Shape, difference, shape
+
+from kubeception import crash
+from kubeception.lab import Host, Lab
+
+IS_SOAK = "KUBECEPTION_SOAK" in os.environ
+BOOTSTRAP = ("bootstrap",)
+RESET = ("reset", "--yes", "--etcd", "--pki")
+LOG = "/var/tmp/steps"
+KILLED = 128 + 9
+FOLDERS = (
+    "etc/cni",
+    "etc/containerd",
+    "etc/kubernetes",
+    "etc/sysctl.d",
+    "etc/systemd/system",
+    "etc/tmpfiles.d",
+)
+# What is another one in each cluster, or counts how often something was rolled.
+COUNTERS = {"clusterIP", "clusterIPs", "deployment.kubernetes.io/revision"}
+COUNTERS |= {"deprecated.daemonset.template.generation"}
+
+
+@dataclass(frozen=True)
+class End:
+    """What a host with a cluster is like in the end."""
+
+    files: Shape
+    units: dict[str, str]
+    objects: dict[str, Any]
+    door: str
+
+
+def end(host: Host) -> End:
+    found = cluster.get(host, "nodes")["items"] + cluster.our_objects(host)
+    return End(
+        shape(host.root(), *FOLDERS),
+        {
+            unit: host.run("systemctl", "show", "-p", "ActiveState,UnitFileState", unit).stdout
+            for unit in cluster.UNITS
+        },
+        {f"{one['kind']} {one['metadata']['name']}": wanted(one) for one in found},
+        cluster.door(host),
+    )
+
+
+def wanted(found: dict[str, Any]) -> Any:
+    """Return what an object is wanted to be, without what its server and controllers say of it."""
+    kept = {key: found["metadata"].get(key) for key in ("labels", "annotations")}
+    if found["kind"] == "Node":  # the kubelet and flannel tell there what they find
+        return {"labels": kept["labels"], "taints": found["spec"].get("taints")}
+    rest = {key: value for key, value in found.items() if key not in {"metadata", "status"}}
+    return _without(COUNTERS, {**kept, **rest})
+
+
+def _without(names: set[str], value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without(names, one) for key, one in value.items() if key not in names}
+    if isinstance(value, list):
+        return [_without(names, one) for one in value]
+    return value
+
+
+def run(host: Host, command: tuple[str, ...], *, at: str | None = None) -> int:
+    """Run a command that notes its steps, or dies at one; return its exit code."""
+    variables = [] if at is None else [f"{crash.AT}={at}"]
+    if at in {None, crash.NEXT}:
+        variables.append(f"{crash.LOG}={LOG}")
+    argv = ("env", *variables, "kubeception", *command)
+    done = host.run(*argv, check=False, timeout_s=240)
+    assert done.code in {0, KILLED}, done.stderr
+    return done.code
+
+
+def steps(host: Host) -> list[str]:
+    """Return the steps that were noted, and forget them."""
+    found = host.get(LOG).splitlines()
+    host.run("rm", LOG)
+    return found
+
+
+def ratchet(host: Host, command: tuple[str, ...]) -> list[str]:
+    """Run a command until it ends by itself, killed once at each of its steps; return them."""
+    kills = 0
+    while (code := run(host, command, at=crash.NEXT)) == KILLED:
+        kills += 1
+    assert code == 0
+    found = steps(host)
+    assert kills == len(found)
+    return found
+
+
+def drawn(found: list[str], count: int, chance: random.Random) -> list[str]:
+    """Draw some steps, in their order, from the first one that needs more than files on."""
+    first = next(n for n, step in enumerate(found) if step.startswith("StartUnit "))
+    return sorted(chance.sample(found[first:], count), key=found.index)
+
+
+@pytest.mark.timeout(7200 if IS_SOAK else 600)
+def test_what_is_killed_at_a_step_is_finished_by_the_next_run(new_name: Names, note: Note) -> None:
+    seed = random.randrange(10_000)
+    chance = random.Random(seed)
+
+    whole = Lab(new_name())
+    try:
+        cp1 = prepared(whole)
+        assert run(cp1, BOOTSTRAP) == 0
+        found = steps(cp1)
+        assert cluster.unhealthy(cp1) == []
+        made = end(cp1)
+        assert run(cp1, RESET) == 0
+        undone = steps(cp1)
+        left = shape(cp1.root(), *FOLDERS)
+    finally:
+        whole.down()
+
+    killed = Lab(new_name())
+    try:
+        cp1 = prepared(killed)
+        if IS_SOAK:
+            dead = ratchet(cp1, BOOTSTRAP)
+        else:
+            dead = drawn(found, 4, chance)
+            for step in dead:
+                assert run(cp1, BOOTSTRAP, at=step) == KILLED, f"seed {seed}: {step}"
+            assert run(cp1, BOOTSTRAP) == 0, f"seed {seed}: {dead}"
+        words = f"{len(dead)} of {len(found)} steps" + ("" if IS_SOAK else f": {'; '.join(dead)}")
+        note(f"bootstrap killed (seed {seed}) at {words}")
+        same(end(cp1), made, why=f"seed {seed}: {dead}")
+        assert cluster.unhealthy(cp1) == [], f"seed {seed}: {dead}"
+
+        if IS_SOAK:
+            dead = ratchet(cp1, RESET)
+        else:
+            dead = [chance.choice(undone)]
+            assert run(cp1, RESET, at=dead[0]) == KILLED, f"seed {seed}: {dead}"
+            assert run(cp1, RESET) == 0, f"seed {seed}: {dead}"
+        words = f"{len(dead)} of {len(undone)} steps" + ("" if IS_SOAK else f": {dead[0]}")
+        note(f"reset killed (seed {seed}) at {words}")
+        assert difference(shape(cp1.root(), *FOLDERS), left) == [], f"seed {seed}: {dead}"
+        if IS_SOAK:
+            cluster.bootstrap(cp1)
+            assert cluster.unhealthy(cp1) == []
+    finally:
+        killed.down()
+
+
+def prepared(lab: Lab) -> Host:
+    lab.up(bundle=cluster.bundle_folder())
+    cp1 = lab.host("cp1")
+    cluster.configure(cp1)
+    return cp1
+
+
+def same(one: End, other: End, *, why: str) -> None:
+    assert difference(one.files, other.files) == [], why
+    assert one.units == other.units, why
+    assert one.objects == other.objects, why
+    assert one.door == other.door, why
