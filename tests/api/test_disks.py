@@ -1,14 +1,19 @@
-"""A disk that is full or read-only is told by its path, and what was there stays whole."""
+"""Files stay whole whatever ends a write: SIGKILL, or a disk that is full or read-only and told."""
 
+import itertools
 import json
 import os
+import random
+import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import Note
 from tests.unit.reaching import reach_of
 
 from kubeception.errors import KubeceptionError
@@ -49,6 +54,37 @@ def remount(folder: Path, options: str) -> None:
 
 def names(folder: Path) -> set[str]:
     return {entry.name for entry in folder.iterdir()}
+
+
+def test_a_writer_that_is_killed_at_any_time_leaves_the_old_or_the_new_file(
+    tmp_path: Path, note: Note
+) -> None:
+    """Two hundred times, each writer finding what the one before it left."""
+    path = tmp_path / "file"
+    files.write(path, "0" * 200_000, mode=0o640)
+    seed = random.randrange(10_000)
+    chance, left = random.Random(seed), 0
+    for _ in range(200):
+        writer = os.fork()
+        if writer == 0:
+            for n in itertools.count():
+                files.write(path, str(n % 10) * 200_000, mode=0o640)
+        # However long it takes: it is to be killed at a time that nobody chose.
+        time.sleep(chance.uniform(0.0, 0.005))
+        os.kill(writer, signal.SIGKILL)
+        os.waitpid(writer, 0)
+
+        content = path.read_text()
+        assert len(content) == 200_000 and len(set(content)) == 1, f"seed {seed}"
+        assert files.mode_of(path) == 0o640, f"seed {seed}"
+        names = {entry.name for entry in tmp_path.iterdir()} - {path.name}
+        assert names <= {files.unfinished(path).name}, f"seed {seed}"
+        left += len(names)
+
+    note(f"200 writers of a file killed (seed {seed}), {left} of them with an unfinished one")
+    assert left > 0, f"seed {seed}: no writer was killed while it wrote"
+    files.write(path, "done")
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
 
 @pytest.mark.parametrize("name", ["write", "write anew"])

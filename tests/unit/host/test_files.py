@@ -1,12 +1,9 @@
 """Files change whole or not at all, whoever looks and whatever ends the writer."""
 
 import hashlib
-import itertools
 import os
-import random
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,34 +58,6 @@ def test_readers_see_the_old_or_the_new_file_and_nothing_between(tmp_path: Path)
             files.write(path, short if number % 2 else long, **ME)
 
     assert set(seen) <= {short, long}
-
-
-def test_a_writer_that_is_killed_at_any_time_leaves_the_old_or_the_new_file(tmp_path: Path) -> None:
-    """Two hundred times, each writer finding what the one before it left."""
-    path = tmp_path / "file"
-    files.write(path, "0" * SIZE, mode=0o640)
-    seed = random.randrange(10_000)
-    chance, left = random.Random(seed), 0
-    for _ in range(200):
-        writer = os.fork()
-        if writer == 0:
-            for n in itertools.count():
-                files.write(path, str(n % 10) * SIZE, mode=0o640)
-        # However long it takes: it is to be killed at a time that nobody chose.
-        time.sleep(chance.uniform(0.0, 0.005))
-        os.kill(writer, signal.SIGKILL)
-        os.waitpid(writer, 0)
-
-        content = path.read_text()
-        assert len(content) == SIZE and len(set(content)) == 1, f"seed {seed}"
-        assert files.mode_of(path) == 0o640, f"seed {seed}"
-        names = {entry.name for entry in tmp_path.iterdir()} - {path.name}
-        assert names <= {files.unfinished(path).name}, f"seed {seed}"
-        left += len(names)
-
-    assert left > 0, f"seed {seed}: no writer was killed while it wrote"
-    files.write(path, "done")
-    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
 
 def test_what_a_killed_writer_left_goes_with_the_file(tmp_path: Path) -> None:
