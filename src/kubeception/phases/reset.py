@@ -112,7 +112,11 @@ def etcd_data(config: Config, _facts: Facts) -> Iterator[Resource]:
 
 
 def certificates(config: Config, facts: Facts) -> Iterator[Resource]:
-    """Want no certificate and no key; the last one is the one that nobody but us makes."""
+    """Want no certificate and no key; the last one is the one that nobody but us makes.
+
+    Backwards, so that a CA is there as long as anything that it signed: without, bootstrap would
+    refuse what a reset that was killed has left.
+    """
     join_ca = config.layout.pki.join_ca
     paths: list[Path] = []
     for wanted in pki.plan(config, facts):
@@ -123,8 +127,9 @@ def certificates(config: Config, facts: Facts) -> Iterator[Resource]:
                 paths += [key, public]
             case _:
                 pass  # kubeconfigs went before
-    for path in sorted(paths, key=lambda path: path == join_ca.certificate):
-        yield WhereOurs(join_ca.certificate, File(path, None), marked=False)
+    paths.reverse()
+    for path in sorted(paths, key=lambda path: path == join_ca.key):
+        yield WhereOurs(join_ca.key, File(path, None), marked=False)
 
 
 def folders(config: Config, _facts: Facts) -> Iterator[Resource]:

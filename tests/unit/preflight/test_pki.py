@@ -11,6 +11,7 @@ from tests.unit.preflight.scenes import host_with_pki, said, scene_of
 from tests.unit.reaching import Hands, reach_of
 
 from kubeception.phases import pki as pki_phase
+from kubeception.phases import reset
 from kubeception.pki import catalog
 from kubeception.preflight import pki
 from kubeception.preflight.scene import Scene
@@ -51,6 +52,13 @@ def test_a_run_killed_after_any_file_is_no_problem(tmp_path: Path) -> None:
             assert everything(scene_of(reach)) == []
             certificate.write_bytes(kept)
         assert everything(scene_of(reach)) == []
+
+
+def test_a_reset_killed_after_any_file_is_no_problem(reach: Reach) -> None:
+    for wanted in reset.certificates(CONFIG, FACTS):
+        wanted.apply(reach)
+        assert everything(scene_of(reach)) == []
+    assert list(reach.host.at(AT.folder).rglob("*.crt")) == []
 
 
 @pytest.mark.parametrize(
