@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kubeception import preflight
 from kubeception.engine import Phase, Summary, carry_out
-from kubeception.errors import WaitTimeout
+from kubeception.errors import PreflightError, WaitTimeout
 from kubeception.gather import gather
 from kubeception.host import files, kernel, lock
 from kubeception.phases.addons import ADDONS
@@ -71,7 +71,14 @@ def bootstrap(
         preflight.require(reach, rebuild=rebuild)  # nobody else may take the lock
     with lock.hold(reach.layout.lock, f"kubeception {by}"), Steps(log) as steps:
         with steps.step("preflight", "looking for problems", quiet=True):
-            preflight.require(reach, rebuild=rebuild)
+            try:
+                preflight.require(reach, rebuild=rebuild)
+            except PreflightError as error:
+                if by != KEEPER.name:
+                    raise
+                # Nobody is there to mend them first; what can still be saved is tried.
+                for problem in error.problems:
+                    log.warning("%s", problem)
         if source is not None:
             _keep(source, reach.layout.config)
         try:
