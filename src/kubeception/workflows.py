@@ -107,13 +107,13 @@ def reset(reach: Reach, *, etcd: bool = False, pki: bool = False) -> Summary:
 
 def boot(reach: Reach) -> Summary:
     """After a boot, have the kubelet start with a bootstrap API server; bootstrap does the rest."""
-    with lock.hold(reach.layout.lock, "the keeper, at boot"), Steps(log) as steps:
+    with lock.hold(reach.layout.lock, "kubeception keeper, at boot"), Steps(log) as steps:
         return carry_out([BOOT], reach, gather=partial(gather, reach), steps=steps)
 
 
 def raise_door(reach: Reach, *, port: int) -> None:
     """Build a door that is gone anew, leading to the hosted API server on a port."""
-    with lock.hold(reach.layout.lock, "the keeper, raising the door"):
+    with lock.hold(reach.layout.lock, "kubeception keeper, raising the door"):
         facts = gather(reach)
         Door(port, facts.address, reach.config.net.apiserver_ip).apply(reach)
 

@@ -1,6 +1,7 @@
 """A cluster on a lab host, as its users see it: kubectl, requests at the door, what is there."""
 
 import json
+import re
 import subprocess
 import time
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from kubeception import versions
 from kubeception.bundle.build import default_folder
 from kubeception.bundle.components import SOURCES
 from kubeception.errors import CommandFailed
+from kubeception.host.process import Completed
 from kubeception.lab import Host
 
 CONFIG = "/etc/kubeception/config.toml"
@@ -38,18 +40,23 @@ def configure(host: Host, *, more: str = "") -> None:
     host.put(CONFIG, (SOURCES / "distros" / "lab.toml").read_text() + more)
 
 
+def after_the_keeper(host: Host, *argv: str) -> Completed:
+    """Run a command that takes the host's lock; where the keeper has it, after the keeper."""
+    while True:
+        done = host.run(*argv, check=False, timeout_s=240)
+        if not re.search("is held by .* keeper", done.stderr):
+            return done
+
+
 def bootstrap(host: Host, *flags: str) -> Run:
     """Run bootstrap to its end."""
     argv = ("kubeception", "bootstrap", "-o", "json", *flags)
-    while True:
-        started = time.monotonic()
-        done = host.run(*argv, check=False, timeout_s=240)
-        wall_s = time.monotonic() - started
-        if "is held by" not in done.stderr or ": kubeception keeper" not in done.stderr:
-            break  # else the keeper is mending already, and we are the second
+    started = time.monotonic()
+    done = after_the_keeper(host, *argv)
     if done.code:
         raise CommandFailed(argv, done.code, done.stderr)
     summary = json.loads(done.stdout)
+    wall_s = time.monotonic() - started
     return Run(summary["changes"], summary["seconds"], wall_s, done.stderr)
 
 
@@ -71,7 +78,9 @@ def pods(host: Host) -> list[dict[str, Any]]:
 
 
 def is_ready(pod: dict[str, Any]) -> bool:
-    """Whether a pod says that it is ready."""
+    """Whether a pod says that it is ready; or is on its way out, when it needn't be."""
+    if "deletionTimestamp" in pod["metadata"]:
+        return True
     conditions = pod["status"].get("conditions", [])
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 

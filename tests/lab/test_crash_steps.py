@@ -81,7 +81,7 @@ def run(host: Host, command: tuple[str, ...], *, at: str | None = None) -> int:
     if at in {None, crash.NEXT}:
         variables.append(f"{crash.LOG}={LOG}")
     argv = ("env", *variables, "kubeception", *command)
-    done = host.run(*argv, check=False, timeout_s=240)
+    done = cluster.after_the_keeper(host, *argv)
     assert done.code in {0, KILLED}, done.stderr
     return done.code
 

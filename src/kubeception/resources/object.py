@@ -14,6 +14,8 @@ from kubeception.reach import Reach
 
 log = logging.getLogger(__name__)
 
+# Annotations in which the API and its controllers count the revisions of a template.
+_COUNTERS = ("deprecated.daemonset.template.generation", "deployment.kubernetes.io/revision")
 _SERVERS_OWN = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
 
 
@@ -67,6 +69,8 @@ def _version(found: dict[str, Any] | None) -> str | None:
 
 def _comparable(found: dict[str, Any]) -> dict[str, Any]:
     metadata = {k: v for k, v in found["metadata"].items() if k not in _SERVERS_OWN}
+    notes = metadata.get("annotations", {})
+    metadata["annotations"] = {k: v for k, v in notes.items() if k not in _COUNTERS}
     return {**{k: v for k, v in found.items() if k != "status"}, "metadata": metadata}
 
 
