@@ -24,6 +24,7 @@ def first_run(lab: Lab, note: Note) -> Run:
     cp1 = lab.host("cp1")
     cluster.configure(cp1)
     run = bootstrap(cp1)
+    cp1.run("kubeception", "keeper", "pause", "--for", "2h")  # it would mend what these tests break
     steps = ", ".join(f"{name} {seconds:.1f}" for name, seconds in run.seconds.items())
     note(f"bootstrap of a fresh host: {run.wall_s:.1f} s ({steps})")
     return run

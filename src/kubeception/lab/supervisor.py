@@ -65,6 +65,8 @@ def _mount(place: HostPlace, spec: Spec) -> None:
 def _boot(place: HostPlace) -> int:
     """Start the host and return how nspawn ended."""
     cgroups.clear(place.cgroup)
+    # A host that was killed leaves its link to the kernel, which takes it away when it finds time.
+    process.run(["ip", "link", "delete", f"vb-{place.name}"], check=False)
     entries = cgroups.make(place.cgroup)
     env = {**os.environ, "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "1"}
     if kernel.cgroup_version() == 1:
@@ -90,7 +92,7 @@ def nspawn(place: HostPlace) -> list[str]:
         "--boot",
         "--console=read-only",
         f"--directory={place.root}",
-        f"--machine={place.lab.name}-{place.name}",
+        f"--machine={place.name}",  # and with it its link in the lab's network: vb-NAME
         f"--hostname={place.name}",
         *("--settings=no", "--register=no", "--keep-unit", "--link-journal=no"),
         *("--resolv-conf=off", "--timezone=off"),
