@@ -99,6 +99,14 @@ def unhealthy(host: Host) -> list[str]:
     return found
 
 
+def settle(host: Host, *, timeout_s: float = 90.0) -> None:
+    """Wait until nothing is unhealthy: a Lease, say, outlives a holder that was cut off a while."""
+    deadline = time.monotonic() + timeout_s
+    while (problems := unhealthy(host)) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert problems == []
+
+
 def door(host: Host) -> str:
     """Return where the door points, as nft has it."""
     return host.run("nft", "list", "table", "ip", "kubeception-door").stdout

@@ -231,6 +231,7 @@ def test_a_webhook_that_nobody_answers_stops_a_run_but_not_a_rebuild(cp1: Host) 
         "metadata": {"name": "guard"},
         "webhooks": [webhook],
     }
+    cluster.settle(cp1)
     cluster.kubectl(cp1, "apply", "-f", "-", stdin=json.dumps(wanted))
 
     refused = cp1.run("kubeception", "bootstrap", check=False)
