@@ -37,8 +37,3 @@ def memory_bytes() -> int:
 def cpus() -> int:
     """Return how many CPUs this host has."""
     return os.cpu_count() or 1
-
-
-def boot_id() -> str:
-    """Return the identity of this boot of the kernel."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

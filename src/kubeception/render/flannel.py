@@ -42,22 +42,7 @@ def everything(config: Config, facts: Facts) -> Iterator[objects.Object]:
         "metadata": objects.metadata(NAME, labels=LABELS),
         "data": settings,
     }
-    yield {
-        "apiVersion": "apps/v1",
-        "kind": "DaemonSet",
-        "metadata": objects.metadata(NAME, labels=LABELS),
-        "spec": {
-            "selector": {"matchLabels": LABELS},
-            "updateStrategy": {"type": "RollingUpdate"},
-            "template": {
-                "metadata": {
-                    "labels": {**objects.MANAGED_BY, **LABELS},
-                    "annotations": {objects.SETTINGS_NOTE: objects.digest(settings)},
-                },
-                "spec": _pod_spec(config, facts),
-            },
-        },
-    }
+    yield objects.node_daemonset(NAME, LABELS, _pod_spec(config, facts), settings=settings)
 
 
 def _settings(config: Config, facts: Facts) -> dict[str, str]:

@@ -76,6 +76,26 @@ def static_pod(name: str, labels: Mapping[str, str], spec: Object) -> Object:
     }
 
 
+def node_daemonset(name: str, labels: Mapping[str, str], spec: Object, *, settings: Any) -> Object:
+    """Return a pod for every node, replaced when the settings that it mounts change."""
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": metadata(name, labels=labels),
+        "spec": {
+            "selector": {"matchLabels": dict(labels)},
+            "updateStrategy": {"type": "RollingUpdate"},
+            "template": {
+                "metadata": {
+                    "labels": {**MANAGED_BY, **labels},
+                    "annotations": {SETTINGS_NOTE: digest(settings)},
+                },
+                "spec": spec,
+            },
+        },
+    }
+
+
 def service_account(name: str) -> Object:
     """Return a ServiceAccount in kube-system."""
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(name)}

@@ -39,22 +39,7 @@ def everything(config: Config, facts: Facts) -> Iterator[objects.Object]:
         "metadata": objects.metadata(NAME, labels=LABELS),
         "data": {"config.conf": text},
     }
-    yield {
-        "apiVersion": "apps/v1",
-        "kind": "DaemonSet",
-        "metadata": objects.metadata(NAME, labels=LABELS),
-        "spec": {
-            "selector": {"matchLabels": LABELS},
-            "updateStrategy": {"type": "RollingUpdate"},
-            "template": {
-                "metadata": {
-                    "labels": {**objects.MANAGED_BY, **LABELS},
-                    "annotations": {objects.SETTINGS_NOTE: objects.digest(text)},
-                },
-                "spec": _pod_spec(facts),
-            },
-        },
-    }
+    yield objects.node_daemonset(NAME, LABELS, _pod_spec(facts), settings=text)
 
 
 def settings(config: Config, facts: Facts) -> objects.Object:
