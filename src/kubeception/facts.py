@@ -3,14 +3,31 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Hosted:
-    """The hosted API server as its DaemonSet has it: its port, and a digest of its template."""
+    """The hosted API server as its DaemonSet has it.
+
+    Its port, a digest of the settings that we rendered, and what identifies its revision.
+    """
 
     port: int
     template: str
+    revision: str = ""
+
+
+@dataclass(frozen=True)
+class Proven:
+    """A revision of the hosted API server that has served on this host long enough.
+
+    `template` is its pod template, and `manager` the field manager whose edits are in it.
+    """
+
+    revision: str
+    template: Mapping[str, Any]
+    manager: str
 
 
 @dataclass(frozen=True)
@@ -22,8 +39,9 @@ class Facts:
     DaemonSet or no API to ask. `needs_api` says that the bootstrap API server has to carry the
     cluster, `needs_controllers` that the bootstrap controller-manager and scheduler have to: the
     hosted ones cannot, or a rebuild was asked for. `dead_leases` were last renewed before this host
-    booted. `foreign_units` are the host's own, which we use as they are. `archives` are the
-    bundle's images by component.
+    booted. `is_led` says that the Leases are held. `proven` is the newest proven API server, and
+    `refused` the digest of rendered settings whose revision was put back. `foreign_units` are the
+    host's own, which we use as they are. `archives` are the bundle's images by component.
     """
 
     node: str
@@ -43,3 +61,6 @@ class Facts:
     needs_api: bool = True
     needs_controllers: bool = True
     dead_leases: tuple[str, ...] = ()
+    is_led: bool = True
+    proven: Proven | None = None
+    refused: str = ""

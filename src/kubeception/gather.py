@@ -4,14 +4,15 @@ import json
 import platform
 from pathlib import Path
 
-from kubeception import conditions, versions
+from kubeception import conditions, revisions, versions
+from kubeception.config import Config
 from kubeception.errors import KubeceptionError
 from kubeception.facts import Facts, Hosted
 from kubeception.host import door, gateway, kernel
 from kubeception.kube import health
 from kubeception.layout import OUR_MARK
 from kubeception.reach import DOOR_PORT, Reach
-from kubeception.render import apiserver
+from kubeception.render import apiserver, revision
 from kubeception.render.objects import CONTROL_PLANE, NAMESPACE
 
 # kube-proxy's nftables mode wants this kernel (KEP-3866).
@@ -40,9 +41,13 @@ def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
     ready = 0 if found else _ready_hosted(reach)
     answers = live > 0 and not health.not_ready(DOOR_PORT, reach.layout.pki.ca.certificate)
     hosted = _hosted(reach) if answers else None
+    # Without its DaemonSet, a server that still answers is about to end.
+    carries = live in apiserver.HOSTED_PORTS and hosted is not None
+    is_led = answers and _are_held(reach)
+    broken = revisions.broken(reach.layout.revisions)
     dead_leases = _dead_leases(reach) if answers else ()
     return Facts(
-        node=wanted.name or gateway.hostname().lower(),
+        node=node_name(reach.config),
         address=address,
         images=images or {name: versions.image(name) for name in versions.COMPONENTS},
         archives={name: reach.config.layout.bundle / "images" / f"{name}.tar" for name in images},
@@ -56,10 +61,18 @@ def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
         door=live,
         hosted=hosted,
         ready=ready,
-        needs_api=rebuild or not (ready or (live in apiserver.HOSTED_PORTS and answers)),
-        needs_controllers=rebuild or hosted is None or bool(dead_leases) or not _are_held(reach),
+        needs_api=rebuild or not (ready or carries),
+        needs_controllers=rebuild or hosted is None or bool(dead_leases) or not is_led,
         dead_leases=dead_leases,
+        is_led=is_led,
+        proven=revisions.newest(reach.layout.revisions),
+        refused=broken.settings if broken else "",
     )
+
+
+def node_name(config: Config) -> str:
+    """Return what this host's Node is called."""
+    return config.node.name or gateway.hostname().lower()
 
 
 def _images(reach: Reach) -> dict[str, str]:
@@ -78,10 +91,17 @@ def _hosted(reach: Reach) -> Hosted | None:
         found = reach.api.get("DaemonSet", apiserver.NAME, namespace=NAMESPACE)
     except KubeceptionError:
         return None
-    notes = found["spec"]["template"]["metadata"].get("annotations", {}) if found else {}
+    if found is None:
+        return None
+    template = found["spec"]["template"]
+    notes = template["metadata"].get("annotations", {})
     if apiserver.PORT_NOTE not in notes:
         return None
-    return Hosted(int(notes[apiserver.PORT_NOTE]), notes.get(apiserver.TEMPLATE_NOTE, ""))
+    return Hosted(
+        int(notes[apiserver.PORT_NOTE]),
+        notes.get(apiserver.TEMPLATE_NOTE, ""),
+        revision.identity(template),
+    )
 
 
 def _ready_hosted(reach: Reach) -> int:

@@ -46,6 +46,7 @@ class Pki:
     admin: Pair
     controller_manager: Pair
     scheduler: Pair
+    keeper: Pair
     kubelet_client: Pair
     kubelet_server: Pair
     service_account_key: Path
@@ -76,6 +77,7 @@ class Pki:
             admin=pair("admin"),
             controller_manager=pair("controller-manager"),
             scheduler=pair("scheduler"),
+            keeper=pair("keeper"),
             kubelet_client=pair("kubelet-client"),
             kubelet_server=pair("kubelet-server"),
             service_account_key=folder / "sa.key",
@@ -153,6 +155,7 @@ class Layout:
     config: Path = Path("/etc/kubeception/config.toml")
     lock: Path = Path("/run/kubeception/lock")
     keeper: Path = Path("/run/kubeception/keeper")
+    revisions: Path = Path("/var/lib/kubeception/revisions")
     tmpfiles: Path = Path("/etc/tmpfiles.d/kubeception.conf")
     bundles: Path = Path("/opt/kubeception")
     launchers: Path = Path("/usr/local/bin")

@@ -11,7 +11,7 @@ from kubeception.errors import KubeceptionError
 from kubeception.etcd.client import Etcd
 from kubeception.host.anteroom import Anteroom
 from kubeception.host.gateway import Host
-from kubeception.layout import Layout
+from kubeception.layout import Layout, Pair
 
 if TYPE_CHECKING:
     from kubeception.kube.client import Api, Credential
@@ -24,13 +24,15 @@ SUPERUSER_LIFETIME = timedelta(minutes=10)
 class Reach:
     """The host and the clients of one run; clients open at first use and close with the block.
 
-    `api_port` is the door's wherever there is a door.
+    `api_port` is the door's wherever there is a door. `client` is who asks the API; without one it
+    is a superuser whose credential lives in memory alone.
     """
 
     config: Config
     host: Host = field(default_factory=Host)
     force_conflicts: bool = False
     api_port: int = DOOR_PORT
+    client: Pair | None = None
     anteroom: Anteroom = field(default_factory=Anteroom)
     _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _api: "Api | None" = None
@@ -61,11 +63,14 @@ class Reach:
 
     @property
     def api(self) -> "Api":
-        """The API behind the door, as a superuser whose credential lives in memory alone."""
+        """The API behind the door."""
         if self._api is None:
-            from kubeception.kube.client import Api
+            from kubeception.kube.client import Api, Credential
 
-            credential = self._open.enter_context(self._superuser())
+            if self.client is None:
+                credential = self._open.enter_context(self._superuser())
+            else:
+                credential = Credential(self.client.certificate, self.client.key)
             url = f"https://127.0.0.1:{self.api_port}"
             self._api = Api(url, self.layout.pki.ca.certificate, credential)
             self._open.callback(self._api.close)

@@ -1,5 +1,6 @@
 """Which versions belong together, and what their images are called."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -29,6 +30,12 @@ class Range:
 def dotted(version: tuple[int, ...]) -> str:
     """Return a version as people write it."""
     return ".".join(map(str, version))
+
+
+def minor_of(image: str) -> int | None:
+    """Return the Kubernetes minor that an image's tag says, None where it says none."""
+    found = re.search(r":v1\.(\d+)\.\d+", image)
+    return int(found[1]) if found else None
 
 
 _MINOR = int(KUBERNETES.split(".")[1])

@@ -28,7 +28,6 @@ from kubeception.phases.reset import phases as undoing
 from kubeception.phases.runtime import RUNTIME
 from kubeception.reach import Reach
 from kubeception.report import Steps
-from kubeception.resources.door import Door
 
 log = logging.getLogger("kubeception.k8s")
 
@@ -109,13 +108,6 @@ def boot(reach: Reach) -> Summary:
     """After a boot, have the kubelet start with a bootstrap API server; bootstrap does the rest."""
     with lock.hold(reach.layout.lock, "kubeception keeper, at boot"), Steps(log) as steps:
         return carry_out([BOOT], reach, gather=partial(gather, reach), steps=steps)
-
-
-def raise_door(reach: Reach, *, port: int) -> None:
-    """Build a door that is gone anew, leading to the hosted API server on a port."""
-    with lock.hold(reach.layout.lock, "kubeception keeper, raising the door"):
-        facts = gather(reach)
-        Door(port, facts.address, reach.config.net.apiserver_ip).apply(reach)
 
 
 def _keep(source: Path, config: Path) -> None:

@@ -25,7 +25,7 @@ from kubeception.host.gateway import Host
 from kubeception.host.process import Completed, run
 from kubeception.phases.pki import PKI
 from kubeception.reach import Reach
-from kubeception.render import apiserver, controllers, etcd
+from kubeception.render import controllers, etcd, revision
 from kubeception.render.objects import Object
 from kubeception.report import Steps
 
@@ -209,7 +209,7 @@ def _start_etcd(rig: Rig, reach: Reach) -> None:
 
 
 def _start_apiserver(rig: Rig, reach: Reach) -> None:
-    spec = apiserver.bootstrap_pod(rig.config, FACTS)["spec"]
+    spec = revision.bootstrap_pod(rig.config, FACTS)["spec"]
     argv = rig.command(spec, f"--secure-port={rig.ports.api}")
     rig.programs["kube-apiserver"] = Program.start(argv, rig.root / "kube-apiserver.log")
     _wait(rig, reach, apiserver_ready(rig.ports.api))

@@ -73,10 +73,10 @@ def test_etcd_says_its_version_and_when_a_key_changed(rig: Rig, reach: Reach) ->
     lease = "/registry/leases/kube-system/kube-controller-manager"
 
     assert rig.etcd.version().startswith("3.")
-    assert rig.etcd.mod_revision("no such key") == 0
-    rig.until("the Lease to be written", lambda: rig.etcd.mod_revision(lease) > 0)
-    first = rig.etcd.mod_revision(lease)
-    rig.until("the Lease to be renewed", lambda: rig.etcd.mod_revision(lease) > first)
+    assert rig.etcd.mod_revisions("no such key") == (0,)
+    rig.until("the Lease to be written", lambda: rig.etcd.mod_revisions(lease) > (0,))
+    first = rig.etcd.mod_revisions(lease)
+    rig.until("the Lease to be renewed", lambda: rig.etcd.mod_revisions(lease) > first)
 
 
 def test_an_etcd_that_is_not_there_is_a_problem_in_words(rig: Rig) -> None:

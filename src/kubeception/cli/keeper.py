@@ -37,7 +37,8 @@ def run() -> None:
     from kubeception.keeper import loop
     from kubeception.reach import Reach
 
-    with Reach(load()) as reach:
+    config = load()
+    with Reach(config, client=config.layout.pki.keeper) as reach:
         loop.run(reach)
 
 

@@ -8,9 +8,10 @@ import time
 
 from kubeception import workflows
 from kubeception.errors import KubeceptionError, Locked
+from kubeception.gather import node_name
 from kubeception.host import door
 from kubeception.host.notify import notify
-from kubeception.keeper import record
+from kubeception.keeper import acts, record
 from kubeception.keeper.verdict import Action, Observation, Verdict, judge
 from kubeception.keeper.watch import Watch
 from kubeception.reach import Reach
@@ -18,6 +19,8 @@ from kubeception.reach import Reach
 log = logging.getLogger("kubeception.keeper")
 
 LOOK_EVERY_S = 2.0
+# While a new server may fail behind the door, and the old one is there to go back to.
+LOOK_CLOSELY_S = 0.5
 # After a bootstrap that failed: what it lacked may need a moment, and the log a rest.
 REST_S = 10.0
 
@@ -27,7 +30,8 @@ def run(reach: Reach) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     _boot(reach)
     notify("READY=1")
-    watch = Watch(reach)
+    node = node_name(reach.config)
+    watch = Watch(reach, node)
     last: Verdict | None = None
     while True:
         seen = watch.look()
@@ -36,13 +40,37 @@ def run(reach: Reach) -> None:
             last = verdict
             log.info("%s: %s", verdict.action, verdict.why)
             record.write(reach.layout.keeper, verdict, reach.host.clock.now())
-        if verdict.action is Action.RAISE_DOOR:
-            _raise_door(reach, seen)
-        elif verdict.action is Action.BOOTSTRAP:
-            _bootstrap()
+        _act(verdict, seen, reach, node)
+        if verdict.action is Action.BOOTSTRAP:
             watch.forget()
+            reach.hang_up()  # a certificate may be another one by now
         notify("WATCHDOG=1")
-        time.sleep(LOOK_EVERY_S)
+        is_close = seen.rollout is not None and bool(seen.rollout.others)
+        time.sleep(LOOK_CLOSELY_S if is_close else LOOK_EVERY_S)
+
+
+def _act(verdict: Verdict, seen: Observation, reach: Reach, node: str) -> None:
+    """Do what the verdict says; what can't be done now is judged anew at the next look."""
+    rollout = seen.rollout
+    try:
+        match verdict.action:
+            case Action.BOOTSTRAP:
+                _bootstrap()
+            case Action.RAISE_DOOR:
+                acts.turn_door(reach, port=seen.ready[0], why=verdict.why)
+            case Action.TURN_DOOR:
+                port = seen.ready[0] if seen.ready or rollout is None else rollout.port
+                acts.turn_door(reach, port=port, why=verdict.why)
+            case Action.MOVE if rollout:
+                acts.move(reach, rollout, node=node)
+            case Action.PROVE if rollout:
+                acts.prove(reach, rollout, node=node)
+            case Action.PUT_BACK if rollout:
+                acts.put_back(reach, rollout, node=node, why=verdict.why)
+            case _:
+                pass
+    except KubeceptionError as error:
+        log.warning("%s: %s", verdict.action, error.message)
 
 
 def _boot(reach: Reach) -> None:
@@ -57,13 +85,6 @@ def _boot(reach: Reach) -> None:
         log.info("%s: %s", Action.STAND_BACK, error.message)
     except KubeceptionError as error:
         log.warning("at boot: %s", error.message)
-
-
-def _raise_door(reach: Reach, seen: Observation) -> None:
-    try:
-        workflows.raise_door(reach, port=seen.ready[0])
-    except KubeceptionError as error:
-        log.warning("%s: %s", Action.RAISE_DOOR, error.message)
 
 
 def _bootstrap() -> None:

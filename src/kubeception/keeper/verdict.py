@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from kubeception.keeper.rollout import Rollout
+
 # A rolled or restarted API server is back well within this; a dead one is not.
 API_SILENT_S = 10.0
 # A live holder renews its Lease every two seconds.
@@ -17,6 +19,10 @@ class Action(StrEnum):
     WAIT = "wait"
     RAISE_DOOR = "raise the door"
     BOOTSTRAP = "bootstrap"
+    PUT_BACK = "put back"
+    MOVE = "move to the other port"
+    TURN_DOOR = "turn the door"
+    PROVE = "prove"
 
 
 @dataclass(frozen=True)
@@ -24,8 +30,9 @@ class Observation:
     """What was seen of this host just now.
 
     Seconds count how long something has been so. `ready` are the ports of hosted API servers that
-    answer; they are asked, like the door, only while no API answers behind it. `api_is_back` says
-    that one answers again after a silence that nobody has looked after yet.
+    answer; they are asked, like the door, only while no API answers behind it, and so is whether a
+    pod of one stands (None: not to be told). `lost` is an object that has to be there and isn't.
+    `api_is_back` says that one answers again after a silence that nobody has looked after yet.
     """
 
     paused: str | None = None
@@ -35,8 +42,12 @@ class Observation:
     api_is_back: bool = False
     has_door: bool = True
     ready: tuple[int, ...] = ()
+    has_server: bool | None = None
     etcd_problem: str | None = None
     still_leases: tuple[tuple[str, float], ...] = ()
+    lost: str | None = None
+    node_problem: str | None = None
+    rollout: Rollout | None = None
 
 
 @dataclass(frozen=True)
@@ -49,26 +60,81 @@ class Verdict:
 
 def judge(seen: Observation) -> Verdict:
     """Return what to do; the first rule that applies counts."""
+    return (
+        _hands_off(seen)
+        or _about_the_door(seen)
+        or _about_what_is_broken(seen)
+        or _about_the_api(seen)
+        or _about_the_rest(seen)
+        or Verdict(Action.NOTHING, "all is well")
+    )
+
+
+def _hands_off(seen: Observation) -> Verdict | None:
     if seen.paused:
         return Verdict(Action.STAND_BACK, seen.paused)
     if seen.locked:
         return Verdict(Action.STAND_BACK, f"the host is being changed by {seen.locked}")
     if seen.etcd_problem:
         return Verdict(Action.WAIT, f"etcd does not serve: {seen.etcd_problem}")
+    return None
+
+
+def _about_the_door(seen: Observation) -> Verdict | None:
     if not seen.has_door and seen.ready:
         return Verdict(Action.RAISE_DOOR, "the door is gone")
     if not seen.has_door:
         return Verdict(Action.BOOTSTRAP, "the door is gone and no API server is ready")
+    if seen.api_silent_s and seen.ready:
+        return Verdict(
+            Action.TURN_DOOR, f"nobody answers behind it, and one does on port {seen.ready[0]}"
+        )
+    return None
+
+
+def _about_what_is_broken(seen: Observation) -> Verdict | None:
+    if seen.lost:
+        return Verdict(Action.BOOTSTRAP, f"{seen.lost} is gone")
+    if seen.rollout is None or seen.api_silent_s or not seen.rollout.proven:
+        return None
+    why = seen.rollout.broken_because()
+    return Verdict(Action.PUT_BACK, f"revision {seen.rollout.wanted}: {why}") if why else None
+
+
+def _about_the_api(seen: Observation) -> Verdict | None:
     if seen.manifests:
         standing = ", ".join(seen.manifests)
         return Verdict(Action.BOOTSTRAP, f"nobody takes these away: {standing}")
     if seen.api_silent_s >= API_SILENT_S:
         return Verdict(Action.BOOTSTRAP, f"no API has answered for {seen.api_silent_s:.0f} s")
+    if seen.api_silent_s and seen.has_server is False:
+        return Verdict(Action.BOOTSTRAP, "no API answers, and no pod of one is left")
     if seen.api_silent_s:
         return Verdict(Action.WAIT, "no API answers")
     if seen.api_is_back:
         return Verdict(Action.BOOTSTRAP, "an API answers again; making sure that all is as wanted")
+    return None
+
+
+def _about_the_rest(seen: Observation) -> Verdict | None:
     for lease, still_s in seen.still_leases:
         if still_s >= LEASE_STILL_S:
             return Verdict(Action.BOOTSTRAP, f"Lease {lease} has not moved for {still_s:.0f} s")
-    return Verdict(Action.NOTHING, "all is well")
+    if seen.node_problem:
+        return Verdict(Action.BOOTSTRAP, seen.node_problem)
+    if seen.rollout:
+        return _about_the_rollout(seen.rollout)
+    return None
+
+
+def _about_the_rollout(rollout: Rollout) -> Verdict | None:
+    which = f"revision {rollout.wanted}"
+    if rollout.is_in_its_own_way():
+        return Verdict(Action.MOVE, f"{which} is asked for on the port that another one serves on")
+    if rollout.may_have_the_door():
+        return Verdict(Action.TURN_DOOR, f"{which} is ready on port {rollout.port}")
+    if rollout.may_be_proven():
+        return Verdict(Action.PROVE, f"{which} has served well")
+    if not rollout.is_settled:
+        return Verdict(Action.WAIT, f"{which} is on trial")
+    return None

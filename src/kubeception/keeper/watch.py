@@ -1,25 +1,40 @@
-"""Look at the host, cheaply, again and again; no API credential is needed for it."""
+"""Look at the host, cheaply, again and again.
 
+A healthy host costs one request through the door and one to etcd. The API is asked only when etcd
+says that the hosted API server or the node has changed, and while a rollout is on.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
+from kubeception import revisions
 from kubeception.conditions import LEASES
 from kubeception.errors import KubeceptionError
-from kubeception.host import door, lock
+from kubeception.host import containers, door, lock
 from kubeception.keeper import pause
+from kubeception.keeper.rollout import History, Rollout, Server
 from kubeception.keeper.verdict import Observation
 from kubeception.kube import health
 from kubeception.reach import DOOR_PORT, Reach
-from kubeception.render import apiserver, controllers
+from kubeception.render import apiserver, controllers, revision
 from kubeception.render.objects import NAMESPACE
+from kubeception.resources import node as nodes
+from kubeception.resources.revision import daemonset
 
 _MANIFESTS = (apiserver.BOOTSTRAP_NAME, *(one.bootstrap_name for one in controllers.BOTH))
+_LEASE_KEYS = tuple(f"/registry/leases/{NAMESPACE}/{lease}" for lease in LEASES)
+_DAEMONSET_KEY = f"/registry/daemonsets/{NAMESPACE}/{apiserver.NAME}"
 
 
 class Watch:
     """Remembers since when things are as they are; only a change of it is told by looking twice."""
 
-    def __init__(self, reach: Reach) -> None:
+    def __init__(self, reach: Reach, node: str) -> None:
         self._reach = reach
+        self._node = node
+        self._history = History()
         self.forget()
 
     def forget(self) -> None:
@@ -28,12 +43,12 @@ class Watch:
         self._answered_s = now
         self._was_silent = False
         self._leases: dict[str, tuple[int, float]] = dict.fromkeys(LEASES, (-1, now))
+        self._read: tuple[int, ...] = ()
+        self._node_problem: str | None = None
+        self._rollout: Rollout | None = None
 
     def look(self) -> Observation:
-        """Return what is to be seen now.
-
-        A healthy host costs one request through the door and one per Lease to etcd.
-        """
+        """Return what is to be seen now."""
         reach = self._reach
         now = reach.host.clock.monotonic()
         ca = reach.layout.pki.ca.certificate
@@ -42,33 +57,120 @@ class Watch:
         if answered:
             self._answered_s = now
         silent_s = now - self._answered_s
-        etcd_problem: str | None = None
-        still: tuple[tuple[str, float], ...] = ()
-        try:
-            still = self._still_leases(now)
-        except KubeceptionError as error:
-            etcd_problem = error.message
         manifests = reach.layout.kubelet.manifests
-        return Observation(
+        seen = Observation(
             paused=pause.said(reach.layout.keeper, datetime.now(UTC)),
             locked=lock.holder(reach.layout.lock),
             manifests=tuple(n for n in _MANIFESTS if (manifests / f"{n}.yaml").exists()),
             api_silent_s=silent_s,
             api_is_back=answered and self._was_silent,
-            has_door=not silent_s or door.read() is not None,
-            ready=tuple(
-                port
-                for port in (apiserver.HOSTED_PORTS if silent_s else ())
-                if health.not_ready(port, ca) is None
-            ),
-            etcd_problem=etcd_problem,
-            still_leases=still,
+        )
+        if silent_s:
+            seen = replace(
+                seen,
+                has_door=door.read() is not None,
+                ready=tuple(p for p in apiserver.HOSTED_PORTS if not health.not_ready(p, ca)),
+                has_server=containers.stands(apiserver.LABELS),
+            )
+        node_key = f"/registry/minions/{self._node}"
+        try:
+            *leases, server, node = reach.etcd.mod_revisions(*_LEASE_KEYS, _DAEMONSET_KEY, node_key)
+        except KubeceptionError as error:
+            return replace(seen, etcd_problem=error.message)
+        if answered and server and node:
+            self._ask((server, node), now)
+        return replace(
+            seen,
+            still_leases=self._still(leases, now),
+            lost=None if server else f"DaemonSet {apiserver.NAME}",
+            node_problem=self._node_problem if node else f"Node {self._node} is gone",
+            rollout=self._rollout,
         )
 
-    def _still_leases(self, now: float) -> tuple[tuple[str, float], ...]:
+    def _still(self, revisions_now: Sequence[int], now: float) -> tuple[tuple[str, float], ...]:
         """Return for how long each Lease has not moved in etcd; no clock of others is asked."""
-        for lease in LEASES:
-            revision = self._reach.etcd.mod_revision(f"/registry/leases/{NAMESPACE}/{lease}")
-            if revision != self._leases[lease][0]:
-                self._leases[lease] = (revision, now)
+        for lease, at in zip(LEASES, revisions_now, strict=True):
+            if at != self._leases[lease][0]:
+                self._leases[lease] = (at, now)
         return tuple((lease, now - since) for lease, (_, since) in self._leases.items())
+
+    def _ask(self, changed: tuple[int, ...], now: float) -> None:
+        """Ask the API for what etcd alone can't tell, where it may have changed."""
+        is_on = self._rollout is not None and not self._rollout.is_settled
+        if changed == self._read and not is_on:
+            return
+        try:
+            self._node_problem = nodes.ControlPlaneNode(self._node).drift(self._reach)
+            rollout = _rollout(self._reach, self._node)
+        except KubeceptionError:  # a moment later it may answer
+            return
+        self._read = changed
+        if rollout is not None:
+            self._history = self._history.then(rollout, now)
+            rollout = self._history.tell(rollout, now)
+        self._rollout = rollout
+
+
+def _rollout(reach: Reach, node: str) -> Rollout | None:
+    """Return the revisions of the hosted API server here, None where there is no DaemonSet."""
+    found = daemonset(reach)
+    if found is None:
+        return None
+    template = found["spec"]["template"]
+    at = door.read()
+    return Rollout(
+        wanted=revision.identity(template),
+        port=revision.port_of(template),
+        live=at.inside if at else 0,
+        servers=tuple(_servers(reach, node)),
+        proven=tuple(one.proven.revision for one in revisions.kept(reach.layout.revisions)),
+        broken=_broken(reach),
+    )
+
+
+def _broken(reach: Reach) -> str:
+    found = revisions.broken(reach.layout.revisions)
+    return found.revision if found else ""
+
+
+def _servers(reach: Reach, node: str) -> list[Server]:
+    """Return the pods of the hosted API server on a node, but for those that are told to end."""
+    by_hash = {
+        one["metadata"]["labels"]["controller-revision-hash"]: revision.identity(
+            _template_of(one["data"])
+        )
+        for one in reach.api.list(
+            "ControllerRevision", namespace=NAMESPACE, labels=apiserver.LABELS
+        )
+    }
+    pods = reach.api.list(
+        "Pod", namespace=NAMESPACE, labels=apiserver.LABELS, fields={"spec.nodeName": node}
+    )
+    return [
+        _server(reach, pod, by_hash) for pod in pods if "deletionTimestamp" not in pod["metadata"]
+    ]
+
+
+def _server(reach: Reach, pod: Mapping[str, Any], by_hash: Mapping[str, str]) -> Server:
+    labels = pod["metadata"]["labels"]
+    port = revision.port_of(dict(pod))
+    status = pod.get("status", {})
+    # Another one may answer on the port that it wanted.
+    is_running = any("running" in one["state"] for one in status.get("containerStatuses", []))
+    return Server(
+        pod=pod["metadata"]["name"],
+        revision=by_hash.get(labels.get("controller-revision-hash", ""), ""),
+        port=port,
+        answers=is_running and not health.not_ready(port, reach.layout.pki.ca.certificate),
+        restarts=sum(one["restartCount"] for one in status.get("containerStatuses", [])),
+        is_marked=any(
+            one["type"] == apiserver.DOOR_GATE and one["status"] == "True"
+            for one in status.get("conditions", [])
+        ),
+    )
+
+
+def _template_of(data: Mapping[str, Any]) -> dict[str, Any]:
+    template = dict(data["spec"]["template"])
+    template.pop("$patch", None)
+    return template

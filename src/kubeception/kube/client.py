@@ -34,6 +34,8 @@ from kubeception.kube.kinds import KINDS, identity, kind_of
 Object = dict[str, Any]
 
 FIELD_MANAGER = "kubeception"
+# What the keeper writes by itself; as much ours as the other.
+KEEPER = "kubeception-keeper"
 TIMEOUT_S = 10.0
 RETRY_S = 5.0
 
@@ -156,6 +158,7 @@ class Api:
         *,
         namespace: str | None = None,
         status: bool = False,
+        manager: str = FIELD_MANAGER,
     ) -> Object:
         """Change some fields of an object (strategic merge), or of its status."""
         crash.before("change a", kind)  # not its name: a pod has another one in each run
@@ -167,8 +170,51 @@ class Api:
                 change,
                 namespace=namespace,
                 patch_type=PatchType.STRATEGIC,
+                field_manager=manager,
             )
         )
+
+    def set_field(
+        self, found: Object, pointer: str, value: Any, *, manager: str = FIELD_MANAGER
+    ) -> Object:
+        """Set one field (a JSON pointer, RFC 6901) of an object that was read, whatever it was.
+
+        Raises:
+            ApiError: among others 409 or 422 where somebody else has changed the object meanwhile.
+        """
+        metadata = found["metadata"]
+        crash.before("change", f"{pointer} of {identity(found)}")
+        change = [
+            {
+                "op": "test",
+                "path": "/metadata/resourceVersion",
+                "value": metadata["resourceVersion"],
+            },
+            {"op": "add", "path": pointer, "value": value},
+        ]
+        return dict(
+            self._idempotent(
+                "patch",
+                _resource(kind_of(found)),
+                metadata["name"],
+                change,
+                namespace=metadata.get("namespace"),
+                patch_type=PatchType.JSON,
+                field_manager=manager,
+            )
+        )
+
+    def create(self, wanted: Object) -> Object:
+        """Create an object; asked once, for a second one may be another.
+
+        Raises:
+            ApiError: among others 409 where one of that name is there.
+        """
+        crash.before("create a", kind_of(wanted))
+        resource = _resource(kind_of(wanted))
+        with _errors(self.url):
+            namespace = wanted["metadata"].get("namespace")
+            return dict(self._client.create(resource(wanted), namespace=namespace))
 
     def delete(self, kind: str, name: str, *, namespace: str | None = None) -> None:
         """Delete an object; one that is gone already is fine."""

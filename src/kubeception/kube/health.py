@@ -5,6 +5,8 @@ import ssl
 from pathlib import Path
 
 TIMEOUT_S = 2.0
+# A server that is only slow says something by then.
+HUNG_S = 5.0
 
 
 def not_ready(port: int, ca: Path, *, host: str = "127.0.0.1", path: str = "/readyz") -> str | None:
@@ -23,3 +25,19 @@ def not_ready(port: int, ca: Path, *, host: str = "127.0.0.1", path: str = "/rea
     except (OSError, http.client.HTTPException) as error:
         return f"port {port}: {error}"
     return None if status == 200 else f"port {port}: {path} answers {status}"
+
+
+def hangs(port: int, ca: Path, *, host: str = "127.0.0.1") -> bool:
+    """Tell whether something takes connections on a port and then never says a word."""
+    context = ssl.create_default_context(cafile=str(ca))
+    connection = http.client.HTTPSConnection(host, port, timeout=HUNG_S, context=context)
+    try:
+        connection.request("GET", "/livez")
+        connection.getresponse()
+    except TimeoutError:
+        return True
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return False

@@ -34,6 +34,8 @@ KINDS = {
     "DaemonSet": Kind("apps", "v1", "daemonsets", namespaced=True),
     "Deployment": Kind("apps", "v1", "deployments", namespaced=True),
     "PodDisruptionBudget": Kind("policy", "v1", "poddisruptionbudgets", namespaced=True),
+    "ControllerRevision": Kind("apps", "v1", "controllerrevisions", namespaced=True),
+    "Event": Kind("", "v1", "events", namespaced=True),
     "Lease": Kind("coordination.k8s.io", "v1", "leases", namespaced=True),
     "MutatingWebhookConfiguration": Kind(
         ADMISSION, "v1", "mutatingwebhookconfigurations", namespaced=False

@@ -14,6 +14,8 @@ from kubeception.resources.anteroom import Anteroom
 from kubeception.resources.dead_lease import DeadLease
 from kubeception.resources.door import Door
 from kubeception.resources.file import File
+from kubeception.resources.hung_server import NoHungServer
+from kubeception.resources.stuck_webhooks import NoStuckWebhooks
 
 # Pods that are still bound to the host come back by themselves, and their controllers with them.
 GRACE_S = 8.0
@@ -31,6 +33,8 @@ def turn(config: Config, facts: Facts) -> Iterator[Resource]:
     if port:
         yield Door(port, facts.address, config.net.apiserver_ip)
         yield Anteroom("127.0.0.1", is_open=False)
+    if facts.needs_api:
+        yield NoHungServer()
 
 
 def namespaces_are_there(_config: Config, facts: Facts) -> Iterator[Condition]:
@@ -43,6 +47,8 @@ def free_leases(_config: Config, facts: Facts) -> Iterator[Resource]:
     """Want no Lease held by the dead, for whom the living would wait."""
     for lease in facts.dead_leases:
         yield DeadLease(lease)
+    if facts.hosted and not facts.is_led:
+        yield NoStuckWebhooks()
 
 
 def hosted_controllers_lead(_config: Config, facts: Facts) -> Iterator[Condition]:

@@ -14,6 +14,7 @@ from kubeception.render import (
     coredns,
     flannel,
     join_service,
+    keeper,
     proxy,
 )
 from kubeception.render.objects import Object as Wanted
@@ -24,7 +25,9 @@ from kubeception.resources.object import Object
 def everything(config: Config, facts: Facts) -> Iterator[Wanted]:
     """Yield every object that we manage, the ones that others wait for first."""
     yield from access.bindings()
-    yield apiserver.daemonset(config, facts)
+    # Settings whose revision was put back are not tried again until somebody changes them.
+    if facts.refused != apiserver.template_digest(config, facts):
+        yield apiserver.daemonset(config, facts)
     for controller in controllers.BOTH:
         yield controllers.deployment(controller, config, facts)
     if config.net.cni is Cni.FLANNEL:
@@ -32,6 +35,7 @@ def everything(config: Config, facts: Facts) -> Iterator[Wanted]:
     yield from proxy.everything(config, facts)
     yield from coredns.everything(config, facts)
     yield from join_service.everything(config, facts)
+    yield from keeper.everything()
     for controller in controllers.BOTH:
         yield controllers.disruption_budget(controller)
 

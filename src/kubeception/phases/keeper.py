@@ -8,7 +8,7 @@ from kubeception.config import Config
 from kubeception.config.model import Cni
 from kubeception.engine import Phase
 from kubeception.facts import Facts
-from kubeception.render import apiserver, keeper, objects
+from kubeception.render import apiserver, keeper, objects, revision
 from kubeception.resources import Resource
 from kubeception.resources.door import Door
 from kubeception.resources.file import File
@@ -31,7 +31,7 @@ def until(_config: Config, _facts: Facts) -> Iterator[Condition]:
 
 def first_api(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want the bootstrap API server, and the door leading to it; nothing hosted can be alive."""
-    manifest = objects.document(apiserver.bootstrap_pod(config, facts))
+    manifest = objects.document(revision.bootstrap_pod(config, facts))
     path = config.layout.kubelet.manifests / f"{apiserver.BOOTSTRAP_NAME}.yaml"
     yield File(path, manifest, mode=0o600)
     yield Door(apiserver.BOOTSTRAP_PORT, facts.address, config.net.apiserver_ip)

@@ -10,7 +10,7 @@ from kubeception.conditions import Condition
 from kubeception.config import Config
 from kubeception.engine import Phase
 from kubeception.facts import Facts
-from kubeception.render import apiserver, kubelet, objects
+from kubeception.render import apiserver, kubelet, objects, revision
 from kubeception.resources import Resource
 from kubeception.resources.anteroom import Anteroom
 from kubeception.resources.file import File
@@ -25,7 +25,7 @@ def plan(config: Config, facts: Facts) -> Iterator[Resource]:
     if kubelet.UNIT not in facts.foreign_units:
         yield File(at.units / kubelet.UNIT, kubelet.unit(config))
     if facts.needs_api:
-        manifest = objects.document(apiserver.bootstrap_pod(config, facts))
+        manifest = objects.document(revision.bootstrap_pod(config, facts))
         yield File(at.kubelet.manifests / f"{apiserver.BOOTSTRAP_NAME}.yaml", manifest, mode=0o600)
     if facts.needs_api and not facts.door:
         # The kubelet is there before its API; so may pods be that came with it.

@@ -2,13 +2,13 @@
 
 from kubeception import conditions
 from kubeception.engine import Phase
-from kubeception.resources.node import ControlPlaneNode
+from kubeception.resources.node import ControlPlaneNode, KnownNode
 
 REGISTERED = Phase(
     "registered",
     "waiting for kubelet to be registered",
-    lambda _config, _facts: (),
-    after=lambda _config, facts: [conditions.node_registered(facts.node)],
+    lambda _config, facts: [KnownNode(facts.node)],
+    until=lambda _config, facts: [conditions.node_registered(facts.node)],
 )
 MARKED = Phase(
     "marked",

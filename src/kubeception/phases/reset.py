@@ -136,8 +136,10 @@ def folders(config: Config, _facts: Facts) -> Iterator[Resource]:
     """Want no folder of the keeper's, and none that only we had use for and that is empty now."""
     at = config.layout
     yield NoFolder(at.keeper)
+    yield NoFolder(at.revisions)
     pki_folders = (at.pki.etcd_folder, at.pki.folder)
-    for folder in (at.kubelet.manifests, *pki_folders, at.kubernetes.admin.parent):
+    ours = (at.kubelet.manifests, *pki_folders, at.kubernetes.admin.parent, at.revisions.parent)
+    for folder in ours:
         yield NoFolder(folder, if_empty=True)
 
 

@@ -16,6 +16,7 @@ LEAF_LIFETIME = timedelta(days=365)
 CA_LIFETIME = timedelta(days=3650)
 
 ADMINS = "kubeadm:cluster-admins"
+KEEPERS = "kubeception:keepers"
 
 
 class Use(StrEnum):
@@ -73,6 +74,7 @@ def entries(config: Config, node: str, address: str) -> Iterator[Entry]:
     yield Entry(at.admin, _client("kubernetes-admin", ADMINS), at.ca)
     yield Entry(at.controller_manager, _client("system:kube-controller-manager"), at.ca)
     yield Entry(at.scheduler, _client("system:kube-scheduler"), at.ca)
+    yield Entry(at.keeper, _client(f"kubeception:keeper:{node}", KEEPERS), at.ca)
     yield Entry(at.kubelet_client, _client(f"system:node:{node}", "system:nodes"), at.ca)
     yield Entry(at.kubelet_server, kubelet_server(node, address), at.ca)
     yield Entry(at.join, _server("kubeception-join", (node,), (address, "127.0.0.1")), at.join_ca)

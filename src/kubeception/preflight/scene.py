@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from kubeception.config import Config
 from kubeception.errors import KubeceptionError
-from kubeception.gather import UNITS, is_foreign
+from kubeception.gather import UNITS, is_foreign, node_name
 from kubeception.host import door, gateway, kernel
 from kubeception.host.systemd import UnitState
 from kubeception.kube import health
@@ -59,15 +59,14 @@ def survey(reach: Reach, *, rebuild: bool = False) -> Scene:
         foreign = frozenset(unit for unit in UNITS if is_foreign(reach, unit))
     except KubeceptionError as error:
         no_systemd = error
-    wanted = reach.config.node
     return Scene(
         reach,
         is_root=kernel.is_root(),
         no_systemd=no_systemd,
         units=units,
         foreign=foreign,
-        node=wanted.name or gateway.hostname().lower(),
-        address=wanted.address or gateway.default_address(),
+        node=node_name(reach.config),
+        address=reach.config.node.address or gateway.default_address(),
         live=_live_port(reach),
         rebuild=rebuild,
     )

@@ -5,19 +5,17 @@ from collections.abc import Iterator
 from kubeception.pki.catalog import ADMINS
 from kubeception.render import objects
 
-_RBAC = "rbac.authorization.k8s.io"
-
 
 def bindings() -> Iterator[objects.Object]:
     """Yield the administrators' binding and the API servers' right to ask kubelets."""
     yield objects.cluster_role_binding(
         ADMINS,
         role="cluster-admin",
-        subject={"apiGroup": _RBAC, "kind": "Group", "name": ADMINS},
+        subject={"apiGroup": objects.RBAC, "kind": "Group", "name": ADMINS},
     )
     user = "kube-apiserver-kubelet-client"
     yield objects.cluster_role_binding(
         f"kubeadm:{user}",
         role="system:kubelet-api-admin",
-        subject={"apiGroup": _RBAC, "kind": "User", "name": user},
+        subject={"apiGroup": objects.RBAC, "kind": "User", "name": user},
     )

@@ -1,4 +1,4 @@
-"""The API server: hosted as a DaemonSet, and for bootstrap as a static pod of the same template.
+"""The hosted API server, a DaemonSet; render/revision.py makes the bootstrap one of its template.
 
 Its pods name no API object, so that the template can always be started by a kubelet alone: paths on
 the host and the downward API only.
@@ -22,6 +22,11 @@ TEMPLATE_NOTE = "kubeception.dev/template"
 # Set on a hosted pod once the door has turned to it; only then may the one before it go.
 DOOR_GATE = "kubeception.dev/door"
 
+ENABLED = "enable-admission-plugins"
+DISABLED = "disable-admission-plugins"
+# Nothing new is sent to the bootstrap one by the time it is told to end.
+BOOTSTRAP_GRACE_S = 2
+
 # Admission that calls out of the API server or applies policies: a broken one must not keep the
 # bootstrap control plane from repairing the cluster.
 _EXTERNAL_ADMISSION = (
@@ -34,7 +39,7 @@ def hosted_port(config: Config, facts: Facts) -> int:
     """Return the hosted API server's port: the one that it has, or for a roll the other one."""
     if facts.hosted is None:
         return HOSTED_PORTS[0]
-    if facts.hosted.template == _template_digest(config, facts):
+    if facts.hosted.template == template_digest(config, facts):
         return facts.hosted.port
     return next(port for port in HOSTED_PORTS if port != facts.hosted.port)
 
@@ -42,7 +47,7 @@ def hosted_port(config: Config, facts: Facts) -> int:
 def daemonset(config: Config, facts: Facts) -> objects.Object:
     """Return the hosted API server."""
     port = hosted_port(config, facts)
-    notes = {PORT_NOTE: str(port), TEMPLATE_NOTE: _template_digest(config, facts)}
+    notes = {PORT_NOTE: str(port), TEMPLATE_NOTE: template_digest(config, facts)}
     return {
         "apiVersion": "apps/v1",
         "kind": "DaemonSet",
@@ -59,7 +64,7 @@ def daemonset(config: Config, facts: Facts) -> objects.Object:
             "template": {
                 "metadata": {"labels": {**objects.MANAGED_BY, **LABELS}, "annotations": notes},
                 "spec": {
-                    **_pod_spec(config, facts, port=port, bootstrap=False),
+                    **_pod_spec(config, facts, port=port),
                     "nodeSelector": {objects.CONTROL_PLANE: ""},
                     "readinessGates": [{"conditionType": DOOR_GATE}],
                 },
@@ -68,17 +73,22 @@ def daemonset(config: Config, facts: Facts) -> objects.Object:
     }
 
 
-def bootstrap_pod(config: Config, facts: Facts) -> objects.Object:
-    """Return the bootstrap API server."""
-    spec = _pod_spec(config, facts, port=BOOTSTRAP_PORT, bootstrap=True)
-    return objects.static_pod(BOOTSTRAP_NAME, {"component": BOOTSTRAP_NAME}, spec)
+def bootstrap_flags(facts: Facts) -> dict[str, str]:
+    """Return the flags in which the bootstrap one differs, besides its port."""
+    return {
+        "advertise-address": facts.address,
+        "bind-address": "127.0.0.1",
+        DISABLED: _EXTERNAL_ADMISSION,
+        "shutdown-watch-termination-grace-period": "1s",
+    }
 
 
-def _template_digest(config: Config, facts: Facts) -> str:
-    return objects.digest(_pod_spec(config, facts, port=0, bootstrap=False))
+def template_digest(config: Config, facts: Facts) -> str:
+    """Return what tells whether the settings that we render have changed."""
+    return objects.digest(_pod_spec(config, facts, port=0))
 
 
-def _pod_spec(config: Config, facts: Facts, *, port: int, bootstrap: bool) -> objects.Object:
+def _pod_spec(config: Config, facts: Facts, *, port: int) -> objects.Object:
     paths = _paths(config)
     return {
         "hostNetwork": True,
@@ -88,14 +98,13 @@ def _pod_spec(config: Config, facts: Facts, *, port: int, bootstrap: bool) -> ob
         "enableServiceLinks": False,
         "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
         "tolerations": objects.TOLERATE_EVERYTHING,
-        # Nothing new is sent to the bootstrap one by the time it is told to end.
-        "terminationGracePeriodSeconds": 2 if bootstrap else 30,
+        "terminationGracePeriodSeconds": 30,
         "containers": [
             {
                 "name": NAME,
                 "image": facts.images[NAME],
                 "imagePullPolicy": "IfNotPresent",
-                "command": [NAME, *objects.flags(_flags(config, facts, port, bootstrap=bootstrap))],
+                "command": [NAME, *objects.flags(_flags(config, facts, port))],
                 "resources": {"requests": {"cpu": "250m"}},
                 "startupProbe": objects.probe(
                     "/livez", port, periodSeconds=1, timeoutSeconds=15, failureThreshold=240
@@ -124,14 +133,14 @@ def _paths(config: Config) -> dict[str, tuple[Path, str]]:
     return paths
 
 
-def _flags(config: Config, facts: Facts, port: int, *, bootstrap: bool) -> dict[str, str]:
+def _flags(config: Config, facts: Facts, port: int) -> dict[str, str]:
     at = config.layout.pki
     flags: dict[str, Any] = {
         "advertise-address": facts.address,
         "allow-privileged": "true",
         "authorization-mode": "Node,RBAC",
         "client-ca-file": at.ca.certificate,
-        "enable-admission-plugins": "NodeRestriction",
+        ENABLED: "NodeRestriction",
         # Two servers on one address would erase each other's entry; ours are objects.
         "endpoint-reconciler-type": "none",
         "etcd-cafile": at.etcd_ca.certificate,
@@ -154,13 +163,10 @@ def _flags(config: Config, facts: Facts, port: int, *, bootstrap: bool) -> dict[
         "service-account-signing-key-file": at.service_account_key,
         "service-cluster-ip-range": config.net.service_cluster_ip_range,
         # Without it a server that is told to end waits for its watches, which nobody else ends.
-        "shutdown-watch-termination-grace-period": "1s" if bootstrap else "5s",
+        "shutdown-watch-termination-grace-period": "5s",
         "tls-cert-file": at.apiserver.certificate,
         "tls-private-key-file": at.apiserver.key,
         **config.apiserver.extra_args,
         "secure-port": port,
     }
-    if bootstrap:
-        flags["bind-address"] = "127.0.0.1"
-        flags["disable-admission-plugins"] = _EXTERNAL_ADMISSION
     return {name: str(value) for name, value in flags.items()}

@@ -15,15 +15,13 @@ REPLICAS = 2
 def everything(config: Config, facts: Facts) -> Iterator[objects.Object]:
     """Yield CoreDNS's account, role, settings, Deployment and Service."""
     yield objects.service_account(NAME)
-    yield {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRole",
-        "metadata": objects.metadata("system:coredns", namespace=None),
-        "rules": [
-            _may_watch("", ["endpoints", "services", "pods", "namespaces"]),
-            _may_watch("discovery.k8s.io", ["endpointslices"]),
+    yield objects.cluster_role(
+        "system:coredns",
+        [
+            objects.rule("", "endpoints services pods namespaces", "list", "watch"),
+            objects.rule("discovery.k8s.io", "endpointslices", "list", "watch"),
         ],
-    }
+    )
     yield objects.cluster_role_binding(
         "system:coredns", role="system:coredns", subject=objects.account(NAME)
     )
@@ -139,7 +137,3 @@ def _pod_spec(facts: Facts) -> objects.Object:
 
 def _probe(path: str, port: int, **timing: int) -> objects.Object:
     return {"httpGet": {"path": path, "port": port}, "timeoutSeconds": 5, **timing}
-
-
-def _may_watch(group: str, resources: list[str]) -> objects.Object:
-    return {"apiGroups": [group], "resources": resources, "verbs": ["list", "watch"]}

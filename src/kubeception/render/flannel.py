@@ -23,15 +23,13 @@ _SETTINGS = "/etc/kube-flannel"
 def everything(config: Config, facts: Facts) -> Iterator[objects.Object]:
     """Yield flannel's account, role, settings and DaemonSet."""
     yield objects.service_account("flannel")
-    yield {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRole",
-        "metadata": objects.metadata("flannel", namespace=None),
-        "rules": [
-            {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch"]},
-            {"apiGroups": [""], "resources": ["nodes/status"], "verbs": ["patch"]},
+    yield objects.cluster_role(
+        "flannel",
+        [
+            objects.rule("", "nodes", "get", "list", "watch"),
+            objects.rule("", "nodes/status", "patch"),
         ],
-    }
+    )
     yield objects.cluster_role_binding(
         "flannel", role="flannel", subject=objects.account("flannel")
     )

@@ -1,9 +1,35 @@
-"""The keeper's unit, and what must not outlive a boot."""
+"""The keeper's unit, what it may do in the API, and what must not outlive a boot."""
+
+from collections.abc import Iterator
 
 from kubeception.config import Config
 from kubeception.layout import OUR_MARK
+from kubeception.pki.catalog import KEEPERS
+from kubeception.render import apiserver, objects
 
 UNIT = "kubeception-keeper.service"
+# Held by the keeper that changes what all hosts share; also what it writes to prove a server.
+LEASE = "kubeception-keeper"
+_ROLE = "kubeception:keeper"
+_RULES: tuple[objects.Object, ...] = (
+    objects.rule("apps", "daemonsets", "get", "patch", names=[apiserver.NAME]),
+    objects.rule("apps", "controllerrevisions", "list"),
+    objects.rule("", "pods", "list"),
+    objects.rule("", "pods/status", "patch"),
+    objects.rule("", "events", "create"),
+    objects.rule("coordination.k8s.io", "leases", "get", "patch", names=[LEASE]),
+)
+
+
+def everything() -> Iterator[objects.Object]:
+    """Yield the keepers' Lease, and their right to do their work and nothing else."""
+    keepers = {"apiGroup": objects.RBAC, "kind": "Group", "name": KEEPERS}
+    lease = objects.metadata(LEASE)
+    yield {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": lease}
+    yield objects.role(_ROLE, _RULES)
+    yield objects.role_binding(_ROLE, role=_ROLE, subject=keepers)
+    yield objects.cluster_role(_ROLE, [objects.rule("", "nodes", "get")])
+    yield objects.cluster_role_binding(_ROLE, role=_ROLE, subject=keepers)
 
 
 def unit(config: Config) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 Object = dict[str, Any]
 
 NAMESPACE = "kube-system"
+RBAC = "rbac.authorization.k8s.io"
 MANAGED_BY = {"app.kubernetes.io/managed-by": "kubeception"}
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 TOLERATE_EVERYTHING: list[Object] = [{"operator": "Exists"}]
@@ -101,13 +102,47 @@ def service_account(name: str) -> Object:
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(name)}
 
 
+def rule(group: str, resources: str, *verbs: str, names: Sequence[str] = ()) -> Object:
+    """Return one rule of a role, for some resources of a group; `names` limits it to those."""
+    made: Object = {"apiGroups": [group], "resources": resources.split(), "verbs": list(verbs)}
+    return {**made, "resourceNames": list(names)} if names else made
+
+
+def role(name: str, rules: Sequence[Object]) -> Object:
+    """Return a Role of kube-system."""
+    return _role("Role", metadata(name), rules)
+
+
+def cluster_role(name: str, rules: Sequence[Object]) -> Object:
+    """Return a ClusterRole."""
+    return _role("ClusterRole", metadata(name, namespace=None), rules)
+
+
+def role_binding(name: str, *, role: str, subject: Object) -> Object:
+    """Return a binding of a Role of kube-system to one subject."""
+    return _binding("Role", metadata(name), role, subject)
+
+
 def cluster_role_binding(name: str, *, role: str, subject: Object) -> Object:
     """Return a binding of a ClusterRole to one subject."""
+    return _binding("ClusterRole", metadata(name, namespace=None), role, subject)
+
+
+def _role(kind: str, about: Object, rules: Sequence[Object]) -> Object:
     return {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": metadata(name, namespace=None),
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+        "apiVersion": f"{RBAC}/v1",
+        "kind": kind,
+        "metadata": about,
+        "rules": list(rules),
+    }
+
+
+def _binding(kind: str, about: Object, role: str, subject: Object) -> Object:
+    return {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": f"{kind}Binding",
+        "metadata": about,
+        "roleRef": {"apiGroup": RBAC, "kind": kind, "name": role},
         "subjects": [subject],
     }
 

@@ -1,14 +1,52 @@
-"""The node of a control-plane host: its role label and taint."""
+"""The node of a control-plane host: that it is there, its role label and taint."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from kubeception.errors import ApiError
 from kubeception.reach import Reach
+from kubeception.render import kubelet
 
 ROLE = "node-role.kubernetes.io/control-plane"
 LABELS = {ROLE: "", "node.kubernetes.io/exclude-from-external-load-balancers": ""}
 TAINT = {"key": ROLE, "effect": "NoSchedule"}
+
+
+@dataclass(frozen=True)
+class KnownNode:
+    """A Node that was deleted is wanted back: a kubelet registers it only once, when it starts.
+
+    It comes back with its label and taint, since without them the DaemonSet's controller would end
+    the API server. One that never was is the kubelet's to make.
+    """
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"Node {self.name}"
+
+    def drift(self, reach: Reach) -> str | None:
+        """Say whether it is gone while pods are bound to it."""
+        if reach.api.get("Node", self.name) is not None:
+            return None
+        bound = reach.api.list("Pod", fields={"spec.nodeName": self.name})
+        return "was deleted" if bound else None
+
+    def apply(self, reach: Reach) -> None:
+        """Make it, and have the kubelet tell the rest, as it does when it starts."""
+        labels = {**LABELS, "kubernetes.io/hostname": self.name}
+        made = {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": self.name, "labels": labels},
+            "spec": {"taints": [TAINT]},
+        }
+        try:
+            reach.api.create(made)
+        except ApiError as error:
+            if error.status != 409:
+                raise
+        reach.host.systemd.restart(kubelet.UNIT)
 
 
 @dataclass(frozen=True)

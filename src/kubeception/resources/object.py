@@ -5,10 +5,12 @@ shown and kept, unless the run is told to force it.
 """
 
 import logging
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from kubeception.errors import ApiError
+from kubeception.kube.client import KEEPER
 from kubeception.kube.kinds import identity
 from kubeception.reach import Reach
 
@@ -16,6 +18,8 @@ log = logging.getLogger(__name__)
 
 # Annotations in which the API and its controllers count the revisions of a template.
 _COUNTERS = ("deprecated.daemonset.template.generation", "deployment.kubernetes.io/revision")
+# Whom the API names where an apply is refused.
+_OWNERS = re.compile(r'conflicts? with "([^"]+)"')
 _SERVERS_OWN = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
 
 
@@ -36,7 +40,7 @@ class Object:
             if found is None:
                 return "missing"
             try:
-                applied = reach.api.apply(self.wanted, force=self._force(reach), dry_run=True)
+                applied = self._apply(reach, dry_run=True)
             except ApiError as error:
                 if error.status != 409:
                     raise
@@ -51,7 +55,7 @@ class Object:
 
     def apply(self, reach: Reach) -> None:
         """Apply it."""
-        reach.api.apply(self.wanted, force=self._force(reach))
+        self._apply(reach)
 
     def _found(self, reach: Reach) -> dict[str, Any] | None:
         metadata = self.wanted["metadata"]
@@ -59,8 +63,15 @@ class Object:
             self.wanted["kind"], metadata["name"], namespace=metadata.get("namespace")
         )
 
-    def _force(self, reach: Reach) -> bool:
-        return self.force or reach.force_conflicts
+    def _apply(self, reach: Reach, *, dry_run: bool = False) -> dict[str, Any]:
+        force = self.force or reach.force_conflicts
+        try:
+            return reach.api.apply(self.wanted, force=force, dry_run=dry_run)
+        except ApiError as error:
+            # What the keeper has put back is ours to change.
+            if error.status != 409 or set(_OWNERS.findall(error.message)) != {KEEPER}:
+                raise
+        return reach.api.apply(self.wanted, force=True, dry_run=dry_run)
 
 
 def _version(found: dict[str, Any] | None) -> str | None:

@@ -1,10 +1,24 @@
 """The keeper's decision, as a table."""
 
+from typing import Any
+
 import pytest
 
+from kubeception.keeper.rollout import Rollout, Server
 from kubeception.keeper.verdict import Action, Observation, judge
 
 STILL = (("kube-controller-manager", 1.0), ("kube-scheduler", 20.0))
+OLD = Server("old", "1", 6445, answers=True, is_marked=True)
+NEW = Server("new", "2", 6446, answers=True)
+BAD = Server("new", "2", 6446, answers=False, restarts=3)
+
+
+def rollout(*servers: Server, wanted: Server = NEW, live: int = 6445, **more: Any) -> Rollout:
+    return Rollout(
+        wanted.revision, wanted.port, live, servers=servers, **{"proven": ("1",), **more}
+    )
+
+
 HELD = "pid 7: kubeception bootstrap"
 
 TABLE = {
@@ -63,6 +77,106 @@ TABLE = {
         Observation(still_leases=STILL),
         Action.BOOTSTRAP,
         "Lease kube-scheduler has not moved for 20 s",
+    ),
+    "a server that answers beside a silent one has the door": (
+        Observation(api_silent_s=0.5, ready=(6445,)),
+        Action.TURN_DOOR,
+        "nobody answers behind it, and one does on port 6445",
+    ),
+    "a silence without any pod is not waited out": (
+        Observation(api_silent_s=2.0, has_server=False),
+        Action.BOOTSTRAP,
+        "no API answers, and no pod of one is left",
+    ),
+    "a silence is waited out where the runtime can't be asked": (
+        Observation(api_silent_s=2.0, has_server=None),
+        Action.WAIT,
+        "no API answers",
+    ),
+    "a DaemonSet that is gone takes its pod with it, which may answer still": (
+        Observation(lost="DaemonSet kube-apiserver"),
+        Action.BOOTSTRAP,
+        "DaemonSet kube-apiserver is gone",
+    ),
+    "a node without its label": (
+        Observation(node_problem="label is missing"),
+        Action.BOOTSTRAP,
+        "label is missing",
+    ),
+    "a rollout that is over": (
+        Observation(rollout=rollout(OLD, wanted=OLD)),
+        Action.NOTHING,
+        "all is well",
+    ),
+    "an edit by hand can't have the port that the old one serves on": (
+        Observation(rollout=rollout(OLD, wanted=Server("new", "2", 6445, answers=False))),
+        Action.MOVE,
+        "revision 2 is asked for on the port that another one serves on",
+    ),
+    "a new server is on trial at first": (
+        Observation(rollout=rollout(OLD, NEW, steady_s=29.9)),
+        Action.WAIT,
+        "revision 2 is on trial",
+    ),
+    "and has the door when it has passed": (
+        Observation(rollout=rollout(OLD, NEW, steady_s=30)),
+        Action.TURN_DOOR,
+        "revision 2 is ready on port 6446",
+    ),
+    "one that was proven before needs no trial": (
+        Observation(rollout=rollout(OLD, NEW, proven=("2", "1"))),
+        Action.TURN_DOOR,
+        "revision 2 is ready on port 6446",
+    ),
+    "behind the door it has to be proven": (
+        Observation(rollout=rollout(OLD, NEW, live=6446, behind_s=59)),
+        Action.WAIT,
+        "revision 2 is on trial",
+    ),
+    "and is, some time later": (
+        Observation(rollout=rollout(OLD, NEW, live=6446, behind_s=60)),
+        Action.PROVE,
+        "revision 2 has served well",
+    ),
+    "the first one of all has nothing to be put back to": (
+        Observation(rollout=rollout(BAD, live=6446, proven=())),
+        Action.WAIT,
+        "revision 2 is on trial",
+    ),
+    "what restarts again and again is put back": (
+        Observation(rollout=rollout(OLD, BAD)),
+        Action.PUT_BACK,
+        "revision 2: it has restarted 3 times",
+    ),
+    "also where nobody would take bootstrap's manifests away": (
+        Observation(manifests=("bootstrap-kube-apiserver",), rollout=rollout(BAD, live=6444)),
+        Action.PUT_BACK,
+        "revision 2: it has restarted 3 times",
+    ),
+    "but not while there is no API to say it to": (
+        Observation(api_silent_s=4, rollout=rollout(OLD, BAD)),
+        Action.WAIT,
+        "no API answers",
+    ),
+    "what is not ready in time is put back": (
+        Observation(rollout=rollout(OLD, asked_s=120)),
+        Action.PUT_BACK,
+        "revision 2: it is not ready after 120 s",
+    ),
+    "what was put back before is not tried again": (
+        Observation(rollout=rollout(OLD, NEW, broken="2")),
+        Action.PUT_BACK,
+        "revision 2: it was put back before",
+    ),
+    "what fails behind the door is put back": (
+        Observation(rollout=rollout(OLD, NEW, has_failed=True)),
+        Action.PUT_BACK,
+        "revision 2: it failed behind the door",
+    ),
+    "a proven revision is never put back": (
+        Observation(rollout=rollout(BAD, live=6446, proven=("2", "1"), has_failed=True)),
+        Action.WAIT,
+        "revision 2 is on trial",
     ),
     "one that moves has somebody": (
         Observation(still_leases=(("kube-scheduler", 19.9),)),

@@ -76,7 +76,8 @@ def test_only_a_file_that_is_ours_goes_or_one_that_only_we_make() -> None:
 def test_what_programs_made_goes_only_from_a_host_of_ours() -> None:
     phases = reset.phases(BOOTSTRAP, etcds=True, pkis=True)
     every = [one for phase in phases for one in phase.plan(CONFIG, FACTS)]
-    named = {NO_DOOR, NoFolder(CONFIG.layout.keeper)}
+    at = CONFIG.layout
+    named = {NO_DOOR, NoFolder(at.keeper), NoFolder(at.revisions)}
 
     for one in every:
         alone = isinstance(one, StoppedUnit | NoTable | NoFolder) and one not in named

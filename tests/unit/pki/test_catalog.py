@@ -24,6 +24,7 @@ WANTED: dict[str, tuple[str, str | None, set[Use]]] = {
     "admin": ("kubernetes-admin", "kubeadm:cluster-admins", CLIENT),
     "controller-manager": ("system:kube-controller-manager", None, CLIENT),
     "scheduler": ("system:kube-scheduler", None, CLIENT),
+    "keeper": ("kubeception:keeper:cp1", "kubeception:keepers", CLIENT),
     "kubelet-client": ("system:node:cp1", "system:nodes", CLIENT),
     "kubelet-server": ("system:node:cp1", "system:nodes", SERVER),
     "join": ("kubeception-join", None, SERVER),

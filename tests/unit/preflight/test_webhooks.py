@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kubeception.preflight import webhooks
+from kubeception import webhooks
 
 ALL = {
     "operations": ["*"],

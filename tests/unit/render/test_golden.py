@@ -19,9 +19,11 @@ from kubeception.render import (
     etcd,
     flannel,
     join_service,
+    keeper,
     kubeconfig,
     kubelet,
     proxy,
+    revision,
 )
 from kubeception.render.objects import Object
 
@@ -29,9 +31,10 @@ FILES = Path(__file__).parent / "golden"
 
 OBJECTS: dict[str, Iterable[Object]] = {
     "access": access.bindings(),
+    "keeper": keeper.everything(),
     "api-service": api_service.everything(CONFIG, FACTS),
     "apiserver-hosted": [apiserver.daemonset(CONFIG, FACTS)],
-    "apiserver-bootstrap": [apiserver.bootstrap_pod(CONFIG, FACTS)],
+    "apiserver-bootstrap": [revision.bootstrap_pod(CONFIG, FACTS)],
     "coredns": coredns.everything(CONFIG, FACTS),
     "flannel": flannel.everything(CONFIG, FACTS),
     "join-service": join_service.everything(CONFIG, FACTS),

@@ -15,7 +15,16 @@ from kubeception.config.model import ApiServer, Cni, Net, ProxyMode
 from kubeception.facts import Facts, Hosted
 from kubeception.kube.kinds import KINDS, identity
 from kubeception.phases import control_plane
-from kubeception.render import api_service, apiserver, controllers, coredns, flannel, kubelet, proxy
+from kubeception.render import (
+    api_service,
+    apiserver,
+    controllers,
+    coredns,
+    flannel,
+    kubelet,
+    proxy,
+    revision,
+)
 from kubeception.render.objects import MANAGED_BY, Object
 
 # Every way for a pod to need something that only an API server can give.
@@ -43,7 +52,7 @@ def hosted(config: Config, facts: Facts) -> list[Object]:
 
 def static_pods(config: Config, facts: Facts) -> list[Object]:
     return [
-        apiserver.bootstrap_pod(config, facts),
+        revision.bootstrap_pod(config, facts),
         *(controllers.bootstrap_pod(one, config, facts) for one in controllers.BOTH),
     ]
 
@@ -174,7 +183,7 @@ def test_what_the_api_server_needs_is_on_the_host() -> None:
 
 def test_the_bootstrap_api_server_is_the_hosted_one_in_few_words_different() -> None:
     template = apiserver.daemonset(CONFIG, FACTS)["spec"]["template"]["spec"]
-    pod = apiserver.bootstrap_pod(CONFIG, FACTS)["spec"]
+    pod = revision.bootstrap_pod(CONFIG, FACTS)["spec"]
 
     ours, theirs = flags(template), flags(pod)
     changed = {name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name)}
@@ -210,7 +219,7 @@ def test_only_the_port_is_not_the_users() -> None:
     command = flags(template)
     assert command["secure-port"] == "6445"
     assert (command["v"], command["authorization-mode"]) == ("4", "Node,RBAC,Webhook")
-    assert flags(apiserver.bootstrap_pod(config, FACTS)["spec"])["v"] == "4"
+    assert flags(revision.bootstrap_pod(config, FACTS)["spec"])["v"] == "4"
 
 
 def test_a_changed_template_takes_the_other_port() -> None:
@@ -232,7 +241,7 @@ def test_a_changed_template_takes_the_other_port() -> None:
 def test_no_api_server_writes_the_endpoints() -> None:
     for spec in (
         apiserver.daemonset(CONFIG, FACTS)["spec"]["template"]["spec"],
-        apiserver.bootstrap_pod(CONFIG, FACTS)["spec"],
+        revision.bootstrap_pod(CONFIG, FACTS)["spec"],
     ):
         assert flags(spec)["endpoint-reconciler-type"] == "none"
     addresses = [

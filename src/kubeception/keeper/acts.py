@@ -1,0 +1,161 @@
+"""What the keeper does itself, each under the host's lock; all else it leaves to bootstrap.
+
+Objects that all hosts share are changed, and revisions proven, only by whoever holds the keepers'
+Lease.
+"""
+
+import logging
+from datetime import datetime, timedelta
+
+from kubeception import revisions
+from kubeception.errors import KubeceptionError
+from kubeception.facts import Proven
+from kubeception.gather import gather
+from kubeception.host import lock
+from kubeception.keeper.rollout import Rollout
+from kubeception.kube.client import KEEPER, Object
+from kubeception.reach import Reach
+from kubeception.render import apiserver, keeper, revision
+from kubeception.render.objects import NAMESPACE
+from kubeception.resources.door import Door
+from kubeception.resources.door_gate import DoorGate
+from kubeception.resources.revision import Revision, daemonset, editor
+
+log = logging.getLogger("kubeception.keeper")
+
+LEASE_DURATION = timedelta(seconds=60)
+_EVENT_WIDTH = 1024  # the API takes no more
+
+
+def turn_door(reach: Reach, *, port: int, why: str) -> None:
+    """Have the door lead to the hosted API server on a port; build one that is gone."""
+    with lock.hold(reach.layout.lock, f"kubeception keeper: {why}"):
+        facts = gather(reach)
+        wanted = Door(port, facts.address, reach.config.net.apiserver_ip)
+        if wanted.drift(reach):
+            wanted.apply(reach)
+
+
+def move(reach: Reach, rollout: Rollout, *, node: str) -> None:
+    """Write the port that is free into a revision; whose edit it is stays whose it is."""
+    with lock.hold(reach.layout.lock, "kubeception keeper: moving a revision"):
+        _hold_lease(reach, node)
+        found = _daemonset(reach)
+        free = _other(rollout.live)
+        moved = revision.at_port(found["spec"]["template"], free)
+        Revision(moved, editor(found)).apply(reach)
+        log.info("revision %s goes to port %d", rollout.wanted, free)
+
+
+def prove(reach: Reach, rollout: Rollout, *, node: str) -> None:
+    """Write something through a new server and read it back, keep its revision, let the old one go.
+
+    Raises:
+        KubeceptionError: what was written was not read.
+    """
+    with lock.hold(reach.layout.lock, "kubeception keeper: proving a revision"):
+        reach.hang_up()  # a connection that stands may lead to the one before
+        _hold_lease(reach, node)
+        found = _daemonset(reach)
+        template = found["spec"]["template"]
+        if revision.identity(template) != rollout.wanted:  # edited just now
+            return
+        if not rollout.is_proven:
+            proven = Proven(rollout.wanted, template, editor(found))
+            revisions.keep(reach.layout.revisions, proven, reach.host.clock.now())
+            log.info("revision %s is proven, and kept", rollout.wanted)
+        DoorGate(node, rollout.port).apply(reach)
+
+
+def put_back(reach: Reach, rollout: Rollout, *, node: str, why: str) -> None:
+    """Have the DaemonSet ask for the newest proven revision again, and say so in an event."""
+    with lock.hold(reach.layout.lock, "kubeception keeper: putting a revision back"):
+        _hold_lease(reach, node)
+        found = _daemonset(reach)
+        template = found["spec"]["template"]
+        if revision.identity(template) != rollout.wanted:
+            return
+        proven = revisions.kept(reach.layout.revisions)[0].proven
+        wanted = dict(proven.template)
+        is_alive = any(one.revision == proven.revision for one in rollout.servers)
+        if not is_alive and revision.port_of(wanted) == rollout.live:
+            wanted = revision.at_port(wanted, _other(rollout.live))
+        settings = _settings_of(template)
+        broken = revisions.Broken(
+            rollout.wanted,
+            why,
+            reach.host.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+            settings if settings != _settings_of(wanted) else "",
+        )
+        revisions.put_back(reach.layout.revisions, broken)
+        Revision(wanted, proven.manager).apply(reach)
+        log.warning("%s; revision %s is back", why, proven.revision)
+        _tell(reach, found, f"{why}; put back to revision {proven.revision}", node=node)
+
+
+def _daemonset(reach: Reach) -> Object:
+    found = daemonset(reach)
+    if found is None:
+        raise KubeceptionError(f"DaemonSet {apiserver.NAME} is gone")
+    return found
+
+
+def _other(port: int) -> int:
+    return next(other for other in apiserver.HOSTED_PORTS if other != port)
+
+
+def _settings_of(template: Object) -> str:
+    found: str = template["metadata"].get("annotations", {}).get(apiserver.TEMPLATE_NOTE, "")
+    return found
+
+
+def _hold_lease(reach: Reach, node: str) -> None:
+    """Take or renew the keepers' Lease and read it back, so that the API takes what it gives.
+
+    Raises:
+        KubeceptionError: another host's keeper holds it, or what was written was not read.
+    """
+    now = reach.host.clock.now()
+    found = reach.api.get("Lease", keeper.LEASE, namespace=NAMESPACE)
+    if found is None:
+        raise KubeceptionError(f"there is no Lease {keeper.LEASE}", hint="kubeception bootstrap")
+    held = found.get("spec") or {}
+    holder = held.get("holderIdentity") or node
+    if holder != node and now - datetime.fromisoformat(held["renewTime"]) < LEASE_DURATION:
+        raise KubeceptionError(f"Lease {keeper.LEASE} is held by {holder}")
+    written = {
+        "holderIdentity": node,
+        "leaseDurationSeconds": int(LEASE_DURATION.total_seconds()),
+        "renewTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+    }
+    reach.api.set_field(found, "/spec", written, manager=KEEPER)
+    read = reach.api.get("Lease", keeper.LEASE, namespace=NAMESPACE)
+    if read is None or read["spec"] != written:
+        raise KubeceptionError(f"Lease {keeper.LEASE}: what was written was not read back")
+
+
+def _tell(reach: Reach, about: Object, words: str, *, node: str) -> None:
+    """Leave an event with the DaemonSet."""
+    now = reach.host.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    metadata = about["metadata"]
+    reach.api.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"generateName": f"{apiserver.NAME}.", "namespace": NAMESPACE},
+            "involvedObject": {
+                "apiVersion": "apps/v1",
+                "kind": "DaemonSet",
+                "name": metadata["name"],
+                "namespace": NAMESPACE,
+                "uid": metadata["uid"],
+            },
+            "reason": "PutBack",
+            "message": words[:_EVENT_WIDTH],
+            "type": "Warning",
+            "count": 1,
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "source": {"component": KEEPER, "host": node},
+        }
+    )

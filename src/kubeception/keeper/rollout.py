@@ -1,0 +1,169 @@
+"""What the keeper does about the revisions of the hosted API server: pure.
+
+A new revision comes up beside the old one, on the other port. It is on trial there, then behind the
+door, and only once it is proven may the old one go. What fails meanwhile is put back.
+"""
+
+from dataclasses import dataclass, replace
+
+# A new server that is not ready by then is broken.
+START_S = 120.0
+RESTARTS = 3
+# How long a new server has to answer on its own port before the door turns to it ...
+TRIAL_S = 30.0
+# ... and then behind the door before it is proven.
+PROOF_S = 60.0
+# A server that has the door and is silent for so long has failed; a slow one may be only slow.
+SILENT_S = 10.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """A pod of the hosted API server on this host; `is_marked`: it knows that it has the door."""
+
+    pod: str
+    revision: str
+    port: int
+    answers: bool
+    restarts: int = 0
+    is_marked: bool = False
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """The revision that the DaemonSet asks for, its servers here, and how it has done so far.
+
+    `live` is the port that the door leads to. `proven` are revisions, the newest first, `broken` is
+    the one that was put back last. Seconds count for how long the revision has been asked for, and
+    for how long its server has answered without a restart, in all and behind the door.
+    """
+
+    wanted: str
+    port: int
+    live: int
+    servers: tuple[Server, ...] = ()
+    proven: tuple[str, ...] = ()
+    broken: str = ""
+    asked_s: float = 0.0
+    steady_s: float = 0.0
+    behind_s: float = 0.0
+    has_failed: bool = False
+
+    @property
+    def newest(self) -> Server | None:
+        """The server of the revision that is asked for."""
+        wanted = (self.wanted, self.port)
+        return next((one for one in self.servers if (one.revision, one.port) == wanted), None)
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether that revision has been proven here."""
+        return self.wanted in self.proven
+
+    @property
+    def others(self) -> tuple[Server, ...]:
+        """The servers of other revisions, or of the same one on the other port."""
+        return tuple(one for one in self.servers if one != self.newest)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is left to be watched for."""
+        newest = self.newest
+        return (
+            self.is_proven
+            and newest is not None
+            and newest.is_marked
+            and newest.port == self.live
+            and not self.others
+        )
+
+    def broken_because(self) -> str | None:
+        """Say why the revision that is asked for is broken, or None."""
+        if self.is_proven:
+            return None
+        if self.wanted == self.broken:
+            return "it was put back before"
+        if self.has_failed:
+            return "it failed behind the door"
+        newest = self.newest
+        if newest and newest.restarts >= RESTARTS:
+            return f"it has restarted {newest.restarts} times"
+        if not (newest and newest.answers) and self.asked_s >= START_S:
+            return f"it is not ready after {START_S:.0f} s"
+        return None
+
+    def is_in_its_own_way(self) -> bool:
+        """Whether it is asked for on the port that another revision serves on: an edit by hand."""
+        return any(one.port == self.port == self.live for one in self.others)
+
+    def may_have_the_door(self) -> bool:
+        """Whether the door is to turn to it; one that was proven before needs no trial."""
+        newest = self.newest
+        if newest is None or not newest.answers or newest.port == self.live:
+            return False
+        return self.steady_s >= (0 if self.is_proven else TRIAL_S)
+
+    def may_be_proven(self) -> bool:
+        """Whether it has served long enough, or has and does not know yet."""
+        newest = self.newest
+        if newest is None or newest.port != self.live or not newest.answers:
+            return False
+        return not newest.is_marked if self.is_proven else self.behind_s >= PROOF_S
+
+
+@dataclass(frozen=True)
+class History:
+    """How the revision that is asked for has done: moments of a clock, None where it is not so.
+
+    `has_had_door` says that the door led to its server when that one last answered.
+    """
+
+    asked_for: tuple[str, int] = ("", 0)
+    asked_at: float = 0.0
+    restarts: int = 0
+    steady_since: float | None = None
+    behind_since: float | None = None
+    silent_since: float | None = None
+    has_had_door: bool = False
+    has_failed: bool = False
+
+    def then(self, rollout: Rollout, now: float) -> "History":
+        """Return how it has done by now."""
+        if (rollout.wanted, rollout.port) != self.asked_for:
+            fresh = History((rollout.wanted, rollout.port), now)
+            return fresh.then(rollout, now)
+        newest = rollout.newest
+        if newest is None:
+            return replace(self, steady_since=None, behind_since=None)
+        has_restarted = newest.restarts > self.restarts
+        silent_since = None if newest.answers else _since(self.silent_since, now)
+        is_steady = newest.answers and not has_restarted
+        is_behind = is_steady and newest.port == rollout.live
+        is_lost = has_restarted or (silent_since is not None and now - silent_since >= SILENT_S)
+        return replace(
+            self,
+            restarts=newest.restarts,
+            steady_since=_since(self.steady_since, now) if is_steady else None,
+            behind_since=_since(self.behind_since, now) if is_behind else None,
+            silent_since=silent_since,
+            has_had_door=is_behind if newest.answers else self.has_had_door,
+            has_failed=self.has_failed or (self.has_had_door and is_lost),
+        )
+
+    def tell(self, rollout: Rollout, now: float) -> Rollout:
+        """Return the rollout with how long everything has been so."""
+
+        def for_s(since: float | None) -> float:
+            return 0.0 if since is None else now - since
+
+        return replace(
+            rollout,
+            asked_s=now - self.asked_at,
+            steady_s=for_s(self.steady_since),
+            behind_s=for_s(self.behind_since),
+            has_failed=self.has_failed,
+        )
+
+
+def _since(before: float | None, now: float) -> float:
+    return now if before is None else before

@@ -1,0 +1,29 @@
+"""A hosted API server that hangs: it takes connections and answers none.
+
+The kubelet would notice after some minutes, and then wait for it to end in peace.
+"""
+
+from dataclasses import dataclass
+
+from kubeception.host import containers
+from kubeception.kube import health
+from kubeception.reach import Reach
+from kubeception.render import apiserver
+
+
+@dataclass(frozen=True)
+class NoHungServer:
+    """No hosted API server of this host is wanted to hang."""
+
+    def __str__(self) -> str:
+        return "hosted API server"
+
+    def drift(self, reach: Reach) -> str | None:
+        """Say which one hangs."""
+        ca = reach.layout.pki.ca.certificate
+        hung = [port for port in apiserver.HOSTED_PORTS if health.hangs(port, ca)]
+        return f"hangs on port {hung[0]}" if hung else None
+
+    def apply(self, _reach: Reach) -> None:
+        """Kill it; the kubelet starts it anew."""
+        containers.kill(apiserver.LABELS, apiserver.NAME)

@@ -1,0 +1,73 @@
+"""The hosted API server at one revision, whatever its DaemonSet says by now."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kubeception.errors import ApiError
+from kubeception.kube.client import FIELD_MANAGER, KEEPER, Object
+from kubeception.reach import Reach
+from kubeception.render import apiserver
+from kubeception.render.objects import NAMESPACE
+
+OURS = frozenset({FIELD_MANAGER, KEEPER})
+
+
+@dataclass(frozen=True)
+class Revision:
+    """The DaemonSet is wanted with this pod template, written in the name of whose edit it is."""
+
+    template: Mapping[str, Any] = field(repr=False)
+    manager: str
+
+    def __str__(self) -> str:
+        return f"revision of DaemonSet {NAMESPACE}/{apiserver.NAME}"
+
+    def drift(self, reach: Reach) -> str | None:
+        """Say whether it has another one; a DaemonSet that is gone has none to be put back."""
+        found = daemonset(reach)
+        if found is None or _plain(found["spec"]["template"]) == _plain(self.template):
+            return None
+        return "is another one"
+
+    def apply(self, reach: Reach) -> None:
+        """Write the template, over whatever is there."""
+        while found := daemonset(reach):
+            try:
+                reach.api.set_field(
+                    found, "/spec/template", dict(self.template), manager=self.manager
+                )
+            except ApiError as error:
+                # A controller counts in its status meanwhile.
+                if error.status not in {409, 422}:
+                    raise
+                if daemonset(reach) == found:
+                    raise
+                continue
+            return
+
+
+def daemonset(reach: Reach) -> Object | None:
+    """Return the hosted API server's DaemonSet."""
+    return reach.api.get("DaemonSet", apiserver.NAME, namespace=NAMESPACE)
+
+
+def editor(found: Object) -> str:
+    """Return the field manager that edited a pod template last, the keeper where nobody did.
+
+    Whoever writes a further change in that name leaves the edit to whom it belongs.
+    """
+    edits = sorted(_edits(found), key=lambda entry: str(entry.get("time", "")))
+    return str(edits[-1]["manager"]) if edits else KEEPER
+
+
+def _edits(found: Object) -> Iterator[Object]:
+    for entry in found["metadata"].get("managedFields", []):
+        touched = entry.get("fieldsV1", {}).get("f:spec", {})
+        if "f:template" in touched and entry.get("manager") not in OURS:
+            yield entry
+
+
+def _plain(template: Mapping[str, Any]) -> dict[str, Any]:
+    metadata = {k: v for k, v in template["metadata"].items() if k != "creationTimestamp"}
+    return {**template, "metadata": metadata}

@@ -1,0 +1,108 @@
+"""Revisions of the hosted API server, kept on this host: the last ones proven, and the last broken.
+
+What lies here starts the control plane where neither an API nor our configuration can say how.
+"""
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+from kubeception import versions
+from kubeception.facts import Proven
+from kubeception.host import files
+from kubeception.render import revision
+
+log = logging.getLogger("kubeception.keeper")
+
+KEPT = 2
+_BROKEN = "broken.json"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A proven revision and when it was proven (UTC)."""
+
+    proven: Proven
+    since: str
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A revision that was put back: why, when (UTC), and the digest of what we had rendered.
+
+    `settings` is empty where the revision was somebody's edit.
+    """
+
+    revision: str
+    why: str
+    since: str
+    settings: str = ""
+
+
+def keep(folder: Path, proven: Proven, now: datetime) -> None:
+    """Keep a revision as the newest proven one, and forget all but the last few."""
+    document = {**asdict(proven), "since": _said(now)}
+    path = folder / f"proven-{proven.revision}.json"
+    files.write(path, json.dumps(document, indent=2, sort_keys=True) + "\n", mode=0o600)
+    for old in kept(folder)[KEPT:]:
+        files.remove(folder / f"proven-{old.proven.revision}.json")
+
+
+def kept(folder: Path) -> list[Kept]:
+    """Return the proven revisions, the newest first."""
+    return sorted(_read(folder), key=lambda one: one.since, reverse=True)
+
+
+def newest(folder: Path) -> Proven | None:
+    """Return the newest one that a kubelet can start with this bundle, None if there is none."""
+    for one in kept(folder):
+        if why := unfit(one.proven):
+            log.debug("revision %s: %s", one.proven.revision, why)
+        else:
+            return one.proven
+    return None
+
+
+def unfit(proven: Proven) -> str | None:
+    """Say why a revision is not to be started any more, or None.
+
+    An API server may be one minor older than what wrote to its etcd, and no more
+    (https://kubernetes.io/releases/version-skew-policy/).
+    """
+    if why := revision.needs_an_api(dict(proven.template)):
+        return why
+    image = revision.image_of(dict(proven.template))
+    theirs, ours = versions.minor_of(image), versions.minor_of(f":v{versions.KUBERNETES}")
+    if theirs is not None and ours is not None and not 0 <= ours - theirs <= 1:
+        return f"{image} is not of {versions.KUBERNETES}, nor of the minor before"
+    return None
+
+
+def put_back(folder: Path, broken: Broken) -> None:
+    """Remember a revision that was put back; only the last one is of interest."""
+    files.write(folder / _BROKEN, json.dumps(asdict(broken), indent=2) + "\n")
+
+
+def broken(folder: Path) -> Broken | None:
+    """Return the revision that was put back last, None if there was none."""
+    try:
+        return Broken(**json.loads((folder / _BROKEN).read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+def _read(folder: Path) -> Iterator[Kept]:
+    for path in folder.glob("proven-*.json"):
+        try:
+            document = json.loads(path.read_text())
+            since = document.pop("since")
+            yield Kept(Proven(**document), since)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            log.warning("%s: not a revision that was kept: %s", path, error)
+
+
+def _said(now: datetime) -> str:
+    return now.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,107 @@
+"""Admission webhooks that the API must ask and nobody answers for."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from kubeception.kube.kinds import KINDS
+from kubeception.reach import Reach
+from kubeception.render.objects import NAMESPACE
+
+Webhook = dict[str, Any]
+
+CONFIGURATIONS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
+_OURS = ("DaemonSet", "Deployment", "ConfigMap", "Service", "ServiceAccount", "Pod")
+# Every namespace carries its name as a label, and nothing else is known of its labels.
+_LABELS = {"kubernetes.io/metadata.name": NAMESPACE}
+
+
+@dataclass(frozen=True)
+class Unanswered:
+    """A webhook that refuses what it is asked about: where it stands, why nobody answers."""
+
+    kind: str
+    configuration: str
+    webhook: Webhook
+    problem: str
+
+
+def unanswered(reach: Reach) -> Iterator[Unanswered]:
+    """Yield every webhook that must answer, and can't."""
+    for kind in CONFIGURATIONS:
+        for found in reach.api.list(kind):
+            for webhook in found.get("webhooks", []):
+                if webhook.get("failurePolicy", "Fail") == "Fail" and (
+                    problem := _backend_problem(reach, webhook)
+                ):
+                    yield Unanswered(kind, found["metadata"]["name"], webhook, problem)
+
+
+def concerns(webhook: Webhook, *kinds: str) -> bool:
+    """Tell whether a webhook is asked about objects of these kinds in kube-system."""
+    return selects(webhook.get("namespaceSelector", {}), _LABELS) and any(
+        _covers(rule, kind) for rule in webhook.get("rules", []) for kind in kinds
+    )
+
+
+def concerns_us(webhook: Webhook) -> bool:
+    """Tell whether a webhook is asked about objects of ours in kube-system."""
+    return concerns(webhook, *_OURS)
+
+
+def is_certain(webhook: Webhook) -> bool:
+    """Tell whether nothing else can keep it from being asked."""
+    return not webhook.get("objectSelector") and not webhook.get("matchConditions")
+
+
+def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+    """Tell whether a label selector takes these labels."""
+    wanted = selector.get("matchLabels", {})
+    return all(labels.get(name) == value for name, value in wanted.items()) and all(
+        _meets(one, labels) for one in selector.get("matchExpressions", [])
+    )
+
+
+def _meets(expression: dict[str, Any], labels: dict[str, str]) -> bool:
+    value = labels.get(expression["key"])
+    match expression["operator"]:
+        case "In":
+            return value in expression["values"]
+        case "NotIn":
+            return value not in expression["values"]
+        case "Exists":
+            return value is not None
+        case _:
+            return value is None
+
+
+def _covers(rule: dict[str, Any], kind: str) -> bool:
+    place = KINDS[kind]
+    return (
+        bool({"*", "CREATE", "UPDATE"} & set(rule.get("operations", [])))
+        and bool({"*", place.group} & set(rule.get("apiGroups", [])))
+        and bool({"*", "*/*", place.plural} & set(rule.get("resources", [])))
+        and rule.get("scope", "*") != "Cluster"
+    )
+
+
+def _backend_problem(reach: Reach, webhook: Webhook) -> str | None:
+    """Say why nobody can answer for a webhook; one behind a URL can't be judged from here."""
+    service = webhook.get("clientConfig", {}).get("service")
+    if service is None:
+        return None
+    name, namespace = service["name"], service["namespace"]
+    found = reach.api.get("Service", name, namespace=namespace)
+    if found is None:
+        return f"there is no Service {namespace}/{name}"
+    if found["spec"].get("type") == "ExternalName":
+        return None
+    slices = reach.api.list(
+        "EndpointSlice", namespace=namespace, labels={"kubernetes.io/service-name": name}
+    )
+    ready = any(
+        endpoint.get("conditions", {}).get("ready", True)
+        for one in slices
+        for endpoint in one.get("endpoints") or []
+    )
+    return None if ready else f"Service {namespace}/{name} has no pod that is ready"

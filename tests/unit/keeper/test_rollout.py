@@ -1,0 +1,74 @@
+"""What a revision has done so far decides whether it is trusted."""
+
+from dataclasses import replace
+
+from kubeception.keeper.rollout import History, Rollout, Server
+
+NEW = Server("new", "2", 6446, answers=True)
+TRIAL = Rollout("2", 6446, 6445, servers=(NEW,), proven=("1",))
+BEHIND = replace(TRIAL, live=6446)
+
+
+def told(*seen: tuple[float, Rollout]) -> Rollout:
+    """Return the last rollout with what a watch that saw all of them knows of it."""
+    history = History()
+    for now, rollout in seen:
+        history = history.then(rollout, now)
+    now, last = seen[-1]
+    return history.tell(last, now)
+
+
+def of(rollout: Rollout, **changed: object) -> Rollout:
+    return replace(rollout, servers=(replace(NEW, **changed),))  # type: ignore[arg-type]
+
+
+def test_seconds_count_from_when_it_was_first_seen() -> None:
+    found = told((100, TRIAL), (110, TRIAL), (120, BEHIND), (150, BEHIND))
+
+    assert (found.asked_s, found.steady_s, found.behind_s) == (50, 50, 30)
+    assert not found.has_failed
+
+
+def test_another_revision_starts_anew() -> None:
+    found = told((100, TRIAL), (150, replace(TRIAL, wanted="3")))
+
+    assert (found.asked_s, found.steady_s) == (0, 0)
+
+
+def test_the_same_revision_on_the_other_port_starts_anew() -> None:
+    assert told((100, TRIAL), (150, replace(TRIAL, port=6445))).asked_s == 0
+
+
+def test_a_restart_ends_a_trial_and_is_no_failure_yet() -> None:
+    found = told((0, TRIAL), (20, of(TRIAL, restarts=1)), (25, of(TRIAL, restarts=1)))
+
+    assert found.steady_s == 0
+    assert not found.has_failed
+
+
+def test_a_restart_behind_the_door_is_a_failure() -> None:
+    assert told((0, TRIAL), (30, BEHIND), (32, of(BEHIND, restarts=1))).has_failed
+
+
+def test_it_stays_one_when_the_door_has_turned_back() -> None:
+    seen = ((0, BEHIND), (2, of(BEHIND, restarts=1)), (4, of(TRIAL, restarts=1)))
+
+    assert told(*seen).has_failed
+
+
+def test_a_short_silence_behind_the_door_is_none() -> None:
+    silent = of(BEHIND, answers=False)
+
+    assert not told((0, BEHIND), (2, silent), (11, silent)).has_failed
+    assert told((0, BEHIND), (2, silent), (12, silent)).has_failed
+    assert not told((0, BEHIND), (2, silent), (11, BEHIND), (20, silent)).has_failed
+
+
+def test_a_server_that_lost_the_door_to_another_has_not_failed() -> None:
+    assert not told((0, BEHIND), (2, replace(BEHIND, live=6444)), (4, BEHIND)).has_failed
+
+
+def test_without_a_server_nothing_counts_but_the_time() -> None:
+    found = told((0, TRIAL), (9, replace(TRIAL, servers=())))
+
+    assert (found.asked_s, found.steady_s, found.behind_s) == (9, 0, 0)

@@ -1,0 +1,86 @@
+"""Proven revisions are kept whole, the newest first, and only as long as they can be started."""
+
+import copy
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.fixed import CONFIG, FACTS, NOW
+
+from kubeception import revisions, versions
+from kubeception.facts import Proven
+from kubeception.render import apiserver
+from kubeception.revisions import Broken
+
+MINOR = versions.minor_of(f":v{versions.KUBERNETES}")
+
+
+def of_image(image: str) -> dict[str, Any]:
+    facts = replace(FACTS, images={**FACTS.images, apiserver.NAME: image})
+    template: dict[str, Any] = apiserver.daemonset(CONFIG, facts)["spec"]["template"]
+    return template
+
+
+def proven(name: str, *, image: str = "example.org/kube-apiserver") -> Proven:
+    return Proven(name, of_image(image), "kubeception-keeper")
+
+
+def test_the_last_two_are_kept_the_newest_first(tmp_path: Path) -> None:
+    for number, name in enumerate("abc"):
+        revisions.keep(tmp_path, proven(name), NOW + timedelta(minutes=number))
+
+    assert [one.proven for one in revisions.kept(tmp_path)] == [proven("c"), proven("b")]
+    assert revisions.newest(tmp_path) == proven("c")
+
+
+def test_they_are_for_root_alone(tmp_path: Path) -> None:
+    revisions.keep(tmp_path, proven("a"), NOW)
+
+    assert [path.stat().st_mode & 0o777 for path in tmp_path.iterdir()] == [0o600]
+
+
+def test_nothing_is_kept_at_first(tmp_path: Path) -> None:
+    assert revisions.kept(tmp_path / "nowhere") == []
+    assert revisions.newest(tmp_path) is None
+    assert revisions.broken(tmp_path) is None
+
+
+def test_half_a_file_is_passed_over(tmp_path: Path) -> None:
+    revisions.keep(tmp_path, proven("a"), NOW)
+    (tmp_path / "proven-b.json").write_text('{"revision": "b"')
+
+    assert revisions.newest(tmp_path) == proven("a")
+
+
+@pytest.mark.parametrize(
+    ("tag", "fits"),
+    [
+        (f"v1.{MINOR}.0", True),
+        (f"v1.{(MINOR or 0) - 1}.9", True),
+        (f"v1.{(MINOR or 0) - 2}.9", False),
+        (f"v1.{(MINOR or 0) + 1}.0", False),
+        ("ours", True),
+    ],
+)
+def test_a_revision_of_another_minor_is_started_within_the_skew(tag: str, *, fits: bool) -> None:
+    found = revisions.unfit(proven("a", image=f"localhost/kube-apiserver:{tag}"))
+
+    assert (found is None) is fits
+
+
+def test_an_older_one_stands_in_for_one_that_is_not_to_be_started(tmp_path: Path) -> None:
+    stranger = copy.deepcopy(of_image("x"))
+    stranger["spec"]["volumes"].append({"name": "policy", "configMap": {"name": "policy"}})
+    revisions.keep(tmp_path, proven("a"), NOW)
+    revisions.keep(tmp_path, Proven("b", stranger, "x"), NOW + timedelta(minutes=1))
+
+    assert revisions.newest(tmp_path) == proven("a")
+
+
+def test_what_was_put_back_is_remembered(tmp_path: Path) -> None:
+    broken = Broken("b", "it has restarted 3 times", "2026-03-01T12:00:00Z", "digest")
+    revisions.put_back(tmp_path, broken)
+
+    assert revisions.broken(tmp_path) == broken
