@@ -10,12 +10,14 @@ from typing import Any
 class Hosted:
     """The hosted API server as its DaemonSet has it.
 
-    Its port, a digest of the settings that we rendered, and what identifies its revision.
+    Its port, a digest of the settings that we rendered, what identifies its revision, and whether
+    it serves.
     """
 
     port: int
     template: str
     revision: str = ""
+    serves: bool = True
 
 
 @dataclass(frozen=True)

@@ -97,10 +97,12 @@ def _hosted(reach: Reach) -> Hosted | None:
     notes = template["metadata"].get("annotations", {})
     if apiserver.PORT_NOTE not in notes:
         return None
+    port = int(notes[apiserver.PORT_NOTE])
     return Hosted(
-        int(notes[apiserver.PORT_NOTE]),
+        port,
         notes.get(apiserver.TEMPLATE_NOTE, ""),
         revision.identity(template),
+        serves=not health.not_ready(port, reach.layout.pki.ca.certificate),
     )
 
 

@@ -44,7 +44,7 @@ class Broken:
 
 def keep(folder: Path, proven: Proven, now: datetime) -> None:
     """Keep a revision as the newest proven one, and forget all but the last few."""
-    document = {**asdict(proven), "since": _said(now)}
+    document = {**asdict(proven), "since": said(now)}
     path = folder / f"proven-{proven.revision}.json"
     files.write(path, json.dumps(document, indent=2, sort_keys=True) + "\n", mode=0o600)
     for old in kept(folder)[KEPT:]:
@@ -104,5 +104,6 @@ def _read(folder: Path) -> Iterator[Kept]:
             log.warning("%s: not a revision that was kept: %s", path, error)
 
 
-def _said(now: datetime) -> str:
+def said(now: datetime) -> str:
+    """Return a moment as it is kept here."""
     return now.strftime("%Y-%m-%dT%H:%M:%SZ")

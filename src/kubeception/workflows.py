@@ -1,12 +1,16 @@
 """The table of contents: what each command does, as phases in order."""
 
 import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
 from kubeception import preflight
 from kubeception.engine import Phase, Summary, carry_out
-from kubeception.errors import PreflightError, WaitTimeout
+from kubeception.errors import KubeceptionError, PreflightError, WaitTimeout
+from kubeception.facts import Facts
 from kubeception.gather import gather
 from kubeception.host import files, kernel, lock
 from kubeception.phases.addons import ADDONS
@@ -25,6 +29,7 @@ from kubeception.phases.kubelet import KUBELET
 from kubeception.phases.node import MARKED, REGISTERED
 from kubeception.phases.pki import PKI
 from kubeception.phases.reset import phases as undoing
+from kubeception.phases.revision import PROVEN_REVISION
 from kubeception.phases.runtime import RUNTIME
 from kubeception.reach import Reach
 from kubeception.report import Steps
@@ -51,6 +56,29 @@ BOOTSTRAP: tuple[Phase, ...] = (
     KEEPER,
     ADDONS,
 )
+
+# The same, but a revision that does not serve gives way to the last one that did.
+_AFTER_LEADERS = BOOTSTRAP.index(LEADERS) + 1
+RECOVER: tuple[Phase, ...] = (
+    *BOOTSTRAP[:_AFTER_LEADERS],
+    PROVEN_REVISION,
+    *BOOTSTRAP[_AFTER_LEADERS:],
+)
+
+
+class Source(StrEnum):
+    """Where a control plane can be recovered from, the best first."""
+
+    API = "api"
+    REVISIONS = "revisions"
+    ETCD = "etcd"
+
+
+WHAT_THEY_ARE = {
+    Source.API: "live API server",
+    Source.REVISIONS: "kept revision of the API server, with etcd",
+    Source.ETCD: "etcd alone, through a bootstrap API server",
+}
 
 
 def bootstrap(
@@ -80,16 +108,57 @@ def bootstrap(
                     log.warning("%s", problem)
         if source is not None:
             _keep(source, reach.layout.config)
-        try:
-            facts = partial(gather, reach, rebuild=rebuild)
-            return carry_out(BOOTSTRAP, reach, gather=facts, steps=steps)
-        except WaitTimeout as error:
-            if steps.last == RETIRE_CONTROLLERS.name:
-                # Nobody leads: a cluster without controllers could not even repair itself.
-                log.warning("%s; putting the bootstrap ones back", error.message)
-                facts = partial(gather, reach, rebuild=True)
-                carry_out([BOOTSTRAP_CONTROLLERS], reach, gather=facts, steps=steps)
-            raise
+        facts = partial(gather, reach, rebuild=rebuild)
+        return _carry_out(BOOTSTRAP, reach, facts=facts, steps=steps)
+
+
+def _carry_out(
+    phases: Sequence[Phase], reach: Reach, *, facts: Callable[[], Facts], steps: Steps
+) -> Summary:
+    try:
+        return carry_out(phases, reach, gather=facts, steps=steps)
+    except WaitTimeout as error:
+        if steps.last == RETIRE_CONTROLLERS.name:
+            # Nobody leads: a cluster without controllers could not even repair itself.
+            log.warning("%s; putting the bootstrap ones back", error.message)
+            anew = partial(gather, reach, rebuild=True)
+            carry_out([BOOTSTRAP_CONTROLLERS], reach, gather=anew, steps=steps)
+        raise
+
+
+def recover(reach: Reach, *, source: Source | None = None) -> tuple[Source, Summary]:
+    """Bring the control plane back by hand, from the best source there is or from the one given.
+
+    Returns what it used.
+
+    Raises:
+        KubeceptionError: there is nothing of that source.
+        Locked: somebody else is changing this host.
+        WaitTimeout: a step did not come to its end.
+    """
+    with lock.hold(reach.layout.lock, "kubeception recover"), Steps(log) as steps:
+        used = _source(gather(reach), source)
+        log.info("recovering from %s", WHAT_THEY_ARE[used])
+
+        def facts() -> Facts:
+            found = gather(reach, rebuild=used is not Source.API)
+            return replace(found, proven=None) if used is Source.ETCD else found
+
+        return used, _carry_out(RECOVER, reach, facts=facts, steps=steps)
+
+
+def _source(facts: Facts, asked: Source | None) -> Source:
+    """Return what to recover from."""
+    there = {
+        Source.API: not facts.needs_api,
+        Source.REVISIONS: facts.proven is not None,
+        Source.ETCD: True,
+    }
+    if asked is not None and not there[asked]:
+        raise KubeceptionError(
+            f"there is no {WHAT_THEY_ARE[asked]} to recover from", hint="leave --from away"
+        )
+    return asked or next(source for source, is_there in there.items() if is_there)
 
 
 def reset(reach: Reach, *, etcd: bool = False, pki: bool = False) -> Summary:
@@ -105,8 +174,11 @@ def reset(reach: Reach, *, etcd: bool = False, pki: bool = False) -> Summary:
 
 
 def boot(reach: Reach) -> Summary:
-    """After a boot, have the kubelet start with a bootstrap API server; bootstrap does the rest."""
-    with lock.hold(reach.layout.lock, "kubeception keeper, at boot"), Steps(log) as steps:
+    """Have the kubelet start a bootstrap API server, as after a boot; bootstrap does the rest."""
+    with (
+        lock.hold(reach.layout.lock, "kubeception keeper, starting an API server"),
+        Steps(log) as steps,
+    ):
         return carry_out([BOOT], reach, gather=partial(gather, reach), steps=steps)
 
 

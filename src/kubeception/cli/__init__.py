@@ -16,6 +16,7 @@ COMMANDS = {
     "bootstrap": ("cluster:bootstrap", "Make this host's control plane run inside the cluster"),
     "status": ("cluster:status", "Say what holds of this control plane, and what doesn't"),
     "keeper": ("keeper:keeper", "Bring the control plane back when it cannot help itself"),
+    "recover": ("cluster:recover", "Bring the control plane back by hand, and say what it used"),
     "reset": ("reset:reset", "Remove what kubeception made of this host, and nothing else"),
     "bundle": ("bundle:bundle", "Build, check and import binaries and images"),
     "lab": ("lab:lab", "Real systemd hosts on this machine, for trying and testing"),

@@ -1,10 +1,11 @@
-"""`kubeception preflight`, `kubeception bootstrap` and `kubeception status`."""
+"""`kubeception preflight`, `bootstrap`, `recover` and `status`."""
 
 import json
 import logging
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from kubeception import report
 from kubeception.config.load import load
 from kubeception.errors import PreflightError
 from kubeception.reach import Reach
+
+if TYPE_CHECKING:
+    from kubeception.engine import Summary
 
 _config = click.option(
     "-c",
@@ -80,16 +84,52 @@ def bootstrap(
         summary = workflows.bootstrap(
             reach, rebuild=rebuild, source=config_file, by="keeper" if by_keeper else "bootstrap"
         )
-    took = sum(summary.times.values())
     if output == "json":
-        click.echo(json.dumps({"changes": summary.changes, "seconds": summary.times}, indent=2))
-        return
+        click.echo(_as_json(summary))
+    else:
+        _show(summary, "bootstrap")
+
+
+@click.command()
+@_config
+@_output
+@click.option(
+    "--from",
+    "source",
+    type=click.Choice(["api", "revisions", "etcd"]),
+    help="A live API server, a kept revision of it, or etcd alone.  [default: the first there is]",
+)
+def recover(config_file: Path | None, output: str, source: str | None) -> None:
+    """Bring the control plane back by hand, and say what it used.
+
+    What the keeper does by itself, for a host whose keeper is paused or at its end. Safe to run
+    again at any time.
+
+    \b
+    Example:
+      kubeception recover --from etcd
+    """
+    from kubeception import workflows
+
+    asked = workflows.Source(source) if source else None
+    with Reach(load(config_file)) as reach:
+        used, summary = workflows.recover(reach, source=asked)
+    if output == "json":
+        click.echo(_as_json(summary, source=used.value))
+    else:
+        _show(summary, f"recover, from {workflows.WHAT_THEY_ARE[used]}")
+
+
+def _as_json(summary: "Summary", **more: str) -> str:
+    return json.dumps({**more, "changes": summary.changes, "seconds": summary.times}, indent=2)
+
+
+def _show(summary: "Summary", what: str) -> None:
     if not report.is_live(sys.stderr):  # there the list of steps has said it already
         for name, seconds in summary.times.items():
             click.echo(f"{name:<20}{seconds:6.1f}s")
-    click.echo(
-        f"bootstrap: {len(summary.times)} phases, {len(summary.changes)} changes, {took:.1f}s"
-    )
+    took = sum(summary.times.values())
+    click.echo(f"{what}: {len(summary.times)} phases, {len(summary.changes)} changes, {took:.1f}s")
 
 
 @click.command()

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from kubeception import crash
 from kubeception.errors import KubeceptionError
@@ -10,26 +12,44 @@ from kubeception.host.process import run
 _TIMEOUT_S = 10.0
 
 
-def stands(labels: Mapping[str, str]) -> bool | None:
-    """Tell whether a pod with these labels stands, None where the runtime can't be asked."""
+@dataclass(frozen=True)
+class Running:
+    """A running container: its id, and when it was started, in seconds since the epoch."""
+
+    identity: str
+    started_s: float
+
+
+def running(labels: Mapping[str, str], container: str) -> list[Running] | None:
+    """Return the running containers of that name in pods with these labels, the newest first.
+
+    None where no such pod stands: then nobody starts one again.
+
+    Raises:
+        KubeceptionError: the runtime can't be asked.
+    """
     wanted = [part for name, value in labels.items() for part in ("--label", f"{name}={value}")]
-    try:
-        found = run(
-            ["crictl", "pods", "--state", "ready", "--quiet", *wanted],
-            check=False,
-            timeout=_TIMEOUT_S,
-        )
-    except KubeceptionError:
+    pods = [pod["id"] for pod in _ask("pods", "--state", "ready", *wanted)["items"]]
+    if not pods:
         return None
-    return bool(found.stdout.split()) if found.code == 0 else None
+    found = [
+        Running(one["id"], int(one["createdAt"]) / 1e9)
+        for pod in pods
+        for one in _ask("ps", "--pod", pod)["containers"]
+        if one["metadata"]["name"] == container
+    ]
+    return sorted(found, key=lambda one: one.started_s, reverse=True)
 
 
-def kill(labels: Mapping[str, str], container: str) -> None:
-    """Kill the running containers of that name in pods with these labels; others start anew."""
-    wanted = [part for name, value in labels.items() for part in ("--label", f"{name}={value}")]
-    pods = run(["crictl", "pods", "--state", "ready", "--output", "json", *wanted])
-    for pod in json.loads(pods.stdout)["items"]:
-        running = run(["crictl", "ps", "--quiet", "--pod", pod["id"], "--name", f"^{container}$"])
-        for identity in running.stdout.split():
-            crash.before("kill", f"container {container}")
-            run(["crictl", "stop", "--timeout", "0", identity], timeout=_TIMEOUT_S)
+def kill(one: Running, *, name: str) -> None:
+    """Kill a container; whose pod stands, the kubelet starts anew."""
+    crash.before("kill", f"container {name}")
+    run(["crictl", "stop", "--timeout", "0", one.identity], timeout=_TIMEOUT_S)
+
+
+def _ask(*question: str) -> dict[str, Any]:
+    argv = ["crictl", *question, "--output", "json"]
+    answer: dict[str, Any] = json.loads(run(argv, timeout=_TIMEOUT_S).stdout)
+    if not isinstance(answer, dict):
+        raise KubeceptionError(f"crictl {question[0]}: no answer to be understood")
+    return answer

@@ -76,19 +76,8 @@ def put_back(reach: Reach, rollout: Rollout, *, node: str, why: str) -> None:
         if revision.identity(template) != rollout.wanted:
             return
         proven = revisions.kept(reach.layout.revisions)[0].proven
-        wanted = dict(proven.template)
-        is_alive = any(one.revision == proven.revision for one in rollout.servers)
-        if not is_alive and revision.port_of(wanted) == rollout.live:
-            wanted = revision.at_port(wanted, _other(rollout.live))
-        settings = _settings_of(template)
-        broken = revisions.Broken(
-            rollout.wanted,
-            why,
-            reach.host.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
-            settings if settings != _settings_of(wanted) else "",
-        )
-        revisions.put_back(reach.layout.revisions, broken)
-        Revision(wanted, proven.manager).apply(reach)
+        wanted = revision.at_port(dict(proven.template), _port_for(proven, rollout))
+        Revision(wanted, proven.manager, instead_of=why).apply(reach)
         log.warning("%s; revision %s is back", why, proven.revision)
         _tell(reach, found, f"{why}; put back to revision {proven.revision}", node=node)
 
@@ -100,13 +89,14 @@ def _daemonset(reach: Reach) -> Object:
     return found
 
 
+def _port_for(proven: Proven, rollout: Rollout) -> int:
+    """Return the port that its server has; where there is none, one that nobody serves on."""
+    alive = [one.port for one in rollout.servers if one.revision == proven.revision]
+    return alive[0] if alive else _other(rollout.live)
+
+
 def _other(port: int) -> int:
     return next(other for other in apiserver.HOSTED_PORTS if other != port)
-
-
-def _settings_of(template: Object) -> str:
-    found: str = template["metadata"].get("annotations", {}).get(apiserver.TEMPLATE_NOTE, "")
-    return found
 
 
 def _hold_lease(reach: Reach, node: str) -> None:

@@ -30,8 +30,8 @@ class Observation:
     """What was seen of this host just now.
 
     Seconds count how long something has been so. `ready` are the ports of hosted API servers that
-    answer; they are asked, like the door, only while no API answers behind it, and so is whether a
-    pod of one stands (None: not to be told). `lost` is an object that has to be there and isn't.
+    answer; they are asked, like the door, only while no API answers behind it, and so is whether
+    one is to be expected to by itself (None: not to be told). `lost` is an object that has to be there and isn't.
     `api_is_back` says that one answers again after a silence that nobody has looked after yet.
     """
 
@@ -108,7 +108,7 @@ def _about_the_api(seen: Observation) -> Verdict | None:
     if seen.api_silent_s >= API_SILENT_S:
         return Verdict(Action.BOOTSTRAP, f"no API has answered for {seen.api_silent_s:.0f} s")
     if seen.api_silent_s and seen.has_server is False:
-        return Verdict(Action.BOOTSTRAP, "no API answers, and no pod of one is left")
+        return Verdict(Action.BOOTSTRAP, "no API answers, and none is about to")
     if seen.api_silent_s:
         return Verdict(Action.WAIT, "no API answers")
     if seen.api_is_back:

@@ -23,6 +23,9 @@ from kubeception.render.objects import NAMESPACE
 from kubeception.resources import node as nodes
 from kubeception.resources.revision import daemonset
 
+# A server that has been up for so long listens, unless it is about to end.
+STARTS_WITHIN_S = 30.0
+
 _MANIFESTS = (apiserver.BOOTSTRAP_NAME, *(one.bootstrap_name for one in controllers.BOTH))
 _LEASE_KEYS = tuple(f"/registry/leases/{NAMESPACE}/{lease}" for lease in LEASES)
 _DAEMONSET_KEY = f"/registry/daemonsets/{NAMESPACE}/{apiserver.NAME}"
@@ -70,7 +73,7 @@ class Watch:
                 seen,
                 has_door=door.read() is not None,
                 ready=tuple(p for p in apiserver.HOSTED_PORTS if not health.not_ready(p, ca)),
-                has_server=containers.stands(apiserver.LABELS),
+                has_server=_has_server(reach),
             )
         node_key = f"/registry/minions/{self._node}"
         try:
@@ -109,6 +112,24 @@ class Watch:
             self._history = self._history.then(rollout, now)
             rollout = self._history.tell(rollout, now)
         self._rollout = rollout
+
+
+def _has_server(reach: Reach) -> bool | None:
+    """Tell whether a hosted API server may be expected to answer soon by itself.
+
+    Not where no pod of one stands, nor where one that has run for a while listens no more: it was
+    told to end. None where the runtime can't be asked.
+    """
+    try:
+        found = containers.running(apiserver.LABELS, apiserver.NAME)
+    except KubeceptionError:
+        return None
+    if found is None:
+        return False
+    if not found:  # the kubelet is about to start it anew
+        return True
+    age_s = reach.host.clock.now().timestamp() - found[0].started_s
+    return age_s < STARTS_WITHIN_S or not all(map(health.refuses, apiserver.HOSTED_PORTS))
 
 
 def _rollout(reach: Reach, node: str) -> Rollout | None:

@@ -1,6 +1,7 @@
 """Ask one API server, on its own port, whether it is ready."""
 
 import http.client
+import socket
 import ssl
 from pathlib import Path
 
@@ -25,6 +26,17 @@ def not_ready(port: int, ca: Path, *, host: str = "127.0.0.1", path: str = "/rea
     except (OSError, http.client.HTTPException) as error:
         return f"port {port}: {error}"
     return None if status == 200 else f"port {port}: {path} answers {status}"
+
+
+def refuses(port: int, *, host: str = "127.0.0.1") -> bool:
+    """Tell whether nobody listens on a port."""
+    try:
+        socket.create_connection((host, port), timeout=TIMEOUT_S).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def hangs(port: int, ca: Path, *, host: str = "127.0.0.1") -> bool:

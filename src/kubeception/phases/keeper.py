@@ -30,12 +30,13 @@ def until(_config: Config, _facts: Facts) -> Iterator[Condition]:
 
 
 def first_api(config: Config, facts: Facts) -> Iterator[Resource]:
-    """Want the bootstrap API server, and the door leading to it; nothing hosted can be alive."""
+    """Want the bootstrap API server; and after a boot, when nothing hosted is alive, the door to it."""
     manifest = objects.document(revision.bootstrap_pod(config, facts))
     path = config.layout.kubelet.manifests / f"{apiserver.BOOTSTRAP_NAME}.yaml"
     yield File(path, manifest, mode=0o600)
-    yield Door(apiserver.BOOTSTRAP_PORT, facts.address, config.net.apiserver_ip)
+    if not facts.door:
+        yield Door(apiserver.BOOTSTRAP_PORT, facts.address, config.net.apiserver_ip)
 
 
 KEEPER = Phase("keeper", "starting the keeper", plan, until=until, module="keeper")
-BOOT = Phase("boot", "placing the bootstrap apiserver after a boot", first_api, module="keeper")
+BOOT = Phase("boot", "placing the bootstrap apiserver", first_api, module="keeper")

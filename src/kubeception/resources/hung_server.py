@@ -26,4 +26,5 @@ class NoHungServer:
 
     def apply(self, _reach: Reach) -> None:
         """Kill it; the kubelet starts it anew."""
-        containers.kill(apiserver.LABELS, apiserver.NAME)
+        for one in containers.running(apiserver.LABELS, apiserver.NAME) or ():
+            containers.kill(one, name=apiserver.NAME)

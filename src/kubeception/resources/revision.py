@@ -4,21 +4,27 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from kubeception import revisions
 from kubeception.errors import ApiError
 from kubeception.kube.client import FIELD_MANAGER, KEEPER, Object
 from kubeception.reach import Reach
-from kubeception.render import apiserver
+from kubeception.render import apiserver, revision
 from kubeception.render.objects import NAMESPACE
+from kubeception.revisions import Broken
 
 OURS = frozenset({FIELD_MANAGER, KEEPER})
 
 
 @dataclass(frozen=True)
 class Revision:
-    """The DaemonSet is wanted with this pod template, written in the name of whose edit it is."""
+    """The DaemonSet is wanted with this pod template, written in the name of whose edit it is.
+
+    `instead_of` says what is wrong with the revision that it has; that is remembered.
+    """
 
     template: Mapping[str, Any] = field(repr=False)
     manager: str
+    instead_of: str | None = None
 
     def __str__(self) -> str:
         return f"revision of DaemonSet {NAMESPACE}/{apiserver.NAME}"
@@ -33,6 +39,8 @@ class Revision:
     def apply(self, reach: Reach) -> None:
         """Write the template, over whatever is there."""
         while found := daemonset(reach):
+            if self.instead_of:
+                self._remember(reach, found["spec"]["template"], self.instead_of)
             try:
                 reach.api.set_field(
                     found, "/spec/template", dict(self.template), manager=self.manager
@@ -45,6 +53,15 @@ class Revision:
                     raise
                 continue
             return
+
+    def _remember(self, reach: Reach, broken: Object, why: str) -> None:
+        settings = _settings_of(broken)
+        is_ours = settings != _settings_of(self.template)
+        now = reach.host.clock.now()
+        revisions.put_back(
+            reach.layout.revisions,
+            Broken(revision.identity(broken), why, revisions.said(now), is_ours * settings),
+        )
 
 
 def daemonset(reach: Reach) -> Object | None:
@@ -66,6 +83,12 @@ def _edits(found: Object) -> Iterator[Object]:
         touched = entry.get("fieldsV1", {}).get("f:spec", {})
         if "f:template" in touched and entry.get("manager") not in OURS:
             yield entry
+
+
+def _settings_of(template: Mapping[str, Any]) -> str:
+    """Return the digest of the settings that we rendered into a template."""
+    found: str = template["metadata"].get("annotations", {}).get(apiserver.TEMPLATE_NOTE, "")
+    return found
 
 
 def _plain(template: Mapping[str, Any]) -> dict[str, Any]:

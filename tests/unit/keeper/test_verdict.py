@@ -83,10 +83,10 @@ TABLE = {
         Action.TURN_DOOR,
         "nobody answers behind it, and one does on port 6445",
     ),
-    "a silence without any pod is not waited out": (
+    "a silence that nobody is about to end is not waited out": (
         Observation(api_silent_s=2.0, has_server=False),
         Action.BOOTSTRAP,
-        "no API answers, and no pod of one is left",
+        "no API answers, and none is about to",
     ),
     "a silence is waited out where the runtime can't be asked": (
         Observation(api_silent_s=2.0, has_server=None),

@@ -14,7 +14,7 @@ TEMPLATE = apiserver.daemonset(CONFIG, FACTS)["spec"]["template"]
 
 
 def edited(*, flag: str = "", **of_the_pod: Any) -> dict[str, Any]:
-    template = copy.deepcopy(TEMPLATE)
+    template: dict[str, Any] = copy.deepcopy(TEMPLATE)
     template["spec"] |= of_the_pod
     if flag:
         template["spec"]["containers"][0]["command"].append(flag)
@@ -29,7 +29,8 @@ def flags(pod: dict[str, Any]) -> dict[str, str]:
 
 def bootstrap(template: dict[str, Any]) -> dict[str, Any]:
     facts = replace(FACTS, proven=Proven("1", template, "kubectl-edit"))
-    return revision.bootstrap_pod(CONFIG, facts)
+    pod: dict[str, Any] = revision.bootstrap_pod(CONFIG, facts)
+    return pod
 
 
 def test_the_port_is_in_all_its_places() -> None:

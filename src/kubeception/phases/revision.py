@@ -1,0 +1,25 @@
+"""Put a revision of the hosted API server that does not serve back to the last one that did."""
+
+from collections.abc import Iterator
+
+from kubeception.config import Config
+from kubeception.engine import Phase
+from kubeception.facts import Facts
+from kubeception.render import apiserver, revision
+from kubeception.resources import Resource
+from kubeception.resources.revision import Revision
+
+
+def plan(_config: Config, facts: Facts) -> Iterator[Resource]:
+    """Want the proven revision, on a port that nobody has."""
+    hosted, proven = facts.hosted, facts.proven
+    if hosted is None or proven is None or hosted.serves or hosted.revision == proven.revision:
+        return
+    template = dict(proven.template)
+    if facts.door == revision.port_of(template):
+        free = next(port for port in apiserver.HOSTED_PORTS if port != facts.door)
+        template = revision.at_port(template, free)
+    yield Revision(template, proven.manager, instead_of="it did not serve")
+
+
+PROVEN_REVISION = Phase("revision", "putting the last proven apiserver back", plan)

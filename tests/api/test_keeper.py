@@ -1,0 +1,192 @@
+"""What the keeper may do in a real API, and that what it writes stays whose it was."""
+
+import copy
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+from tests.api.rig import Rig
+from tests.fixed import CONFIG, FACTS
+
+from kubeception import revisions
+from kubeception.facts import Proven
+from kubeception.keeper import acts
+from kubeception.keeper.rollout import Rollout
+from kubeception.phases import control_plane
+from kubeception.reach import Reach
+from kubeception.render import apiserver, keeper, revision
+from kubeception.render.objects import NAMESPACE
+from kubeception.resources.object import Object
+from kubeception.resources.revision import Revision, daemonset, editor
+
+NODE = FACTS.node
+WANTED = Object(apiserver.daemonset(CONFIG, FACTS))
+SYSTEM = ("-n", NAMESPACE)
+
+
+@pytest.fixture(autouse=True)
+def applied(reach: Reach) -> None:
+    """Everything that we manage, and the API server's DaemonSet as we want it."""
+    for wanted in control_plane.plan(CONFIG, FACTS):
+        if wanted.drift(reach):
+            wanted.apply(reach)
+    reach.force_conflicts = True
+    if WANTED.drift(reach):
+        WANTED.apply(reach)
+    reach.force_conflicts = False
+
+
+@pytest.fixture
+def watching(rig: Rig, reach: Reach) -> Iterator[Reach]:
+    """A run with the keeper's own credential."""
+    with rig.reach() as made:
+        made.client = reach.layout.pki.keeper
+        yield made
+
+
+def edit(rig: Rig, *flags: str) -> None:
+    """Add flags as a person does; kubectl is the field manager then."""
+    template = copy.deepcopy(WANTED.wanted["spec"]["template"])
+    words = [*template["spec"]["containers"][0]["command"], *flags]
+    change = f'[{{"op": "replace", "path": "{COMMAND}", "value": {words}}}]'.replace("'", '"')
+    name = f"daemonset/{apiserver.NAME}"
+    rig.kubectl(*SYSTEM, "patch", name, "--type=json", "-p", change, "--field-manager=kubectl-edit")
+
+
+COMMAND = "/spec/template/spec/containers/0/command"
+
+
+def found(reach: Reach) -> dict[str, Any]:
+    it = daemonset(reach)
+    assert it is not None
+    return it
+
+
+def rollout_of(reach: Reach, **more: Any) -> Rollout:
+    template = found(reach)["spec"]["template"]
+    port = revision.port_of(template)
+    return Rollout(revision.identity(template), port, **{"live": port, **more})
+
+
+ALLOWED = (
+    ("get", f"daemonsets/{apiserver.NAME}", SYSTEM),
+    ("patch", f"daemonsets/{apiserver.NAME}", SYSTEM),
+    ("list", "controllerrevisions", SYSTEM),
+    ("list", "pods", SYSTEM),
+    ("patch", "pods --subresource=status", SYSTEM),
+    ("create", "events", SYSTEM),
+    ("get", f"leases/{keeper.LEASE}", SYSTEM),
+    ("patch", f"leases/{keeper.LEASE}", SYSTEM),
+    ("get", "nodes", ()),
+)
+REFUSED = (
+    ("*", "*", ()),
+    ("get", "secrets", SYSTEM),
+    ("list", "configmaps", SYSTEM),
+    ("create", "pods", SYSTEM),
+    ("delete", "pods", SYSTEM),
+    ("patch", "pods", SYSTEM),
+    ("list", "pods", ("-n", "default")),
+    ("create", "pods --subresource=exec", SYSTEM),
+    ("patch", "daemonsets/kube-proxy", SYSTEM),
+    ("delete", f"daemonsets/{apiserver.NAME}", SYSTEM),
+    ("patch", "deployments", SYSTEM),
+    ("patch", "leases/kube-scheduler", SYSTEM),
+    ("create", "leases", SYSTEM),
+    ("list", "nodes", ()),
+    ("patch", "nodes", ()),
+    ("create", "serviceaccounts --subresource=token", SYSTEM),
+    ("create", "clusterrolebindings", ()),
+    ("create", "certificatesigningrequests", ()),
+    ("impersonate", "users", ()),
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [*((one, "yes") for one in ALLOWED), *((one, "no") for one in REFUSED)],
+    ids=lambda value: value if isinstance(value, str) else "-".join(value[:2]),
+)
+def test_the_keeper_may_do_its_work_and_nothing_else(
+    rig: Rig, question: tuple[str, str, tuple[str, ...]], answer: str
+) -> None:
+    verb, thing, where = question
+    at = rig.reach().layout.pki
+    who = (
+        f"--client-certificate={at.keeper.certificate}",
+        f"--client-key={at.keeper.key}",
+        f"--certificate-authority={at.ca.certificate}",
+        f"--server=https://127.0.0.1:{rig.ports.api}",
+        "--kubeconfig=/dev/null",
+    )
+
+    said = rig.kubectl("auth", "can-i", verb, *thing.split(), *where, *who, user="", check=False)
+
+    assert said.stdout.strip() == answer
+
+
+def test_an_edit_stays_the_editors_on_another_port(rig: Rig, reach: Reach, watching: Reach) -> None:
+    edit(rig, "--v=3")
+
+    acts.move(watching, rollout_of(reach), node=NODE)
+
+    moved = found(reach)
+    assert revision.port_of(moved["spec"]["template"]) == 6446
+    assert editor(moved) == "kubectl-edit"
+    assert WANTED.drift(reach) is None  # kept as somebody else has it
+    assert "--v=3" in found(reach)["spec"]["template"]["spec"]["containers"][0]["command"]
+
+
+def test_what_is_put_back_is_ours_again_and_told(rig: Rig, reach: Reach, watching: Reach) -> None:
+    before = found(reach)
+    good = before["spec"]["template"]
+    folder = reach.layout.revisions
+    revisions.keep(
+        folder,
+        Proven(revision.identity(good), good, editor(before)),
+        datetime.fromisoformat("2026-03-01T12:00:00Z"),
+    )
+    edit(rig, "--nonsense")
+    broken = rollout_of(reach, proven=(revision.identity(good),))
+
+    acts.put_back(watching, broken, node=NODE, why="it has restarted 3 times")
+
+    template = found(reach)["spec"]["template"]
+    assert revision.identity(template) == revision.identity(good)
+    remembered = revisions.broken(folder)
+    assert remembered is not None
+    assert (remembered.revision, remembered.settings) == (broken.wanted, "")
+    events = rig.kubectl(*SYSTEM, "get", "events", "--field-selector=reason=PutBack").stdout
+    assert "it has restarted 3 times" in events
+    # What the keeper wrote is no stranger's: new settings of ours go over it.
+    changed = copy.deepcopy(WANTED.wanted)
+    changed["spec"]["template"]["spec"]["containers"][0]["command"].append("--v=5")
+    Object(changed).apply(reach)
+    assert "--v=5" in found(reach)["spec"]["template"]["spec"]["containers"][0]["command"]
+
+
+def test_settings_of_ours_that_were_put_back_are_remembered_as_such(
+    reach: Reach, watching: Reach
+) -> None:
+    good = found(reach)["spec"]["template"]
+    ours = copy.deepcopy(WANTED.wanted)
+    ours["spec"]["template"]["metadata"]["annotations"][apiserver.TEMPLATE_NOTE] = "new"
+    Object(ours).apply(reach)
+
+    Revision(good, "kubeception-keeper", instead_of="it did not serve").apply(watching)
+
+    remembered = revisions.broken(reach.layout.revisions)
+    assert remembered is not None
+    assert remembered.settings == "new"
+
+
+def test_the_lease_is_written_and_read_back(reach: Reach, watching: Reach) -> None:
+    rollout = rollout_of(reach)
+
+    acts.prove(watching, rollout, node=NODE)
+
+    lease = reach.api.get("Lease", keeper.LEASE, namespace=NAMESPACE)
+    assert lease is not None
+    assert lease["spec"]["holderIdentity"] == NODE
+    assert revisions.kept(reach.layout.revisions)[0].proven.revision == rollout.wanted
