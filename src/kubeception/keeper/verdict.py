@@ -31,8 +31,9 @@ class Observation:
 
     Seconds count how long something has been so. `ready` are the ports of hosted API servers that
     answer; they are asked, like the door, only while no API answers behind it, and so is whether
-    one is to be expected to by itself (None: not to be told). `lost` is an object that has to be there and isn't.
-    `api_is_back` says that one answers again after a silence that nobody has looked after yet.
+    one is to be expected to by itself (None: not to be told). `lost` is an object that has to be
+    there and isn't. `api_is_back` says that one answers again after a silence that nobody has
+    looked after yet.
     """
 
     paused: str | None = None

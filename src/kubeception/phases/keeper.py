@@ -30,7 +30,7 @@ def until(_config: Config, _facts: Facts) -> Iterator[Condition]:
 
 
 def first_api(config: Config, facts: Facts) -> Iterator[Resource]:
-    """Want the bootstrap API server; and after a boot, when nothing hosted is alive, the door to it."""
+    """Want the bootstrap API server; and the door to it after a boot, when nothing is alive."""
     manifest = objects.document(revision.bootstrap_pod(config, facts))
     path = config.layout.kubelet.manifests / f"{apiserver.BOOTSTRAP_NAME}.yaml"
     yield File(path, manifest, mode=0o600)
