@@ -36,7 +36,8 @@ class Proven:
 class Facts:
     """Everything that decides which things are wanted.
 
-    `door` is the port that the door points at, 0 for none; where it is gone, `ready` is the port of
+    `door` is the port that the door points at, 0 for none, `is_answered` whether an API answers
+    there; where the door is gone, `ready` is the port of
     a hosted API server that answers, 0 for none. `hosted` is None where there is no such
     DaemonSet or no API to ask. `needs_api` says that the bootstrap API server has to carry the
     cluster, `needs_controllers` that the bootstrap controller-manager and scheduler have to: the
@@ -58,6 +59,7 @@ class Facts:
     has_resolver: bool = True
     foreign_units: frozenset[str] = frozenset()
     door: int = 0
+    is_answered: bool = False
     ready: int = 0
     hosted: Hosted | None = None
     needs_api: bool = True

@@ -18,6 +18,7 @@ from kubeception.phases.bootstrap_plane import (
     BOOTSTRAP_API,
     BOOTSTRAP_CONTROLLERS,
     BOOTSTRAP_DOOR,
+    FIRST_API,
     LEADERS,
 )
 from kubeception.phases.control_plane import CONTROL_PLANE
@@ -37,6 +38,7 @@ from kubeception.report import Steps
 log = logging.getLogger("kubeception.k8s")
 
 BOOTSTRAP: tuple[Phase, ...] = (
+    FIRST_API,
     PKI,
     KERNEL,
     RUNTIME,
@@ -174,9 +176,9 @@ def reset(reach: Reach, *, etcd: bool = False, pki: bool = False) -> Summary:
 
 
 def boot(reach: Reach) -> Summary:
-    """Have the kubelet start a bootstrap API server, as after a boot; bootstrap does the rest."""
+    """After a boot, have the kubelet start with a bootstrap API server; bootstrap does the rest."""
     with (
-        lock.hold(reach.layout.lock, "kubeception keeper, starting an API server"),
+        lock.hold(reach.layout.lock, "kubeception keeper, at boot"),
         Steps(log) as steps,
     ):
         return carry_out([BOOT], reach, gather=partial(gather, reach), steps=steps)

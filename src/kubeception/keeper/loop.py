@@ -55,8 +55,6 @@ def _act(verdict: Verdict, seen: Observation, reach: Reach, node: str) -> None:
     try:
         match verdict.action:
             case Action.BOOTSTRAP:
-                if seen.lost or seen.has_server is False:
-                    workflows.boot(reach)  # nothing is saved by waiting for the rest of it
                 _bootstrap()
             case Action.RAISE_DOOR:
                 acts.turn_door(reach, port=seen.ready[0], why=verdict.why)

@@ -8,7 +8,7 @@ from kubeception.conditions import Condition
 from kubeception.config import Config
 from kubeception.engine import Phase
 from kubeception.facts import Facts
-from kubeception.render import apiserver, controllers, objects
+from kubeception.render import apiserver, controllers, objects, revision
 from kubeception.resources import Resource
 from kubeception.resources.anteroom import Anteroom
 from kubeception.resources.dead_lease import DeadLease
@@ -19,6 +19,27 @@ from kubeception.resources.stuck_webhooks import NoStuckWebhooks
 
 # Pods that are still bound to the host come back by themselves, and their controllers with them.
 GRACE_S = 8.0
+
+
+def api(config: Config, facts: Facts) -> Iterator[Resource]:
+    """Want the bootstrap API server where it is needed, and nobody refused until it is there."""
+    if not facts.needs_api:
+        return
+    manifest = objects.document(revision.bootstrap_pod(config, facts))
+    path = config.layout.kubelet.manifests / f"{apiserver.BOOTSTRAP_NAME}.yaml"
+    yield File(path, manifest, mode=0o600)
+    if not facts.is_answered:
+        # A client that is refused comes back ever later, and finds its API many seconds late.
+        if facts.door:
+            yield Door(0, facts.address, config.net.apiserver_ip)
+        yield Anteroom("127.0.0.1", is_open=True)
+        yield Anteroom(facts.address, is_open=True)
+
+
+def first_api(config: Config, facts: Facts) -> Iterator[Resource]:
+    """Want it before all else, where there has been a cluster and all that it needs is there."""
+    if facts.proven:
+        yield from api(config, facts)
 
 
 def api_is_ready(_config: Config, facts: Facts) -> Iterator[Condition]:
@@ -73,6 +94,7 @@ def place_controllers(config: Config, facts: Facts) -> Iterator[Resource]:
         yield File(path, objects.document(pod), mode=0o600)
 
 
+FIRST_API = Phase("first-api", "placing the bootstrap apiserver", first_api)
 BOOTSTRAP_API = Phase(
     "bootstrap-api",
     "waiting for bootstrap apiserver",

@@ -30,13 +30,12 @@ def until(_config: Config, _facts: Facts) -> Iterator[Condition]:
 
 
 def first_api(config: Config, facts: Facts) -> Iterator[Resource]:
-    """Want the bootstrap API server; and the door to it after a boot, when nothing is alive."""
+    """Want the bootstrap API server, and the door leading to it; nothing hosted can be alive."""
     manifest = objects.document(revision.bootstrap_pod(config, facts))
     path = config.layout.kubelet.manifests / f"{apiserver.BOOTSTRAP_NAME}.yaml"
     yield File(path, manifest, mode=0o600)
-    if not facts.door:
-        yield Door(apiserver.BOOTSTRAP_PORT, facts.address, config.net.apiserver_ip)
+    yield Door(apiserver.BOOTSTRAP_PORT, facts.address, config.net.apiserver_ip)
 
 
 KEEPER = Phase("keeper", "starting the keeper", plan, until=until, module="keeper")
-BOOT = Phase("boot", "placing the bootstrap apiserver", first_api, module="keeper")
+BOOT = Phase("boot", "placing the bootstrap apiserver after a boot", first_api, module="keeper")

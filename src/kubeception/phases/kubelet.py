@@ -10,9 +10,9 @@ from kubeception.conditions import Condition
 from kubeception.config import Config
 from kubeception.engine import Phase
 from kubeception.facts import Facts
-from kubeception.render import apiserver, kubelet, objects, revision
+from kubeception.phases import bootstrap_plane
+from kubeception.render import kubelet
 from kubeception.resources import Resource
-from kubeception.resources.anteroom import Anteroom
 from kubeception.resources.file import File
 from kubeception.resources.unit import Unit
 
@@ -24,13 +24,7 @@ def plan(config: Config, facts: Facts) -> Iterator[Resource]:
     yield File(at.kubelet.environment, kubelet.environment(config, facts))
     if kubelet.UNIT not in facts.foreign_units:
         yield File(at.units / kubelet.UNIT, kubelet.unit(config))
-    if facts.needs_api:
-        manifest = objects.document(revision.bootstrap_pod(config, facts))
-        yield File(at.kubelet.manifests / f"{apiserver.BOOTSTRAP_NAME}.yaml", manifest, mode=0o600)
-    if facts.needs_api and not facts.door:
-        # The kubelet is there before its API; so may pods be that came with it.
-        yield Anteroom("127.0.0.1", is_open=True)
-        yield Anteroom(facts.address, is_open=True)
+    yield from bootstrap_plane.api(config, facts)
     started_after = (at.kubelet.settings, at.kubelet.environment, at.kubernetes.kubelet)
     yield Unit(kubelet.UNIT, started_after=started_after)
 

@@ -15,7 +15,7 @@ NO_DOOR = NoTable("ip", door.TABLE)
 
 @dataclass(frozen=True)
 class Door:
-    """The door is wanted to send new connections to `port`.
+    """The door is wanted to send new connections to `port`; 0 is nowhere.
 
     What comes from outside only ever gets a hosted API server, the last one that was known.
     """
@@ -53,10 +53,11 @@ class Door:
         else:
             door.turn(inside=self.port, outside=outside)
         reach.hang_up()
-        log.info("turned from %s to %d", found.inside if found else "nothing", self.port)
+        before = found.inside if found else 0
+        log.info("turned from %s to %s", before or "nothing", self.port or "nothing")
 
     def _outside(self) -> int:
-        if self.port in HOSTED_PORTS:
+        if not self.port or self.port in HOSTED_PORTS:
             return self.port
         found = door.read()
         return found.outside if found else 0
