@@ -1,9 +1,10 @@
 """What "ready" means, each named once; phases, `status` and tests wait on the same ones."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from kubeception import evidence
 from kubeception.errors import KubeceptionError, WaitTimeout
@@ -208,12 +209,34 @@ def lease_held(lease: str, *, timeout_s: float = 120.0) -> Condition:
     )
 
 
-def last_renewal(reach: Reach, lease: str) -> datetime | None:
-    """Return when a held Lease was last renewed, None where nobody holds it."""
+def dead_holder(reach: Reach, lease: str) -> str | None:
+    """Say why a Lease's holder is dead, or None; only a host that is alone may ask.
+
+    Its holder had this host's clock, so it has given up by the time that the Lease has run out.
+    """
     found = reach.api.get("Lease", lease, namespace=NAMESPACE)
     if found is None or not found["spec"].get("holderIdentity"):
         return None
-    return _time(found["spec"]["renewTime"])
+    renewed = _time(found["spec"]["renewTime"])
+    if renewed.timestamp() < reach.host.systemd.booted_s():
+        return "its holder died with the host"
+    age_s = (reach.host.clock.now() - renewed).total_seconds()
+    has_run_out = age_s > found["spec"]["leaseDurationSeconds"]
+    return "its holder gave up" if has_run_out else None
+
+
+def somebody_leads(lease: str, labels: dict[str, str], *, timeout_s: float) -> Condition:
+    """A Lease is held, or there is no pod with these labels that runs here or soon will."""
+    held = lease_held(lease, timeout_s=timeout_s)
+
+    def problem(reach: Reach) -> str | None:
+        why = held.problem(reach)
+        if why is None:
+            return None
+        pods = reach.api.list("Pod", namespace=NAMESPACE, labels=labels)
+        return why if any(map(_is_bound, pods)) else None
+
+    return replace(held, problem=problem, required=False)
 
 
 def pod_gone(name: str) -> Condition:
@@ -289,6 +312,10 @@ def _counts(
         status.get("readyReplicas", 0),
         status.get("replicas", 0),
     )
+
+
+def _is_bound(pod: dict[str, Any]) -> bool:
+    return bool(pod["spec"].get("nodeName")) and "deletionTimestamp" not in pod["metadata"]
 
 
 def _condition(found: dict[str, object], kind: str) -> bool:

@@ -41,8 +41,8 @@ class Facts:
     a hosted API server that answers, 0 for none. `hosted` is None where there is no such
     DaemonSet or no API to ask. `needs_api` says that the bootstrap API server has to carry the
     cluster, `needs_controllers` that the bootstrap controller-manager and scheduler have to: the
-    hosted ones cannot, or a rebuild was asked for. `dead_leases` were last renewed before this host
-    booted. `is_led` says that the Leases are held. `proven` is the newest proven API server, and
+    hosted ones cannot, or a rebuild was asked for. `dead_leases` are held by somebody dead.
+    `is_led` says that the Leases are held. `proven` is the newest proven API server, and
     `refused` the digest of rendered settings whose revision was put back. `foreign_units` are the
     host's own, which we use as they are. `archives` are the bundle's images by component.
     """

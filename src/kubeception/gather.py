@@ -123,19 +123,14 @@ def _are_held(reach: Reach) -> bool:
 
 
 def _dead_leases(reach: Reach) -> tuple[str, ...]:
-    """Return the Leases whose holder died with the host: nobody on it is as old as that.
+    """Return the Leases whose holder is dead.
 
     Only a host that is alone can tell; with several, the holder may live on another.
     """
     try:
-        if len(reach.api.list("Node", labels={CONTROL_PLANE: ""})) != 1:
+        if len(reach.api.list("Node", labels={CONTROL_PLANE: ""})) > 1:
             return ()
-        booted = reach.host.systemd.booted_s()
-        return tuple(
-            lease
-            for lease in conditions.LEASES
-            if (renewed := conditions.last_renewal(reach, lease)) and renewed.timestamp() < booted
-        )
+        return tuple(one for one in conditions.LEASES if conditions.dead_holder(reach, one))
     except KubeceptionError:
         return ()
 

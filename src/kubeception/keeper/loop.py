@@ -15,11 +15,12 @@ from kubeception.keeper import acts, record
 from kubeception.keeper.verdict import Action, Observation, Verdict, judge
 from kubeception.keeper.watch import Watch
 from kubeception.reach import Reach
+from kubeception.resources.hung_server import NoHungServer
 
 log = logging.getLogger("kubeception.keeper")
 
 LOOK_EVERY_S = 2.0
-# While a new server may fail behind the door, and the old one is there to go back to.
+# While no API answers; or a new server may fail, and the old one is there to go back to.
 LOOK_CLOSELY_S = 0.5
 # After a bootstrap that failed: what it lacked may need a moment, and the log a rest.
 REST_S = 10.0
@@ -41,11 +42,11 @@ def run(reach: Reach) -> None:
             log.info("%s: %s", verdict.action, verdict.why)
             record.write(reach.layout.keeper, verdict, reach.host.clock.now())
         _act(verdict, seen, reach, node)
-        if verdict.action is Action.BOOTSTRAP:
+        if verdict.action in {Action.BOOTSTRAP, Action.KILL}:
             watch.forget()
             reach.hang_up()  # a certificate may be another one by now
         notify("WATCHDOG=1")
-        is_close = seen.rollout is not None and bool(seen.rollout.others)
+        is_close = seen.api_silent_s > 0 or (seen.rollout and seen.rollout.others)
         time.sleep(LOOK_CLOSELY_S if is_close else LOOK_EVERY_S)
 
 
@@ -61,6 +62,8 @@ def _act(verdict: Verdict, seen: Observation, reach: Reach, node: str) -> None:
             case Action.TURN_DOOR:
                 port = seen.ready[0] if seen.ready or rollout is None else rollout.port
                 acts.turn_door(reach, port=port, why=verdict.why)
+            case Action.KILL:
+                NoHungServer().apply(reach)
             case Action.MOVE if rollout:
                 acts.move(reach, rollout, node=node)
             case Action.PROVE if rollout:

@@ -22,6 +22,7 @@ class Action(StrEnum):
     PUT_BACK = "put back"
     MOVE = "move to the other port"
     TURN_DOOR = "turn the door"
+    KILL = "kill what hangs"
     PROVE = "prove"
 
 
@@ -29,11 +30,11 @@ class Action(StrEnum):
 class Observation:
     """What was seen of this host just now.
 
-    Seconds count how long something has been so. `ready` are the ports of hosted API servers that
-    answer; they are asked, like the door, only while no API answers behind it, and so is whether
-    one is to be expected to by itself (None: not to be told). `lost` is an object that has to be
-    there and isn't. `api_is_back` says that one answers again after a silence that nobody has
-    looked after yet.
+    Seconds count how long something has been so. Only while no API answers behind the door it is
+    asked whether that is there, `ready`: which ports hosted API servers answer on, `has_server`:
+    whether one is to be expected to by itself (None: not to be told), and `hangs`: whether one
+    takes connections and answers none. `lost` is an object that has to be there and isn't.
+    `api_is_back` says that an API answers again after a silence that nobody has looked after yet.
     """
 
     paused: str | None = None
@@ -44,6 +45,7 @@ class Observation:
     has_door: bool = True
     ready: tuple[int, ...] = ()
     has_server: bool | None = None
+    hangs: bool = False
     etcd_problem: str | None = None
     still_leases: tuple[tuple[str, float], ...] = ()
     lost: str | None = None
@@ -106,6 +108,10 @@ def _about_the_api(seen: Observation) -> Verdict | None:
     if seen.manifests:
         standing = ", ".join(seen.manifests)
         return Verdict(Action.BOOTSTRAP, f"nobody takes these away: {standing}")
+    if seen.api_silent_s >= API_SILENT_S and seen.hangs:
+        return Verdict(
+            Action.KILL, f"it has taken connections for {API_SILENT_S:.0f} s and said no word"
+        )
     if seen.api_silent_s >= API_SILENT_S:
         return Verdict(Action.BOOTSTRAP, f"no API has answered for {seen.api_silent_s:.0f} s")
     if seen.api_silent_s and seen.has_server is False:

@@ -4,9 +4,11 @@ A healthy host costs one request through the door and one to etcd. The API is as
 says that the hosted API server or the node has changed, and while a rollout is on.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import repeat
 from typing import Any
 
 from kubeception import revisions
@@ -17,6 +19,7 @@ from kubeception.keeper import pause
 from kubeception.keeper.rollout import History, Rollout, Server
 from kubeception.keeper.verdict import Observation
 from kubeception.kube import health
+from kubeception.kube.health import Answer
 from kubeception.reach import DOOR_PORT, Reach
 from kubeception.render import apiserver, controllers, revision
 from kubeception.render.objects import NAMESPACE
@@ -24,7 +27,7 @@ from kubeception.resources import node as nodes
 from kubeception.resources.revision import daemonset
 
 # A server that has been up for so long listens, unless it is about to end.
-STARTS_WITHIN_S = 30.0
+STARTS_WITHIN_S = 15.0
 
 _MANIFESTS = (apiserver.BOOTSTRAP_NAME, *(one.bootstrap_name for one in controllers.BOTH))
 _LEASE_KEYS = tuple(f"/registry/leases/{NAMESPACE}/{lease}" for lease in LEASES)
@@ -53,9 +56,9 @@ class Watch:
     def look(self) -> Observation:
         """Return what is to be seen now."""
         reach = self._reach
-        now = reach.host.clock.monotonic()
         ca = reach.layout.pki.ca.certificate
         answered = health.not_ready(DOOR_PORT, ca) is None
+        now = reach.host.clock.monotonic()  # a question that is not answered takes its time
         self._was_silent |= not answered
         if answered:
             self._answered_s = now
@@ -69,11 +72,15 @@ class Watch:
             api_is_back=answered and self._was_silent,
         )
         if silent_s:
+            with ThreadPoolExecutor() as pool:
+                ports = apiserver.HOSTED_PORTS
+                answers = dict(zip(ports, pool.map(health.answer, ports, repeat(ca)), strict=True))
             seen = replace(
                 seen,
                 has_door=door.read() is not None,
-                ready=tuple(p for p in apiserver.HOSTED_PORTS if not health.not_ready(p, ca)),
-                has_server=_has_server(reach),
+                ready=tuple(port for port, said in answers.items() if said is Answer.READY),
+                has_server=_has_server(reach, answers.values()),
+                hangs=Answer.NONE in answers.values(),
             )
         node_key = f"/registry/minions/{self._node}"
         try:
@@ -114,7 +121,7 @@ class Watch:
         self._rollout = rollout
 
 
-def _has_server(reach: Reach) -> bool | None:
+def _has_server(reach: Reach, answers: Iterable[Answer]) -> bool | None:
     """Tell whether a hosted API server may be expected to answer soon by itself.
 
     Not where no pod of one stands, nor where one that has run for a while listens no more: it was
@@ -129,7 +136,7 @@ def _has_server(reach: Reach) -> bool | None:
     if not found:  # the kubelet is about to start it anew
         return True
     age_s = reach.host.clock.now().timestamp() - found[0].started_s
-    return age_s < STARTS_WITHIN_S or not all(map(health.refuses, apiserver.HOSTED_PORTS))
+    return age_s < STARTS_WITHIN_S or set(answers) != {Answer.REFUSED}
 
 
 def _rollout(reach: Reach, node: str) -> Rollout | None:

@@ -1,13 +1,21 @@
 """Ask one API server, on its own port, whether it is ready."""
 
+import http
 import http.client
-import socket
 import ssl
+from enum import StrEnum
 from pathlib import Path
 
 TIMEOUT_S = 2.0
-# A server that is only slow says something by then.
-HUNG_S = 5.0
+
+
+class Answer(StrEnum):
+    """How an API server takes a question; `NONE`: it takes the connection and says no word."""
+
+    READY = "ready"
+    NOT_READY = "not ready"
+    REFUSED = "refused"
+    NONE = "none"
 
 
 def not_ready(port: int, ca: Path, *, host: str = "127.0.0.1", path: str = "/readyz") -> str | None:
@@ -28,28 +36,19 @@ def not_ready(port: int, ca: Path, *, host: str = "127.0.0.1", path: str = "/rea
     return None if status == 200 else f"port {port}: {path} answers {status}"
 
 
-def refuses(port: int, *, host: str = "127.0.0.1") -> bool:
-    """Tell whether nobody listens on a port."""
-    try:
-        socket.create_connection((host, port), timeout=TIMEOUT_S).close()
-    except ConnectionRefusedError:
-        return True
-    except OSError:
-        return False
-    return False
-
-
-def hangs(port: int, ca: Path, *, host: str = "127.0.0.1") -> bool:
-    """Tell whether something takes connections on a port and then never says a word."""
+def answer(port: int, ca: Path, *, host: str = "127.0.0.1") -> Answer:
+    """Return how the API server on a port takes a question."""
     context = ssl.create_default_context(cafile=str(ca))
-    connection = http.client.HTTPSConnection(host, port, timeout=HUNG_S, context=context)
+    connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=context)
     try:
-        connection.request("GET", "/livez")
-        connection.getresponse()
+        connection.request("GET", "/readyz")
+        is_ready = connection.getresponse().status == http.HTTPStatus.OK
+    except ConnectionRefusedError:
+        return Answer.REFUSED
     except TimeoutError:
-        return True
+        return Answer.NONE
     except (OSError, http.client.HTTPException):
-        return False
+        return Answer.NOT_READY
     finally:
         connection.close()
-    return False
+    return Answer.READY if is_ready else Answer.NOT_READY

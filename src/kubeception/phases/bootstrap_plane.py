@@ -1,7 +1,6 @@
 """Bring up what is needed of the bootstrap control plane, where the hosted one can't carry on."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from kubeception import conditions
 from kubeception.conditions import Condition
@@ -25,6 +24,8 @@ def api(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want the bootstrap API server where it is needed, and nobody refused until it is there."""
     if not facts.needs_api:
         return
+    if not facts.is_answered:
+        yield NoHungServer()  # the kubelet would wait for what hangs before it starts another
     manifest = objects.document(revision.bootstrap_pod(config, facts))
     path = config.layout.kubelet.manifests / f"{apiserver.BOOTSTRAP_NAME}.yaml"
     yield File(path, manifest, mode=0o600)
@@ -54,8 +55,6 @@ def turn(config: Config, facts: Facts) -> Iterator[Resource]:
     if port:
         yield Door(port, facts.address, config.net.apiserver_ip)
         yield Anteroom("127.0.0.1", is_open=False)
-    if facts.needs_api:
-        yield NoHungServer()
 
 
 def namespaces_are_there(_config: Config, facts: Facts) -> Iterator[Condition]:
@@ -75,9 +74,8 @@ def free_leases(_config: Config, facts: Facts) -> Iterator[Resource]:
 def hosted_controllers_lead(_config: Config, facts: Facts) -> Iterator[Condition]:
     """Give the hosted controllers a while to lead, where they come back with the host."""
     if facts.dead_leases:
-        for lease in conditions.LEASES:
-            held = conditions.lease_held(lease, timeout_s=GRACE_S)
-            yield replace(held, required=False)
+        for one in controllers.BOTH:
+            yield conditions.somebody_leads(one.name, one.labels, timeout_s=GRACE_S)
 
 
 def place_controllers(config: Config, facts: Facts) -> Iterator[Resource]:

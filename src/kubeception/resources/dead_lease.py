@@ -9,7 +9,7 @@ from kubeception.render.objects import NAMESPACE
 
 @dataclass(frozen=True)
 class DeadLease:
-    """A Lease last renewed before this host booted is wanted gone; the next leader makes one."""
+    """A Lease that nobody renews any more is wanted gone; the next leader makes one."""
 
     name: str
 
@@ -17,11 +17,8 @@ class DeadLease:
         return f"Lease {self.name}"
 
     def drift(self, reach: Reach) -> str | None:
-        """Say whether its holder was last heard before the boot."""
-        renewed = conditions.last_renewal(reach, self.name)
-        if renewed is None or renewed.timestamp() >= reach.host.systemd.booted_s():
-            return None
-        return "its holder died with the host"
+        """Say why its holder is dead."""
+        return conditions.dead_holder(reach, self.name)
 
     def apply(self, reach: Reach) -> None:
         """Delete it."""

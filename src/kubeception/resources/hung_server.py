@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kubeception.host import containers
 from kubeception.kube import health
+from kubeception.kube.health import Answer
 from kubeception.reach import Reach
 from kubeception.render import apiserver
 
@@ -21,7 +22,7 @@ class NoHungServer:
     def drift(self, reach: Reach) -> str | None:
         """Say which one hangs."""
         ca = reach.layout.pki.ca.certificate
-        hung = [port for port in apiserver.HOSTED_PORTS if health.hangs(port, ca)]
+        hung = [port for port in apiserver.HOSTED_PORTS if health.answer(port, ca) is Answer.NONE]
         return f"hangs on port {hung[0]}" if hung else None
 
     def apply(self, _reach: Reach) -> None:

@@ -93,6 +93,16 @@ TABLE = {
         Action.WAIT,
         "no API answers",
     ),
+    "what hangs is killed, for the kubelet to start it anew": (
+        Observation(api_silent_s=10.0, hangs=True),
+        Action.KILL,
+        "an API server has said no word for 10 s",
+    ),
+    "but a slow one may be slow for a while": (
+        Observation(api_silent_s=9.0, hangs=True),
+        Action.WAIT,
+        "no API answers",
+    ),
     "a DaemonSet that is gone takes its pod with it, which may answer still": (
         Observation(lost="DaemonSet kube-apiserver"),
         Action.BOOTSTRAP,
