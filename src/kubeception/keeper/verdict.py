@@ -109,9 +109,7 @@ def _about_the_api(seen: Observation) -> Verdict | None:
         standing = ", ".join(seen.manifests)
         return Verdict(Action.BOOTSTRAP, f"nobody takes these away: {standing}")
     if seen.api_silent_s >= API_SILENT_S and seen.hangs:
-        return Verdict(
-            Action.KILL, f"it has taken connections for {API_SILENT_S:.0f} s and said no word"
-        )
+        return Verdict(Action.KILL, f"an API server has said no word for {API_SILENT_S:.0f} s")
     if seen.api_silent_s >= API_SILENT_S:
         return Verdict(Action.BOOTSTRAP, f"no API has answered for {seen.api_silent_s:.0f} s")
     if seen.api_silent_s and seen.has_server is False:
