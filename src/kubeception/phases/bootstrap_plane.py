@@ -65,10 +65,10 @@ def namespaces_are_there(_config: Config, facts: Facts) -> Iterator[Condition]:
 
 def free_leases(_config: Config, facts: Facts) -> Iterator[Resource]:
     """Want no Lease held by the dead, for whom the living would wait."""
+    if facts.hosted and not facts.is_led:
+        yield NoStuckWebhooks()  # or one of them would refuse all that follows
     for lease in facts.dead_leases:
         yield DeadLease(lease)
-    if facts.hosted and not facts.is_led:
-        yield NoStuckWebhooks()
 
 
 def hosted_controllers_lead(_config: Config, facts: Facts) -> Iterator[Condition]:
