@@ -24,8 +24,9 @@ SUPERUSER_LIFETIME = timedelta(minutes=10)
 class Reach:
     """The host and the clients of one run; clients open at first use and close with the block.
 
-    `api_port` is the door's wherever there is a door. `client` is who asks the API; without one it
-    is a superuser whose credential lives in memory alone.
+    `api_port` is the door's wherever there is a door, `etcd_port` the member's wherever it is ours.
+    `client` is who asks the API; without one it is a superuser whose credential lives in memory
+    alone.
     """
 
     config: Config
@@ -33,6 +34,7 @@ class Reach:
     force_conflicts: bool = False
     api_port: int = DOOR_PORT
     client: Pair | None = None
+    etcd_port: int = 2379
     anteroom: Anteroom = field(default_factory=Anteroom)
     _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _api: "Api | None" = None
@@ -59,7 +61,7 @@ class Reach:
         """The local member, as its own health checker."""
         at = self.layout.pki
         client = at.etcd_healthcheck_client
-        return Etcd(at.etcd_ca.certificate, client.certificate, client.key)
+        return Etcd(at.etcd_ca.certificate, client.certificate, client.key, port=self.etcd_port)
 
     @property
     def api(self) -> "Api":

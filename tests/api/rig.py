@@ -130,14 +130,13 @@ class Rig:
             Host(root=self.root),
             force_conflicts=force_conflicts,
             api_port=self.ports.api,
+            etcd_port=self.ports.etcd,
         )
 
     @property
     def etcd(self) -> Etcd:
         """The member, as its own health checker."""
-        at = self.reach().layout.pki
-        client = at.etcd_healthcheck_client
-        return Etcd(at.etcd_ca.certificate, client.certificate, client.key, port=self.ports.etcd)
+        return self.reach().etcd
 
     def spare_port(self) -> int:
         """Return a port on which nobody answers."""
