@@ -197,9 +197,13 @@ def lease_held(lease: str, *, timeout_s: float = 120.0) -> Condition:
         found = reach.api.get("Lease", lease, namespace=NAMESPACE)
         if found is None or not found["spec"].get("holderIdentity"):
             return "nobody holds it"
-        age = (reach.host.clock.now() - _time(found["spec"]["renewTime"])).total_seconds()
+        renewed = _time(found["spec"]["renewTime"])
+        age = (reach.host.clock.now() - renewed).total_seconds()
         limit = found["spec"]["leaseDurationSeconds"]
-        return None if age <= limit else f"its holder was last heard {age:.0f} s ago"
+        # The time and not the age: the same problem reads the same when it is looked at again.
+        return (
+            None if age <= limit else f"its holder was last heard at {renewed:%Y-%m-%dT%H:%M:%SZ}"
+        )
 
     return Condition(
         f"Lease {lease} to be held",
