@@ -106,6 +106,11 @@ class Kubelet:
     manifests: Path = Path("/etc/kubernetes/manifests")
     pod_logs: Path = Path("/var/log/pods")
 
+    @property
+    def renewed_client(self) -> Path:
+        """The client certificate with its key that the kubelet got by itself."""
+        return self.state / "pki" / "kubelet-client-current.pem"
+
 
 @dataclass(frozen=True)
 class Etcd:

@@ -1,18 +1,28 @@
 """What holds of this control plane and what doesn't, by the conditions that bootstrap waits on."""
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from kubeception import conditions
-from kubeception.conditions import Condition, current_problem
+from kubeception import __version__, conditions
+from kubeception.conditions import Condition
 from kubeception.config import Config
+from kubeception.errors import ApiError, KubeceptionError
 from kubeception.facts import Facts
 from kubeception.gather import UNITS, gather
 from kubeception.keeper import record
+from kubeception.kube import health
 from kubeception.phases.addons import all_ready
+from kubeception.pki import catalog, issue
 from kubeception.reach import Reach
 from kubeception.render import apiserver, controllers, keeper
+
+# One that expires sooner deserves a person's attention.
+SOON_DAYS = 30
+
+_BEHIND_THE_DOOR = {"Leases", "cluster"}
 
 
 @dataclass(frozen=True)
@@ -22,6 +32,37 @@ class Check:
     group: str
     what: str
     problem: str | None
+
+
+@dataclass(frozen=True)
+class Versions:
+    """What runs here, each by its own word; None for what doesn't answer.
+
+    `kubernetes` is the API server's that answers behind the door.
+    """
+
+    kubernetes: str | None
+    kubelet: str | None
+    etcd: str | None
+    containerd: str | None
+    kubeception: str = __version__
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """The certificate of this host that expires first, CAs included; None where there is none.
+
+    `days` are whole ones, below zero where it has expired.
+    """
+
+    first: str | None = None
+    expires: str | None = None
+    days: int | None = None
+
+    @property
+    def is_near(self) -> bool:
+        """Whether the first one expires soon, or has."""
+        return self.days is not None and self.days < SOON_DAYS
 
 
 @dataclass(frozen=True)
@@ -35,6 +76,8 @@ class Status:
     address: str
     door: int
     keeper: str
+    versions: Versions
+    certificates: Certificates
     checks: tuple[Check, ...]
 
     @property
@@ -46,11 +89,30 @@ class Status:
 def look(reach: Reach) -> Status:
     """Ask everything once, the lower layers first."""
     facts = gather(reach)
-    checks = tuple(
-        Check(group, condition.what, current_problem(condition, reach))
-        for group, condition in _conditions(reach.config, facts)
+    silence = health.not_ready(reach.api_port, reach.layout.pki.ca.certificate)
+    return Status(
+        node=facts.node,
+        address=facts.address,
+        door=facts.door,
+        keeper=_verdict(reach),
+        versions=_versions(reach, facts.node, silence),
+        certificates=_first_to_expire(reach, facts),
+        checks=tuple(_checks(reach, facts, silence)),
     )
-    return Status(facts.node, facts.address, facts.door, _verdict(reach), checks)
+
+
+def _checks(reach: Reach, facts: Facts, silence: str | None) -> Iterator[Check]:
+    """Check every condition; an API that is silent is not asked again, so that a look is quick."""
+    for group, condition in _conditions(reach.config, facts):
+        problem = silence if group in _BEHIND_THE_DOOR else None
+        if problem is None:
+            try:
+                problem = condition.problem(reach)
+            except ApiError as error:
+                problem = silence = error.message
+            except KubeceptionError as error:
+                problem = error.message
+        yield Check(group, condition.what, problem)
 
 
 def _verdict(reach: Reach) -> str:
@@ -58,9 +120,58 @@ def _verdict(reach: Reach) -> str:
     return f"{last.action}: {last.why}, since {last.since}" if last else "has not spoken since boot"
 
 
+def _versions(reach: Reach, node: str, silence: str | None) -> Versions:
+    etcd = None
+    with contextlib.suppress(KubeceptionError):
+        etcd = reach.etcd.version()
+    told = {} if silence else _node_info(reach, node)
+    ca = reach.layout.pki.ca.certificate
+    return Versions(
+        kubernetes=None if silence else _plain(health.version(reach.api_port, ca)),
+        kubelet=_plain(told.get("kubeletVersion")),
+        etcd=_plain(etcd),
+        containerd=_plain(told.get("containerRuntimeVersion")),
+    )
+
+
+def _plain(version: str | None) -> str | None:
+    return version and version.removeprefix("containerd://").removeprefix("v")
+
+
+def _node_info(reach: Reach, node: str) -> dict[str, str]:
+    """Return what the kubelet says of itself, nothing where it hasn't said anything yet."""
+    try:
+        found = reach.api.get("Node", node) or {}
+    except KubeceptionError:
+        return {}
+    told: dict[str, str] = found.get("status", {}).get("nodeInfo", {})
+    return told
+
+
+def _first_to_expire(reach: Reach, facts: Facts) -> Certificates:
+    until = _expiries(reach, facts)
+    if not until:
+        return Certificates()
+    first = min(until, key=lambda path: until[path])
+    left = until[first] - reach.host.clock.now()
+    return Certificates(str(first), f"{until[first]:%Y-%m-%dT%H:%M:%SZ}", left // timedelta(days=1))
+
+
+def _expiries(reach: Reach, facts: Facts) -> dict[Path, datetime]:
+    """Return until when each certificate holds; preflight tells of those that can't be read."""
+    layout = reach.config.layout
+    table = catalog.entries(reach.config, facts.node, facts.address)
+    found = {}
+    for path in (*(entry.at.certificate for entry in table), layout.kubelet.renewed_client):
+        with contextlib.suppress(OSError, ValueError):
+            found[path] = issue.valid_until(reach.host.at(path).read_bytes())
+    return found
+
+
 def _conditions(config: Config, facts: Facts) -> Iterator[tuple[str, Condition]]:
     for unit in (*UNITS, keeper.UNIT):
         yield "host", conditions.unit_active(unit)
+    yield "certificates", _all_valid(facts)
     yield "etcd", conditions.etcd_serves()
     port = facts.hosted.port if facts.hosted else apiserver.HOSTED_PORTS[0]
     yield "API server", conditions.apiserver_ready(port)
@@ -79,3 +190,13 @@ def _absent(manifest: Path, name: str) -> Condition:
         return f"{manifest} is there" if reach.host.at(manifest).exists() else None
 
     return Condition(f"{name} to be gone", problem, hint="kubeception bootstrap")
+
+
+def _all_valid(facts: Facts) -> Condition:
+    def problem(reach: Reach) -> str | None:
+        now = reach.host.clock.now()
+        until = _expiries(reach, facts)
+        expired = [f"{path} expired on {at:%Y-%m-%d}" for path, at in until.items() if at < now]
+        return "; ".join(expired) or (None if until else "there is none")
+
+    return Condition("every certificate to be valid", problem, hint="kubeception bootstrap")

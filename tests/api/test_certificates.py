@@ -92,7 +92,7 @@ def test_an_api_server_is_ready_by_our_ca_alone(rig: Rig, reach: Reach) -> None:
 
     assert health.not_ready(port, at.ca.certificate) is None
     assert "certificate verify failed" in str(health.not_ready(port, at.etcd_ca.certificate))
-    assert "No such file" in str(health.not_ready(port, at.ca.certificate.with_name("none")))
+    assert "no such file" in str(health.not_ready(port, at.ca.certificate.with_name("none")))
 
 
 def test_another_answer_than_200_is_not_ready(rig: Rig, reach: Reach) -> None:

@@ -1,19 +1,31 @@
-"""The status of a host on which nothing runs: every check says why, and none fails by itself."""
+"""The status: where nothing runs every check says why, and elsewhere it tells what is there."""
 
+import re
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from tests.api.network import new
+from tests.api.rig import Rig
 
-from kubeception import status
+from kubeception import __version__, status, versions
+from kubeception.bundle import packages
 from kubeception.config import Config
-from kubeception.config.model import Node
+from kubeception.config.model import KeyAlgorithm, Node
 from kubeception.gather import UNITS
 from kubeception.host import files
-from kubeception.host.gateway import Host
+from kubeception.host.gateway import Clock, Host
 from kubeception.host.systemd import Systemd
 from kubeception.layout import OUR_MARK
+from kubeception.pki import catalog, issue
+from kubeception.pki.catalog import Spec, Use
 from kubeception.reach import Reach
+from kubeception.status import Certificates, Check, Status
 
 CONFIG = Config(node=Node(name="cp1", address="192.0.2.10"))
 GONE = {
@@ -49,7 +61,9 @@ def test_every_layer_is_asked_from_below(reach: Reach) -> None:
         found = status.look(reach)
 
     groups = list(dict.fromkeys(check.group for check in found.checks))
-    assert groups == ["host", "etcd", "API server", "door", "bootstrap", "Leases", "cluster"]
+    assert groups == [
+        *("host", "certificates", "etcd", "API server", "door", "bootstrap", "Leases", "cluster")
+    ]
 
 
 def test_a_bootstrap_manifest_that_was_left_is_told(reach: Reach) -> None:
@@ -60,3 +74,135 @@ def test_a_bootstrap_manifest_that_was_left_is_told(reach: Reach) -> None:
         found = status.look(reach)
     problems = {check.what: check.problem for check in found.checks}
     assert problems["bootstrap-kube-apiserver to be gone"] == f"{left} is there"
+
+
+def test_what_does_not_answer_has_no_version(reach: Reach) -> None:
+    with new():
+        found = status.look(reach)
+
+    assert asdict(found.versions) == {
+        **dict.fromkeys(("kubernetes", "kubelet", "etcd", "containerd")),
+        "kubeception": __version__,
+    }
+
+
+@pytest.fixture
+def beside(rig: Rig, reach: Reach) -> Iterator[Reach]:
+    """A host without units whose etcd and API server are the rig's."""
+    packages.ensure({"nftables": "nft"})
+    at = CONFIG.layout.pki.folder
+    shutil.copytree(rig.root / at.relative_to("/"), reach.host.at(at))
+    ports = rig.ports
+    with Reach(CONFIG, reach.host, api_port=ports.api, etcd_port=ports.etcd) as beside:
+        yield beside
+
+
+@pytest.fixture
+def node(beside: Reach) -> Iterator[str]:
+    """A Node whose kubelet has said what it is."""
+    api, name = beside.api, "cp1"
+    api.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}})
+    told = {"kubeletVersion": "v1.2.3", "containerRuntimeVersion": "containerd://2.3.4"}
+    api.merge("Node", name, {"status": {"nodeInfo": told}}, status=True)
+    yield name
+    api.delete("Node", name)
+
+
+def test_each_part_tells_its_version(beside: Reach, node: str) -> None:
+    found = status.look(beside)
+
+    assert found.node == node
+    assert (found.versions.kubelet, found.versions.containerd) == ("1.2.3", "2.3.4")
+    assert found.versions.kubernetes == versions.KUBERNETES
+    assert re.fullmatch(r"3\.\d+\.\d+", str(found.versions.etcd))
+
+
+def test_a_node_that_is_not_there_yet_has_no_versions(beside: Reach) -> None:
+    found = status.look(beside).versions
+
+    assert (found.kubernetes, found.kubelet) == (versions.KUBERNETES, None)
+
+
+def test_the_cluster_is_asked_where_the_api_answers(beside: Reach) -> None:
+    problems = {check.what: check.problem for check in status.look(beside).checks}
+
+    assert problems["Lease kube-controller-manager to be held"] is None
+    assert problems["node cp1 to be Ready"] == "there is no Node cp1"
+
+
+def test_an_api_that_hangs_is_asked_once(beside: Reach) -> None:
+    """A dozen questions would time out one after the other, and nobody would see a picture."""
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        beside.api_port = deaf.getsockname()[1]
+        started = time.monotonic()
+        found = status.look(beside)
+        took_s = time.monotonic() - started
+
+    behind = {check.problem for check in found.checks if check.group in {"Leases", "cluster"}}
+    assert len(behind) == 1
+    assert "timed out" in str(behind.pop())
+    assert took_s < 5
+
+
+def test_the_certificates_of_a_new_cluster_are_good_for_a_year(beside: Reach) -> None:
+    found = status.look(beside)
+
+    leaves = {
+        str(entry.at.certificate)
+        for entry in catalog.entries(CONFIG, found.node, found.address)
+        if not entry.spec.is_ca
+    }
+    assert found.certificates.first in leaves
+    assert found.certificates.days == catalog.LEAF_LIFETIME.days - 1
+    assert not found.certificates.is_near
+    assert validity(found).problem is None
+
+
+def test_a_host_without_certificates_is_told(reach: Reach) -> None:
+    with new():
+        found = status.look(reach)
+
+    assert found.certificates == Certificates()
+    assert validity(found).problem == "there is none"
+
+
+@pytest.mark.parametrize(
+    ("later", "days", "problem"),
+    [
+        (timedelta(), 9, None),
+        (timedelta(days=9, hours=23), 0, None),
+        (timedelta(days=10, hours=1), -1, "expired on"),
+    ],
+)
+def test_the_kubelets_own_certificate_counts(
+    later: timedelta, days: int, problem: str | None, beside: Reach
+) -> None:
+    now = datetime.now(UTC)
+    spec = Spec("system:node:cp1", frozenset({Use.CLIENT}), lifetime=timedelta(days=10))
+    key = issue.new_key(KeyAlgorithm.ECDSA_P256)
+    own = issue.certificate(spec, key, signer=None, now=now) + key
+    path = CONFIG.layout.kubelet.renewed_client
+    files.write(beside.host.at(path), own)
+
+    clock = Clock(now=lambda: now + later)
+    host = Host(beside.host.root, beside.host.systemd, clock)
+    with new():
+        found = status.look(Reach(CONFIG, host))
+
+    assert (found.certificates.first, found.certificates.days) == (str(path), days)
+    assert found.certificates.is_near
+    told = validity(found).problem
+    assert told == (problem and f"{path} {problem} {now + spec.lifetime:%Y-%m-%d}")
+
+
+def test_what_is_no_certificate_is_left_to_preflight(reach: Reach) -> None:
+    files.write(reach.host.at(CONFIG.layout.pki.apiserver.certificate), "nothing")
+    reach.host.at(CONFIG.layout.kubelet.renewed_client).mkdir(parents=True)
+
+    with new():
+        assert status.look(reach).certificates == Certificates()
+
+
+def validity(found: Status) -> Check:
+    (check,) = (check for check in found.checks if check.group == "certificates")
+    return check

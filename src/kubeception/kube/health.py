@@ -1,7 +1,7 @@
-"""Ask one API server, on its own port, whether it is ready."""
+"""Ask one API server, by its port, whether it is ready and which version it is of."""
 
-import http
 import http.client
+import json
 import ssl
 from enum import StrEnum
 from pathlib import Path
@@ -24,13 +24,7 @@ def not_ready(port: int, ca: Path, *, host: str = "127.0.0.1", path: str = "/rea
     Each question is a new connection, checked against our CA: another program's answer is none.
     """
     try:
-        context = ssl.create_default_context(cafile=str(ca))
-        connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=context)
-        try:
-            connection.request("GET", path)
-            status = connection.getresponse().status
-        finally:
-            connection.close()
+        status, _ = _ask(port, ca, path, host=host)
     except (OSError, http.client.HTTPException) as error:
         return f"port {port}: {error}"
     return None if status == 200 else f"port {port}: {path} answers {status}"
@@ -38,17 +32,37 @@ def not_ready(port: int, ca: Path, *, host: str = "127.0.0.1", path: str = "/rea
 
 def answer(port: int, ca: Path, *, host: str = "127.0.0.1") -> Answer:
     """Return how the API server on a port takes a question."""
-    context = ssl.create_default_context(cafile=str(ca))
-    connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=context)
     try:
-        connection.request("GET", "/readyz")
-        is_ready = connection.getresponse().status == http.HTTPStatus.OK
+        status, _ = _ask(port, ca, "/readyz", host=host)
     except ConnectionRefusedError:
         return Answer.REFUSED
     except TimeoutError:
         return Answer.NONE
     except (OSError, http.client.HTTPException):
         return Answer.NOT_READY
+    return Answer.READY if status == 200 else Answer.NOT_READY
+
+
+def version(port: int, ca: Path) -> str | None:
+    """Return the version of the API server on a port, None where none is told."""
+    try:
+        status, body = _ask(port, ca, "/version", host="127.0.0.1")
+    except (OSError, http.client.HTTPException):
+        return None
+    if status != 200:
+        return None
+    found: str = json.loads(body)["gitVersion"]
+    return found
+
+
+def _ask(port: int, ca: Path, path: str, *, host: str) -> tuple[int, bytes]:
+    if not ca.exists():  # ssl's own error names no file
+        raise FileNotFoundError(f"{ca}: no such file")
+    context = ssl.create_default_context(cafile=str(ca))
+    connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=context)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read()
     finally:
         connection.close()
-    return Answer.READY if is_ready else Answer.NOT_READY

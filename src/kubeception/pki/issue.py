@@ -105,6 +105,11 @@ def valid_from(pem: bytes) -> datetime:
     return x509.load_pem_x509_certificate(pem).not_valid_before_utc
 
 
+def valid_until(pem: bytes) -> datetime:
+    """Return until when a certificate holds."""
+    return x509.load_pem_x509_certificate(pem).not_valid_after_utc
+
+
 def key_problem(key: bytes) -> str | None:
     """Say what is wrong with a private key, or None."""
     try:
