@@ -78,7 +78,8 @@ def adopt(*libraries: str) -> None:
 
 def is_live(stream: TextIO) -> bool:
     """Tell whether a live display may be drawn on a stream."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and not os.environ.get("CI")
+    is_plain = os.environ.get("NO_COLOR") or os.environ.get("CI")
+    return stream.isatty() and not is_plain and os.environ.get("TERM") != "dumb"
 
 
 class Steps:

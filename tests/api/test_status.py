@@ -3,6 +3,7 @@
 import re
 import shutil
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests.api.network import new
 from tests.api.rig import Rig
+from tests.terminal import CTRL_C, terminal
 
 from kubeception import __version__, status, versions
 from kubeception.bundle import packages
@@ -206,3 +208,18 @@ def test_what_is_no_certificate_is_left_to_preflight(reach: Reach) -> None:
 def validity(found: Status) -> Check:
     (check,) = (check for check in found.checks if check.group == "certificates")
     return check
+
+
+def test_the_command_watches_until_ctrl_c(tmp_path: Path) -> None:
+    """On whatever host this is: nothing holds in a network of its own."""
+    config = tmp_path / "config.toml"
+    config.write_text('[node]\nname = "cp1"\naddress = "192.0.2.10"\n')
+    argv = [sys.executable, "-m", "kubeception", "status", "--watch", "--config", str(config)]
+
+    with new(), terminal(argv) as at:
+        at.until(lambda drawn: len(set(re.findall(r"T\d\d:\d\d:\d\dZ ", drawn))) >= 3)
+        at.press(CTRL_C)
+        ended = at.end()
+
+    assert (ended, at.is_sane()) == (1, True)
+    assert "Traceback" not in at.drawn

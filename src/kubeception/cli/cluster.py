@@ -1,7 +1,6 @@
-"""`kubeception preflight`, `bootstrap`, `recover` and `status`."""
+"""`kubeception preflight`, `bootstrap` and `recover`."""
 
 import json
-import logging
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kubeception import report
+from kubeception.cli import options
 from kubeception.config.load import load
 from kubeception.errors import PreflightError
 from kubeception.reach import Reach
@@ -17,21 +17,10 @@ from kubeception.reach import Reach
 if TYPE_CHECKING:
     from kubeception.engine import Summary
 
-_config = click.option(
-    "-c",
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The configuration file.  [default: /etc/kubeception/config.toml]",
-)
-_output = click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
-)
-
 
 @click.command()
-@_config
-@_output
+@options.config_file
+@options.output
 @click.pass_context
 def preflight(context: click.Context, config_file: Path | None, output: str) -> None:
     """Name every problem that this host has, with a hint; change nothing.
@@ -59,8 +48,8 @@ def preflight(context: click.Context, config_file: Path | None, output: str) -> 
 
 
 @click.command()
-@_config
-@_output
+@options.config_file
+@options.output
 @click.option("--rebuild", is_flag=True, help="Go the whole way even if nothing differs.")
 @click.option(
     "--force-conflicts", is_flag=True, help="Take back our fields that somebody else changed."
@@ -91,8 +80,8 @@ def bootstrap(
 
 
 @click.command()
-@_config
-@_output
+@options.config_file
+@options.output
 @click.option(
     "--from",
     "source",
@@ -130,34 +119,3 @@ def _show(summary: "Summary", what: str) -> None:
             click.echo(f"{name:<20}{seconds:6.1f}s")
     took = sum(summary.times.values())
     click.echo(f"{what}: {len(summary.times)} phases, {len(summary.changes)} changes, {took:.1f}s")
-
-
-@click.command()
-@_config
-@_output
-@click.pass_context
-def status(context: click.Context, config_file: Path | None, output: str) -> None:
-    """Say what holds of this control plane, and what doesn't.
-
-    Ends with 0 only if all holds.
-
-    \b
-    Example:
-      kubeception status -o json
-    """
-    from kubeception import status as statuses
-
-    logging.getLogger("kubeception").setLevel(logging.ERROR)
-    with Reach(load(config_file)) as reach:
-        found = statuses.look(reach)
-    if output == "json":
-        click.echo(json.dumps({**asdict(found), "healthy": found.healthy}, indent=2))
-    else:
-        behind = f"port {found.door}" if found.door else "nowhere"
-        click.echo(f"node {found.node} ({found.address}), the door leads to {behind}")
-        click.echo(f"keeper: {found.keeper}")
-        for check in found.checks:
-            mark = click.style("✗", fg="red") if check.problem else click.style("✓", fg="green")
-            words = f": {check.problem}" if check.problem else ""
-            click.echo(f"{mark} {check.group:<11}{check.what}{words}")
-    context.exit(0 if found.healthy else 1)

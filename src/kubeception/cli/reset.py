@@ -7,19 +7,14 @@ from pathlib import Path
 import click
 
 from kubeception import report
+from kubeception.cli import options
 from kubeception.config.load import load
 from kubeception.errors import KubeceptionError, PreflightError
 from kubeception.reach import Reach
 
 
 @click.command()
-@click.option(
-    "-c",
-    "--config",
-    "config_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="The configuration file.  [default: /etc/kubeception/config.toml]",
-)
+@options.config_file
 @click.option("--etcd", is_flag=True, help="Remove etcd, too, with all that the cluster knows.")
 @click.option("--pki", is_flag=True, help="Remove certificates and keys, too, CAs among them.")
 @click.option("--yes", is_flag=True, help="Don't ask.")

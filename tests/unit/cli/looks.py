@@ -1,0 +1,38 @@
+"""Statuses of a host as tests show them, written out."""
+
+from dataclasses import replace
+
+from kubeception.status import Certificates, Check, Status, Versions
+
+REFUSED = "port 6443: [Errno 111] Connection refused"
+
+CHECKS = (
+    Check("host", "etcd.service to run", None),
+    Check("host", "kubelet.service to run", None),
+    Check("certificates", "every certificate to be valid", None),
+    Check("door", "the door to lead to port 6445", None),
+    Check("Leases", "Lease kube-controller-manager to be held", None),
+    Check("Leases", "Lease kube-scheduler to be held", None),
+    Check("cluster", "DaemonSet kube-apiserver to be ready", None),
+    Check("cluster", "node cp1 to be Ready", None),
+)
+HEALTHY = Status(
+    node="cp1",
+    address="192.0.2.10",
+    door=6445,
+    keeper="nothing: all is well, since 2026-03-01T11:58:02Z",
+    versions=Versions("1.2.3", "1.2.3", "3.4.5", "2.3.4", kubeception="0.0"),
+    certificates=Certificates("/etc/kubernetes/pki/apiserver.crt", "2027-03-01T12:00:00Z", 365),
+    checks=CHECKS,
+)
+BROKEN = replace(
+    HEALTHY,
+    door=0,
+    keeper="wait: no API answers, since 2026-03-01T12:00:00Z",
+    versions=Versions(None, None, "3.4.5", None, kubeception="0.0"),
+    certificates=replace(HEALTHY.certificates, days=17),
+    checks=tuple(
+        replace(check, problem=REFUSED) if check.group in {"Leases", "cluster"} else check
+        for check in CHECKS
+    ),
+)
