@@ -42,7 +42,7 @@ def run(reach: Reach) -> None:
             log.info("%s: %s", verdict.action, verdict.why)
             record.write(reach.layout.keeper, verdict, reach.host.clock.now())
         _act(verdict, seen, reach, node)
-        if verdict.action in {Action.BOOTSTRAP, Action.KILL}:
+        if verdict.action in {Action.BOOTSTRAP, Action.KILL, Action.TURN_DOOR}:
             watch.forget()
             reach.hang_up()  # a certificate may be another one by now
         notify("WATCHDOG=1")

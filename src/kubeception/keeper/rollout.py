@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 START_S = 120.0
 RESTARTS = 3
 # How long a new server has to answer on its own port before the door turns to it ...
-TRIAL_S = 30.0
+TRIAL_S = 60.0
 # ... and then behind the door before it is proven.
 PROOF_S = 60.0
 # A server that has the door and is silent for so long has failed; a slow one may be only slow.

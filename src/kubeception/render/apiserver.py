@@ -79,6 +79,7 @@ def bootstrap_flags(facts: Facts) -> dict[str, str]:
         "advertise-address": facts.address,
         "bind-address": "127.0.0.1",
         DISABLED: _EXTERNAL_ADMISSION,
+        "shutdown-delay-duration": "0s",
         "shutdown-watch-termination-grace-period": "1s",
     }
 
@@ -162,6 +163,9 @@ def _flags(config: Config, facts: Facts, port: int) -> dict[str, str]:
         "service-account-key-file": at.service_account_public,
         "service-account-signing-key-file": at.service_account_key,
         "service-cluster-ip-range": config.net.service_cluster_ip_range,
+        # One that is told to end says so a while before it takes no more connections, so that the
+        # door can turn to another.
+        "shutdown-delay-duration": "2s",
         # Without it a server that is told to end waits for its watches, which nobody else ends.
         "shutdown-watch-termination-grace-period": "5s",
         "tls-cert-file": at.apiserver.certificate,

@@ -124,12 +124,12 @@ TABLE = {
         "revision 2 is asked for on the port that another one serves on",
     ),
     "a new server is on trial at first": (
-        Observation(rollout=rollout(OLD, NEW, steady_s=29.9)),
+        Observation(rollout=rollout(OLD, NEW, steady_s=59.9)),
         Action.WAIT,
         "revision 2 is on trial",
     ),
     "and has the door when it has passed": (
-        Observation(rollout=rollout(OLD, NEW, steady_s=30)),
+        Observation(rollout=rollout(OLD, NEW, steady_s=60)),
         Action.TURN_DOOR,
         "revision 2 is ready on port 6446",
     ),

@@ -191,6 +191,7 @@ def test_the_bootstrap_api_server_is_the_hosted_one_in_few_words_different() -> 
         "bind-address",
         "disable-admission-plugins",
         "secure-port",
+        "shutdown-delay-duration",
         "shutdown-watch-termination-grace-period",
     }
     assert theirs["bind-address"] == "127.0.0.1"
