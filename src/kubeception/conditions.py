@@ -266,7 +266,7 @@ def rolled_out(kind: str, name: str) -> Condition:
         wanted, updated, ready, total = _counts(kind, found["spec"], status)
         if ready >= wanted and updated >= wanted and total == wanted and wanted > 0:
             return None
-        return f"{ready} of {wanted} ready"
+        return f"{ready} of {wanted} ready" if ready < wanted else "a rollout is on"
 
     return Condition(
         f"{kind} {name} to be ready",

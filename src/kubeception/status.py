@@ -2,11 +2,11 @@
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from kubeception import __version__, conditions
+from kubeception import __version__, conditions, revisions, webhooks
 from kubeception.conditions import Condition
 from kubeception.config import Config
 from kubeception.errors import ApiError, KubeceptionError
@@ -66,10 +66,24 @@ class Certificates:
 
 
 @dataclass(frozen=True)
+class Revisions:
+    """Of the hosted API server: the one proven last on this host, and the one put back last.
+
+    Each has its moment (UTC); None where there is none.
+    """
+
+    proven: str | None = None
+    proven_since: str | None = None
+    put_back: str | None = None
+    put_back_since: str | None = None
+    because: str | None = None
+
+
+@dataclass(frozen=True)
 class Status:
     """The node, the port that its door leads to (0 for none), and every check's outcome.
 
-    `keeper` is the keeper's last verdict.
+    `keeper` is the keeper's last verdict, `opened` are webhooks that the API no longer waits for.
     """
 
     node: str
@@ -78,6 +92,8 @@ class Status:
     keeper: str
     versions: Versions
     certificates: Certificates
+    revisions: Revisions
+    opened: tuple[str, ...]
     checks: tuple[Check, ...]
 
     @property
@@ -97,6 +113,8 @@ def look(reach: Reach) -> Status:
         keeper=_verdict(reach),
         versions=_versions(reach, facts.node, silence),
         certificates=_first_to_expire(reach, facts),
+        revisions=_revisions(reach),
+        opened=() if silence else _opened(reach),
         checks=tuple(_checks(reach, facts, silence)),
     )
 
@@ -118,6 +136,25 @@ def _checks(reach: Reach, facts: Facts, silence: str | None) -> Iterator[Check]:
 def _verdict(reach: Reach) -> str:
     last = record.read(reach.layout.keeper)
     return f"{last.action}: {last.why}, since {last.since}" if last else "has not spoken since boot"
+
+
+def _revisions(reach: Reach) -> Revisions:
+    folder = reach.layout.revisions
+    told = Revisions()
+    for one in revisions.kept(folder)[:1]:
+        told = replace(told, proven=one.proven.revision, proven_since=one.since)
+    if broken := revisions.broken(folder):
+        told = replace(
+            told, put_back=broken.revision, put_back_since=broken.since, because=broken.why
+        )
+    return told
+
+
+def _opened(reach: Reach) -> tuple[str, ...]:
+    try:
+        return tuple(webhooks.opened(reach))
+    except KubeceptionError:
+        return ()
 
 
 def _versions(reach: Reach, node: str, silence: str | None) -> Versions:

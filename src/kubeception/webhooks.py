@@ -10,6 +10,9 @@ from kubeception.render.objects import NAMESPACE
 
 Webhook = dict[str, Any]
 
+# Says on a configuration what it was, for whoever puts it back.
+OPENED_NOTE = "kubeception.dev/opened"
+
 CONFIGURATIONS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 _OURS = ("DaemonSet", "Deployment", "ConfigMap", "Service", "ServiceAccount", "Pod")
 # Every namespace carries its name as a label, and nothing else is known of its labels.
@@ -35,6 +38,16 @@ def unanswered(reach: Reach) -> Iterator[Unanswered]:
                     problem := _backend_problem(reach, webhook)
                 ):
                     yield Unanswered(kind, found["metadata"]["name"], webhook, problem)
+
+
+def opened(reach: Reach) -> Iterator[str]:
+    """Yield the configurations with a webhook that is ignored since we saw nobody answer for it."""
+    for kind in CONFIGURATIONS:
+        for found in reach.api.list(kind):
+            is_noted = OPENED_NOTE in found["metadata"].get("annotations", {})
+            policies = [one.get("failurePolicy") for one in found.get("webhooks", [])]
+            if is_noted and "Ignore" in policies:
+                yield f"{kind} {found['metadata']['name']}"
 
 
 def concerns(webhook: Webhook, *kinds: str) -> bool:

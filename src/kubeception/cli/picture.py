@@ -135,6 +135,12 @@ def header(found: Status) -> Iterator[tuple[str, Mark | None, str]]:
     yield "keeper", None, found.keeper
     yield "versions", None, _versions(found.versions)
     yield "certificates", *_certificates(found.certificates)
+    of = found.revisions
+    yield "revision", None, f"{of.proven} is proven, since {of.proven_since}" if of.proven else "-"
+    if of.put_back:
+        yield "put back", Mark.SOON, f"at {of.put_back_since}: {of.because}"
+    for opened in found.opened:
+        yield "webhooks", Mark.SOON, f"{opened} is ignored, since nobody answered for it"
 
 
 def lines(found: Status) -> Iterator[str]:

@@ -11,12 +11,9 @@ from dataclasses import dataclass
 from kubeception.kube.client import KEEPER
 from kubeception.kube.kinds import KINDS
 from kubeception.reach import Reach
-from kubeception.webhooks import Unanswered, concerns, unanswered
+from kubeception.webhooks import OPENED_NOTE, Unanswered, concerns, unanswered
 
 log = logging.getLogger("kubeception.k8s")
-
-# Says on the configuration what it was, for whoever puts it back.
-NOTE = "kubeception.dev/opened"
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,7 @@ class NoStuckWebhooks:
         for one in list(_stuck(reach)):
             name = one.webhook["name"]
             change = {
-                "metadata": {"annotations": {NOTE: f"{name}: failurePolicy was Fail"}},
+                "metadata": {"annotations": {OPENED_NOTE: f"{name}: failurePolicy was Fail"}},
                 "webhooks": [{"name": name, "failurePolicy": "Ignore"}],
             }
             reach.api.merge(one.kind, one.configuration, change, manager=KEEPER)

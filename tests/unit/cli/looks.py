@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from kubeception.status import Certificates, Check, Status, Versions
+from kubeception.status import Certificates, Check, Revisions, Status, Versions
 
 REFUSED = "port 6443: [Errno 111] Connection refused"
 
@@ -23,6 +23,8 @@ HEALTHY = Status(
     keeper="nothing: all is well, since 2026-03-01T11:58:02Z",
     versions=Versions("1.2.3", "1.2.3", "3.4.5", "2.3.4", kubeception="0.0"),
     certificates=Certificates("/etc/kubernetes/pki/apiserver.crt", "2027-03-01T12:00:00Z", 365),
+    revisions=Revisions("6952725361f2b823", "2026-02-01T09:00:00Z"),
+    opened=(),
     checks=CHECKS,
 )
 BROKEN = replace(
@@ -31,6 +33,13 @@ BROKEN = replace(
     keeper="wait: no API answers, since 2026-03-01T12:00:00Z",
     versions=Versions(None, None, "3.4.5", None, kubeception="0.0"),
     certificates=replace(HEALTHY.certificates, days=17),
+    revisions=replace(
+        HEALTHY.revisions,
+        put_back="67f2591cab19b814",
+        put_back_since="2026-03-01T11:00:00Z",
+        because="revision 67f2591cab19b814: it has restarted 3 times",
+    ),
+    opened=("ValidatingWebhookConfiguration policy",),
     checks=tuple(
         replace(check, problem=REFUSED) if check.group in {"Leases", "cluster"} else check
         for check in CHECKS

@@ -42,7 +42,8 @@ def test_the_document_has_every_field() -> None:
     told = json.loads(json.dumps(document(HEALTHY)))
 
     assert list(told) == [
-        *("node", "address", "door", "keeper", "versions", "certificates", "checks", "healthy")
+        *("node", "address", "door", "keeper", "versions", "certificates", "revisions"),
+        *("opened", "checks", "healthy"),
     ]
     assert told["versions"] == {
         "kubernetes": "1.2.3",
