@@ -78,6 +78,7 @@ ALLOWED = (
     ("create", "events", SYSTEM),
     ("get", f"leases/{keeper.LEASE}", SYSTEM),
     ("patch", f"leases/{keeper.LEASE}", SYSTEM),
+    ("get", "leases/kube-scheduler", SYSTEM),
     ("get", "nodes", ()),
 )
 REFUSED = (

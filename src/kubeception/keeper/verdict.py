@@ -9,6 +9,8 @@ from kubeception.keeper.rollout import Rollout
 API_SILENT_S = 10.0
 # A live holder renews its Lease every two seconds.
 LEASE_STILL_S = 20.0
+# A standby takes a Lease that was let go within two seconds.
+LEASE_FREE_S = 5.0
 
 
 class Action(StrEnum):
@@ -33,8 +35,9 @@ class Observation:
     Seconds count how long something has been so. Only while no API answers behind the door it is
     asked whether that is there, `ready`: which ports hosted API servers answer on, `has_server`:
     whether one is to be expected to by itself (None: not to be told), and `hangs`: whether one
-    takes connections and answers none. `lost` is an object that has to be there and isn't.
-    `api_is_back` says that an API answers again after a silence that nobody has looked after yet.
+    takes connections and answers none. `lost` is an object that has to be there and isn't,
+    `free_leases` were let go and have not moved since. `api_is_back` says that an API answers again
+    after a silence that nobody has looked after yet.
     """
 
     paused: str | None = None
@@ -48,6 +51,7 @@ class Observation:
     hangs: bool = False
     etcd_problem: str | None = None
     still_leases: tuple[tuple[str, float], ...] = ()
+    free_leases: tuple[str, ...] = ()
     lost: str | None = None
     node_problem: str | None = None
     rollout: Rollout | None = None
@@ -122,6 +126,8 @@ def _about_the_api(seen: Observation) -> Verdict | None:
 
 
 def _about_the_rest(seen: Observation) -> Verdict | None:
+    if seen.free_leases:
+        return Verdict(Action.BOOTSTRAP, f"nobody takes Lease {seen.free_leases[0]}")
     for lease, still_s in seen.still_leases:
         if still_s >= LEASE_STILL_S:
             return Verdict(Action.BOOTSTRAP, f"Lease {lease} has not moved for {still_s:.0f} s")

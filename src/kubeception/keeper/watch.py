@@ -4,7 +4,7 @@ A healthy host costs one request through the door and one to etcd. The API is as
 says that the hosted API server or the node has changed, and while a rollout is on.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from kubeception.errors import KubeceptionError
 from kubeception.host import containers, door, lock
 from kubeception.keeper import pause
 from kubeception.keeper.rollout import History, Rollout, Server
-from kubeception.keeper.verdict import Observation
+from kubeception.keeper.verdict import LEASE_FREE_S, Observation
 from kubeception.kube import health
 from kubeception.kube.health import Answer
 from kubeception.reach import DOOR_PORT, Reach
@@ -89,9 +89,11 @@ class Watch:
             return replace(seen, etcd_problem=error.message)
         if answered and server and node:
             self._ask((server, node), now)
+        still = self._still(leases, now)
         return replace(
             seen,
-            still_leases=self._still(leases, now),
+            still_leases=still,
+            free_leases=tuple(self._free(still)) if answered else (),
             lost=None if server else f"DaemonSet {apiserver.NAME}",
             node_problem=self._node_problem if node else f"Node {self._node} is gone",
             rollout=self._rollout,
@@ -103,6 +105,17 @@ class Watch:
             if at != self._leases[lease][0]:
                 self._leases[lease] = (at, now)
         return tuple((lease, now - since) for lease, (_, since) in self._leases.items())
+
+    def _free(self, still: Iterable[tuple[str, float]]) -> Iterator[str]:
+        """Yield the Leases that were let go and that nobody takes."""
+        for lease, still_s in still:
+            if still_s >= LEASE_FREE_S:
+                try:
+                    found = self._reach.api.get("Lease", lease, namespace=NAMESPACE)
+                except KubeceptionError:
+                    return
+                if found is not None and not found["spec"].get("holderIdentity"):
+                    yield lease
 
     def _ask(self, changed: tuple[int, ...], now: float) -> None:
         """Ask the API for what etcd alone can't tell, where it may have changed."""

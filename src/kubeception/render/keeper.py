@@ -6,6 +6,7 @@ from kubeception.config import Config
 from kubeception.layout import OUR_MARK
 from kubeception.pki.catalog import KEEPERS
 from kubeception.render import apiserver, objects
+from kubeception.render.controllers import BOTH as CONTROLLERS
 
 UNIT = "kubeception-keeper.service"
 # Held by the keeper that changes what all hosts share; also what it writes to prove a server.
@@ -18,6 +19,7 @@ _RULES: tuple[objects.Object, ...] = (
     objects.rule("", "pods/status", "patch"),
     objects.rule("", "events", "create"),
     objects.rule("coordination.k8s.io", "leases", "get", "patch", names=[LEASE]),
+    objects.rule("coordination.k8s.io", "leases", "get", names=[one.name for one in CONTROLLERS]),
 )
 
 

@@ -188,6 +188,11 @@ TABLE = {
         Action.WAIT,
         "revision 2 is on trial",
     ),
+    "a Lease that was let go is taken at once, if there is anybody": (
+        Observation(free_leases=("kube-scheduler",)),
+        Action.BOOTSTRAP,
+        "nobody takes Lease kube-scheduler",
+    ),
     "one that moves has somebody": (
         Observation(still_leases=(("kube-scheduler", 19.9),)),
         Action.NOTHING,
