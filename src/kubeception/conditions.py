@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from kubeception import evidence
-from kubeception.errors import KubeceptionError, WaitTimeout
+from kubeception.errors import Hopeless, KubeceptionError, WaitTimeout
 from kubeception.host import door
 from kubeception.kube import health
 from kubeception.reach import DOOR_PORT, Reach
@@ -17,6 +17,8 @@ from kubeception.render.objects import CONTROL_PLANE, NAMESPACE
 
 LEASES = ("kube-controller-manager", "kube-scheduler")
 INTERVAL_S = 0.2
+# What has crashed that often will go on.
+CRASHES = 3
 
 
 def _silence(_reach: Reach) -> Sequence[str]:
@@ -46,12 +48,13 @@ def wait_for(condition: Condition, reach: Reach, note: Callable[[str], None]) ->
 
     Raises:
         WaitTimeout: it did not hold in time.
+        Hopeless: it never will.
     """
     clock = reach.host.clock
     deadline = clock.monotonic() + condition.timeout_s
     in_a_row = 0
     while True:
-        problem = current_problem(condition, reach)
+        problem = _problem(condition, reach)
         in_a_row = 0 if problem else in_a_row + 1
         if in_a_row >= condition.successes:
             return
@@ -63,6 +66,16 @@ def wait_for(condition: Condition, reach: Reach, note: Callable[[str], None]) ->
             last_words = condition.last_words(reach)
             raise WaitTimeout(condition.what, last, hint=condition.hint, last_words=last_words)
         clock.sleep(INTERVAL_S)
+
+
+def _problem(condition: Condition, reach: Reach) -> str | None:
+    try:
+        return condition.problem(reach)
+    except Hopeless as error:
+        last_words = condition.last_words(reach)
+        raise Hopeless(error.message, hint=condition.hint, last_words=last_words) from error
+    except KubeceptionError as error:
+        return error.message
 
 
 def current_problem(condition: Condition, reach: Reach) -> str | None:
@@ -123,6 +136,24 @@ def apiserver_ready(port: int, *, successes: int = 1) -> Condition:
         hint=f"crictl ps -a --name kube-apiserver; curl -k https://127.0.0.1:{port}/readyz?verbose",
         last_words=partial(evidence.of_apiserver, port=port),
     )
+
+
+def unless_it_crashes(condition: Condition, labels: dict[str, str]) -> Condition:
+    """The same, given up where a pod with these labels starts again and again."""
+
+    def problem(reach: Reach) -> str | None:
+        why = condition.problem(reach)
+        if why is None:
+            return None
+        for pod in reach.api.list("Pod", namespace=NAMESPACE, labels=labels):
+            for container in pod.get("status", {}).get("containerStatuses", []):
+                is_waiting = "CrashLoopBackOff" in str(container["state"].get("waiting"))
+                if is_waiting and container["restartCount"] >= CRASHES:
+                    name, times = pod["metadata"]["name"], container["restartCount"]
+                    raise Hopeless(f"{name} has restarted {times} times: {why}")
+        return why
+
+    return replace(condition, problem=problem)
 
 
 def door_leads_to(port: int) -> Condition:

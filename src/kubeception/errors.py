@@ -4,6 +4,7 @@ KubeceptionError          exit 1
 ├─ ConfigError            exit 2   the configuration has problems
 ├─ PreflightError         exit 3   the host has problems
 ├─ WaitTimeout            exit 4   a condition did not come true in time
+├─ Hopeless               exit 4   nor will it, however long one waits
 ├─ JoinRefused            exit 5   the cluster refused this host
 ├─ CommandFailed          exit 1   a program ended with an error
 ├─ UnitFailed             exit 1   a systemd unit failed
@@ -88,6 +89,12 @@ class WaitTimeout(KubeceptionError):
         super().__init__(f"timed out waiting for {what}: {last}", hint=hint, last_words=last_words)
         self.what = what
         self.last = last
+
+
+class Hopeless(KubeceptionError):
+    """A condition will not come true by waiting."""
+
+    exit_code = 4
 
 
 class JoinRefused(KubeceptionError):

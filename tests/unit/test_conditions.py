@@ -8,7 +8,7 @@ from tests.unit.reaching import Hands, reach_of
 
 from kubeception import conditions
 from kubeception.conditions import INTERVAL_S, Condition, all_of, current_problem, wait_for
-from kubeception.errors import ApiError, WaitTimeout
+from kubeception.errors import ApiError, Hopeless, WaitTimeout
 from kubeception.host import files
 from kubeception.host.gateway import Host
 from kubeception.host.systemd import Systemd
@@ -54,6 +54,24 @@ def test_a_failure_starts_the_row_again(tmp_path: Path) -> None:
     assert found.asked == 6
     one, two = "1 of 3 in a row", "2 of 3 in a row"
     assert noted == [one, two, "hiccup", one, two]
+
+
+def test_what_is_hopeless_is_not_waited_for(tmp_path: Path) -> None:
+    def problem(_: Reach) -> str | None:
+        raise Hopeless("it has restarted 3 times")
+
+    hands = Hands()
+    wanted = Condition("it", problem, hint="look", last_words=lambda _: ("no such flag",))
+    with pytest.raises(Hopeless) as caught:
+        wait_for(wanted, reach_of(tmp_path, hands=hands), lambda _: None)
+
+    assert list(caught.value.lines()) == [
+        "error: it has restarted 3 times",
+        "  no such flag",
+        "hint: look",
+    ]
+    assert hands.passed_s == 0
+    assert current_problem(wanted, reach_of(tmp_path)) == "it has restarted 3 times"
 
 
 def test_a_timeout_says_what_was_waited_for_and_what_was_seen_last(tmp_path: Path) -> None:

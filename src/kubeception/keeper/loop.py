@@ -23,7 +23,7 @@ LOOK_EVERY_S = 2.0
 # While no API answers; or a new server may fail, and the old one is there to go back to.
 LOOK_CLOSELY_S = 0.5
 # After a bootstrap that failed: what it lacked may need a moment, and the log a rest.
-REST_S = 10.0
+REST_S = 5.0
 
 
 def run(reach: Reach) -> None:

@@ -6,9 +6,10 @@ door, and only once it is proven may the old one go. What fails meanwhile is put
 
 from dataclasses import dataclass, replace
 
+from kubeception.conditions import CRASHES
+
 # A new server that is not ready by then is broken.
 START_S = 120.0
-RESTARTS = 3
 # How long a new server has to answer on its own port before the door turns to it ...
 TRIAL_S = 60.0
 # ... and then behind the door before it is proven.
@@ -86,7 +87,7 @@ class Rollout:
         if self.has_failed:
             return "it failed behind the door"
         newest = self.newest
-        if newest and newest.restarts >= RESTARTS:
+        if newest and newest.restarts >= CRASHES:
             return f"it has restarted {newest.restarts} times"
         if not (newest and newest.answers) and self.asked_s >= START_S:
             return f"it is not ready after {START_S:.0f} s"

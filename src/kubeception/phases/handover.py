@@ -50,8 +50,12 @@ def hosted_lead(_config: Config, facts: Facts) -> Iterator[Condition]:
 def hosted_is_stable(_config: Config, facts: Facts) -> Iterator[Condition]:
     """Before a turn, wait for a stable hosted API server."""
     port = _port(facts)
-    if facts.door != port:
-        yield conditions.apiserver_ready(port, successes=STABLE)
+    if facts.door == port:
+        return
+    stable = conditions.apiserver_ready(port, successes=STABLE)
+    # One that was proven before may have restarted for other reasons, such as many boots.
+    is_new = facts.hosted and facts.proven and facts.hosted.revision != facts.proven.revision
+    yield conditions.unless_it_crashes(stable, apiserver.LABELS) if is_new else stable
 
 
 def turn(config: Config, facts: Facts) -> Iterator[Resource]:
