@@ -101,7 +101,7 @@ def discard(path: Path) -> None:
     Raises:
         KubeceptionError: the disk is read-only or broken.
     """
-    doomed = unfinished(path)
+    doomed = path if path.name.endswith(_UNFINISHED) else unfinished(path)
     with told(path):
         if path.exists() and not doomed.exists():
             crash.before("put away", path)

@@ -151,3 +151,15 @@ def test_a_digest_is_sha256(tmp_path: Path) -> None:
     path.write_bytes(b"x" * 100_000)
 
     assert files.digest(path) == hashlib.sha256(b"x" * 100_000).hexdigest()
+
+
+def test_what_a_killed_run_put_away_is_removed_under_its_own_name(tmp_path: Path) -> None:
+    """Whoever removes all that is in a folder finds it there, and may be killed as well."""
+    doomed = files.unfinished(tmp_path / "folder")
+    (doomed / "sub").mkdir(parents=True)
+
+    assert ended(lambda: files.discard(doomed), at=f"remove {doomed}") == -signal.SIGKILL
+    assert list(tmp_path.iterdir()) == [doomed]
+
+    files.discard(doomed)
+    assert list(tmp_path.iterdir()) == []
