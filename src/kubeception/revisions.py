@@ -99,7 +99,11 @@ def _read(folder: Path) -> Iterator[Kept]:
         try:
             document = json.loads(path.read_text())
             since = document.pop("since")
-            yield Kept(Proven(**document), since)
+            found = Kept(Proven(**document), since)
+            if revision.identity(dict(found.proven.template)) == found.proven.revision:
+                yield found
+            else:
+                log.debug("%s: is not what was proven", path)
         except (OSError, ValueError, TypeError, KeyError) as error:
             log.warning("%s: not a revision that was kept: %s", path, error)
 

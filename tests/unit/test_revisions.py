@@ -11,7 +11,7 @@ from tests.fixed import CONFIG, FACTS, NOW
 
 from kubeception import revisions, versions
 from kubeception.facts import Proven
-from kubeception.render import apiserver
+from kubeception.render import apiserver, revision
 from kubeception.revisions import Broken
 
 MINOR = versions.minor_of(f":v{versions.KUBERNETES}")
@@ -23,8 +23,9 @@ def of_image(image: str) -> dict[str, Any]:
     return template
 
 
-def proven(name: str, *, image: str = "example.org/kube-apiserver") -> Proven:
-    return Proven(name, of_image(image), "kubeception-keeper")
+def proven(tag: str) -> Proven:
+    template = of_image(f"example.org/kube-apiserver:{tag}")
+    return Proven(revision.identity(template), template, "kubeception-keeper")
 
 
 def test_the_last_two_are_kept_the_newest_first(tmp_path: Path) -> None:
@@ -50,6 +51,17 @@ def test_nothing_is_kept_at_first(tmp_path: Path) -> None:
 def test_half_a_file_is_passed_over(tmp_path: Path) -> None:
     revisions.keep(tmp_path, proven("a"), NOW)
     (tmp_path / "proven-b.json").write_text('{"revision": "b"')
+    assert revisions.kept(tmp_path)[0].proven == proven("a")
+
+
+def test_what_is_not_what_was_proven_is_passed_over(tmp_path: Path) -> None:
+    """Then it is proven again, and kept as it is."""
+    one, other = proven("a"), proven("b")
+    revisions.keep(tmp_path, one, NOW)
+    revisions.keep(tmp_path, replace(other, revision=one.revision), NOW)
+    assert revisions.kept(tmp_path) == []
+
+    revisions.keep(tmp_path, one, NOW)
 
     assert revisions.newest(tmp_path) == proven("a")
 
@@ -65,7 +77,7 @@ def test_half_a_file_is_passed_over(tmp_path: Path) -> None:
     ],
 )
 def test_a_revision_of_another_minor_is_started_within_the_skew(tag: str, *, fits: bool) -> None:
-    found = revisions.unfit(proven("a", image=f"localhost/kube-apiserver:{tag}"))
+    found = revisions.unfit(proven(tag))
 
     assert (found is None) is fits
 
@@ -73,8 +85,9 @@ def test_a_revision_of_another_minor_is_started_within_the_skew(tag: str, *, fit
 def test_an_older_one_stands_in_for_one_that_is_not_to_be_started(tmp_path: Path) -> None:
     stranger = copy.deepcopy(of_image("x"))
     stranger["spec"]["volumes"].append({"name": "policy", "configMap": {"name": "policy"}})
+    needy = Proven(revision.identity(stranger), stranger, "x")
     revisions.keep(tmp_path, proven("a"), NOW)
-    revisions.keep(tmp_path, Proven("b", stranger, "x"), NOW + timedelta(minutes=1))
+    revisions.keep(tmp_path, needy, NOW + timedelta(minutes=1))
 
     assert revisions.newest(tmp_path) == proven("a")
 
