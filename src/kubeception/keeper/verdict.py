@@ -7,6 +7,8 @@ from kubeception.keeper.rollout import Rollout
 
 # A rolled or restarted API server is back well within this; a dead one is not.
 API_SILENT_S = 10.0
+# After a boot it is there sooner; one whose host has moved never is, by itself.
+ETCD_SILENT_S = 20.0
 # A live holder renews its Lease every two seconds.
 LEASE_STILL_S = 20.0
 # A standby takes a Lease that was let go within two seconds.
@@ -50,6 +52,7 @@ class Observation:
     has_server: bool | None = None
     hangs: bool = False
     etcd_problem: str | None = None
+    etcd_silent_s: float = 0.0
     still_leases: tuple[tuple[str, float], ...] = ()
     free_leases: tuple[str, ...] = ()
     lost: str | None = None
@@ -82,6 +85,8 @@ def _hands_off(seen: Observation) -> Verdict | None:
         return Verdict(Action.STAND_BACK, seen.paused)
     if seen.locked:
         return Verdict(Action.STAND_BACK, f"the host is being changed by {seen.locked}")
+    if seen.etcd_problem and seen.etcd_silent_s >= ETCD_SILENT_S:
+        return Verdict(Action.BOOTSTRAP, f"etcd has not served for {seen.etcd_silent_s:.0f} s")
     if seen.etcd_problem:
         return Verdict(Action.WAIT, f"etcd does not serve: {seen.etcd_problem}")
     return None

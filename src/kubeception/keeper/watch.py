@@ -46,7 +46,7 @@ class Watch:
     def forget(self) -> None:
         """Start every count anew, as after a change of the host."""
         now = self._reach.host.clock.monotonic()
-        self._answered_s = now
+        self._answered_s = self._etcd_answered_s = now
         self._was_silent = False
         self._leases: dict[str, tuple[int, float]] = dict.fromkeys(LEASES, (-1, now))
         self._read: tuple[int, ...] = ()
@@ -86,7 +86,10 @@ class Watch:
         try:
             *leases, server, node = reach.etcd.mod_revisions(*_LEASE_KEYS, _DAEMONSET_KEY, node_key)
         except KubeceptionError as error:
-            return replace(seen, etcd_problem=error.message)
+            return replace(
+                seen, etcd_problem=error.message, etcd_silent_s=now - self._etcd_answered_s
+            )
+        self._etcd_answered_s = now
         if answered and server and node:
             self._ask((server, node), now)
         still = self._still(leases, now)

@@ -76,7 +76,8 @@ class NoUnit:
         state = systemd.state(self.name)
         if state.active not in {"inactive", "failed"}:
             systemd.stop(self.name)
-        if state.enabled == "enabled":
+        # A run that was killed has removed the file, and disabled the unit before.
+        if state.enabled == "enabled" and reach.host.at(self.file).exists():
             systemd.disable(self.name)
         files.remove(reach.host.at(self.file))
         systemd.reload()

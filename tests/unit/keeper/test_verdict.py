@@ -38,6 +38,11 @@ TABLE = {
         Action.WAIT,
         "etcd does not serve: refused",
     ),
+    "but it may need new settings": (
+        Observation(etcd_problem="refused", etcd_silent_s=20),
+        Action.BOOTSTRAP,
+        "etcd has not served for 20 s",
+    ),
     "a door that is gone is raised to who is ready": (
         Observation(has_door=False, api_silent_s=2, ready=(6445,)),
         Action.RAISE_DOOR,
