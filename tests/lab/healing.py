@@ -21,6 +21,8 @@ from kubeception.layout import Layout
 WRITER = Path(__file__).with_name("writer.py")
 # Acknowledged writes before a host is cut off, and at most so many after it.
 BEFORE, AFTER = 50, 200
+# Until a host that was off answers, and until all is well on it.
+BACK_S = 75.0
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,16 @@ def come_back(cut: Callable[[], object], host: Host, *, batch: str, patience_s: 
     api_s = cluster.until(lambda: cluster.answers(host), timeout_s=patience_s, since_s=began_s)
     well_s = cluster.until(lambda: not problems(host), timeout_s=patience_s, since_s=began_s)
     return Return(began_s, api_s, well_s, len(acknowledged), sorted(lost(host, acknowledged)))
+
+
+def cut_power(host: Host) -> None:
+    """Take a host's power away, and give it back."""
+    host.power_cut()
+    host.boot()
+
+
+# What makes a host go dark, and light again.
+DARKNESSES: dict[str, Callable[[Host], object]] = {"power cut": cut_power, "reboot": Host.reboot}
 
 
 def write_and(cut: Callable[[], object], host: Host, *, batch: str) -> tuple[float, set[str]]:

@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Callable
 from statistics import median
 
 import pytest
@@ -49,22 +48,18 @@ def said(host: Host) -> str:
     return host.run("kubeception", "status", check=False).stdout
 
 
-def cut_power(host: Host) -> None:
-    host.power_cut()
-    host.boot()
-
-
-@pytest.mark.parametrize(
-    ("how", "cut"), [("power cut", cut_power), ("reboot", Host.reboot)], ids=["power cut", "reboot"]
-)
+@pytest.mark.parametrize("how", healing.DARKNESSES)
 def test_a_host_comes_back_alone_with_every_acknowledged_write(
-    cp1: Host, how: str, cut: Callable[[Host], None], note: Note
+    cp1: Host, how: str, note: Note
 ) -> None:
+    patience_s = ROOM * healing.BACK_S
     returns: list[Return] = []
     for number in range(CUTS):
         batch = f"{how.replace(' ', '-')}-{number}"
 
-        back = healing.come_back(lambda: cut(cp1), cp1, batch=batch, patience_s=ROOM * 75)
+        back = healing.come_back(
+            lambda: healing.DARKNESSES[how](cp1), cp1, batch=batch, patience_s=patience_s
+        )
 
         assert back.lost == []
         returns.append(back)
