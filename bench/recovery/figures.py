@@ -36,6 +36,7 @@ class Run:
 
     `well_s` alone counts from the injection's end; it is None where `problems` were left. `words`
     say what was drawn by lot. Where the host itself went off, `acknowledged` writes went before.
+    `load` is the machine's load average of the minute at the end.
     """
 
     injected_s: float
@@ -49,6 +50,7 @@ class Run:
     words: str = ""
     acknowledged: int = 0
     lost: list[str] = field(default_factory=list)
+    load: float = 0.0
 
     @property
     def gap_s(self) -> float:

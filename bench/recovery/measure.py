@@ -76,6 +76,7 @@ def _fault(host: Host, fault: Fault) -> Run:
         replaced=healed.replaced,
         problems=healed.problems,
         words=f"{fault.words} (seed {faults.SEED})" if fault.words else "",
+        load=os.getloadavg()[0],
     )
 
 
@@ -93,6 +94,7 @@ def _darkness(host: Host, cut: Callable[[Host], object], *, batch: str) -> Run:
         acts=_acts(host, back.began_s),
         acknowledged=back.acknowledged,
         lost=back.lost,
+        load=os.getloadavg()[0],
     )
 
 

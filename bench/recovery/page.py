@@ -13,9 +13,11 @@ def page(figures: Figures) -> str:
     days = sorted({case.day for case in figures.cases})
     when = " to ".join(dict.fromkeys((days[0], days[-1]))) if days else "never"
     rows = "\n".join(map(_row, figures.cases))
+    loads = [run.load for case in figures.cases for run in case.runs] or [0.0]
     return f"""# How the control plane recovers
 
 Written by `{figures.command}`, measured {when} on a lab host: {figures.machine}.
+The machine's load average was between {min(loads):.0f} and {max(loads):.0f}: it has other work too.
 Times are in seconds.
 
 ![A lane for each fault: when the API answered, and when all was well](recovery.svg)

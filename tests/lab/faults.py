@@ -84,7 +84,7 @@ def _of_the_api_server() -> Iterator[Fault]:
     often = breaking.kill_apiserver(times=5)
     yield Fault("API server killed five times", often, 40, 10, is_long=True)
     yield Fault("API server stopped by a signal", breaking.stop_apiserver, 120, 30)
-    yield Fault("API server out of file descriptors", breaking.exhaust_files, 120, 30)
+    yield Fault("API server out of file descriptors", breaking.exhaust_files, 120, 30, is_long=True)
     yield Fault("node drained, then uncordoned", breaking.drain, 30)
     yield Fault("every write refused by a webhook", breaking.refuse_writes, 60)
     edits = {
