@@ -18,7 +18,6 @@ log = logging.getLogger("kubeception.bench")
 
 # A fault that is not mended by then never will be, and a limit is still to be missed by far.
 PATIENCE = 2
-SETTLED_S = 90.0
 
 
 class Ground(AbstractContextManager["Ground"]):
@@ -34,14 +33,14 @@ class Ground(AbstractContextManager["Ground"]):
         """Return the host of a cluster where all is well."""
         if self._lab.hosts():
             host = self._lab.host("cp1")
-            if not healing.wait(host, patience_s=SETTLED_S):
+            if not healing.wait(host, patience_s=healing.SETTLED_S):
                 return host
             self._lab.down()
         self._lab.up(bundle=cluster.bundle_folder())
         host = self._lab.host("cp1")
         cluster.configure(host)
         cluster.bootstrap(host)
-        if problems := healing.wait(host, patience_s=SETTLED_S):
+        if problems := healing.wait(host, patience_s=healing.SETTLED_S):
             raise AssertionError(f"a new cluster is not well: {'; '.join(problems)}")
         return host
 

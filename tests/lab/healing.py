@@ -23,6 +23,8 @@ WRITER = Path(__file__).with_name("writer.py")
 BEFORE, AFTER = 50, 200
 # Until a host that was off answers, and until all is well on it.
 BACK_S = 75.0
+# A new cluster is well when its API server has been proven, a minute after it has the door.
+SETTLED_S = 150.0
 
 
 @dataclass(frozen=True)

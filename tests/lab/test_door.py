@@ -66,7 +66,7 @@ def test_a_door_that_was_removed_is_raised_by_the_keeper_who_says_so(
         since = cp1.run("date", "+@%s").stdout.strip()
         cp1.run("nft", "delete", "table", "ip", "kubeception-door")
         until(lambda: cluster.answers(cp1), timeout_s=3 * 3)
-        assert healing.wait(cp1, patience_s=90) == []
+        assert healing.wait(cp1, patience_s=healing.SETTLED_S) == []
 
     log = cp1.run("journalctl", "--unit", "kubeception-keeper", "--since", since).stdout
     assert door_history.turns(log) == [("nothing", "6446")]
@@ -85,4 +85,4 @@ def test_after_a_reboot_the_turns_are_a_chain_and_no_manifest_stays(cp1: Host) -
     assert turns[0] == ("nothing", "6444")
     assert all(before[1] == after[0] for before, after in pairwise(turns))
     assert turns[-1][1] in {"6445", "6446"}
-    assert healing.wait(cp1, patience_s=90) == []
+    assert healing.wait(cp1, patience_s=healing.SETTLED_S) == []

@@ -36,7 +36,7 @@ def make(lab: Lab) -> Host:
 @pytest.fixture
 def cp1(made: Host, lab: Lab, hosts: list[Host]) -> Host:
     """A host that is well: the fault before may still be mended; if it can't be, a new one."""
-    if healing.wait(made, patience_s=90):
+    if healing.wait(made, patience_s=healing.SETTLED_S):
         lab.down()
         lab.up(bundle=cluster.bundle_folder())
         make(lab)
