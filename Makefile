@@ -5,11 +5,13 @@ VENV := .venv
 LAB := lab
 WORKERS := 0
 ROUNDS := 5
+TIMES := 1
+CUTS := 2
 ARGS := get nodes,pods -A -o wide
 ON_CP1 = $(VENV)/bin/kubeception lab run --name $(LAB) cp1 --
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bundle up down kubectl status check lint types unit api lab test bench soak lock golden clean
+.PHONY: help setup bundle up down kubectl status check lint types unit api lab test bench recovery soak lock golden clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,9 +80,13 @@ endif
 bench: bundle ## Race kubeadm, time what is promised, write docs/bench.md (ROUNDS=1 for less)
 	@$(VENV)/bin/python -m bench --rounds $(ROUNDS)
 
-soak: bundle ## Run the long tests: kills of bootstrap at ten moments, and at every step of all
-	@KUBECEPTION_SOAK=1 KUBECEPTION_KILLS=10 \
-	  $(VENV)/bin/pytest tests/lab/test_survival.py tests/lab/test_crash_steps.py
+recovery: bundle ## Inject every fault and write docs/recovery.md (TIMES=3 for more, CUTS=20)
+	@$(VENV)/bin/python -m bench.recovery --times $(TIMES) --cuts $(CUTS)
+
+soak: bundle ## Run the long tests: every fault, 20 power cuts, 20 reboots, kills at every step
+	@KUBECEPTION_SOAK=1 KUBECEPTION_KILLS=10 KUBECEPTION_CUTS=20 \
+	  $(VENV)/bin/pytest tests/lab/test_survival.py tests/lab/test_crash_steps.py \
+	  tests/lab/test_recovery.py
 
 lock: setup ## Write requirements/*.txt anew from pyproject.toml
 	@$(VENV)/bin/pip install -q uv

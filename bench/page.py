@@ -1,13 +1,11 @@
 """docs/bench.md, written from what was measured."""
 
-import os
-import platform
 from collections.abc import Mapping, Sequence
 from datetime import date
 from statistics import median
 
+from bench import machine
 from bench.race import Contestant
-from kubeception import versions
 from kubeception.host import kernel
 
 API_ANSWERS = "bootstrap-door"
@@ -19,8 +17,6 @@ def page(
     """Return the page; the first contestant is ours, the second what it is measured by."""
     ours, stock, *_ = contestants
     by = median(lap.seconds for lap in stock.laps)
-    linux = platform.release().split("-")[0]
-    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     race = [
         f"{_row(one.name, [lap.seconds for lap in one.laps])} "
         f"{median(lap.seconds for lap in one.laps) / by:.2f} |"
@@ -30,8 +26,7 @@ def page(
     steps = {f"`{name}`": [lap.parts[name] for lap in ours.laps] for name in ours.laps[0].parts}
     return f"""# How long things take
 
-Written on {day:%Y-%m-%d} by `{command}`: {os.cpu_count()} cores, {memory_gib:.0f} GiB of memory,
-Linux {linux}, cgroup v{kernel.cgroup_version()}, Kubernetes {versions.KUBERNETES}.
+Written on {day:%Y-%m-%d} by `{command}`: {machine.words()}.
 Times are in seconds.
 
 ## Beside kubeadm

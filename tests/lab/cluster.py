@@ -4,9 +4,12 @@ import json
 import re
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.lab import timeline
 
 from kubeception import versions
 from kubeception.bundle.build import default_folder
@@ -17,6 +20,7 @@ from kubeception.lab import Host
 
 CONFIG = "/etc/kubeception/config.toml"
 UNITS = ("containerd.service", "etcd.service", "kubelet.service")
+LOOK_EVERY_S = 0.3
 PROBE = Path(__file__).with_name("door_probe.py")
 
 
@@ -87,7 +91,7 @@ def is_ready(pod: dict[str, Any]) -> bool:
 
 def unhealthy(host: Host) -> list[str]:
     """Return what is not as it should be: in the status, among the pods, in the manifests."""
-    status = host.run("kubeception", "status", "-o", "json", check=False)
+    status = host.run("kubeception", "status", "-o", "json", check=False, timeout_s=60)
     said = json.loads(status.stdout)
     found = [f"{c['what']}: {c['problem']}" for c in said["checks"] if c["problem"]]
     found += [f"{p['metadata']['name']} is not ready" for p in pods(host) if not is_ready(p)]
@@ -97,6 +101,22 @@ def unhealthy(host: Host) -> list[str]:
     if (status.code == 0) is not said["healthy"]:
         found.append(f"status ends with {status.code} and says healthy: {said['healthy']}")
     return found
+
+
+def until(holds: Callable[[], bool], *, timeout_s: float, since_s: float | None = None) -> float:
+    """Wait until something holds, and return for how long, or how long it is since a moment."""
+    started = time.time()
+    while not holds():
+        assert time.time() - started < timeout_s, f"not within {timeout_s} s"
+        time.sleep(LOOK_EVERY_S)
+    return time.time() - (started if since_s is None else since_s)
+
+
+def answers(host: Host) -> bool:
+    """Whether an API server behind the door is ready."""
+    ca = ("--cacert", "/etc/kubernetes/pki/ca.crt")
+    ask = ("curl", "--silent", "--max-time", "2", *ca, "https://127.0.0.1:6443/readyz")
+    return host.run(*ask, check=False).stdout == "ok"
 
 
 def settle(host: Host, *, timeout_s: float = 90.0) -> None:
@@ -170,4 +190,18 @@ class Requests:
 
     def __exit__(self, *_: object) -> None:
         answer = self._process.communicate("", timeout=30)[0]  # its input ends, and so does it
-        self.result: dict[str, Any] = json.loads(answer)
+        self.seen = [timeline.Request(*request) for request in json.loads(answer)]
+
+    @property
+    def failed(self) -> list[str]:
+        """Which requests failed: when and why."""
+        return [f"{request.at_s:.1f}: {request.why}" for request in self.seen if request.why]
+
+    @property
+    def answered(self) -> int:
+        """How many were answered."""
+        return len(self.seen) - len(self.failed)
+
+    def __str__(self) -> str:
+        slowest_s = timeline.slowest_s(self.seen)
+        return f"{self.answered} answered, {len(self.failed)} failed, slowest {slowest_s:.2f} s"

@@ -273,11 +273,11 @@ def test_a_rebuild_fails_no_request(cp1: Host, note: Note) -> None:
     with Requests(cp1, "127.0.0.1") as inside, Requests(cp1, cp1.address) as by_address:
         run = bootstrap(cp1, "--rebuild")
 
-    note(f"rebuild: {run.wall_s:.1f} s, requests on 6443: {inside.result}, {by_address.result}")
+    note(f"rebuild: {run.wall_s:.1f} s, requests on 6443: {inside}, {by_address}")
     assert run.changes
-    for result in (inside.result, by_address.result):
-        assert result["failed"] == []
-        assert result["answered"] > 20
+    for requests in (inside, by_address):
+        assert requests.failed == []
+        assert requests.answered > 20
     assert cluster.units(cp1) == before
     assert cluster.unhealthy(cp1) == []
 
@@ -290,10 +290,10 @@ def test_a_changed_template_rolls_over_the_other_port_and_fails_no_request(
     with Requests(cp1, "127.0.0.1") as requests:
         run = bootstrap(cp1)
 
-    note(f"API server rolled: {run.wall_s:.1f} s, requests on 6443: {requests.result}")
+    note(f"API server rolled: {run.wall_s:.1f} s, requests on 6443: {requests}")
     assert run.changes[0].startswith("control-plane: DaemonSet kube-system/kube-apiserver: ")
     assert "tcp : 6446" in cluster.door(cp1)
-    assert requests.result["failed"] == []
+    assert requests.failed == []
     assert cluster.unhealthy(cp1) == []
     assert bootstrap(cp1).changes == []
 

@@ -1,0 +1,121 @@
+"""The faults that a control plane has to get over by itself: one table, for tests and measuring."""
+
+import os
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tests.lab import breaking
+from tests.lab.breaking import Break
+
+from kubeception.render import containerd, etcd, keeper, kubelet
+
+# What is drawn by lot comes from it; a run is repeated with the one that it printed.
+SEED = int(os.environ.get("KUBECEPTION_SEED") or random.randrange(10_000))
+IS_SOAK = "KUBECEPTION_SOAK" in os.environ
+
+_ADD_ONS = ("coredns-", "kube-flannel-", "kube-proxy-", "kubeception-")
+_EVERYBODY = ("coredns-", "kube-", "kubeception-")
+_UNITS = (etcd.UNIT, kubelet.UNIT, containerd.UNIT, keeper.UNIT)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that breaks, and how much may come of it.
+
+    `inject` breaks it and returns what to ask until it is mended; that all is well besides is asked
+    of the host as ever. `well_s` counts from the end of the injection. `gap_s` is the longest that
+    the API may be silent; 0 means that not one request may fail. `spares` are the pods, by the
+    start of their names, that may not be replaced or started anew. `words` say what was drawn by
+    lot. One that `needs_api` is injected through it. `is_long` is for a run that has time.
+    """
+
+    name: str
+    inject: Break
+    well_s: float
+    gap_s: float = 0.0
+    spares: tuple[str, ...] = ()
+    words: str = ""
+    needs_api: bool = True
+    is_long: bool = False
+
+
+def table(seed: int = SEED) -> tuple[Fault, ...]:
+    """Return every fault, the milder ones first."""
+    chance = random.Random(seed)
+    mild = (*_of_objects(), *_of_processes())
+    return (*mild, *_of_the_api_server(), *_drawn(mild, chance))
+
+
+def _of_objects() -> Iterator[Fault]:
+    yield Fault("controllers deleted", breaking.delete_controllers, 40)
+    yield Fault("API server's pod deleted", breaking.delete_apiserver, 60, 30, spares=_ADD_ONS)
+    yield Fault("API server's DaemonSet deleted", breaking.delete_daemonset, 30, 30)
+    yield Fault("Node deleted", breaking.delete_node, 90, 30)
+    yield Fault("role label removed", breaking.remove_role, 30, 30)
+    yield Fault("taint removed", breaking.remove_taint, 30)
+
+
+def _of_processes() -> Iterator[Fault]:
+    killed = breaking.kill_apiserver(times=1)
+    yield Fault("API server killed", killed, 30, 10, spares=_ADD_ONS, needs_api=False)
+    yield Fault(*("API server out of memory", breaking.exhaust_memory, 30, 10), spares=_ADD_ONS)
+    yield Fault("nftables flushed", breaking.flush_nftables, 30, 3, needs_api=False)
+    yield Fault("etcd killed", breaking.kill_unit(etcd.UNIT), 30, 10, needs_api=False)
+    yield Fault(
+        "kubelet killed", breaking.kill_unit(kubelet.UNIT), 30, spares=_EVERYBODY, needs_api=False
+    )
+    yield Fault(
+        "containerd killed",
+        breaking.kill_unit(containerd.UNIT),
+        30,
+        spares=_EVERYBODY,
+        needs_api=False,
+    )
+    yield Fault(
+        "containerd killed with all its shims",
+        breaking.kill_unit(containerd.UNIT, whom="all"),
+        *(60, 30),
+        needs_api=False,
+    )
+
+
+def _of_the_api_server() -> Iterator[Fault]:
+    often = breaking.kill_apiserver(times=5)
+    yield Fault("API server killed five times", often, 40, 10, is_long=True)
+    yield Fault("API server stopped by a signal", breaking.stop_apiserver, 120, 30)
+    yield Fault("API server out of file descriptors", breaking.exhaust_files, 120, 30, is_long=True)
+    yield Fault("node drained, then uncordoned", breaking.drain, 30)
+    yield Fault("every write refused by a webhook", breaking.refuse_writes, 60)
+    edits = {
+        "a bad flag": breaking.to_a_bad_flag,
+        "a bad image": breaking.to_a_bad_image,
+        "one that is ready, then ends": breaking.to_one_that_ends,
+    }
+    for name, change in edits.items():
+        is_long = change is not breaking.to_a_bad_flag
+        yield Fault(f"API server edited to {name}", breaking.edit(change), 180, is_long=is_long)
+
+
+def _drawn(mild: tuple[Fault, ...], chance: random.Random) -> Iterator[Fault]:
+    stopped, started = (chance.sample(_UNITS, len(_UNITS)) for _ in range(2))
+    yield Fault(
+        "all units stopped and started",
+        breaking.stop_and_start(stopped, started),
+        *(60, 60),
+        words=f"stopped: {_short(stopped)}; started: {_short(started)}",
+    )
+    # What is broken through the API comes first, while there is one.
+    one, other = sorted(chance.sample(mild, 2), key=lambda fault: not fault.needs_api)
+    yield Fault(
+        "two at once",
+        breaking.together(one.inject, other.inject),
+        one.well_s + other.well_s,
+        one.gap_s + other.gap_s,
+        words=f"{one.name}; {other.name}",
+        is_long=True,
+    )
+
+
+def _short(units: list[str]) -> str:
+    return ", ".join(unit.removesuffix(".service") for unit in units)

@@ -1,0 +1,160 @@
+"""Watch a host until it is well again, and say how long that took."""
+
+import itertools
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.lab import cluster, timeline
+from tests.lab.breaking import Mended
+from tests.lab.faults import Fault
+
+from kubeception.errors import KubeceptionError
+from kubeception.keeper import record
+from kubeception.keeper.verdict import Action
+from kubeception.lab import Host
+from kubeception.layout import Layout
+
+WRITER = Path(__file__).with_name("writer.py")
+# Acknowledged writes before a host is cut off, and at most so many after it.
+BEFORE, AFTER = 50, 200
+# Until a host that was off answers, and until all is well on it.
+BACK_S = 75.0
+# A new cluster is well when its API server has been proven, a minute after it has the door.
+SETTLED_S = 150.0
+
+
+@dataclass(frozen=True)
+class Healing:
+    """What became of a fault.
+
+    Times are in seconds since `began_s`, when its injection began; that took `injected_s`.
+    `well_s` counts from the end of it, and is None where `problems` were left when patience ended.
+    `replaced` are the pods that are other ones then, or were started anew.
+    """
+
+    began_s: float
+    injected_s: float
+    well_s: float | None
+    requests: int
+    slowest_s: float
+    spans: list[timeline.Span]
+    replaced: list[str]
+    problems: list[str]
+
+
+@dataclass(frozen=True)
+class Return:
+    """How a host came back from darkness: seconds from its cut until its API answered, and all was
+    well; and the writes that were acknowledged before, with those that are lost.
+    """
+
+    began_s: float
+    api_s: float
+    well_s: float
+    acknowledged: int
+    lost: list[str]
+
+
+def problems(host: Host) -> list[str]:
+    """Return why all is not well: the keeper has something to do, or something is unhealthy."""
+    try:
+        last = record.read(host.root() / Layout.keeper.relative_to("/"))
+        if last is None or last.action != Action.NOTHING:
+            return [f"keeper: {last.action}: {last.why}" if last else "the keeper is silent"]
+        return cluster.unhealthy(host)
+    except (KubeceptionError, json.JSONDecodeError) as error:  # there is no API to ask, say
+        return [str(error)]
+
+
+def wait(host: Host, *, patience_s: float, mended: Mended = lambda: True) -> list[str]:
+    """Wait until a fault is mended and all is well; return what is not when patience ends."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        left = _not_mended(mended) or problems(host)
+        if not left or time.monotonic() > deadline:
+            return left
+        time.sleep(cluster.LOOK_EVERY_S)
+
+
+def heal(fault: Fault, host: Host, *, patience_s: float) -> Healing:
+    """Break something, ask the API all the while, and wait until all is well again."""
+    before = _started(host)
+    with cluster.Requests(host, "127.0.0.1") as requests:
+        began_s = time.time()
+        mended = fault.inject(host)
+        injected_s = time.time() - began_s
+        left = wait(host, patience_s=patience_s, mended=mended)
+        well_s = time.time() - began_s - injected_s
+    after = before if left else _started(host)
+    return Healing(
+        began_s,
+        injected_s,
+        None if left else well_s,
+        len(requests.seen),
+        timeline.slowest_s(requests.seen),
+        timeline.spans(requests.seen, zero_s=began_s),
+        [name for name, started in before.items() if after.get(name) != started],
+        left,
+    )
+
+
+def come_back(cut: Callable[[], object], host: Host, *, batch: str, patience_s: float) -> Return:
+    """Cut a host off under writes, and wait until it is back by itself."""
+    began_s, acknowledged = write_and(cut, host, batch=batch)
+    api_s = cluster.until(lambda: cluster.answers(host), timeout_s=patience_s, since_s=began_s)
+    well_s = cluster.until(lambda: not problems(host), timeout_s=patience_s, since_s=began_s)
+    return Return(began_s, api_s, well_s, len(acknowledged), sorted(lost(host, acknowledged)))
+
+
+def cut_power(host: Host) -> None:
+    """Take a host's power away, and give it back."""
+    host.power_cut()
+    host.boot()
+
+
+# What makes a host go dark, and light again.
+DARKNESSES: dict[str, Callable[[Host], object]] = {"power cut": cut_power, "reboot": Host.reboot}
+
+
+def write_and(cut: Callable[[], object], host: Host, *, batch: str) -> tuple[float, set[str]]:
+    """Write to the API until something cuts it off; return when, and what was acknowledged."""
+    host.put("/tmp/writer.py", WRITER.read_text())
+    argv = host.command("python3", "/tmp/writer.py", batch)
+    with subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as writing:
+        assert writing.stdout is not None
+        acknowledged = {writing.stdout.readline().strip() for _ in range(BEFORE)}
+        began_s = time.time()
+        cut()
+        acknowledged |= {line.strip() for line in itertools.islice(writing.stdout, AFTER)}
+        writing.kill()  # where the cut was not of the whole host
+    return began_s, acknowledged
+
+
+def lost(host: Host, acknowledged: set[str]) -> set[str]:
+    """Return the acknowledged writes that are not there."""
+    found = cluster.get(host, "configmaps", "-n", "default")["items"]
+    return acknowledged - {item["metadata"]["name"] for item in found}
+
+
+def _not_mended(mended: Mended) -> list[str]:
+    try:
+        return [] if mended() else ["what was broken is not mended"]
+    except KubeceptionError as error:
+        return [str(error)]
+
+
+def _started(host: Host) -> dict[str, tuple[str, list[int]]]:
+    """Return which start of each pod runs."""
+    return {
+        pod["metadata"]["name"]: (
+            pod["metadata"]["uid"],
+            [one["restartCount"] for one in pod["status"].get("containerStatuses", [])],
+        )
+        for pod in cluster.pods(host)
+    }

@@ -1,0 +1,88 @@
+"""The door leads to exactly one API server at any time, and its log tells all of its turns."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from tests.lab import cluster, door_history, healing
+from tests.lab.cluster import bootstrap, until
+from tests.lab.door_history import Watch
+
+from kubeception.lab import Host, Lab
+
+MANIFESTS = "/etc/kubernetes/manifests"
+# Ten answers in a row of its own port, as the handover wants them.
+STABLE = """
+while [ "$n" != .......... ]; do
+  for port in 6445 6446; do
+    answer=$(curl --silent --max-time 1 --cacert /etc/kubernetes/pki/ca.crt \
+      "https://127.0.0.1:$port/readyz")
+    [ "$answer" = ok ] && break
+  done
+  [ "$answer" = ok ] && n="$n." || n=
+  sleep 0.2
+done
+"""
+
+pytestmark = pytest.mark.hosts(1, bundle=True)
+
+
+@pytest.fixture(scope="module")
+def cp1(lab: Lab) -> Host:
+    host = lab.host("cp1")
+    cluster.configure(host)
+    return host
+
+
+def test_the_door_leads_to_one_server_from_bootstrap_to_rebuild_and_roll(
+    cp1: Host, tmp_path: Path
+) -> None:
+    with Watch(cp1, tmp_path / "heard") as watch:
+        log = bootstrap(cp1).log
+        log += bootstrap(cp1, "--rebuild").log
+        cluster.configure(cp1, more='\n[apiserver.extra_args]\nevent-ttl = "2h"\n')
+        log += bootstrap(cp1).log
+
+    turns = door_history.turns(log)
+    assert turns == [
+        ("nothing", "6444"),
+        ("6444", "6445"),
+        ("6445", "6444"),
+        ("6444", "6445"),
+        ("6445", "6446"),
+    ]
+    # Not two at any time; and inside, once it leads anywhere, never none.
+    assert [moment.inside for moment in watch.moments] == [{int(to)} for _, to in turns]
+    assert max(len(moment.outside) for moment in watch.moments) == 1
+    # Pods and other hosts never get the bootstrap one, which runs without admission.
+    assert not any(6444 in moment.outside for moment in watch.moments)
+    assert cp1.run("ls", MANIFESTS).stdout == ""
+
+
+def test_a_door_that_was_removed_is_raised_by_the_keeper_who_says_so(
+    cp1: Host, tmp_path: Path
+) -> None:
+    with Watch(cp1, tmp_path / "heard") as watch:
+        since = cp1.run("date", "+@%s").stdout.strip()
+        cp1.run("nft", "delete", "table", "ip", "kubeception-door")
+        until(lambda: cluster.answers(cp1), timeout_s=3 * 3)
+        assert healing.wait(cp1, patience_s=healing.SETTLED_S) == []
+
+    log = cp1.run("journalctl", "--unit", "kubeception-keeper", "--since", since).stdout
+    assert door_history.turns(log) == [("nothing", "6446")]
+    assert [moment.inside for moment in watch.moments] == [set(), {6446}]
+
+
+def test_after_a_reboot_the_turns_are_a_chain_and_no_manifest_stays(cp1: Host) -> None:
+    cp1.reboot()
+
+    cp1.run("sh", "-c", STABLE, timeout_s=120)
+    until(lambda: cp1.run("ls", MANIFESTS).stdout == "", timeout_s=60)
+
+    turns = door_history.turns(
+        cp1.run("journalctl", "--boot", "--unit", "kubeception-keeper").stdout
+    )
+    assert turns[0] == ("nothing", "6444")
+    assert all(before[1] == after[0] for before, after in pairwise(turns))
+    assert turns[-1][1] in {"6445", "6446"}
+    assert healing.wait(cp1, patience_s=healing.SETTLED_S) == []
