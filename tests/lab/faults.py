@@ -49,17 +49,19 @@ def table(seed: int = SEED) -> tuple[Fault, ...]:
 
 def _of_objects() -> Iterator[Fault]:
     yield Fault("controllers deleted", breaking.delete_controllers, 40)
-    yield Fault("API server's pod deleted", breaking.delete_apiserver, 60, 30, spares=_ADD_ONS)
+    deleted = breaking.delete_apiserver
+    yield Fault("API server's pod deleted", deleted, 60, 30, spares=_ADD_ONS, is_long=True)
     yield Fault("API server's DaemonSet deleted", breaking.delete_daemonset, 30, 30)
     yield Fault("Node deleted", breaking.delete_node, 90, 30)
-    yield Fault("role label removed", breaking.remove_role, 30, 30)
-    yield Fault("taint removed", breaking.remove_taint, 30)
+    yield Fault("role label removed", breaking.remove_role, 30, 30, is_long=True)
+    yield Fault("taint removed", breaking.remove_taint, 30, is_long=True)
 
 
 def _of_processes() -> Iterator[Fault]:
     killed = breaking.kill_apiserver(times=1)
     yield Fault("API server killed", killed, 30, 10, spares=_ADD_ONS, needs_api=False)
-    yield Fault(*("API server out of memory", breaking.exhaust_memory, 30, 10), spares=_ADD_ONS)
+    full = breaking.exhaust_memory
+    yield Fault("API server out of memory", full, 30, 10, spares=_ADD_ONS)
     yield Fault("nftables flushed", breaking.flush_nftables, 30, 3, needs_api=False)
     yield Fault("etcd killed", breaking.kill_unit(etcd.UNIT), 30, 10, needs_api=False)
     yield Fault(
@@ -77,6 +79,7 @@ def _of_processes() -> Iterator[Fault]:
         breaking.kill_unit(containerd.UNIT, whom="all"),
         *(60, 30),
         needs_api=False,
+        is_long=True,
     )
 
 
@@ -85,7 +88,7 @@ def _of_the_api_server() -> Iterator[Fault]:
     yield Fault("API server killed five times", often, 40, 10, is_long=True)
     yield Fault("API server stopped by a signal", breaking.stop_apiserver, 120, 30)
     yield Fault("API server out of file descriptors", breaking.exhaust_files, 120, 30, is_long=True)
-    yield Fault("node drained, then uncordoned", breaking.drain, 30)
+    yield Fault("node drained, then uncordoned", breaking.drain, 30, is_long=True)
     yield Fault("every write refused by a webhook", breaking.refuse_writes, 60)
     edits = {
         "a bad flag": breaking.to_a_bad_flag,

@@ -41,4 +41,6 @@ def end(socket: Path, gone: Sequence[Sandbox]) -> None:
 
 
 def _crictl(socket: Path, *words: str) -> list[str]:
-    return ["crictl", "--runtime-endpoint", f"unix://{socket}", *words]
+    # Its own limit of 2 s is none for a runtime that has pods to end.
+    limit = ("--timeout", "60s")
+    return ["crictl", *limit, "--runtime-endpoint", f"unix://{socket}", *words]
