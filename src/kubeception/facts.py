@@ -42,6 +42,7 @@ class Facts:
     DaemonSet or no API to ask. `needs_api` says that the bootstrap API server has to carry the
     cluster, `needs_controllers` that the bootstrap controller-manager and scheduler have to: the
     hosted ones cannot, or a rebuild was asked for. `dead_leases` are held by somebody dead.
+    `etcd_uid` is whom an etcd of the host's own runs as, None for ours or where nobody tells.
     `is_led` says that the Leases are held. `proven` is the newest proven API server, and
     `refused` the digest of rendered settings whose revision was put back. `foreign_units` are the
     host's own, which we use as they are. `archives` are the bundle's images by component.
@@ -65,6 +66,7 @@ class Facts:
     needs_api: bool = True
     needs_controllers: bool = True
     dead_leases: tuple[str, ...] = ()
+    etcd_uid: int | None = None
     is_led: bool = True
     proven: Proven | None = None
     refused: str = ""

@@ -12,7 +12,7 @@ from kubeception.host import door, gateway, kernel
 from kubeception.kube import health
 from kubeception.layout import OUR_MARK
 from kubeception.reach import DOOR_PORT, Reach
-from kubeception.render import apiserver, revision
+from kubeception.render import apiserver, etcd, revision
 from kubeception.render.objects import CONTROL_PLANE, NAMESPACE
 
 # kube-proxy's nftables mode wants this kernel (KEP-3866).
@@ -65,6 +65,7 @@ def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
         needs_api=rebuild or not (ready or carries),
         needs_controllers=rebuild or bool(dead_leases) or not is_led,
         dead_leases=dead_leases,
+        etcd_uid=_etcd_uid(reach),
         is_led=is_led,
         proven=revisions.newest(reach.layout.revisions),
         refused=broken.settings if broken else "",
@@ -143,6 +144,21 @@ def is_foreign(reach: Reach, unit: str) -> bool:
     # systemd may know for a while a file of ours that is gone.
     found = reach.host.systemd.state(unit)
     return found.exists and Path(found.file) != reach.config.layout.units / unit
+
+
+def _etcd_uid(reach: Reach) -> int | None:
+    """Return whom the host's own etcd runs as; None for ours, or where nobody tells."""
+    if not is_foreign(reach, etcd.UNIT):
+        return None
+    try:
+        user = reach.host.systemd.state(etcd.UNIT).user or "root"
+        lines = reach.host.at(Path("/etc/passwd")).read_text().splitlines()
+    except (KubeceptionError, FileNotFoundError):
+        return None
+    if user.isdigit():
+        return int(user)
+    uids = (int(line.split(":")[2]) for line in lines if line.startswith(f"{user}:"))
+    return next(uids, None)
 
 
 def _kernel_version() -> tuple[int, int]:

@@ -37,7 +37,7 @@ class UnitState:
     `file` is where its unit file lies, or lay. `started_s` is when it last became active, in
     seconds since the epoch, 0 for never; `restarts` is how often systemd has started it again by
     itself. `command` is what it runs, as written, and `environment` names the files with its
-    variables.
+    variables. `user` is whom it runs as, "" for root.
     """
 
     load: str
@@ -51,6 +51,7 @@ class UnitState:
     restarts: int
     command: tuple[str, ...]
     environment: tuple[Path, ...]
+    user: str
 
     @property
     def exists(self) -> bool:
@@ -105,6 +106,7 @@ class Systemd:
             restarts=service.get("NRestarts", 0),
             command=tuple(service["ExecStart"][0][1]) if service.get("ExecStart") else (),
             environment=tuple(Path(path) for path, _ in service.get("EnvironmentFiles", ())),
+            user=service.get("User", ""),
         )
 
     def booted_s(self) -> float:

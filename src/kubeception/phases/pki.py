@@ -22,7 +22,9 @@ def plan(config: Config, facts: Facts) -> Iterator[Resource]:
     at = config.layout
     algorithm = config.certificates.key_algorithm
     for entry in catalog.entries(config, facts.node, facts.address):
-        yield KeyPair(entry, algorithm)
+        # A distribution's etcd runs as a user of its own, who has to read its keys.
+        is_etcds = entry.at in (at.pki.etcd_server, at.pki.etcd_peer)
+        yield KeyPair(entry, algorithm, uid=facts.etcd_uid if is_etcds else None)
     yield ServiceAccountKey(at.pki.service_account_key, at.pki.service_account_public, algorithm)
 
     def access(path: Path, user: str, client: Pair, server: str = DOOR) -> File:

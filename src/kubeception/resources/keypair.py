@@ -18,10 +18,11 @@ from kubeception.reach import Reach
 
 @dataclass(frozen=True)
 class KeyPair:
-    """A wanted row of the certificate table."""
+    """A wanted row of the certificate table; `uid` is whose its key is, None for who makes it."""
 
     entry: Entry
     algorithm: KeyAlgorithm
+    uid: int | None = None
 
     def __str__(self) -> str:
         return str(self.entry.at.certificate)
@@ -37,11 +38,7 @@ class KeyPair:
         problem = issue.key_problem(key)
         if problem:
             return f"its key {problem}"
-        ca = None
-        if self.entry.issuer is not None:
-            ca, _ = _read(reach, self.entry.issuer)
-        now = reach.host.clock.now()
-        return issue.certificate_problem(self.entry.spec, pem, key, ca=ca, now=now)
+        return self._problem(reach, pem, key) or self._owner_problem(reach)
 
     def apply(self, reach: Reach) -> None:
         """Make the key if there is none, then the certificate.
@@ -60,14 +57,37 @@ class KeyPair:
             )
         if key is None:
             key = issue.new_key(self.algorithm)
-            files.write(reach.host.at(at.key), key, mode=0o600)
+            self._write_key(reach, key)
         elif problem := issue.key_problem(key):
             raise KubeceptionError(
                 f"{at.key}: {problem}", hint="put the right key back, or move this one away"
             )
+        elif self._owner_problem(reach):
+            self._write_key(reach, key)
+        if pem is not None and self._problem(reach, pem, key) is None:
+            return
         now = reach.host.clock.now()
         made = issue.certificate(self.entry.spec, key, signer=self._signer(reach), now=now)
         files.write(reach.host.at(at.certificate), made)
+
+    def _problem(self, reach: Reach, pem: bytes, key: bytes) -> str | None:
+        """Say why the certificate won't do for this key, or None."""
+        ca = None
+        if self.entry.issuer is not None:
+            ca, _ = _read(reach, self.entry.issuer)
+        now = reach.host.clock.now()
+        return issue.certificate_problem(self.entry.spec, pem, key, ca=ca, now=now)
+
+    def _owner_problem(self, reach: Reach) -> str | None:
+        """Say whose the key is instead, or None."""
+        owner = reach.host.at(self.entry.at.key).stat().st_uid
+        if self.uid is None or owner == self.uid:
+            return None
+        return f"its key belongs to user {owner}, not {self.uid}"
+
+    def _write_key(self, reach: Reach, key: bytes) -> None:
+        uid = -1 if self.uid is None else self.uid
+        files.write(reach.host.at(self.entry.at.key), key, mode=0o600, uid=uid)
 
     def _signer(self, reach: Reach) -> issue.Signer | None:
         if self.entry.issuer is None:

@@ -177,6 +177,17 @@ def test_the_hosts_own_units_are_used_as_they_are() -> None:
     assert units == ["kubeception-keeper.service"]
 
 
+def test_an_etcd_of_the_hosts_own_owns_its_keys_and_no_other() -> None:
+    config, facts = STATES["kubic"]
+
+    pairs = planned((pki.PKI,), config, replace(facts, etcd_uid=496))
+    owned = {one.entry.at for one in pairs if isinstance(one, KeyPair) and one.uid == 496}
+    assert owned == {config.layout.pki.etcd_server, config.layout.pki.etcd_peer}
+    assert all(
+        one.uid is None for one in planned((pki.PKI,), config, facts) if isinstance(one, KeyPair)
+    )
+
+
 def words(config: Config, facts: Facts) -> str:
     """Write all that a whole bootstrap would put anywhere."""
     return "\n".join(

@@ -1,5 +1,6 @@
 """What is there and good is never touched; a CA and a broken key are never replaced."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -61,6 +62,17 @@ def test_keys_are_for_root_alone_and_certificates_for_all(reach: Reach) -> None:
         assert files.mode_of(reach.host.at(private)) == 0o600
     for public in (AT.ca.certificate, AT.apiserver.certificate, AT.service_account_public):
         assert files.mode_of(reach.host.at(public)) == 0o644
+
+
+def test_a_key_that_is_somebody_elses_is_given_to_whom_it_belongs(reach: Reach) -> None:
+    me = os.getuid()
+    before = content(reach, AT.apiserver)
+
+    assert replace(APISERVER, uid=me).drift(reach) is None
+    said = replace(APISERVER, uid=me + 1).drift(reach)
+    assert said == f"its key belongs to user {me}, not {me + 1}"
+    replace(APISERVER, uid=me).apply(reach)
+    assert content(reach, AT.apiserver) == before
 
 
 def test_an_expired_leaf_is_issued_anew_for_the_same_key(reach: Reach, hands: Hands) -> None:
