@@ -13,9 +13,10 @@ from kubeception.bundle.components import SOURCES
 from kubeception.bundle.oci import Member, write_layer
 from kubeception.bundle.store import Recipe
 from kubeception.host import files, process
+from kubeception.layout import LIBRARY
 
 # Where both unpack to, in the image and in a bundle on a host.
-FOLDER = "opt/kubeception/lib/python"
+FOLDER = str(LIBRARY.relative_to("/"))
 TARS = ("dependencies.tar", "kubeception.tar")
 INTERPRETER = f"python{sys.version_info.major}.{sys.version_info.minor}"
 

@@ -50,7 +50,7 @@ def cgroups(scene: Scene) -> Iterator[Finding]:
     state = scene.units.get(kubelet.UNIT)
     if state and kubelet.UNIT in scene.foreign:
         settings = own_settings(scene, state.command)
-        if settings and refuses_version_1(scene.reach.host.at(settings), state.command):
+        if settings and refuses_version_1(scene.reach.host.real(settings), state.command):
             yield Finding(
                 "CgroupVersion",
                 f"this host has cgroup v1, which the kubelet refuses by {settings}",
