@@ -45,8 +45,8 @@ class Facts:
     `is_led` says that the Leases are held. `proven` is the newest proven API server, and
     `refused` the digest of rendered settings whose revision was put back. `foreign_units` are the
     host's own, which we use as they are. `archives` are the bundle's images by component.
-    `is_contained` says that this runs in a container of our image, on a host that may have no
-    Python.
+    `image` tells which file system this runs in where that is a container's, on a host that may
+    have no Python; elsewhere it is "".
     """
 
     node: str
@@ -70,4 +70,4 @@ class Facts:
     is_led: bool = True
     proven: Proven | None = None
     refused: str = ""
-    is_contained: bool = False
+    image: str = ""

@@ -2,14 +2,15 @@
 
 import json
 import platform
+from functools import cache
 from pathlib import Path
 
 from kubeception import conditions, revisions, versions
 from kubeception.errors import KubeceptionError
 from kubeception.facts import Facts, Hosted
-from kubeception.host import door, gateway, kernel
+from kubeception.host import door, gateway, kernel, tree
 from kubeception.kube import health
-from kubeception.layout import OUR_MARK
+from kubeception.layout import LIBRARY, OUR_MARK
 from kubeception.reach import DOOR_PORT, Reach
 from kubeception.render import apiserver, revision
 from kubeception.render.objects import CONTROL_PLANE, NAMESPACE
@@ -67,13 +68,19 @@ def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
         is_led=is_led,
         proven=revisions.newest(reach.layout.revisions),
         refused=broken.settings if broken else "",
-        is_contained=reach.host.is_contained,
+        image=_image() if reach.host.is_contained else "",
     )
 
 
 def node_name(reach: Reach) -> str:
     """Return what this host's Node is called."""
     return reach.config.node.name or reach.host.name.lower()
+
+
+@cache
+def _image() -> str:
+    """Return what tells the file system of this container from one of another image."""
+    return tree.identity(Path("/"), programs=Path("/usr"), library=LIBRARY)
 
 
 def _images(reach: Reach) -> dict[str, str]:

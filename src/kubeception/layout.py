@@ -182,10 +182,9 @@ class Layout:
         """The bundle in use."""
         return self.bundles / "current"
 
-    @property
-    def image(self) -> Path:
+    def image(self, identity: str) -> Path:
         """The file system of our image, which the keeper runs in on a host without Python."""
-        return self.bundles / "image"
+        return self.bundles / f"image-{identity}"
 
     def at(self, root: Path) -> "Layout":
         """Return the same tree under another root."""

@@ -1,8 +1,8 @@
 """The facts of a host whose files are a folder, in a network of its own."""
 
 import json
-from collections.abc import Iterator
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest

@@ -39,8 +39,8 @@ def run() -> None:
     from kubeception.keeper import loop
     from kubeception.reach import Reach
 
-    config = options.loaded()
-    with Reach(config, client=config.layout.pki.keeper) as reach:
+    with Reach(options.loaded()) as reach:
+        reach.client = reach.layout.pki.keeper
         loop.run(reach)
 
 

@@ -8,6 +8,9 @@ from pathlib import Path
 from kubeception.host import files
 from kubeception.host.process import run
 
+# Enough of an identity to tell a handful of folders apart by.
+_SHORT = 12
+
 
 def identity(root: Path, *, programs: Path, library: Path) -> str:
     """Return what tells a file system from another one, in hex.
@@ -16,13 +19,12 @@ def identity(root: Path, *, programs: Path, library: Path) -> str:
     size and mode.
     """
     seen = hashlib.sha256()
-    for path in (*_files(root, programs), *_files(root, library)):
+    for path in _files(root / programs.relative_to("/")):
         found = path.lstat()
-        words = [str(path.relative_to(root)), f"{found.st_size} {found.st_mode:o}"]
-        if path.is_relative_to(root / library):
-            words.append(files.digest(path))
-        seen.update("\0".join(words).encode() + b"\n")
-    return seen.hexdigest()
+        _add(seen, path.relative_to(root), found.st_size, found.st_mode)
+    for path in _files(root / library.relative_to("/")):
+        _add(seen, path.relative_to(root), files.digest(path))
+    return seen.hexdigest()[:_SHORT]
 
 
 def copy(source: Path, target: Path) -> None:
@@ -35,8 +37,12 @@ def copy(source: Path, target: Path) -> None:
     run(["sync", "--file-system", target])
 
 
-def _files(root: Path, below: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(root / below):
+def _add(seen: "hashlib._Hash", *words: object) -> None:
+    seen.update("\0".join(str(word) for word in words).encode() + b"\n")
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder):
         folders.sort()
         for path in (Path(parent, name) for name in sorted(names)):
             if path.is_file() and not path.is_symlink():

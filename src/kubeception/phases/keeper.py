@@ -12,7 +12,7 @@ from kubeception.render import apiserver, keeper, objects, revision
 from kubeception.resources import Resource
 from kubeception.resources.door import Door
 from kubeception.resources.file import File
-from kubeception.resources.image_root import ImageRoot
+from kubeception.resources.image_root import ImageRoot, NoOtherImageRoot
 from kubeception.resources.unit import Unit
 
 
@@ -21,10 +21,14 @@ def plan(config: Config, facts: Facts) -> Iterator[Resource]:
     at = config.layout
     if config.net.cni is Cni.FLANNEL:
         yield File(at.tmpfiles, keeper.volatile(config))
-    if facts.is_contained:
-        yield ImageRoot(at.image)
+    if facts.image:
+        yield ImageRoot(at.image(facts.image))
     yield File(at.units / keeper.UNIT, keeper.unit(config, facts))
-    yield Unit(keeper.UNIT, started_after=(at.image if facts.is_contained else at.bundle,))
+    if facts.image:
+        yield Unit(keeper.UNIT)  # another image is another unit file
+        yield NoOtherImageRoot(at.image(facts.image))
+    else:
+        yield Unit(keeper.UNIT, started_after=(at.bundle,))
 
 
 def until(_config: Config, _facts: Facts) -> Iterator[Condition]:

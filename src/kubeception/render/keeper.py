@@ -1,6 +1,7 @@
 """The keeper's unit, what it may do in the API, and what must not outlive a boot."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from kubeception.config import Config
 from kubeception.facts import Facts
@@ -38,8 +39,8 @@ def everything() -> Iterator[objects.Object]:
 
 def unit(config: Config, facts: Facts) -> str:
     """Return the unit: up before the kubelet, so that the kubelet starts with an API server."""
-    if facts.is_contained:
-        command = "\n".join(_in_image(config))
+    if facts.image:
+        command = "\n".join(_in_image(config.layout.image(facts.image)))
     else:
         command = f"ExecStart={config.layout.launchers}/kubeception {_RUN}"
     return f"""{OUR_MARK}
@@ -63,9 +64,9 @@ WantedBy=multi-user.target
 """
 
 
-def _in_image(config: Config) -> Iterator[str]:
+def _in_image(root: Path) -> Iterator[str]:
     """Yield how it runs on a host that has nothing but the file system of our image."""
-    yield f"RootDirectory={config.layout.image}"
+    yield f"RootDirectory={root}"
     yield "MountAPIVFS=yes"
     yield f"BindPaths=/:{MOUNTED_HOST}"
     for name, value in IMAGE_ENVIRONMENT.items():

@@ -3,27 +3,20 @@
 After a power cut the keeper has to be there before the kubelet, where no container can be.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from kubeception import crash
 from kubeception.host import files, tree
-from kubeception.layout import LIBRARY
 from kubeception.reach import Reach
-
-_PROGRAMS = Path("usr")
-_LIBRARY = LIBRARY.relative_to("/")
-# Enough of an identity to tell folders apart by.
-_SHORT = 12
 
 
 @dataclass(frozen=True)
 class ImageRoot:
-    """A wanted link to a copy of the file system that this process runs in, or of `source`.
+    """A wanted copy of the file system that this process runs in, or of `source`.
 
-    Each copy has a folder of its own beside the link, so that a keeper that runs in the old one
-    keeps its files until it starts anew.
+    The folder bears the identity of what is in it, so a keeper that runs in another one keeps its
+    files until it starts anew.
     """
 
     path: Path
@@ -33,35 +26,44 @@ class ImageRoot:
         return str(self.path)
 
     def drift(self, reach: Reach) -> str | None:
-        """Say whether it is missing, or of another image."""
-        link = reach.host.at(self.path)
-        if not link.is_symlink() or not link.exists():
-            return "missing"
-        if link.samefile(self.source):  # this is the keeper's own bootstrap
-            return None
-        return None if _identity(link.resolve()) == _identity(self.source) else "content differs"
+        """Say whether it is missing; one that is there is whole."""
+        return None if reach.host.at(self.path).is_dir() else "missing"
 
     def apply(self, reach: Reach) -> None:
-        """Copy it beside the link and turn the link to it; the copy before the last one goes."""
-        link = reach.host.at(self.path)
-        wanted = _identity(self.source)
-        folder = link.with_name(f"{link.name}-{wanted[:_SHORT]}")
-        used = link.readlink().name if link.is_symlink() else ""
-        for old in link.parent.glob(f"{link.name}-*"):
-            if old.name not in {used, folder.name}:
-                files.discard(old)
-        if not folder.exists() or _identity(folder) != wanted:
-            files.discard(folder)
-            partial = files.unfinished(folder)
-            crash.before("copy", partial)
+        """Copy it beside its place, and rename it into place once all of it is on the disk."""
+        path = reach.host.at(self.path)
+        if path.is_dir():
+            return
+        partial = files.unfinished(path)
+        files.remove_tree(partial)
+        with files.told(path):
+            crash.before("copy to", partial)
             tree.copy(self.source, partial)
-            os.utime(partial)  # newer than the start of any keeper that ran in another one
-            crash.before("rename to", folder)
-            partial.rename(folder)
-            crash.before("sync the folder of", folder)
-            files.sync_folder(folder.parent)
-        files.link(link, Path(folder.name))
+            crash.before("rename to", path)
+            partial.rename(path)
+            crash.before("sync the folder of", path)
+            files.sync_folder(path.parent)
 
 
-def _identity(root: Path) -> str:
-    return tree.identity(root, programs=_PROGRAMS, library=_LIBRARY)
+@dataclass(frozen=True)
+class NoOtherImageRoot:
+    """No copy of another image is wanted beside this one, once nothing runs in it."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return f"folders beside {self.path}"
+
+    def drift(self, reach: Reach) -> str | None:
+        """Name those that are left."""
+        return ", ".join(path.name for path in self._others(reach)) or None
+
+    def apply(self, reach: Reach) -> None:
+        """Remove them."""
+        for path in self._others(reach):
+            files.discard(path)
+
+    def _others(self, reach: Reach) -> list[Path]:
+        path = reach.host.at(self.path)
+        kind = path.name.partition("-")[0]
+        return sorted(other for other in path.parent.glob(f"{kind}-*") if other != path)
