@@ -16,7 +16,7 @@ from kubeception.layout import IMAGE_COMMAND
 
 KEEPER = "kubeception-keeper.service"
 BUNDLE = "/opt/kubeception/current"
-OWN_UNITS = "/usr/lib/systemd/system"
+OWN_UNITS = "/lib/systemd/system"
 PROGRAMS = (
     *("containerd", "containerd-shim-runc-v2", "runc", "ctr", "crictl"),
     *("etcd", "kubelet", "kubectl"),

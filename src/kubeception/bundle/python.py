@@ -6,6 +6,7 @@ Both are layers of the image, and are unpacked as they are on a host.
 import os
 import shutil
 import sys
+import tarfile
 from pathlib import Path
 
 from kubeception.bundle import golang, store
@@ -32,6 +33,20 @@ def recipes() -> tuple[Recipe, Recipe]:
         Recipe("dependencies", store.key(files.digest(_REQUIREMENTS), how), _dependencies),
         Recipe("kubeception", store.key(source, how), _source),
     )
+
+
+def unpack(tar: Path, folder: Path) -> None:
+    """Unpack one of the tars to a folder; our image, which may do it, has no tar."""
+    with tarfile.open(tar) as archive:
+        for member in archive:
+            content = archive.extractfile(member)
+            if content is None:  # a folder
+                continue
+            at = folder / Path(member.name).relative_to(FOLDER)
+            at.parent.mkdir(parents=True, exist_ok=True)
+            with content, at.open("wb") as file:
+                shutil.copyfileobj(content, file)
+            at.chmod(member.mode)
 
 
 def _dependencies(folder: Path) -> None:

@@ -4,7 +4,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -109,9 +109,9 @@ class Host:
         return process.run([program, *words], check=check, timeout=timeout, root=self.inside)
 
 
-def this_host() -> Host:
+def this_host(variables: Mapping[str, str] = os.environ) -> Host:
     """Return the machine to work on: this one, or the one that is mounted in our container."""
-    root = Path(os.environ.get(HOST_VARIABLE, "/"))
+    root = Path(variables.get(HOST_VARIABLE, "/"))
     # The same image runs in the cluster, where nothing is mounted.
     if root == Path("/") or not (root / "etc").is_dir():
         return Host()
