@@ -102,6 +102,11 @@ def problem(host: Host) -> str | None:
     return (done.stdout or done.stderr) if done.code else None
 
 
+def is_paused(host: Host) -> bool:
+    """Whether the keeper said last that it is paused."""
+    return "paused until" in host.get("/run/kubeception/keeper/verdict.json")
+
+
 def test_a_host_with_units_of_its_own_becomes_a_cluster(first_run: Run, cp1: Host) -> None:
     cluster.settle(cp1)
 
@@ -112,10 +117,10 @@ def test_a_host_with_units_of_its_own_becomes_a_cluster(first_run: Run, cp1: Hos
 
 
 def test_a_second_run_changes_nothing(cp1: Host) -> None:
-    before = cluster.standing(cp1)
+    before = cluster.units(cp1), cluster.door(cp1), keeper(cp1)
 
     assert bootstrap(cp1).changes == []
-    assert cluster.standing(cp1) == before
+    assert (cluster.units(cp1), cluster.door(cp1), keeper(cp1)) == before
 
 
 def test_the_keeper_runs_in_a_copy_of_the_image(cp1: Host) -> None:
@@ -123,8 +128,13 @@ def test_the_keeper_runs_in_a_copy_of_the_image(cp1: Host) -> None:
 
     assert (found["ActiveState"], found["NRestarts"]) == ("active", "0")
     assert found["RootDirectory"].startswith("/opt/kubeception/image-")
-    # Its verdicts are the host's: a status from another container reads them.
-    assert json.loads(cp1.run("kubeception", "status", "-o", "json").stdout)["healthy"]
+
+
+def test_the_keeper_hears_what_another_container_says(cp1: Host) -> None:
+    cp1.run("kubeception", "keeper", "pause", "--for", "30m")
+    wait_for("a pause", lambda: None if is_paused(cp1) else "goes on", timeout_s=30)
+    cp1.run("kubeception", "keeper", "resume")
+    wait_for("its end", lambda: "is paused" if is_paused(cp1) else None, timeout_s=30)
 
 
 def test_it_comes_back_alone_after_a_power_cut(cp1: Host, note: Note) -> None:
