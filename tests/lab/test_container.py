@@ -14,6 +14,7 @@ from kubeception.lab import Host, Lab
 from kubeception.lab.waiting import wait_for
 from kubeception.layout import IMAGE_COMMAND
 
+RESET = ("kubeception", "reset", "--yes", "--etcd", "--pki")
 KEEPER = "kubeception-keeper.service"
 BUNDLE = "/opt/kubeception/current"
 OWN_UNITS = "/lib/systemd/system"
@@ -48,7 +49,7 @@ WantedBy=multi-user.target
 # What README says for docker, in the words of ctr, which has to be told an image's entry point.
 COMMAND = """#!/bin/sh
 exec ctr --namespace k8s.io run --rm --net-host --privileged \\
-  --mount type=bind,src=/,dst=/host,options=rbind:rw {image} kubeception-$$ {entrypoint} "$@"
+  --mount type=bind,src=/,dst=/host,options=rbind:rslave:rw {image} kubeception-$$ {entrypoint} "$@"
 """
 
 pytestmark = pytest.mark.hosts(1, bundle=True)
@@ -146,6 +147,17 @@ def test_it_comes_back_alone_after_a_power_cut(cp1: Host, note: Note) -> None:
     wait_for("the control plane to come back", lambda: problem(cp1), timeout_s=3 * 75)
     cluster.settle(cp1)
     note(f"back after a power cut, by a keeper from the image: {time.monotonic() - started:.1f} s")
+
+
+def test_reset_takes_it_back(cp1: Host) -> None:
+    assert "reset: 0 changes" not in cp1.run(*RESET, timeout_s=120).stdout
+    assert "reset: 0 changes" in cp1.run(*RESET, timeout_s=120).stdout
+
+    pods = "/var/lib/kubelet/pods"
+    assert cp1.run("find", "/etc/kubernetes", pods, "-mindepth", "1").stdout == ""
+    assert pods not in cp1.get("/proc/1/mounts")
+    assert cp1.run("crictl", "pods", "--quiet").stdout == ""
+    cp1.fail("test", "-e", f"/etc/systemd/system/{KEEPER}")
 
 
 def containerd_settings(host: Host, *, pause: str) -> str:

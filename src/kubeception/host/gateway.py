@@ -68,6 +68,10 @@ class Host:
         """Return where a host's path lies for this process."""
         return self.root / path.relative_to("/")
 
+    def named(self, path: Path) -> Path:
+        """Return what the host calls a path of this process."""
+        return Path("/") / path.relative_to(self.root) if self.is_contained else path
+
     def real(self, path: Path) -> Path:
         """Return where the content of a host's path lies for this process.
 

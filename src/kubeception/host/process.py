@@ -10,6 +10,9 @@ from pathlib import Path
 
 from kubeception.errors import CommandFailed, KubeceptionError
 
+# What chroot ends with where the program isn't there.
+_NOT_FOUND = 127
+
 log = logging.getLogger(__name__)
 
 
@@ -69,6 +72,9 @@ def run(
     finally:
         if sink:
             sink.close()
+    if root is not None and done.returncode == _NOT_FOUND:
+        name = words[len(inside)]
+        raise KubeceptionError(f"{name}: no such program on the host", hint=_hint(name))
     stdout = (done.stdout or b"").decode(errors="replace")
     stderr = _tail(log_file) if log_file else (done.stderr or b"").decode(errors="replace")
     if check and done.returncode != 0:

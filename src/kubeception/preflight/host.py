@@ -21,7 +21,7 @@ def privileges(scene: Scene) -> Iterator[Finding]:
 def service_manager(scene: Scene) -> Iterator[Finding]:
     """Want systemd on D-Bus."""
     if scene.no_systemd:
-        hint = "systemctl start dbus; in a container, mount the host's /run/dbus"
+        hint = "systemctl start dbus; in a container, mount the host's / at /host"
         yield Finding("Systemd", scene.no_systemd.message, hint)
 
 

@@ -61,9 +61,13 @@ class NoOtherImageRoot:
     def apply(self, reach: Reach) -> None:
         """Remove them."""
         for path in self._others(reach):
-            files.discard(path)
+            if path.name.startswith("."):  # half of one
+                files.remove_tree(path)
+            else:
+                files.discard(path)
 
     def _others(self, reach: Reach) -> list[Path]:
         path = reach.host.at(self.path)
         kind = path.name.partition("-")[0]
-        return sorted(other for other in path.parent.glob(f"{kind}-*") if other != path)
+        found = (*path.parent.glob(f"{kind}-*"), *path.parent.glob(f".{kind}-*"))
+        return sorted(other for other in found if other != path)

@@ -36,7 +36,7 @@ class NoPods:
         if ours:
             pods.end(reach.host, reach.config.layout.containerd.socket, gone=ours)
         for folder in self._folders(reach, others):
-            mounts.unmount(folder)
+            mounts.unmount(reach.host, folder)
             files.discard(folder)
 
     def _found(self, reach: Reach) -> tuple[list[pods.Sandbox], list[pods.Sandbox]]:

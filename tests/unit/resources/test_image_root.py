@@ -53,9 +53,10 @@ def test_others_go_and_what_is_beside_them_stays(reach: Reach, source: Path) -> 
     for path in (OTHER, WANTED):
         ImageRoot(path, source).apply(reach)
     files.write(reach.host.at(Path("/opt/kubeception/1.37.1/bundle.json")), "")
+    files.make_folder(files.unfinished(reach.host.at(OTHER)))
     wanted = NoOtherImageRoot(WANTED)
 
-    assert wanted.drift(reach) == "image-0"
+    assert wanted.drift(reach) == ".image-0.kubeception-unfinished, image-0"
     wanted.apply(reach)
     assert wanted.drift(reach) is None
     left = reach.host.at(WANTED).parent.iterdir()
