@@ -14,7 +14,7 @@ def of_unit(reach: Reach, unit: str) -> Sequence[str]:
         state = str(reach.host.systemd.state(unit))
     except KubeceptionError as error:
         state = error.message
-    return (f"{unit}: {state}", *logs.of_unit(unit))
+    return (f"{unit}: {state}", *logs.of_unit(unit, root=reach.host.inside))
 
 
 def of_apiserver(reach: Reach, port: int) -> Sequence[str]:

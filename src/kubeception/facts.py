@@ -46,6 +46,8 @@ class Facts:
     `is_led` says that the Leases are held. `proven` is the newest proven API server, and
     `refused` the digest of rendered settings whose revision was put back. `foreign_units` are the
     host's own, which we use as they are. `archives` are the bundle's images by component.
+    `image` tells which file system this runs in where that is a container's, on a host that may
+    have no Python; elsewhere it is "".
     """
 
     node: str
@@ -70,3 +72,4 @@ class Facts:
     is_led: bool = True
     proven: Proven | None = None
     refused: str = ""
+    image: str = ""

@@ -2,15 +2,15 @@
 
 import json
 import platform
+from functools import cache
 from pathlib import Path
 
 from kubeception import conditions, revisions, versions
-from kubeception.config import Config
 from kubeception.errors import KubeceptionError
 from kubeception.facts import Facts, Hosted
-from kubeception.host import door, gateway, kernel
+from kubeception.host import door, gateway, kernel, tree
 from kubeception.kube import health
-from kubeception.layout import OUR_MARK
+from kubeception.layout import LIBRARY, OUR_MARK
 from kubeception.reach import DOOR_PORT, Reach
 from kubeception.render import apiserver, etcd, revision
 from kubeception.render.objects import CONTROL_PLANE, NAMESPACE
@@ -47,7 +47,7 @@ def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
     broken = revisions.broken(reach.layout.revisions)
     dead_leases = _dead_leases(reach) if answers else ()
     return Facts(
-        node=node_name(reach.config),
+        node=node_name(reach),
         address=address,
         images=images or {name: versions.image(name) for name in versions.COMPONENTS},
         archives={name: reach.config.layout.bundle / "images" / f"{name}.tar" for name in images},
@@ -56,7 +56,7 @@ def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
         has_bridge_netfilter=kernel.has_bridge_netfilter(),
         has_nftables_proxy=_kernel_version() >= NFTABLES_KERNEL,
         resolv_conf=str(resolv_conf),
-        has_resolver=_names_a_server(reach.host.at(resolv_conf)),
+        has_resolver=_names_a_server(reach.host.real(resolv_conf)),
         foreign_units=frozenset(unit for unit in UNITS if is_foreign(reach, unit)),
         door=live,
         is_answered=answers,
@@ -69,12 +69,19 @@ def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
         is_led=is_led,
         proven=revisions.newest(reach.layout.revisions),
         refused=broken.settings if broken else "",
+        image=_image() if reach.host.is_contained else "",
     )
 
 
-def node_name(config: Config) -> str:
+def node_name(reach: Reach) -> str:
     """Return what this host's Node is called."""
-    return config.node.name or gateway.hostname().lower()
+    return reach.config.node.name or reach.host.name.lower()
+
+
+@cache
+def _image() -> str:
+    """Return what tells the file system of this container from one of another image."""
+    return tree.identity(Path("/"), programs=Path("/usr"), library=LIBRARY)
 
 
 def _images(reach: Reach) -> dict[str, str]:
@@ -169,7 +176,7 @@ def _kernel_version() -> tuple[int, int]:
 def _resolv_conf(reach: Reach) -> Path:
     """Return the resolver file that pods inherit; systemd-resolved's stub would be a loop."""
     real = Path("/run/systemd/resolve/resolv.conf")
-    return real if reach.host.at(real).exists() else Path("/etc/resolv.conf")
+    return real if reach.host.real(real).exists() else Path("/etc/resolv.conf")
 
 
 def _names_a_server(resolv_conf: Path) -> bool:

@@ -11,6 +11,17 @@ from typing import Any
 # The first line of every file on a host that could be taken for somebody else's.
 OUR_MARK = "# Written by kubeception; changes are overwritten.\n"
 
+# How kubeception runs in its own image, and where that wants the host's file system.
+HOST_VARIABLE = "KUBECEPTION_HOST"
+MOUNTED_HOST = Path("/host")
+LIBRARY = Path("/opt/kubeception/lib/python")
+IMAGE_COMMAND = ("/usr/bin/python3", "-P", "-m", "kubeception")
+IMAGE_ENVIRONMENT = {
+    "PYTHONPATH": str(LIBRARY),
+    "PYTHONDONTWRITEBYTECODE": "1",
+    HOST_VARIABLE: str(MOUNTED_HOST),
+}
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -170,6 +181,10 @@ class Layout:
     def bundle(self) -> Path:
         """The bundle in use."""
         return self.bundles / "current"
+
+    def image(self, identity: str) -> Path:
+        """The file system of our image, which the keeper runs in on a host without Python."""
+        return self.bundles / f"image-{identity}"
 
     def at(self, root: Path) -> "Layout":
         """Return the same tree under another root."""

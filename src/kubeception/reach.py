@@ -10,7 +10,7 @@ from kubeception.config import Config
 from kubeception.errors import KubeceptionError
 from kubeception.etcd.client import Etcd
 from kubeception.host.anteroom import Anteroom
-from kubeception.host.gateway import Host
+from kubeception.host.gateway import Host, this_host
 from kubeception.layout import Layout, Pair
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Reach:
     """
 
     config: Config
-    host: Host = field(default_factory=Host)
+    host: Host = field(default_factory=this_host)
     force_conflicts: bool = False
     api_port: int = DOOR_PORT
     client: Pair | None = None

@@ -201,7 +201,7 @@ def _expiries(reach: Reach, facts: Facts) -> dict[Path, datetime]:
     found = {}
     for path in (*(entry.at.certificate for entry in table), layout.kubelet.renewed_client):
         with contextlib.suppress(OSError, ValueError):
-            found[path] = issue.valid_until(reach.host.at(path).read_bytes())
+            found[path] = issue.valid_until(reach.host.real(path).read_bytes())
     return found
 
 

@@ -1,6 +1,7 @@
 """The facts of a host whose files are a folder, in a network of its own."""
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from kubeception.config.model import Node
 from kubeception.errors import KubeceptionError
 from kubeception.gather import UNITS, gather
 from kubeception.host import files
-from kubeception.host.gateway import Host, hostname
+from kubeception.host.gateway import Host
 from kubeception.host.process import run
 from kubeception.host.systemd import Systemd
 from kubeception.layout import OUR_MARK
@@ -47,7 +48,7 @@ def test_a_fresh_host_needs_the_bootstrap_control_plane(reach: Reach) -> None:
 
 
 def test_the_node_is_called_as_the_host_unless_told_otherwise(reach: Reach) -> None:
-    assert gather(reach).node == hostname().lower()
+    assert gather(reach).node == socket.gethostname().lower()
     reach.config = Config(node=Node(name="cp1", address="192.0.2.10"))
     assert (gather(reach).node, gather(reach).address) == ("cp1", "192.0.2.10")
 

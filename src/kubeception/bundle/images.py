@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kubeception import __version__
-from kubeception.bundle import golang, oci, python, store
+from kubeception.bundle import golang, oci, store
 from kubeception.bundle.oci import Member
 from kubeception.bundle.store import Entry, Product, Recipe
 from kubeception.host import files
+from kubeception.layout import IMAGE_COMMAND, IMAGE_ENVIRONMENT
 from kubeception.versions import IMAGE_PREFIX
 
 # Ours by their content: the tag of an edited image must differ, or no pod would ever roll.
@@ -94,6 +95,6 @@ def _ourselves(*layers: Product) -> Image:
         "kubeception",
         f"{__version__}-{content}",
         layers,
-        ("/usr/bin/python3", "-P", "-m", "kubeception"),
-        environment={"PYTHONPATH": f"/{python.FOLDER}", "PYTHONDONTWRITEBYTECODE": "1"},
+        IMAGE_COMMAND,
+        environment=IMAGE_ENVIRONMENT,
     )

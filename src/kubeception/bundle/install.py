@@ -109,12 +109,8 @@ def _copy(source: Path, bundle: Bundle, folder: Path, *, linked: bool) -> None:
     files.write(partial / contents.NAME, bundle.text())
     contents.check(partial, bundle)
     library = partial / "lib/python"
-    library.mkdir()
-    depth = len(Path(python.FOLDER).parts)
     for name in python.TARS:
-        process.run(
-            ["tar", "-xf", partial / "lib" / name, "-C", library, f"--strip-components={depth}"]
-        )
+        python.unpack(partial / "lib" / name, library)
     if not linked:
         # Before the rename says that it is whole: all of it is on the disk.
         process.run(["sync", "--file-system", partial])

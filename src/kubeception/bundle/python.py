@@ -6,6 +6,7 @@ Both are layers of the image, and are unpacked as they are on a host.
 import os
 import shutil
 import sys
+import tarfile
 from pathlib import Path
 
 from kubeception.bundle import golang, store
@@ -13,9 +14,10 @@ from kubeception.bundle.components import SOURCES
 from kubeception.bundle.oci import Member, write_layer
 from kubeception.bundle.store import Recipe
 from kubeception.host import files, process
+from kubeception.layout import LIBRARY
 
 # Where both unpack to, in the image and in a bundle on a host.
-FOLDER = "opt/kubeception/lib/python"
+FOLDER = str(LIBRARY.relative_to("/"))
 TARS = ("dependencies.tar", "kubeception.tar")
 INTERPRETER = f"python{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -31,6 +33,20 @@ def recipes() -> tuple[Recipe, Recipe]:
         Recipe("dependencies", store.key(files.digest(_REQUIREMENTS), how), _dependencies),
         Recipe("kubeception", store.key(source, how), _source),
     )
+
+
+def unpack(tar: Path, folder: Path) -> None:
+    """Unpack one of the tars to a folder; our image, which may do it, has no tar."""
+    with tarfile.open(tar) as archive:
+        for member in archive:
+            content = archive.extractfile(member)
+            if content is None:  # a folder
+                continue
+            at = folder / Path(member.name).relative_to(FOLDER)
+            at.parent.mkdir(parents=True, exist_ok=True)
+            with content, at.open("wb") as file:
+                shutil.copyfileobj(content, file)
+            at.chmod(member.mode)
 
 
 def _dependencies(folder: Path) -> None:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from kubeception.cli.options import seen
+from kubeception.host.gateway import this_host
 from kubeception.versions import KUBERNETES
 
 _MINOR = KUBERNETES.rpartition(".")[0]
@@ -85,8 +87,8 @@ def verify(folder: Path | None) -> None:
 
 @bundle.command(name="import")
 @click.argument("folder", metavar="[DIR]", required=False, type=_DIR)
-@click.option("--root", type=_DIR, default=Path("/"), help="Put it under this folder instead of /.")
-def import_(folder: Path | None, root: Path) -> None:
+@click.option("--root", type=_DIR, help="Put it under this folder instead of /.")
+def import_(folder: Path | None, root: Path | None) -> None:
     """Put a bundle on this host, below /opt/kubeception.
 
     The links in /usr/local/bin and /opt/cni/bin turn to it in one step; versions that were there
@@ -98,7 +100,7 @@ def import_(folder: Path | None, root: Path) -> None:
     """
     from kubeception.bundle import install
 
-    changes = install.install(_found(folder), root.absolute())
+    changes = install.install(_found(folder), (root or this_host().root).absolute())
     for change in changes:
         click.echo(change)
     click.echo(f"{len(changes)} changes")
@@ -107,4 +109,4 @@ def import_(folder: Path | None, root: Path) -> None:
 def _found(folder: Path | None) -> Path:
     from kubeception.bundle.build import default_folder
 
-    return (folder or default_folder(_MINOR)).absolute()
+    return seen(folder or default_folder(_MINOR)).absolute()

@@ -10,7 +10,6 @@ import click
 
 from kubeception import report
 from kubeception.cli import options
-from kubeception.config.load import load
 from kubeception.errors import PreflightError
 from kubeception.reach import Reach
 
@@ -33,7 +32,7 @@ def preflight(context: click.Context, config_file: Path | None, output: str) -> 
     """
     from kubeception import preflight as checks
 
-    with Reach(load(config_file)) as reach:
+    with Reach(options.loaded(config_file)) as reach:
         found = checks.look(reach)
     errors = sum(finding.severity is checks.Severity.ERROR for finding in found)
     if output == "json":
@@ -69,7 +68,7 @@ def bootstrap(
     """
     from kubeception import workflows
 
-    with Reach(load(config_file), force_conflicts=force_conflicts) as reach:
+    with Reach(options.loaded(config_file), force_conflicts=force_conflicts) as reach:
         summary = workflows.bootstrap(
             reach, rebuild=rebuild, source=config_file, by="keeper" if by_keeper else "bootstrap"
         )
@@ -101,7 +100,7 @@ def recover(config_file: Path | None, output: str, source: str | None) -> None:
     from kubeception import workflows
 
     asked = workflows.Source(source) if source else None
-    with Reach(load(config_file)) as reach:
+    with Reach(options.loaded(config_file)) as reach:
         used, summary = workflows.recover(reach, source=asked)
     if output == "json":
         click.echo(_as_json(summary, source=used.value))

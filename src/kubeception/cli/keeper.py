@@ -5,6 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
+from kubeception.cli import options
+from kubeception.host.gateway import this_host
+
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours"}
 
 
@@ -33,12 +36,11 @@ def keeper() -> None:
 @keeper.command()
 def run() -> None:
     """Watch over this host's control plane, for ever."""
-    from kubeception.config.load import load
     from kubeception.keeper import loop
     from kubeception.reach import Reach
 
-    config = load()
-    with Reach(config, client=config.layout.pki.keeper) as reach:
+    with Reach(options.loaded()) as reach:
+        reach.client = reach.layout.pki.keeper
         loop.run(reach)
 
 
@@ -51,19 +53,17 @@ def pause(length: timedelta) -> None:
     Example:
       kubeception keeper pause --for 2h
     """
-    from kubeception.config.load import load
     from kubeception.keeper import pause as pauses
 
     until = datetime.now(UTC) + length
-    pauses.begin(load().layout.keeper, until)
+    pauses.begin(this_host().at(options.loaded().layout.keeper), until)
     click.echo(f"the keeper stands back until {until:%Y-%m-%dT%H:%M:%SZ}")
 
 
 @keeper.command()
 def resume() -> None:
     """Have the keeper go on."""
-    from kubeception.config.load import load
     from kubeception.keeper import pause as pauses
 
-    pauses.end(load().layout.keeper)
+    pauses.end(this_host().at(options.loaded().layout.keeper))
     click.echo("the keeper goes on")

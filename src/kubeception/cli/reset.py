@@ -8,7 +8,6 @@ import click
 
 from kubeception import report
 from kubeception.cli import options
-from kubeception.config.load import load
 from kubeception.errors import KubeceptionError, PreflightError
 from kubeception.reach import Reach
 
@@ -33,7 +32,7 @@ def reset(config_file: Path | None, etcd: bool, pki: bool, yes: bool) -> None:
 
     if os.geteuid() != 0:
         raise PreflightError(["only root can reset this host"], hint="sudo kubeception reset")
-    config = load(config_file)
+    config = options.loaded(config_file)
     if not yes:
         _ask(etcd=etcd, pki=pki)
     with Reach(config) as reach:

@@ -15,7 +15,6 @@ import click
 from kubeception import report
 from kubeception.cli import options
 from kubeception.cli.picture import Seen, document, first, following, lines, moment, picture
-from kubeception.config.load import load
 from kubeception.errors import KubeceptionError
 from kubeception.reach import Reach
 from kubeception.status import Status, look
@@ -42,7 +41,7 @@ def status(context: click.Context, config_file: Path | None, output: str, is_wat
       kubeception status --watch
     """
     logging.getLogger("kubeception").setLevel(logging.ERROR)
-    config = load(config_file)
+    config = options.loaded(config_file)
 
     def once() -> Status:
         # Each look has connections of its own, so that it goes where the door leads now.

@@ -23,15 +23,15 @@ Table = dict[str, Any]
 MISFIT = (msgspec.ValidationError, ValueError)
 
 
-def load(path: Path | None = None) -> Config:
+def load(path: Path | None = None, *, root: Path = Path("/")) -> Config:
     """Return the configuration at `path`, by default the host's own.
 
-    A host without a file of its own has every default.
+    A host without a file of its own has every default; `root` is where its files lie.
 
     Raises:
         ConfigError: the file can't be read or has problems.
     """
-    chosen = path or Layout.config
+    chosen = path or root / Layout.config.relative_to("/")
     try:
         text = chosen.read_bytes().decode()
     except FileNotFoundError as error:

@@ -7,7 +7,7 @@ from typing import Any
 
 from kubeception import crash
 from kubeception.errors import KubeceptionError
-from kubeception.host.process import run
+from kubeception.host.gateway import Host
 
 _TIMEOUT_S = 10.0
 
@@ -20,7 +20,7 @@ class Running:
     started_s: float
 
 
-def running(labels: Mapping[str, str], container: str) -> list[Running] | None:
+def running(host: Host, labels: Mapping[str, str], *, container: str) -> list[Running] | None:
     """Return the running containers of that name in pods with these labels, the newest first.
 
     None where no such pod stands: then nobody starts one again.
@@ -29,27 +29,27 @@ def running(labels: Mapping[str, str], container: str) -> list[Running] | None:
         KubeceptionError: the runtime can't be asked.
     """
     wanted = [part for name, value in labels.items() for part in ("--label", f"{name}={value}")]
-    pods = [pod["id"] for pod in _ask("pods", "--state", "ready", *wanted)["items"]]
+    pods = [pod["id"] for pod in _ask(host, "pods", "--state", "ready", *wanted)["items"]]
     if not pods:
         return None
     found = [
         Running(one["id"], int(one["createdAt"]) / 1e9)
         for pod in pods
-        for one in _ask("ps", "--pod", pod)["containers"]
+        for one in _ask(host, "ps", "--pod", pod)["containers"]
         if one["metadata"]["name"] == container
     ]
     return sorted(found, key=lambda one: one.started_s, reverse=True)
 
 
-def kill(one: Running, *, name: str) -> None:
+def kill(host: Host, one: Running, *, name: str) -> None:
     """Kill a container; whose pod stands, the kubelet starts anew."""
     crash.before("kill", f"container {name}")
-    run(["crictl", "stop", "--timeout", "0", one.identity], timeout=_TIMEOUT_S)
+    host.run(["crictl", "stop", "--timeout", "0", one.identity], timeout=_TIMEOUT_S)
 
 
-def _ask(*question: str) -> dict[str, Any]:
+def _ask(host: Host, *question: str) -> dict[str, Any]:
     argv = ["crictl", *question, "--output", "json"]
-    answer: dict[str, Any] = json.loads(run(argv, timeout=_TIMEOUT_S).stdout)
+    answer: dict[str, Any] = json.loads(host.run(argv, timeout=_TIMEOUT_S).stdout)
     if not isinstance(answer, dict):
         raise KubeceptionError(f"crictl {question[0]}: no answer to be understood")
     return answer

@@ -22,10 +22,13 @@ _WHEN = re.compile(r"^[IWEF]\d{4} [\d:.]+\s+\d+ ")
 _TRACE = re.compile(r"^(\s|goroutine \d|created by |panic\(|runtime\.|main\.|[\w./-]+/\S+\(.*\)$)")
 
 
-def of_unit(unit: str) -> tuple[str, ...]:
-    """Return what a unit's own processes said last in this boot, or what systemd said of them."""
-    own = _journal("--boot", f"_SYSTEMD_UNIT={unit}")
-    return last(own) or last(_journal("--boot", f"--unit={unit}"))
+def of_unit(unit: str, *, root: Path | None = None) -> tuple[str, ...]:
+    """Return what a unit's own processes said last in this boot, or what systemd said of them.
+
+    `root` is where the host's journalctl is to be found, from within a container.
+    """
+    own = _journal(f"_SYSTEMD_UNIT={unit}", root)
+    return last(own) or last(_journal(f"--unit={unit}", root))
 
 
 def of_container(logs: Path, pod: str, container: str) -> tuple[str, ...]:
@@ -55,11 +58,12 @@ def last(lines: Iterable[str]) -> tuple[str, ...]:
     return tuple(said.values())[-COUNT:]
 
 
-def _journal(*selection: str) -> list[str]:
-    options = ("--quiet", "--no-pager", "--output=cat", f"--lines={_READ}")
+def _journal(selection: str, root: Path | None) -> list[str]:
+    options = ("--quiet", "--no-pager", "--output=cat", f"--lines={_READ}", "--boot")
+    argv = ["journalctl", *options, selection]
     try:
-        done = run(["journalctl", *options, *selection], check=False, timeout=_TIMEOUT_S)
-    except KubeceptionError:  # a container has no journalctl
+        done = run(argv, check=False, timeout=_TIMEOUT_S, root=root)
+    except KubeceptionError:  # a container without its host's files has no journalctl
         return []
     return done.stdout.splitlines()
 

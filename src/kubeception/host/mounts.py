@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kubeception.host.process import run
+from kubeception.host.gateway import Host
 
 _TABLE = Path("/proc/self/mountinfo")
 # proc(5): space, tab, newline and backslash are octal there.
@@ -15,10 +15,15 @@ def below(folder: Path) -> list[Path]:
     return [point for point in reversed(points) if point.is_relative_to(folder)]
 
 
-def unmount(folder: Path) -> None:
-    """Unmount all that is mounted at or below a folder."""
+def unmount(host: Host, folder: Path) -> None:
+    """Unmount all that is mounted at or below a folder.
+
+    From a container it is the host that unmounts; with the propagation `rslave` the container sees
+    no more of it either.
+    """
+    entering = ("nsenter", "--target=1", "--mount") if host.is_contained else ()
     for point in below(folder):
-        run(["umount", point])
+        host.run([*entering, "umount", host.named(point)])
 
 
 def _plain(text: str) -> Path:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kubeception.host.process import run
+from kubeception.host.gateway import Host
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Sandbox:
     labels: Mapping[str, str]
 
 
-def sandboxes(socket: Path) -> list[Sandbox]:
+def sandboxes(host: Host, socket: Path) -> list[Sandbox]:
     """Return every pod of the runtime behind a socket."""
-    listed = json.loads(run(_crictl(socket, "pods", "--output", "json")).stdout)
+    listed = json.loads(host.run(_crictl(socket, "pods", "--output", "json")).stdout)
     return [
         Sandbox(
             identity=one["id"],
@@ -35,9 +35,9 @@ def sandboxes(socket: Path) -> list[Sandbox]:
     ]
 
 
-def end(socket: Path, gone: Sequence[Sandbox]) -> None:
+def end(host: Host, socket: Path, *, gone: Sequence[Sandbox]) -> None:
     """Kill the containers of some pods and remove all that the runtime has of them."""
-    run(_crictl(socket, "rmp", "--force", *(one.identity for one in gone)))
+    host.run(_crictl(socket, "rmp", "--force", *(one.identity for one in gone)))
 
 
 def _crictl(socket: Path, *words: str) -> list[str]:

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from kubeception.errors import CommandFailed, KubeceptionError
 
+# What chroot ends with where the program isn't there.
+_NOT_FOUND = 127
+
 log = logging.getLogger(__name__)
 
 
@@ -29,6 +32,7 @@ def run(
     stdin: str | bytes | None = None,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    root: Path | None = None,
     timeout: float | None = None,
     check: bool = True,
     log_file: Path | None = None,
@@ -36,13 +40,15 @@ def run(
     """Run a program to its end and return what it printed.
 
     `env` is added to this process's environment. With `log_file` both outputs are appended to that
-    file, and the last lines of it stand in for stderr.
+    file, and the last lines of it stand in for stderr. With `root` it is a program of the file
+    system there and sees nothing else.
 
     Raises:
         CommandFailed: it ended with another code than 0 and `check` is set, or ran out of time.
         KubeceptionError: there is no such program.
     """
-    words = tuple(str(word) for word in argv)
+    inside = () if root is None else ("chroot", root)
+    words = tuple(str(word) for word in (*inside, *argv))
     log.debug("running %s", shlex.join(words))
     environment = {**os.environ, **env} if env else None
     text = stdin.encode() if isinstance(stdin, str) else stdin
@@ -66,6 +72,9 @@ def run(
     finally:
         if sink:
             sink.close()
+    if root is not None and done.returncode == _NOT_FOUND:
+        name = words[len(inside)]
+        raise KubeceptionError(f"{name}: no such program on the host", hint=_hint(name))
     stdout = (done.stdout or b"").decode(errors="replace")
     stderr = _tail(log_file) if log_file else (done.stderr or b"").decode(errors="replace")
     if check and done.returncode != 0:

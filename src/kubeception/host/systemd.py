@@ -68,8 +68,10 @@ class UnitState:
 class Systemd:
     """One connection to the system manager; opened at first use."""
 
-    def __init__(self, socket: Path = SOCKET) -> None:
+    def __init__(self, socket: Path = SOCKET, *, root: Path | None = None) -> None:
+        """Take the bus's socket; `root` is where journalctl lies, from within a container."""
         self._socket = socket
+        self._root = root
         self._open: DBusConnection | None = None
 
     def __enter__(self) -> "Systemd":
@@ -160,7 +162,9 @@ class Systemd:
                     )
                 except TimeoutError as error:
                     raise UnitFailed(
-                        unit, f"no result after {JOB_TIMEOUT_S:g} s", logs.of_unit(unit)
+                        unit,
+                        f"no result after {JOB_TIMEOUT_S:g} s",
+                        logs.of_unit(unit, root=self._root),
                     ) from error
                 _, path, _, result = signal.body
                 if path == job:
@@ -168,7 +172,7 @@ class Systemd:
         if result not in {"done", "skipped"}:
             cause = self.state(unit).result
             words = f"job {result}" + (f", {cause}" if cause else "")
-            raise UnitFailed(unit, words, logs.of_unit(unit))
+            raise UnitFailed(unit, words, logs.of_unit(unit, root=self._root))
 
     def _all_properties(self, path: str, interface: str) -> dict[str, Any]:
         message = new_method_call(

@@ -31,7 +31,7 @@ def run(reach: Reach) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     _boot(reach)
     notify("READY=1")
-    node = node_name(reach.config)
+    node = node_name(reach)
     watch = Watch(reach, node)
     last: Verdict | None = None
     while True:

@@ -144,7 +144,7 @@ def _has_server(reach: Reach, answers: Iterable[Answer]) -> bool | None:
     told to end. None where the runtime can't be asked.
     """
     try:
-        found = containers.running(apiserver.LABELS, apiserver.NAME)
+        found = containers.running(reach.host, apiserver.LABELS, container=apiserver.NAME)
     except KubeceptionError:
         return None
     if found is None:

@@ -12,16 +12,23 @@ from kubeception.render import apiserver, keeper, objects, revision
 from kubeception.resources import Resource
 from kubeception.resources.door import Door
 from kubeception.resources.file import File
+from kubeception.resources.image_root import ImageRoot, NoOtherImageRoot
 from kubeception.resources.unit import Unit
 
 
-def plan(config: Config, _facts: Facts) -> Iterator[Resource]:
-    """Want its unit, running and enabled."""
+def plan(config: Config, facts: Facts) -> Iterator[Resource]:
+    """Want its unit, running and enabled; what it runs from, where a container brings that."""
     at = config.layout
     if config.net.cni is Cni.FLANNEL:
         yield File(at.tmpfiles, keeper.volatile(config))
-    yield File(at.units / keeper.UNIT, keeper.unit(config))
-    yield Unit(keeper.UNIT, started_after=(at.bundle,))
+    if facts.image:
+        yield ImageRoot(at.image(facts.image))
+    yield File(at.units / keeper.UNIT, keeper.unit(config, facts))
+    if facts.image:
+        yield Unit(keeper.UNIT)  # another image is another unit file
+        yield NoOtherImageRoot(at.image(facts.image))
+    else:
+        yield Unit(keeper.UNIT, started_after=(at.bundle,))
 
 
 def until(_config: Config, _facts: Facts) -> Iterator[Condition]:

@@ -21,7 +21,7 @@ def privileges(scene: Scene) -> Iterator[Finding]:
 def service_manager(scene: Scene) -> Iterator[Finding]:
     """Want systemd on D-Bus."""
     if scene.no_systemd:
-        hint = "systemctl start dbus; in a container, mount the host's /run/dbus"
+        hint = "systemctl start dbus; in a container, mount the host's / at /host"
         yield Finding("Systemd", scene.no_systemd.message, hint)
 
 
@@ -50,7 +50,7 @@ def cgroups(scene: Scene) -> Iterator[Finding]:
     state = scene.units.get(kubelet.UNIT)
     if state and kubelet.UNIT in scene.foreign:
         settings = own_settings(scene, state.command)
-        if settings and refuses_version_1(scene.reach.host.at(settings), state.command):
+        if settings and refuses_version_1(scene.reach.host.real(settings), state.command):
             yield Finding(
                 "CgroupVersion",
                 f"this host has cgroup v1, which the kubelet refuses by {settings}",

@@ -69,7 +69,7 @@ def table(scene: Scene) -> tuple[Port, ...]:
 def strangers(scene: Scene) -> Iterator[Finding]:
     """Name whoever listens on a port of ours, with its pid."""
     ports = {port.number: port for port in table(scene)}
-    for listener in sockets.listeners(ports.keys()):
+    for listener in sockets.listeners(ports.keys(), proc=scene.reach.host.proc):
         port = ports[listener.port]
         if (
             port.takes(listener)

@@ -1,7 +1,6 @@
 """The programs that the host runs: there, and of a version that we support, by their own words."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,6 @@ from pathlib import Path
 from kubeception import versions
 from kubeception.config.model import Cni
 from kubeception.errors import CommandFailed, KubeceptionError
-from kubeception.host.process import run
 from kubeception.preflight.finding import Finding, warning
 from kubeception.preflight.scene import Scene
 from kubeception.render import containerd, etcd, kubelet
@@ -47,19 +45,20 @@ PROGRAMS = (
 
 def files(scene: Scene) -> Iterator[Finding]:
     """Want every program that is called by name."""
+    at = scene.config.layout
     for program in PROGRAMS:
         path = _path(scene, program)
-        if path is not None and not scene.reach.host.at(path).exists():
+        if path is not None and not scene.reach.host.real(path).exists():
             yield _missing(program.name, path)
     if containerd.UNIT in scene.foreign:
         return
     for name in _RUNTIME:
-        if not shutil.which(name, path=f"{scene.layout.launchers}:{_PATH}"):
-            yield _missing(name, scene.config.layout.launchers / name)
+        if not scene.reach.host.find(name, path=f"{at.launchers}:{_PATH}"):
+            yield _missing(name, at.launchers / name)
     plugins = _CNI + (_CNI_OF_FLANNEL if scene.config.net.cni is Cni.FLANNEL else ())
     for name in plugins:
-        if not (scene.layout.cni.plugins / name).exists():
-            yield _missing(name, scene.config.layout.cni.plugins / name)
+        if not scene.reach.host.real(at.cni.plugins / name).exists():
+            yield _missing(name, at.cni.plugins / name)
 
 
 def supported(scene: Scene) -> Iterator[Finding]:
@@ -70,7 +69,7 @@ def supported(scene: Scene) -> Iterator[Finding]:
             command = " ".join(scene.units[program.unit].command)
             hint = f"want {program.name} {program.supported}"
             yield warning(program.check, f"{program.unit} runs {command!r}: version unknown", hint)
-        elif scene.reach.host.at(path).exists():
+        elif scene.reach.host.real(path).exists():
             yield from _version(scene, program, path)
 
 
@@ -96,8 +95,7 @@ def _path(scene: Scene, program: Program) -> Path | None:
     command = scene.units[program.unit].command
     if command and Path(command[0]).name == program.name:
         return Path(command[0])
-    found = shutil.which(program.name)
-    return Path(found) if found else None
+    return scene.reach.host.find(program.name)
 
 
 def _missing(name: str, path: Path) -> Finding:
@@ -109,7 +107,7 @@ def _version(scene: Scene, program: Program, path: Path) -> Iterator[Finding]:
     if program.unit in scene.foreign:
         hint += f", once {program.unit}, the host's own, is gone"
     try:
-        said = run([scene.reach.host.at(path), "--version"], check=False, timeout=_ANSWER_S)
+        said = scene.reach.host.run([path, "--version"], check=False, timeout=_ANSWER_S)
     except (CommandFailed, KubeceptionError) as error:
         yield Finding(program.check, f"{path}: {error.message}", hint)
         return

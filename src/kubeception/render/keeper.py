@@ -1,9 +1,11 @@
 """The keeper's unit, what it may do in the API, and what must not outlive a boot."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from kubeception.config import Config
-from kubeception.layout import OUR_MARK
+from kubeception.facts import Facts
+from kubeception.layout import IMAGE_COMMAND, IMAGE_ENVIRONMENT, MOUNTED_HOST, OUR_MARK
 from kubeception.pki.catalog import KEEPERS
 from kubeception.render import apiserver, objects
 from kubeception.render.controllers import BOTH as CONTROLLERS
@@ -11,6 +13,7 @@ from kubeception.render.controllers import BOTH as CONTROLLERS
 UNIT = "kubeception-keeper.service"
 # Held by the keeper that changes what all hosts share; also what it writes to prove a server.
 LEASE = "kubeception-keeper"
+_RUN = "keeper run"
 _ROLE = "kubeception:keeper"
 _RULES: tuple[objects.Object, ...] = (
     objects.rule("apps", "daemonsets", "get", "patch", names=[apiserver.NAME]),
@@ -34,8 +37,12 @@ def everything() -> Iterator[objects.Object]:
     yield objects.cluster_role_binding(_ROLE, role=_ROLE, subject=keepers)
 
 
-def unit(config: Config) -> str:
+def unit(config: Config, facts: Facts) -> str:
     """Return the unit: up before the kubelet, so that the kubelet starts with an API server."""
+    if facts.image:
+        command = "\n".join(_in_image(config.layout.image(facts.image)))
+    else:
+        command = f"ExecStart={config.layout.launchers}/kubeception {_RUN}"
     return f"""{OUR_MARK}
 [Unit]
 Description=kubeception keeper
@@ -47,7 +54,7 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=notify
-ExecStart={config.layout.launchers}/kubeception keeper run
+{command}
 Restart=always
 RestartSec=1
 WatchdogSec=60
@@ -55,6 +62,16 @@ WatchdogSec=60
 [Install]
 WantedBy=multi-user.target
 """
+
+
+def _in_image(root: Path) -> Iterator[str]:
+    """Yield how it runs on a host that has nothing but the file system of our image."""
+    yield f"RootDirectory={root}"
+    yield "MountAPIVFS=yes"
+    yield f"BindPaths=/:{MOUNTED_HOST}"
+    for name, value in IMAGE_ENVIRONMENT.items():
+        yield f"Environment={name}={value}"
+    yield f"ExecStart={' '.join(IMAGE_COMMAND)} {_RUN}"
 
 
 def volatile(config: Config) -> str:

@@ -146,5 +146,5 @@ class NoFolder:
         if self.if_empty:
             files.remove_empty(path)
         else:
-            mounts.unmount(path)
+            mounts.unmount(reach.host, path)
             files.discard(path)

@@ -25,7 +25,8 @@ class NoHungServer:
         hung = [port for port in apiserver.HOSTED_PORTS if health.answer(port, ca) is Answer.NONE]
         return f"hangs on port {hung[0]}" if hung else None
 
-    def apply(self, _reach: Reach) -> None:
+    def apply(self, reach: Reach) -> None:
         """Kill it; the kubelet starts it anew."""
-        for one in containers.running(apiserver.LABELS, apiserver.NAME) or ():
-            containers.kill(one, name=apiserver.NAME)
+        host = reach.host
+        for one in containers.running(host, apiserver.LABELS, container=apiserver.NAME) or ():
+            containers.kill(host, one, name=apiserver.NAME)

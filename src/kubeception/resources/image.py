@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kubeception import crash
-from kubeception.host.process import run
 from kubeception.reach import Reach
 
 _CTR = ("ctr", "--namespace", "k8s.io")
@@ -22,13 +21,13 @@ class Image:
 
     def drift(self, reach: Reach) -> str | None:
         """Say whether containerd lacks it."""
-        found = run([*_CTR, "images", "list", "--quiet", f"name=={self.reference}"], check=False)
+        named = f"name=={self.reference}"
+        found = reach.host.run([*_CTR, "images", "list", "--quiet", named], check=False)
         return None if self.reference in found.stdout.split() else "missing"
 
     def apply(self, reach: Reach) -> None:
         """Import it from the bundle's archive."""
-        archive = reach.host.at(self.archive)
         pinned = "io.cri-containerd.pinned=pinned"
-        run([*_CTR, "images", "import", "--label", pinned, archive])
+        reach.host.run([*_CTR, "images", "import", "--label", pinned, self.archive])
         crash.before("pin", self.reference)
-        run([*_CTR, "images", "label", self.reference, pinned])
+        reach.host.run([*_CTR, "images", "label", self.reference, pinned])

@@ -34,14 +34,14 @@ class NoPods:
         reach.host.systemd.start(containerd.UNIT)
         ours, others = self._found(reach)
         if ours:
-            pods.end(reach.layout.containerd.socket, ours)
+            pods.end(reach.host, reach.config.layout.containerd.socket, gone=ours)
         for folder in self._folders(reach, others):
-            mounts.unmount(folder)
+            mounts.unmount(reach.host, folder)
             files.discard(folder)
 
     def _found(self, reach: Reach) -> tuple[list[pods.Sandbox], list[pods.Sandbox]]:
         """Return the pods of the cluster, and those that somebody else wants on this host."""
-        found = pods.sandboxes(reach.layout.containerd.socket)
+        found = pods.sandboxes(reach.host, reach.config.layout.containerd.socket)
         ours = [
             one for one in found if one.source == "api" or MANAGED_BY.items() <= one.labels.items()
         ]

@@ -55,6 +55,7 @@ STATES: dict[str, tuple[Config, Facts]] = {
             archives={},
         ),
     ),
+    "container": (CONFIG, replace(FACTS, image="0123456789ab")),
 }
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ from kubeception.render import (
 from kubeception.render.objects import Object
 
 FILES = Path(__file__).parent / "golden"
+IN_AN_IMAGE = replace(FACTS, image="0123456789ab")
 
 OBJECTS: dict[str, Iterable[Object]] = {
     "access": access.bindings(),
@@ -54,6 +56,8 @@ TEXTS = {
     "containerd.service": containerd.unit(CONFIG),
     "etcd.env": etcd.environment(CONFIG, FACTS),
     "etcd.service": etcd.unit(CONFIG),
+    "keeper.service": keeper.unit(CONFIG, FACTS),
+    "keeper-from-an-image.service": keeper.unit(CONFIG, IN_AN_IMAGE),
     "kubeconfig.json": kubeconfig.document(
         user="kubernetes-admin",
         server="https://127.0.0.1:6443",

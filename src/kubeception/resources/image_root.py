@@ -1,0 +1,73 @@
+"""The file system of our own image as a folder of the host, for the keeper to run in.
+
+After a power cut the keeper has to be there before the kubelet, where no container can be.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubeception import crash
+from kubeception.host import files, tree
+from kubeception.reach import Reach
+
+
+@dataclass(frozen=True)
+class ImageRoot:
+    """A wanted copy of the file system that this process runs in, or of `source`.
+
+    The folder bears the identity of what is in it, so a keeper that runs in another one keeps its
+    files until it starts anew.
+    """
+
+    path: Path
+    source: Path = Path("/")
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def drift(self, reach: Reach) -> str | None:
+        """Say whether it is missing; one that is there is whole."""
+        return None if reach.host.at(self.path).is_dir() else "missing"
+
+    def apply(self, reach: Reach) -> None:
+        """Copy it beside its place, and rename it into place once all of it is on the disk."""
+        path = reach.host.at(self.path)
+        if path.is_dir():
+            return
+        partial = files.unfinished(path)
+        files.remove_tree(partial)
+        with files.told(path):
+            crash.before("copy to", partial)
+            tree.copy(self.source, partial)
+            crash.before("rename to", path)
+            partial.rename(path)
+            crash.before("sync the folder of", path)
+            files.sync_folder(path.parent)
+
+
+@dataclass(frozen=True)
+class NoOtherImageRoot:
+    """No copy of another image is wanted beside this one, once nothing runs in it."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return f"folders beside {self.path}"
+
+    def drift(self, reach: Reach) -> str | None:
+        """Name those that are left."""
+        return ", ".join(path.name for path in self._others(reach)) or None
+
+    def apply(self, reach: Reach) -> None:
+        """Remove them."""
+        for path in self._others(reach):
+            if path.name.startswith("."):  # half of one
+                files.remove_tree(path)
+            else:
+                files.discard(path)
+
+    def _others(self, reach: Reach) -> list[Path]:
+        path = reach.host.at(self.path)
+        kind = path.name.partition("-")[0]
+        found = (*path.parent.glob(f"{kind}-*"), *path.parent.glob(f".{kind}-*"))
+        return sorted(other for other in found if other != path)
