@@ -159,7 +159,7 @@ def _etcd_uid(reach: Reach) -> int | None:
         return None
     try:
         user = reach.host.systemd.state(etcd.UNIT).user or "root"
-        lines = reach.host.at(Path("/etc/passwd")).read_text().splitlines()
+        lines = reach.host.real(Path("/etc/passwd")).read_text().splitlines()
     except (KubeceptionError, FileNotFoundError):
         return None
     if user.isdigit():
