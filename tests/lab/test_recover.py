@@ -1,0 +1,83 @@
+"""Where the keeper stands back, `kubeception recover` brings the control plane back by hand."""
+
+import json
+
+import pytest
+from tests.lab import cluster
+from tests.lab.cluster import bootstrap, kubectl, until
+from tests.lab.conftest import Note
+
+from kubeception.lab import Host, Lab
+
+pytestmark = [pytest.mark.hosts(1, bundle=True), pytest.mark.timeout(600)]
+
+PROVEN = "ls /var/lib/kubeception/revisions/proven-*.json"
+
+
+@pytest.fixture(scope="module")
+def cp1(lab: Lab) -> Host:
+    host = lab.host("cp1")
+    cluster.configure(host)
+    bootstrap(host)
+    until(lambda: host.run("sh", "-c", PROVEN, check=False).code == 0, timeout_s=3 * 70)
+    host.run("kubeception", "keeper", "pause", "--for", "2h")
+    return host
+
+
+def recovered_from(host: Host, *flags: str) -> str:
+    done = host.run("kubeception", "recover", "-o", "json", *flags, check=False, timeout_s=240)
+    assert done.code == 0, done.stderr
+    source: str = json.loads(done.stdout)["source"]
+    return source
+
+
+def without_an_api(host: Host) -> None:
+    kubectl(host, "-n", "kube-system", "delete", "daemonset", "kube-apiserver")
+    until(lambda: not cluster.answers(host), timeout_s=60)
+
+
+def test_what_lives_is_used(cp1: Host) -> None:
+    assert recovered_from(cp1) == "api"
+    assert cluster.unhealthy(cp1) == []
+
+
+def test_without_an_api_a_kept_revision_is(cp1: Host, note: Note) -> None:
+    without_an_api(cp1)
+
+    assert "stand back: paused" in cp1.run("kubeception", "status", check=False).stdout
+    assert recovered_from(cp1) == "revisions"
+
+    note("recovered by hand from a kept revision")
+    cluster.settle(cp1)
+
+
+def test_etcd_alone_is_enough(cp1: Host, note: Note) -> None:
+    without_an_api(cp1)
+    cp1.run("rm", "-r", "/var/lib/kubeception/revisions")
+
+    refused = cp1.run("kubeception", "recover", "--from", "revisions", check=False)
+    assert refused.code == 1
+    assert "there is no kept revision" in refused.stderr
+    assert recovered_from(cp1) == "etcd"
+
+    note("recovered by hand from etcd alone")
+    cluster.settle(cp1)
+
+
+def test_a_revision_that_does_not_serve_gives_way(cp1: Host) -> None:
+    """Its port is taken by then: whoever edits by hand leaves it as it is, and the keeper sleeps."""
+    cp1.run("kubeception", "keeper", "resume")
+    until(lambda: cp1.run("sh", "-c", PROVEN, check=False).code == 0, timeout_s=3 * 70)
+    cp1.run("kubeception", "keeper", "pause", "--for", "2h")
+    bad = '[{"op": "add", "path": "/spec/template/spec/containers/0/command/-", "value": "--no"}]'
+    kubectl(cp1, "-n", "kube-system", "patch", "ds/kube-apiserver", "--type=json", "-p", bad)
+    server = ("-n", "kube-system", "-l", "component=kube-apiserver")
+    kubectl(cp1, "delete", "pods", *server, "--wait=false")
+    until(lambda: not cluster.answers(cp1), timeout_s=60)
+
+    assert recovered_from(cp1) == "revisions"
+
+    cluster.settle(cp1)
+    [pod] = cluster.get(cp1, "pods", *server)["items"]
+    assert "--no" not in pod["spec"]["containers"][0]["command"]
+    assert "it did not serve" in cp1.run("kubeception", "status").stdout
