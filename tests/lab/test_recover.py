@@ -65,7 +65,7 @@ def test_etcd_alone_is_enough(cp1: Host, note: Note) -> None:
 
 
 def test_a_revision_that_does_not_serve_gives_way(cp1: Host) -> None:
-    """Its port is taken by then: whoever edits by hand leaves it as it is, and the keeper sleeps."""
+    """An edit by hand asks for the port that is taken, and the keeper would write another."""
     cp1.run("kubeception", "keeper", "resume")
     until(lambda: cp1.run("sh", "-c", PROVEN, check=False).code == 0, timeout_s=3 * 70)
     cp1.run("kubeception", "keeper", "pause", "--for", "2h")
