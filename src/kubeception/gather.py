@@ -51,7 +51,7 @@ def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
         address=address,
         images=images or {name: versions.image(name) for name in versions.COMPONENTS},
         archives={name: reach.config.layout.bundle / "images" / f"{name}.tar" for name in images},
-        cgroup_version=kernel.cgroup_version(),
+        cgroup_version=kernel.cgroup_version(reach.host.inside),
         has_sys_resource=kernel.has_capability("SYS_RESOURCE"),
         has_bridge_netfilter=kernel.has_bridge_netfilter(),
         has_nftables_proxy=_kernel_version() >= NFTABLES_KERNEL,

@@ -12,9 +12,12 @@ def is_root() -> bool:
     return os.geteuid() == 0
 
 
-def cgroup_version() -> int:
-    """Return 2 on the unified hierarchy and 1 on the older one."""
-    return 2 if Path("/sys/fs/cgroup/cgroup.controllers").exists() else 1
+def cgroup_version(root: Path | None = None) -> int:
+    """Return 2 on the unified hierarchy and 1 on the older one.
+
+    A container may have no cgroups mounted of its own; `root` is where its host is.
+    """
+    return 2 if ((root or Path("/")) / "sys/fs/cgroup/cgroup.controllers").exists() else 1
 
 
 def has_capability(name: str) -> bool:

@@ -45,7 +45,7 @@ def packet_filter(scene: Scene) -> Iterator[Finding]:
 
 def cgroups(scene: Scene) -> Iterator[Finding]:
     """Want a kubelet that takes this host's cgroups; ours is told to take version 1, too."""
-    if kernel.cgroup_version() != 1:
+    if kernel.cgroup_version(scene.reach.host.inside) != 1:
         return
     state = scene.units.get(kubelet.UNIT)
     if state and kubelet.UNIT in scene.foreign:
