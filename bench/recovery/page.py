@@ -16,7 +16,8 @@ def page(figures: Figures) -> str:
     loads = [run.load for case in figures.cases for run in case.runs] or [0.0]
     return f"""# How the control plane recovers
 
-Written by `{figures.command}`, measured {when} on a lab host: {figures.machine}.
+Written by `{figures.command}`, measured {when} on a lab host:
+{figures.machine}.
 The machine's load average was between {min(loads):.0f} and {max(loads):.0f}: it has other work too.
 Times are in seconds.
 

@@ -112,10 +112,10 @@ def _legend() -> Iterator[str]:
     yield _text("requests fail", LABELS + 154, y)
     yield f'<path class="act" d="M{LABELS + 250:g} {y - 1:g}l-4 -6h8z"/>'
     yield _text("the keeper says something", LABELS + 262, y)
-    yield f'<path class="well" d="M{LABELS + 430:g} {y - 11:g}l5 7l-5 7l-5 -7z"/>'
-    yield _text("all is well", LABELS + 442, y)
-    yield f'<path class="limit" d="M{LABELS + 530:g} {y - 14:g}v{BAR + 10:g}"/>'
-    yield _text("and has to be", LABELS + 540, y)
+    yield f'<path class="well" d="M{LABELS + 448:g} {y - 11:g}l5 7l-5 7l-5 -7z"/>'
+    yield _text("all is well", LABELS + 460, y)
+    yield f'<path class="limit" d="M{LABELS + 536:g} {y - 14:g}v{BAR + 10:g}"/>'
+    yield _text("and has to be", LABELS + 546, y)
 
 
 def _text(words: str, x: float, y: float, *, anchor: str = "start", style: str = "words") -> str:

@@ -50,7 +50,7 @@ def table(seed: int = SEED) -> tuple[Fault, ...]:
 def _of_objects() -> Iterator[Fault]:
     yield Fault("controllers deleted", breaking.delete_controllers, 40)
     deleted = breaking.delete_apiserver
-    yield Fault("API server's pod deleted", deleted, 60, 30, spares=_ADD_ONS, is_long=True)
+    yield Fault("API server's pod deleted", deleted, 30, 30, spares=_ADD_ONS, is_long=True)
     yield Fault("API server's DaemonSet deleted", breaking.delete_daemonset, 30, 30)
     yield Fault("Node deleted", breaking.delete_node, 90, 30)
     yield Fault("role label removed", breaking.remove_role, 30, 30, is_long=True)
