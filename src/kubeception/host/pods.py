@@ -7,6 +7,9 @@ from pathlib import Path
 
 from kubeception.host.gateway import Host
 
+# crictl's own 2 s are too few for a busy host to end all pods at once.
+_TIMEOUT = "60s"
+
 
 @dataclass(frozen=True)
 class Sandbox:
@@ -41,6 +44,5 @@ def end(host: Host, socket: Path, *, gone: Sequence[Sandbox]) -> None:
 
 
 def _crictl(socket: Path, *words: str) -> list[str]:
-    # Its own limit of 2 s is none for a runtime that has pods to end.
-    limit = ("--timeout", "60s")
-    return ["crictl", *limit, "--runtime-endpoint", f"unix://{socket}", *words]
+    options = ("--runtime-endpoint", f"unix://{socket}", "--timeout", _TIMEOUT)
+    return ["crictl", *options, *words]
