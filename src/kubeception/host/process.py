@@ -47,15 +47,15 @@ def run(
         CommandFailed: it ended with another code than 0 and `check` is set, or ran out of time.
         KubeceptionError: there is no such program.
     """
-    inside = () if root is None else ("chroot", root)
-    words = tuple(str(word) for word in (*inside, *argv))
+    words = tuple(str(word) for word in argv)
+    inside = () if root is None else ("chroot", str(root))
     log.debug("running %s", shlex.join(words))
     environment = {**os.environ, **env} if env else None
     text = stdin.encode() if isinstance(stdin, str) else stdin
     sink = log_file.open("ab") if log_file else None
     try:
         done = subprocess.run(
-            words,
+            (*inside, *words),
             input=text,
             stdin=subprocess.DEVNULL if text is None else None,
             stdout=sink or subprocess.PIPE,
@@ -73,8 +73,7 @@ def run(
         if sink:
             sink.close()
     if root is not None and done.returncode == _NOT_FOUND:
-        name = words[len(inside)]
-        raise KubeceptionError(f"{name}: no such program on the host", hint=_hint(name))
+        raise KubeceptionError(f"{words[0]}: no such program on the host", hint=_hint(words[0]))
     stdout = (done.stdout or b"").decode(errors="replace")
     stderr = _tail(log_file) if log_file else (done.stderr or b"").decode(errors="replace")
     if check and done.returncode != 0:
