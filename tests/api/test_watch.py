@@ -17,7 +17,7 @@ from kubeception.status import Status
 
 Look = Status | KubeceptionError
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 # What the command does, with looks that are written out.
 PROGRAM = """
 import signal, sys
