@@ -1,13 +1,16 @@
 """What the keeper may do in a real API, and that what it writes stays whose it was."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.api.rig import Rig
+from tests.conftest import Note
 from tests.fixed import CONFIG, FACTS
+from tests.killed import ratchet
 
 from kubeception import revisions
 from kubeception.facts import Proven
@@ -191,3 +194,40 @@ def test_the_lease_is_written_and_read_back(reach: Reach, watching: Reach) -> No
     assert lease is not None
     assert lease["spec"]["holderIdentity"] == NODE
     assert revisions.kept(reach.layout.revisions)[0].proven.revision == rollout.wanted
+
+
+def test_acts_killed_at_every_step_are_finished_by_the_next_look(
+    rig: Rig, reach: Reach, tmp_path: Path, note: Note
+) -> None:
+    good = found(reach)["spec"]["template"]
+    one = revision.identity(good)
+    seen = rollout_of(reach)
+
+    def act(work: Callable[[Reach], object]) -> int:
+        """Have a keeper do something until it is not killed; return how often it was."""
+
+        def once() -> None:
+            with rig.reach() as made:
+                made.client = reach.layout.pki.keeper
+                work(made)
+
+        reach.hang_up()  # a connection is no child's to share
+        log = tmp_path / str(len(list(tmp_path.iterdir())))
+        return len(ratchet(once, log=log))
+
+    proving = act(lambda made: acts.prove(made, seen, node=NODE))
+    assert revisions.kept(reach.layout.revisions)[0].proven.revision == one
+
+    edit(rig, "--v=7")
+    edited = rollout_of(reach, proven=(one,))
+    moving = act(lambda made: acts.move(made, edited, node=NODE))
+    assert revision.port_of(found(reach)["spec"]["template"]) == 6446
+
+    moved = rollout_of(reach, live=6445, proven=(one,))
+    putting = act(lambda made: acts.put_back(made, moved, node=NODE, why="it is broken"))
+    assert revision.identity(found(reach)["spec"]["template"]) == one
+    broken = revisions.broken(reach.layout.revisions)
+    assert broken is not None
+    assert broken.revision == moved.wanted
+    note(f"the keeper killed at each of its {proving + moving + putting} steps, and finished them")
+    assert min(proving, moving, putting) > 0

@@ -1,5 +1,6 @@
 """A bootstrap that was killed anywhere is finished by the next one."""
 
+import contextlib
 import os
 import random
 import subprocess
@@ -50,3 +51,36 @@ def _kill_after(host: Host, moment_s: float) -> str:
         running.kill()  # and the kernel kills bootstrap with it
     _, log = running.communicate()
     return log.splitlines()[-1] if log else "before its first word"
+
+
+@pytest.mark.timeout(240)
+def test_an_interrupted_bootstrap_says_so_and_is_finished_by_the_next_one(
+    new_name: Names, note: Note
+) -> None:
+    seed = random.randrange(10_000)
+    moment = RUN_S * random.Random(seed).uniform(0.1, 0.7)
+    lab = Lab(new_name())
+    try:
+        lab.up(bundle=cluster.bundle_folder())
+        cp1 = lab.host("cp1")
+        cluster.configure(cp1)
+        running = subprocess.Popen(
+            cp1.command("kubeception", "bootstrap"),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            running.wait(timeout=moment)
+        cp1.run("pkill", "--signal", "INT", "--full", "kubeception bootstrap")
+        _, log = running.communicate(timeout=60)
+        note(f"bootstrap interrupted (seed {seed}) after {moment:.1f} s")
+        cluster.bootstrap(cp1)
+
+        assert running.returncode == 130, log
+        assert log.splitlines()[-1] == (
+            "error: interrupted; running the same command again goes on from here"
+        )
+        assert cluster.unhealthy(cp1) == [], f"seed {seed}"
+    finally:
+        lab.down()

@@ -77,9 +77,10 @@ def put_back(reach: Reach, rollout: Rollout, *, node: str, why: str) -> None:
             return
         proven = revisions.kept(reach.layout.revisions)[0].proven
         wanted = revision.at_port(dict(proven.template), _port_for(proven, rollout))
+        # Told first: who is killed in between tells it twice, and never not at all.
+        _tell(reach, found, f"{why}; put back to revision {proven.revision}", node=node)
         Revision(wanted, proven.manager, instead_of=why).apply(reach)
         log.warning("%s; revision %s is back", why, proven.revision)
-        _tell(reach, found, f"{why}; put back to revision {proven.revision}", node=node)
 
 
 def _daemonset(reach: Reach) -> Object:
