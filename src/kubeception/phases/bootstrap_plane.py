@@ -20,15 +20,19 @@ from kubeception.resources.stuck_webhooks import NoStuckWebhooks
 GRACE_S = 8.0
 
 
+def manifest(config: Config, facts: Facts) -> File:
+    """Return the bootstrap API server, as the kubelet finds it."""
+    path = config.layout.kubelet.manifests / f"{apiserver.BOOTSTRAP_NAME}.yaml"
+    return File(path, objects.document(revision.bootstrap_pod(config, facts)), mode=0o600)
+
+
 def api(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want the bootstrap API server where it is needed, and nobody refused until it is there."""
     if not facts.needs_api:
         return
     if not facts.is_answered:
         yield NoHungServer()  # the kubelet would wait for what hangs before it starts another
-    manifest = objects.document(revision.bootstrap_pod(config, facts))
-    path = config.layout.kubelet.manifests / f"{apiserver.BOOTSTRAP_NAME}.yaml"
-    yield File(path, manifest, mode=0o600)
+    yield manifest(config, facts)
     if not facts.is_answered:
         # A client that is refused comes back ever later, and finds its API many seconds late.
         if facts.door:

@@ -8,7 +8,8 @@ from kubeception.config import Config
 from kubeception.config.model import Cni
 from kubeception.engine import Phase
 from kubeception.facts import Facts
-from kubeception.render import apiserver, keeper, objects, revision
+from kubeception.phases import bootstrap_plane
+from kubeception.render import apiserver, keeper
 from kubeception.resources import Resource
 from kubeception.resources.door import Door
 from kubeception.resources.file import File
@@ -38,9 +39,7 @@ def until(_config: Config, _facts: Facts) -> Iterator[Condition]:
 
 def first_api(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want the bootstrap API server, and the door leading to it; nothing hosted can be alive."""
-    manifest = objects.document(revision.bootstrap_pod(config, facts))
-    path = config.layout.kubelet.manifests / f"{apiserver.BOOTSTRAP_NAME}.yaml"
-    yield File(path, manifest, mode=0o600)
+    yield bootstrap_plane.manifest(config, facts)
     yield Door(apiserver.BOOTSTRAP_PORT, facts.address, config.net.apiserver_ip)
 
 
