@@ -86,7 +86,7 @@ recovery: bundle ## Inject every fault and write docs/recovery.md (TIMES=3 for m
 soak: bundle ## Run the long tests: every fault, 20 power cuts, 20 reboots, kills at every step
 	@KUBECEPTION_SOAK=1 KUBECEPTION_KILLS=10 KUBECEPTION_CUTS=20 \
 	  $(VENV)/bin/pytest tests/lab/test_survival.py tests/lab/test_crash_steps.py \
-	  tests/lab/test_recovery.py
+	  tests/lab/test_recovery.py tests/lab/test_soak.py
 
 lock: setup ## Write requirements/*.txt anew from pyproject.toml
 	@$(VENV)/bin/pip install -q uv

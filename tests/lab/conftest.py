@@ -20,6 +20,8 @@ from kubeception.lab.place import RUN, STATE
 TESTS = Path(__file__).parent
 ARTIFACTS = TESTS.parents[1] / "artifacts"
 TIMEOUT_S = 300
+# What takes too long for every run.
+collect_ignore = [] if "KUBECEPTION_SOAK" in os.environ else ["test_soak.py"]
 
 Report = Generator[None, pytest.TestReport, pytest.TestReport]
 _FAILED = pytest.StashKey[bool]()

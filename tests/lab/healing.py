@@ -142,6 +142,12 @@ def lost(host: Host, acknowledged: set[str]) -> set[str]:
     return acknowledged - {item["metadata"]["name"] for item in found}
 
 
+def kept(host: Host) -> list[str]:
+    """Return the files of the API server's revisions that were proven on a host."""
+    listing = "ls /var/lib/kubeception/revisions/proven-*.json"
+    return host.run("sh", "-c", listing, check=False).stdout.split()
+
+
 def _not_mended(mended: Mended) -> list[str]:
     try:
         return [] if mended() else ["what was broken is not mended"]

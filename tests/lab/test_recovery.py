@@ -1,5 +1,6 @@
 """A control plane inside its cluster comes back by itself: after power cuts, reboots, and worse."""
 
+import json
 import os
 import time
 from statistics import median
@@ -70,6 +71,23 @@ def test_a_host_comes_back_alone_with_every_acknowledged_write(
         f"all well after {median(well):.1f} s (worst {max(well):.1f}), "
         f"{sum(back.acknowledged for back in returns)} acknowledged writes, none lost"
     )
+
+
+def test_a_kept_revision_of_long_ago_is_passed_over_and_kept_anew(cp1: Host, note: Note) -> None:
+    path = healing.kept(cp1)[0]
+    before = cp1.get(path)
+    image = json.loads(before)["template"]["spec"]["containers"][0]["image"]
+    name, _, _ = image.rpartition(":")
+    cp1.put(path, before.replace(image, f"{name}:v1.30.0"))
+    cp1.run("sync")
+
+    back = healing.come_back(
+        lambda: healing.cut_power(cp1), cp1, batch="stale", patience_s=ROOM * healing.BACK_S
+    )
+
+    note(f"stale revision: API after {back.api_s:.1f} s, all well after {back.well_s:.1f} s")
+    assert back.lost == []
+    assert image in cp1.get(path)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
