@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass
 
 from kubeception.host import door
+from kubeception.kube import health
 from kubeception.reach import DOOR_PORT, Reach
 from kubeception.render.apiserver import HOSTED_PORTS
 from kubeception.resources.absent import NoTable
@@ -34,6 +35,8 @@ class Door:
             return "missing"
         if found.rules != self._rules():
             return "its rules differ"
+        if not self.port and self._is_answered(reach, found.inside):
+            return None  # meanwhile; nobody is to be sent away from there
         if found.inside != self.port:
             return f"points at {found.inside or 'nothing'}"
         return f"points outside at {found.outside}" if found.outside != self._outside() else None
@@ -55,6 +58,9 @@ class Door:
         reach.hang_up()
         before = found.inside if found else 0
         log.info("turned from %s to %s", before or "nothing", self.port or "nothing")
+
+    def _is_answered(self, reach: Reach, port: int) -> bool:
+        return port > 0 and not health.not_ready(port, reach.layout.pki.ca.certificate)
 
     def _outside(self) -> int:
         if not self.port or self.port in HOSTED_PORTS:
