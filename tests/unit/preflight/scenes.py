@@ -1,10 +1,13 @@
 """Hosts as preflight finds them, made of a folder."""
 
+import tempfile
+from functools import cache
 from pathlib import Path
 
 from tests.fixed import CONFIG, FACTS
 from tests.unit.reaching import Hands, reach_of
 
+from kubeception.host import files
 from kubeception.phases import pki
 from kubeception.preflight.finding import Check
 from kubeception.preflight.scene import Scene
@@ -19,9 +22,25 @@ def scene_of(reach: Reach) -> Scene:
 def host_with_pki(root: Path, *, hands: Hands | None = None) -> Reach:
     """Return a host on which every certificate and key has been made."""
     reach = reach_of(root, hands=hands)
+    for name, content, mode in _pki() if hands is None else ():
+        files.write(root / name, content, mode=mode)
     for wanted in pki.plan(CONFIG, FACTS):
-        wanted.apply(reach)
+        if wanted.drift(reach):
+            wanted.apply(reach)
     return reach
+
+
+@cache
+def _pki() -> list[tuple[Path, bytes, int]]:
+    """Return them as files, made once: where a test starts from is the same for all."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        host_with_pki(root, hands=Hands())
+        return [
+            (path.relative_to(root), path.read_bytes(), files.mode_of(path))
+            for path in root.rglob("*")
+            if path.is_file()
+        ]
 
 
 def said(check: Check, scene: Scene) -> list[str]:

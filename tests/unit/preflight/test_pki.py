@@ -178,7 +178,7 @@ def test_leaves_that_expired_or_name_another_address_are_no_problem(tmp_path: Pa
 def test_leaves_of_another_ca_are_told_before_they_are_issued_anew(
     reach: Reach, tmp_path: Path
 ) -> None:
-    other = host_with_pki(tmp_path / "other")
+    other = host_with_pki(tmp_path / "other", hands=Hands())
     for half in (AT.front_proxy_ca.certificate, AT.front_proxy_ca.key):
         reach.host.at(half).write_bytes(other.host.at(half).read_bytes())
 
