@@ -1,15 +1,28 @@
 """The cgroups of lab hosts, in every hierarchy of version 1 or in the one of version 2."""
 
+import contextlib
 import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from kubeception.errors import WaitTimeout
 from kubeception.host import kernel
+from kubeception.lab.waiting import wait_for
 
 ROOT = Path("/sys/fs/cgroup")
+# A file of version 1 and one of version 2, and what is written there.
+_FREEZERS = (("freezer.state", "FROZEN", "THAWED"), ("cgroup.freeze", "1", "0"))
+
+
+class _Freezer(NamedTuple):
+    """A file, and what to write to it."""
+
+    file: Path
+    frozen: str
+    thawed: str
 
 
 def make(cgroup: Path) -> list[Path]:
@@ -41,6 +54,48 @@ def entering(entries: Sequence[Path], argv: Sequence[str]) -> list[str]:
     return ["sh", "-ec", script, "sh", *map(str, entries), "--", *argv]
 
 
+def freeze(cgroup: Path, *, timeout_s: float = 10) -> None:
+    """Stop every process in a cgroup and below it where it stands, and wait until they do.
+
+    One that waits for a disk stops when it has its answer.
+    """
+    freezers = _freezer(cgroup)
+    for freezer in freezers:
+        freezer.file.write_text(freezer.frozen)
+
+    def problem() -> str | None:
+        return None if all(_is_frozen(freezer.file) for freezer in freezers) else "it moves"
+
+    wait_for(f"cgroup {cgroup} to freeze", problem, timeout_s=timeout_s, pause_s=0.001)
+
+
+def _thaw(cgroup: Path) -> None:
+    """Let killed processes end: a frozen one would be killed only then."""
+    for freezer in _freezer(cgroup):
+        with contextlib.suppress(FileNotFoundError):
+            freezer.file.write_text(freezer.thawed)
+
+
+def _freezer(cgroup: Path) -> "list[_Freezer]":
+    """Return what freezes a cgroup, nothing where there is none.
+
+    Beside the hierarchies of version 1 there may be one of version 2 without controllers; whoever
+    is frozen by the one is never so for the other.
+    """
+    return [
+        _Freezer(root / cgroup / name, frozen, thawed)
+        for name, frozen, thawed in _FREEZERS
+        for root in _hierarchies()
+        if (root / cgroup / name).exists()
+    ][:1]
+
+
+def _is_frozen(file: Path) -> bool:
+    if file.name == "freezer.state":
+        return file.read_text().strip() == "FROZEN"
+    return "frozen 1" in file.with_name("cgroup.events").read_text()
+
+
 def clear(cgroup: Path, *, timeout_s: float = 20) -> None:
     """Kill whatever is in a cgroup and remove it with all below it, deepest first.
 
@@ -52,6 +107,7 @@ def clear(cgroup: Path, *, timeout_s: float = 20) -> None:
             raise WaitTimeout(f"cgroup {cgroup} to empty", str(left[0]))
         for folder in left:
             _kill(folder)
+        _thaw(cgroup)
         if not all(_removed(folder) for folder in left):
             time.sleep(0.01)  # killed processes leave their cgroup a moment after
 

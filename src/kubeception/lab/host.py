@@ -136,9 +136,14 @@ class Host:
         self.wait_off()
 
     def power_cut(self) -> None:
-        """Take the power away: what was not synced to its disk is lost."""
+        """Take the power away: what was not synced to its disk is lost.
+
+        All stand still at that moment, or a program could yet be told that something is on a disk
+        that is not, and pass that on.
+        """
         pid = supervisor(self.place)
         if pid is not None:
+            cgroups.freeze(self.place.cgroup)
             seen = Path(f"/proc/{pid}/root") / self.place.disk.relative_to("/")
             disk.cut(self.place.image, mounted_at=seen)
         switch_off(self.place)
