@@ -58,7 +58,7 @@ def test_an_interrupted_bootstrap_says_so_and_is_finished_by_the_next_one(
     new_name: Names, note: Note
 ) -> None:
     seed = random.randrange(10_000)
-    moment = RUN_S * random.Random(seed).uniform(0.1, 0.7)
+    moment = RUN_S * random.Random(seed).uniform(0.1, 0.5)
     lab = Lab(new_name())
     try:
         lab.up(bundle=cluster.bundle_folder())
