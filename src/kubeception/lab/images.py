@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from kubeception.host import files
 from kubeception.lab import bound
 from kubeception.lab.place import RUN
 
@@ -55,7 +56,8 @@ def fill(
     missing = [archives[image] for image in archives if held.get(image) != digests[image]]
     stale = [image for image in held if image not in archives]
     _edit(folder, programs, missing, stale)
-    (folder / _HELD).write_text(json.dumps(dict(digests), indent=1) + "\n")
+    # In a rename: the one that is there is a hard link to that of the folder it was cloned from.
+    files.write(folder / _HELD, json.dumps(dict(digests), indent=1) + "\n")
 
 
 def clone(source: Path, target: Path) -> None:
