@@ -41,7 +41,7 @@ def move(reach: Reach, rollout: Rollout, *, node: str) -> None:
     with lock.hold(reach.layout.lock, "kubeception keeper: moving a revision"):
         _hold_lease(reach, node)
         found = _daemonset(reach)
-        free = _other(rollout.live)
+        free = apiserver.other_port(rollout.live)
         moved = revision.at_port(found["spec"]["template"], free)
         Revision(moved, editor(found)).apply(reach)
         log.info("revision %s goes to port %d", rollout.wanted, free)
@@ -93,11 +93,7 @@ def _daemonset(reach: Reach) -> Object:
 def _port_for(proven: Proven, rollout: Rollout) -> int:
     """Return the port that its server has; where there is none, one that nobody serves on."""
     alive = [one.port for one in rollout.servers if one.revision == proven.revision]
-    return alive[0] if alive else _other(rollout.live)
-
-
-def _other(port: int) -> int:
-    return next(other for other in apiserver.HOSTED_PORTS if other != port)
+    return alive[0] if alive else apiserver.other_port(rollout.live)
 
 
 def _hold_lease(reach: Reach, node: str) -> None:

@@ -17,8 +17,7 @@ def plan(_config: Config, facts: Facts) -> Iterator[Resource]:
         return
     template = dict(proven.template)
     if facts.door == revision.port_of(template):
-        free = next(port for port in apiserver.HOSTED_PORTS if port != facts.door)
-        template = revision.at_port(template, free)
+        template = revision.at_port(template, apiserver.other_port(facts.door))
     yield Revision(template, proven.manager, instead_of="it did not serve")
 
 

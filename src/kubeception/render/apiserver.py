@@ -41,7 +41,12 @@ def hosted_port(config: Config, facts: Facts) -> int:
         return HOSTED_PORTS[0]
     if facts.hosted.template == template_digest(config, facts):
         return facts.hosted.port
-    return next(port for port in HOSTED_PORTS if port != facts.hosted.port)
+    return other_port(facts.hosted.port)
+
+
+def other_port(port: int) -> int:
+    """Return a port of a hosted API server that is not this one."""
+    return next(other for other in HOSTED_PORTS if other != port)
 
 
 def daemonset(config: Config, facts: Facts) -> objects.Object:
