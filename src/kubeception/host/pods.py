@@ -1,14 +1,14 @@
 """The pods that the container runtime has, whoever wanted them, through crictl."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kubeception.host import crictl
 from kubeception.host.gateway import Host
 
 # crictl's own 2 s are too few for a busy host to end all pods at once.
-_TIMEOUT = "60s"
+CALL_S = 60
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Sandbox:
 
 def sandboxes(host: Host, socket: Path) -> list[Sandbox]:
     """Return every pod of the runtime behind a socket."""
-    listed = json.loads(host.run(_crictl(socket, "pods", "--output", "json")).stdout)
+    listed = crictl.ask(host, socket, "pods", call_s=CALL_S)
     return [
         Sandbox(
             identity=one["id"],
@@ -40,9 +40,4 @@ def sandboxes(host: Host, socket: Path) -> list[Sandbox]:
 
 def end(host: Host, socket: Path, *, gone: Sequence[Sandbox]) -> None:
     """Kill the containers of some pods and remove all that the runtime has of them."""
-    host.run(_crictl(socket, "rmp", "--force", *(one.identity for one in gone)))
-
-
-def _crictl(socket: Path, *words: str) -> list[str]:
-    options = ("--runtime-endpoint", f"unix://{socket}", "--timeout", _TIMEOUT)
-    return ["crictl", *options, *words]
+    crictl.tell(host, socket, "rmp", "--force", *(one.identity for one in gone), call_s=CALL_S)

@@ -144,7 +144,10 @@ def _has_server(reach: Reach, answers: Iterable[Answer]) -> bool | None:
     told to end. None where the runtime can't be asked.
     """
     try:
-        found = containers.running(reach.host, apiserver.LABELS, container=apiserver.NAME)
+        socket = reach.config.layout.containerd.socket
+        found = containers.running(
+            reach.host, socket, labels=apiserver.LABELS, container=apiserver.NAME
+        )
     except KubeceptionError:
         return None
     if found is None:

@@ -27,6 +27,7 @@ class NoHungServer:
 
     def apply(self, reach: Reach) -> None:
         """Kill it; the kubelet starts it anew."""
-        host = reach.host
-        for one in containers.running(host, apiserver.LABELS, container=apiserver.NAME) or ():
-            containers.kill(host, one, name=apiserver.NAME)
+        host, socket, name = reach.host, reach.config.layout.containerd.socket, apiserver.NAME
+        found = containers.running(host, socket, labels=apiserver.LABELS, container=name)
+        for one in found or ():
+            containers.kill(host, socket, one=one, name=name)
