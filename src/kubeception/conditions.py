@@ -147,9 +147,9 @@ def unless_it_crashes(condition: Condition, labels: dict[str, str]) -> Condition
             return None
         for pod in reach.api.list("Pod", namespace=NAMESPACE, labels=labels):
             for container in pod.get("status", {}).get("containerStatuses", []):
-                is_waiting = "CrashLoopBackOff" in str(container["state"].get("waiting"))
-                if is_waiting and container["restartCount"] >= CRASHES:
-                    name, times = pod["metadata"]["name"], container["restartCount"]
+                reason = container["state"].get("waiting", {}).get("reason")
+                name, times = pod["metadata"]["name"], container["restartCount"]
+                if reason == "CrashLoopBackOff" and times >= CRASHES:
                     raise Hopeless(f"{name} has restarted {times} times: {why}")
         return why
 

@@ -40,12 +40,13 @@ def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
     live = found.inside if found else 0
     ready = 0 if found else _ready_hosted(reach)
     answers = live > 0 and not health.not_ready(DOOR_PORT, reach.layout.pki.ca.certificate)
-    hosted = _hosted(reach) if answers else None
+    hosted = _hosted(reach, live) if answers else None
     # Without its DaemonSet, a server that still answers is about to end.
     carries = live in apiserver.HOSTED_PORTS and hosted is not None
     is_led = answers and _are_held(reach)
     broken = revisions.broken(reach.layout.revisions)
     dead_leases = _dead_leases(reach) if answers else ()
+    foreign = frozenset(unit for unit in UNITS if is_foreign(reach, unit))
     return Facts(
         node=node_name(reach),
         address=address,
@@ -57,7 +58,7 @@ def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
         has_nftables_proxy=_kernel_version() >= NFTABLES_KERNEL,
         resolv_conf=str(resolv_conf),
         has_resolver=_names_a_server(reach.host.real(resolv_conf)),
-        foreign_units=frozenset(unit for unit in UNITS if is_foreign(reach, unit)),
+        foreign_units=foreign,
         door=live,
         is_answered=answers,
         hosted=hosted,
@@ -65,7 +66,7 @@ def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
         needs_api=rebuild or not (ready or carries),
         needs_controllers=rebuild or bool(dead_leases) or not is_led,
         dead_leases=dead_leases,
-        etcd_uid=_etcd_uid(reach),
+        etcd_uid=_etcd_uid(reach) if etcd.UNIT in foreign else None,
         is_led=is_led,
         proven=revisions.newest(reach.layout.revisions),
         refused=broken.settings if broken else "",
@@ -95,7 +96,8 @@ def _images(reach: Reach) -> dict[str, str]:
     return images
 
 
-def _hosted(reach: Reach) -> Hosted | None:
+def _hosted(reach: Reach, live: int) -> Hosted | None:
+    """Return the hosted API server; `live` is the port behind the door, which answers."""
     try:
         found = reach.api.get("DaemonSet", apiserver.NAME, namespace=NAMESPACE)
     except KubeceptionError:
@@ -111,7 +113,7 @@ def _hosted(reach: Reach) -> Hosted | None:
         port,
         notes.get(apiserver.TEMPLATE_NOTE, ""),
         revision.identity(template),
-        serves=not health.not_ready(port, reach.layout.pki.ca.certificate),
+        serves=port == live or not health.not_ready(port, reach.layout.pki.ca.certificate),
     )
 
 
@@ -154,9 +156,7 @@ def is_foreign(reach: Reach, unit: str) -> bool:
 
 
 def _etcd_uid(reach: Reach) -> int | None:
-    """Return whom the host's own etcd runs as; None for ours, or where nobody tells."""
-    if not is_foreign(reach, etcd.UNIT):
-        return None
+    """Return whom the host's own etcd runs as, None where nobody tells."""
     try:
         user = reach.host.systemd.state(etcd.UNIT).user or "root"
         lines = reach.host.real(Path("/etc/passwd")).read_text().splitlines()

@@ -57,9 +57,7 @@ def _act(verdict: Verdict, seen: Observation, reach: Reach, node: str) -> None:
         match verdict.action:
             case Action.BOOTSTRAP:
                 _bootstrap()
-            case Action.RAISE_DOOR:
-                acts.turn_door(reach, port=seen.ready[0], why=verdict.why)
-            case Action.TURN_DOOR:
+            case Action.RAISE_DOOR | Action.TURN_DOOR:
                 port = seen.ready[0] if seen.ready or rollout is None else rollout.port
                 acts.turn_door(reach, port=port, why=verdict.why)
             case Action.KILL:

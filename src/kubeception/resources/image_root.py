@@ -61,10 +61,7 @@ class NoOtherImageRoot:
     def apply(self, reach: Reach) -> None:
         """Remove them."""
         for path in self._others(reach):
-            if path.name.startswith("."):  # half of one
-                files.remove_tree(path)
-            else:
-                files.discard(path)
+            files.discard(path)
 
     def _others(self, reach: Reach) -> list[Path]:
         path = reach.host.at(self.path)

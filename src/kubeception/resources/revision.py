@@ -55,13 +55,11 @@ class Revision:
             return
 
     def _remember(self, reach: Reach, broken: Object, why: str) -> None:
-        settings = _settings_of(broken)
-        is_ours = settings != _settings_of(self.template)
-        now = reach.host.clock.now()
-        revisions.put_back(
-            reach.layout.revisions,
-            Broken(revision.identity(broken), why, revisions.said(now), is_ours * settings),
-        )
+        settings, since = _settings_of(broken), revisions.said(reach.host.clock.now())
+        if settings == _settings_of(self.template):
+            settings = ""  # then it was somebody's edit
+        broke = Broken(revision.identity(broken), why, since, settings)
+        revisions.put_back(reach.layout.revisions, broke)
 
 
 def daemonset(reach: Reach) -> Object | None:
