@@ -15,7 +15,7 @@ from tests.lab.faults import Fault
 from kubeception.errors import KubeceptionError
 from kubeception.keeper import record
 from kubeception.keeper.verdict import Action
-from kubeception.lab import Host
+from kubeception.lab import Host, Lab
 from kubeception.layout import Layout
 
 WRITER = Path(__file__).with_name("writer.py")
@@ -25,6 +25,8 @@ BEFORE, AFTER = 50, 200
 BACK_S = 75.0
 # A new cluster is well when its API server has been proven, a minute after it has the door.
 SETTLED_S = 150.0
+# A minute, and three times the room for it and for what comes before.
+PROOF_S = 3 * 70
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,15 @@ def lost(host: Host, acknowledged: set[str]) -> set[str]:
     """Return the acknowledged writes that are not there."""
     found = cluster.get(host, "configmaps", "-n", "default")["items"]
     return acknowledged - {item["metadata"]["name"] for item in found}
+
+
+def proven(lab: Lab) -> Host:
+    """Make a cluster on a lab's control-plane host, and wait until its API server is proven."""
+    host = lab.host("cp1")
+    cluster.configure(host)
+    cluster.bootstrap(host)
+    cluster.until(lambda: len(kept(host)) == 1, timeout_s=PROOF_S)
+    return host
 
 
 def kept(host: Host) -> list[str]:

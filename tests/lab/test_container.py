@@ -2,13 +2,13 @@
 that has no Python and whose etcd, container runtime and kubelet are its distribution's own.
 """
 
-import json
 import time
 
 import pytest
 from tests.lab import cluster
 from tests.lab.cluster import Run, bootstrap
 from tests.lab.conftest import Note
+from tests.lab.distribution import BUNDLE, UNITS, give_containerd, images
 
 from kubeception.lab import Host, Lab
 from kubeception.lab.waiting import wait_for
@@ -16,13 +16,11 @@ from kubeception.layout import IMAGE_COMMAND
 
 RESET = ("kubeception", "reset", "--yes", "--etcd", "--pki")
 KEEPER = "kubeception-keeper.service"
-BUNDLE = "/opt/kubeception/current"
-OWN_UNITS = "/lib/systemd/system"
 PROGRAMS = (
     *("containerd", "containerd-shim-runc-v2", "runc", "ctr", "crictl"),
     *("etcd", "kubelet", "kubectl"),
 )
-UNITS = {
+OWN = {
     "containerd": """[Service]
 Type=notify
 ExecStart=/usr/bin/containerd
@@ -57,17 +55,15 @@ pytestmark = pytest.mark.hosts(1, bundle=True)
 
 def make_a_distribution_of(host: Host) -> None:
     """Give a host units and programs of its own, and nothing that runs Python for us."""
-    images = json.loads(host.get(f"{BUNDLE}/bundle.json"))["images"]
     for program in PROGRAMS:
         host.run("cp", f"{BUNDLE}/bin/{program}", f"/usr/bin/{program}")
     host.run("sh", "-c", f"rm -r /usr/local/bin/* {BUNDLE}/lib {BUNDLE}/bin/[!c]*")
-    for unit, words in UNITS.items():
-        host.put(f"{OWN_UNITS}/{unit}.service", words + COMMON)
-    host.put("/etc/containerd/config.toml", containerd_settings(host, pause=images["pause"]))
-    command = COMMAND.format(image=images["kubeception"], entrypoint=" ".join(IMAGE_COMMAND))
+    for unit, words in OWN.items():
+        host.put(f"{UNITS}/{unit}.service", words + COMMON)
+    image = images(host)["kubeception"]
+    command = COMMAND.format(image=image, entrypoint=" ".join(IMAGE_COMMAND))
     host.put("/usr/local/bin/kubeception", command, mode=0o755)
-    host.run("systemctl", "daemon-reload")
-    host.run("systemctl", "enable", "--now", "containerd")
+    give_containerd(host)
     host.run(
         *("ctr", "--namespace", "k8s.io", "images", "import", f"{BUNDLE}/images/kubeception.tar"),
         timeout_s=120,
@@ -113,7 +109,7 @@ def test_a_host_with_units_of_its_own_becomes_a_cluster(first_run: Run, cp1: Hos
 
     for unit in cluster.UNITS:
         shown = cp1.run("systemctl", "show", "--value", "-p", "FragmentPath", unit).stdout.strip()
-        assert shown == f"{OWN_UNITS}/{unit}"
+        assert shown == f"{UNITS}/{unit}"
     assert [node["metadata"]["name"] for node in cluster.get(cp1, "nodes")["items"]] == ["cp1"]
 
 
@@ -158,21 +154,3 @@ def test_reset_takes_it_back(cp1: Host) -> None:
     assert pods not in cp1.get("/proc/1/mounts")
     assert cp1.run("crictl", "pods", "--quiet").stdout == ""
     cp1.fail("test", "-e", f"/etc/systemd/system/{KEEPER}")
-
-
-def containerd_settings(host: Host, *, pause: str) -> str:
-    """Return what containerd has to be told on a lab host, and where no registry is."""
-    capabilities = host.run("sh", "-c", "grep CapEff: /proc/1/status").stdout.split()[1]
-    may_lower_scores = int(capabilities, 16) >> 24 & 1
-    is_unified = not host.run("test", "-e", "/sys/fs/cgroup/cgroup.controllers", check=False).code
-    runtime = 'plugins."io.containerd.cri.v1.runtime"'
-    return f"""version = 3
-[plugins."io.containerd.cri.v1.images".pinned_images]
-  sandbox = "{pause}"
-[{runtime}]
-  restrict_oom_score_adj = {str(not may_lower_scores).lower()}
-[{runtime}.containerd.runtimes.runc]
-  runtime_type = "io.containerd.runc.v2"
-[{runtime}.containerd.runtimes.runc.options]
-  SystemdCgroup = {str(is_unified).lower()}
-"""

@@ -3,19 +3,17 @@
 Laid out as openSUSE Kubic is, by the original's own configuration.
 """
 
-import json
 import tomllib
 
 import pytest
 from tests.lab import cluster
 from tests.lab.cluster import Run, bootstrap
 from tests.lab.conftest import Note
+from tests.lab.distribution import BUNDLE, UNITS, give_containerd
 
 from kubeception.bundle.components import SOURCES
 from kubeception.lab import Host, Lab
 
-BUNDLE = "/opt/kubeception/current"
-UNITS = "/lib/systemd/system"
 PROGRAMS = ("containerd", "containerd-shim-runc-v2", "runc", "ctr", "etcd", "kubelet")
 KUBIC = (SOURCES / "distros" / "kubic.toml").read_text()
 OWN = {
@@ -66,31 +64,9 @@ def make_a_distribution_of(host: Host) -> None:
     host.run("systemd-sysusers")
     host.run("chown", "etcd", "/var/lib/etcd")
     host.run("mkdir", "-p", "/etc/sysconfig", "/etc/etcd", "/etc/ca-certificates")
-    host.put("/etc/containerd/config.toml", containerd_settings(host))
     for unit, text in OWN.items():
         host.put(f"{UNITS}/{unit}", text)
-    host.run("systemctl", "daemon-reload")
-    host.run("systemctl", "enable", "--now", "containerd.service")
-
-
-def containerd_settings(host: Host) -> str:
-    """Return what containerd has to be told where there is no registry, and on a lab host."""
-    pause = json.loads(host.get(f"{BUNDLE}/bundle.json"))["images"]["pause"]
-    capabilities = host.run("grep", "CapEff:", "/proc/1/status").stdout.split()[1]
-    may_lower_scores = bool(int(capabilities, 16) >> 24 & 1)
-    controllers = "/sys/fs/cgroup/cgroup.controllers"
-    is_unified = host.run("test", "-e", controllers, check=False).code == 0
-    runtime = 'plugins."io.containerd.cri.v1.runtime"'
-    return f"""version = 3
-[plugins."io.containerd.cri.v1.images".pinned_images]
-  sandbox = "{pause}"
-[{runtime}]
-  restrict_oom_score_adj = {json.dumps(not may_lower_scores)}
-[{runtime}.containerd.runtimes.runc]
-  runtime_type = "io.containerd.runc.v2"
-[{runtime}.containerd.runtimes.runc.options]
-  SystemdCgroup = {json.dumps(is_unified)}
-"""
+    give_containerd(host)
 
 
 @pytest.fixture(scope="module")

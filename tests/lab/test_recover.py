@@ -4,7 +4,7 @@ import json
 
 import pytest
 from tests.lab import cluster, healing
-from tests.lab.cluster import bootstrap, kubectl, until
+from tests.lab.cluster import kubectl, until
 from tests.lab.conftest import Note
 
 from kubeception.lab import Host, Lab
@@ -14,10 +14,7 @@ pytestmark = [pytest.mark.hosts(1, bundle=True), pytest.mark.timeout(600)]
 
 @pytest.fixture(scope="module")
 def cp1(lab: Lab) -> Host:
-    host = lab.host("cp1")
-    cluster.configure(host)
-    bootstrap(host)
-    until(lambda: len(healing.kept(host)) == 1, timeout_s=3 * 70)
+    host = healing.proven(lab)
     host.run("kubeception", "keeper", "pause", "--for", "2h")
     return host
 

@@ -2,25 +2,20 @@
 
 import pytest
 from tests.lab import cluster, healing
-from tests.lab.cluster import bootstrap, get, kubectl, until
+from tests.lab.cluster import get, kubectl, until
 from tests.lab.conftest import Note
 
 from kubeception.lab import Host, Lab
 
 NETWORK = "/etc/systemd/network/10-host0.network"
 MOVED = "10.89.0.77"
-PROOF_S = 3 * 70
 
 pytestmark = [pytest.mark.hosts(1, bundle=True), pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
 def cp1(lab: Lab) -> Host:
-    host = lab.host("cp1")
-    cluster.configure(host)
-    bootstrap(host)
-    until(lambda: len(healing.kept(host)) == 1, timeout_s=PROOF_S)
-    return host
+    return healing.proven(lab)
 
 
 def test_a_revision_that_does_not_serve_gives_way(cp1: Host) -> None:
@@ -60,4 +55,4 @@ def test_a_host_that_has_moved_comes_back_at_its_new_address(cp1: Host, note: No
     [server] = get(cp1, "pods", "-n", "kube-system", "-l", "component=kube-apiserver")["items"]
     assert f"--advertise-address={MOVED}" in server["spec"]["containers"][0]["command"]
     # The new revision is proven in its turn, and kept beside the old one.
-    until(lambda: {*healing.kept(cp1)} > {*before}, timeout_s=PROOF_S)
+    until(lambda: {*healing.kept(cp1)} > {*before}, timeout_s=healing.PROOF_S)
