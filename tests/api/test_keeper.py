@@ -16,6 +16,7 @@ from kubeception import revisions
 from kubeception.facts import Proven
 from kubeception.keeper import acts
 from kubeception.keeper.rollout import Rollout
+from kubeception.kube.client import KEEPER
 from kubeception.phases import control_plane
 from kubeception.reach import Reach
 from kubeception.render import apiserver, keeper, revision
@@ -29,15 +30,18 @@ SYSTEM = ("-n", NAMESPACE)
 
 
 @pytest.fixture(autouse=True)
-def applied(reach: Reach) -> None:
-    """Everything that we manage, and the API server's DaemonSet as we want it."""
-    for wanted in control_plane.plan(CONFIG, FACTS):
-        if wanted.drift(reach):
-            wanted.apply(reach)
-    reach.force_conflicts = True
-    if WANTED.drift(reach):
-        WANTED.apply(reach)
-    reach.force_conflicts = False
+def applied(rig: Rig) -> Iterator[None]:
+    """Everything that we manage as we want it, before a test and after it."""
+    apply_all(rig)
+    yield
+    apply_all(rig)
+
+
+def apply_all(rig: Rig) -> None:
+    with rig.reach(force_conflicts=True) as forced:
+        for wanted in control_plane.plan(CONFIG, FACTS):
+            if wanted.drift(forced):
+                wanted.apply(forced)
 
 
 @pytest.fixture
@@ -163,10 +167,25 @@ def test_what_is_put_back_is_ours_again_and_told(rig: Rig, reach: Reach, watchin
     assert (remembered.revision, remembered.settings) == (broken.wanted, "")
     events = rig.kubectl(*SYSTEM, "get", "events", "--field-selector=reason=PutBack").stdout
     assert "it has restarted 3 times" in events
-    # What the keeper wrote is no stranger's: new settings of ours go over it.
-    changed = copy.deepcopy(WANTED.wanted)
+
+
+def test_new_settings_of_ours_go_over_what_was_put_back(
+    rig: Rig, reach: Reach, watching: Reach
+) -> None:
+    """Also where the edit wrote what the proven revision has as well: it was moved to its port."""
+    good = found(reach)
+    proven = Proven(revision.identity(good["spec"]["template"]), good["spec"]["template"], KEEPER)
+    revisions.keep(reach.layout.revisions, proven, datetime.fromisoformat("2026-03-01T12:00:00Z"))
+    edit(rig, "--nonsense")
+    acts.move(watching, rollout_of(reach, live=6445), node=NODE)
+    broken = rollout_of(reach, live=6445, proven=(proven.revision,))
+    acts.put_back(watching, broken, node=NODE, why="it has restarted 3 times")
+    assert revision.port_of(found(reach)["spec"]["template"]) == 6446
+
+    changed = copy.deepcopy(WANTED.wanted)  # at the other port
     changed["spec"]["template"]["spec"]["containers"][0]["command"].append("--v=5")
     Object(changed).apply(reach)
+
     assert "--v=5" in found(reach)["spec"]["template"]["spec"]["containers"][0]["command"]
 
 

@@ -115,7 +115,7 @@ def _hold_lease(reach: Reach, node: str) -> None:
         "leaseDurationSeconds": int(LEASE_DURATION.total_seconds()),
         "renewTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
     }
-    reach.api.set_field(found, "/spec", written, manager=KEEPER)
+    reach.api.set_fields(found, {"/spec": written}, manager=KEEPER)
     read = reach.api.get("Lease", keeper.LEASE, namespace=NAMESPACE)
     if read is None or read["spec"] != written:
         raise KubeceptionError(f"Lease {keeper.LEASE}: what was written was not read back")

@@ -8,7 +8,7 @@ import functools
 import os
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -174,23 +174,23 @@ class Api:
             )
         )
 
-    def set_field(
-        self, found: Object, pointer: str, value: Any, *, manager: str = FIELD_MANAGER
+    def set_fields(
+        self, found: Object, values: Mapping[str, Any], *, manager: str = FIELD_MANAGER
     ) -> Object:
-        """Set one field (a JSON pointer, RFC 6901) of an object that was read, whatever it was.
+        """Set fields (by JSON pointer, RFC 6901) of an object that was read, whatever they were.
 
         Raises:
             ApiError: among others 409 or 422 where somebody else has changed the object meanwhile.
         """
         metadata = found["metadata"]
-        crash.before("change", f"{pointer} of {identity(found)}")
+        crash.before("change", f"{', '.join(values)} of {identity(found)}")
         change = [
             {
                 "op": "test",
                 "path": "/metadata/resourceVersion",
                 "value": metadata["resourceVersion"],
             },
-            {"op": "add", "path": pointer, "value": value},
+            *({"op": "add", "path": pointer, "value": value} for pointer, value in values.items()),
         ]
         return dict(
             self._idempotent(

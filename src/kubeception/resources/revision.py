@@ -1,6 +1,6 @@
 """The hosted API server at one revision, whatever its DaemonSet says by now."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from kubeception.render.objects import NAMESPACE
 from kubeception.revisions import Broken
 
 OURS = frozenset({FIELD_MANAGER, KEEPER})
+_OWNERS = "/metadata/managedFields"
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,12 @@ class Revision:
     def apply(self, reach: Reach) -> None:
         """Write the template, over whatever is there."""
         while found := daemonset(reach):
+            written: dict[str, Any] = {"/spec/template": dict(self.template)}
             if self.instead_of:
                 self._remember(reach, found["spec"]["template"], self.instead_of)
+                written[_OWNERS] = list(_disowned(found, keeping={*OURS, self.manager}))
             try:
-                reach.api.set_field(
-                    found, "/spec/template", dict(self.template), manager=self.manager
-                )
+                reach.api.set_fields(found, written, manager=self.manager)
             except ApiError as error:
                 # A controller counts in its status meanwhile.
                 if error.status not in {409, 422}:
@@ -81,6 +82,21 @@ def _edits(found: Object) -> Iterator[Object]:
         touched = entry.get("fieldsV1", {}).get("f:spec", {})
         if "f:template" in touched and entry.get("manager") not in OURS:
             yield entry
+
+
+def _disowned(found: Object, *, keeping: Set[str]) -> Iterator[Object]:
+    """Yield who owns what, with the template left to some managers only.
+
+    An edit that was put back is over: also the fields where both revisions agree, such as the
+    port, are its manager's no longer, or our next settings would conflict with it.
+    """
+    for entry in found["metadata"].get("managedFields", []):
+        fields = entry.get("fieldsV1", {})
+        if entry.get("manager") in keeping or "f:template" not in fields.get("f:spec", {}):
+            yield entry
+        else:
+            spec = {key: value for key, value in fields["f:spec"].items() if key != "f:template"}
+            yield {**entry, "fieldsV1": {**fields, "f:spec": spec}}
 
 
 def _settings_of(template: Mapping[str, Any]) -> str:
