@@ -30,8 +30,8 @@ def main() -> None:
     if unknown := set(wanted) - set(known):
         parser.error(f"no case {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
     found = _begun(f"make recovery TIMES={given.times} CUTS={given.cuts}", anew=not given.only)
-    with measure.Ground() as ground:
-        for case in measure.cases(ground, wanted=wanted, times=given.times, cuts=given.cuts):
+    with measure.ground() as lab:
+        for case in measure.cases(lab, wanted=wanted, times=given.times, cuts=given.cuts):
             found = found.having(case)
             _write(found)  # what comes after it may take an hour, or fail
 

@@ -4,10 +4,10 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from tests.lab import cluster, faults, healing
+from tests.lab import faults, healing
 from tests.lab.faults import Fault
 from tests.lab.timeline import Span
 
@@ -20,29 +20,14 @@ log = logging.getLogger("kubeception.bench")
 PATIENCE = 2
 
 
-class Ground(AbstractContextManager["Ground"]):
-    """A cluster that is well whenever it is asked for: one that can't be mended is made anew."""
-
-    def __init__(self) -> None:
-        self._lab = Lab(f"bench{os.getpid()}")
-
-    def __exit__(self, *_: object) -> None:
-        self._lab.down()
-
-    def host(self) -> Host:
-        """Return the host of a cluster where all is well."""
-        if self._lab.hosts():
-            host = self._lab.host("cp1")
-            if not healing.wait(host, patience_s=healing.SETTLED_S):
-                return host
-            self._lab.down()
-        self._lab.up(bundle=cluster.bundle_folder())
-        host = self._lab.host("cp1")
-        cluster.configure(host)
-        cluster.bootstrap(host)
-        if problems := healing.wait(host, patience_s=healing.SETTLED_S):
-            raise AssertionError(f"a new cluster is not well: {'; '.join(problems)}")
-        return host
+@contextmanager
+def ground() -> Iterator[Lab]:
+    """Offer a lab for the length of the block."""
+    lab = Lab(f"bench{os.getpid()}")
+    try:
+        yield lab
+    finally:
+        lab.down()
 
 
 def names() -> tuple[str, ...]:
@@ -50,16 +35,16 @@ def names() -> tuple[str, ...]:
     return (*healing.DARKNESSES, *(fault.name for fault in faults.table()))
 
 
-def cases(ground: Ground, *, wanted: tuple[str, ...], times: int, cuts: int) -> Iterator[Case]:
+def cases(lab: Lab, *, wanted: tuple[str, ...], times: int, cuts: int) -> Iterator[Case]:
     """Measure case after case."""
     for name, cut in healing.DARKNESSES.items():
         if name in wanted:
-            runs = [_darkness(ground.host(), cut, batch=f"cut-{n}") for n in range(cuts)]
+            runs = [_darkness(healing.well(lab), cut, batch=f"cut-{n}") for n in range(cuts)]
             limit_s = healing.BACK_S
             yield _said(Case(name, _today(), limit_s, limit_s, runs))
     for fault in faults.table():
         if fault.name in wanted:
-            runs = [_fault(ground.host(), fault) for _ in range(times)]
+            runs = [_fault(healing.well(lab), fault) for _ in range(times)]
             yield _said(Case(fault.name, _today(), fault.gap_s, fault.well_s, runs))
 
 

@@ -77,7 +77,7 @@ def _of_processes() -> Iterator[Fault]:
     yield Fault(
         "containerd killed with all its shims",
         breaking.kill_unit(containerd.UNIT, whom="all"),
-        *(60, 30),
+        *(30, 30),
         needs_api=False,
         is_long=True,
     )
@@ -86,10 +86,10 @@ def _of_processes() -> Iterator[Fault]:
 def _of_the_api_server() -> Iterator[Fault]:
     often = breaking.kill_apiserver(times=5)
     yield Fault("API server killed five times", often, 40, 10, is_long=True)
-    yield Fault("API server stopped by a signal", breaking.stop_apiserver, 120, 30)
-    yield Fault("API server out of file descriptors", breaking.exhaust_files, 120, 30, is_long=True)
+    yield Fault("API server stopped by a signal", breaking.stop_apiserver, 30, 30)
+    yield Fault("API server out of file descriptors", breaking.exhaust_files, 30, 30, is_long=True)
     yield Fault("node drained, then uncordoned", breaking.drain, 30, is_long=True)
-    yield Fault("every write refused by a webhook", breaking.refuse_writes, 60)
+    yield Fault("every write refused by a webhook", breaking.refuse_writes, 30)
     edits = {
         "a bad flag": breaking.to_a_bad_flag,
         "a bad image": breaking.to_a_bad_image,
@@ -105,7 +105,7 @@ def _drawn(mild: tuple[Fault, ...], chance: random.Random) -> Iterator[Fault]:
     yield Fault(
         "all units stopped and started",
         breaking.stop_and_start(stopped, started),
-        *(60, 60),
+        *(30, 30),
         words=f"stopped: {_short(stopped)}; started: {_short(started)}",
     )
     # What is broken through the API comes first, while there is one.

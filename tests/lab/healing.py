@@ -144,11 +144,31 @@ def lost(host: Host, acknowledged: set[str]) -> set[str]:
     return acknowledged - {item["metadata"]["name"] for item in found}
 
 
-def proven(lab: Lab) -> Host:
-    """Make a cluster on a lab's control-plane host, and wait until its API server is proven."""
+def made(lab: Lab) -> Host:
+    """Make a cluster on a lab's control-plane host."""
     host = lab.host("cp1")
     cluster.configure(host)
     cluster.bootstrap(host)
+    return host
+
+
+def well(lab: Lab) -> Host:
+    """Return the host of a lab's cluster, well: one that can't be mended is made anew."""
+    if lab.hosts():
+        host = lab.host("cp1")
+        if not wait(host, patience_s=SETTLED_S):
+            return host
+        lab.down()
+    lab.up(bundle=cluster.bundle_folder())
+    host = made(lab)
+    if left := wait(host, patience_s=SETTLED_S):
+        raise AssertionError(f"a new cluster is not well: {'; '.join(left)}")
+    return host
+
+
+def proven(lab: Lab) -> Host:
+    """Make a cluster on a lab's control-plane host, and wait until its API server is proven."""
+    host = made(lab)
     cluster.until(lambda: len(kept(host)) == 1, timeout_s=PROOF_S)
     return host
 

@@ -7,7 +7,7 @@ from statistics import median
 
 import pytest
 from tests.lab import cluster, faults, healing, timeline
-from tests.lab.cluster import answers, bootstrap, until
+from tests.lab.cluster import answers, until
 from tests.lab.conftest import Note
 from tests.lab.faults import Fault
 from tests.lab.healing import Return
@@ -24,25 +24,15 @@ pytestmark = [pytest.mark.hosts(1, bundle=True), pytest.mark.timeout(900 + CUTS 
 
 @pytest.fixture(scope="module")
 def made(lab: Lab) -> Host:
-    return make(lab)
-
-
-def make(lab: Lab) -> Host:
-    cp1 = lab.host("cp1")
-    cluster.configure(cp1)
-    bootstrap(cp1)
-    return cp1
+    return healing.made(lab)
 
 
 @pytest.fixture
 def cp1(made: Host, lab: Lab, hosts: list[Host]) -> Host:
     """A host that is well: the fault before may still be mended; if it can't be, a new one."""
-    if healing.wait(made, patience_s=healing.SETTLED_S):
-        lab.down()
-        lab.up(bundle=cluster.bundle_folder())
-        make(lab)
-    assert cluster.unhealthy(made) == []
-    return made
+    host = healing.well(lab)
+    assert cluster.unhealthy(host) == []
+    return host
 
 
 def said(host: Host) -> str:
