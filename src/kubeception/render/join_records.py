@@ -1,0 +1,219 @@
+"""What the cluster remembers of joins, as ConfigMaps: tokens, claims, and who each node is.
+
+Three kinds, by who writes them. *Tokens* are written by an administrator alone. A *claim* is made
+by the join service when a host has proven that it holds a token; it is immutable, and there can
+only be one of a token, so that a token is spent by making it. *Node records* are written by the
+controller alone, where no kubelet can write, and say which addresses a node may have certificates
+for.
+"""
+
+import contextlib
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from kubeception.pki.token import Claim, Role
+from kubeception.render import objects
+
+# Administrators write here, and the controller; the join service reads.
+RECORDS = "kubeception-join"
+# The join service writes here, new objects only.
+CLAIMS = "kubeception-claims"
+
+KIND_LABEL = "kubeception.dev/record"
+TOKEN = "token"  # noqa: S105 - a kind of record
+CLAIM = "claim"
+NODE = "node"
+_YES, _NO = "true", "false"
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+@dataclass(frozen=True)
+class TokenRecord:
+    """A token as the cluster knows it: `node` is the only name that it is good for, if any.
+
+    `rejoin` lets it take a name over that is known already. A token that was revoked is kept until
+    it expires, so that its holder can be told.
+    """
+
+    id: str
+    public_key: bytes
+    role: Role
+    expires: datetime
+    node: str | None = None
+    rejoin: bool = False
+    revoked: bool = False
+
+
+@dataclass(frozen=True)
+class ClaimRecord:
+    """A claim, its proof, and the certificate request (PEM) that it is for."""
+
+    claim: Claim
+    proof: bytes
+    request: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class NodeRecord:
+    """Who a node is: the token that it joined by, and the addresses that it joined with."""
+
+    node: str
+    token: str
+    role: Role
+    addresses: tuple[str, ...]
+
+
+def namespaces() -> tuple[objects.Object, objects.Object]:
+    """Return the two namespaces."""
+    return _namespace(RECORDS), _namespace(CLAIMS)
+
+
+def token_name(token: str) -> str:
+    """Return the name of a token's ConfigMap."""
+    return f"{TOKEN}-{token}"
+
+
+def claim_name(token: str) -> str:
+    """Return the name of the one claim of a token."""
+    return f"{CLAIM}-{token}"
+
+
+def node_name(node: str) -> str:
+    """Return the name of a node's record."""
+    return f"{NODE}-{node}"
+
+
+def request_name(token: str) -> str:
+    """Return the name of the CertificateSigningRequest of a token's claim."""
+    return f"kubeception-join-{token}"
+
+
+def from_token(record: TokenRecord) -> objects.Object:
+    """Return a token's ConfigMap."""
+    values = {
+        "id": record.id,
+        "publicKey": b64encode(record.public_key).decode(),
+        "role": record.role.value,
+        "expires": record.expires.strftime(_TIME),
+        "node": record.node or "",
+        "rejoin": _YES if record.rejoin else _NO,
+        "revoked": _YES if record.revoked else _NO,
+    }
+    return _config_map(TOKEN, token_name(record.id), RECORDS, values)
+
+
+def to_token(found: Mapping[str, Any]) -> TokenRecord:
+    """Read a token's ConfigMap.
+
+    Raises:
+        ValueError: it is none.
+    """
+    values = _values(found)
+    with _reading(found):
+        return TokenRecord(
+            id=values["id"],
+            public_key=b64decode(values["publicKey"], validate=True),
+            role=Role(values["role"]),
+            expires=datetime.fromisoformat(values["expires"]),
+            node=values["node"] or None,
+            rejoin=values["rejoin"] == _YES,
+            revoked=values["revoked"] == _YES,
+        )
+
+
+def from_claim(record: ClaimRecord) -> objects.Object:
+    """Return a claim's ConfigMap, which nobody can change."""
+    claim = record.claim
+    values = {
+        "token": claim.token,
+        "node": claim.node,
+        "addresses": json.dumps(claim.addresses),
+        "server": claim.server.hex(),
+        "nonce": claim.nonce.hex(),
+        "request": record.request.decode(),
+        "requestDigest": claim.request.hex(),
+        "proof": record.proof.hex(),
+    }
+    made = _config_map(CLAIM, claim_name(claim.token), CLAIMS, values)
+    return {**made, "immutable": True}
+
+
+def to_claim(found: Mapping[str, Any]) -> ClaimRecord:
+    """Read a claim's ConfigMap.
+
+    Raises:
+        ValueError: it is none.
+    """
+    values = _values(found)
+    with _reading(found):
+        claim = Claim(
+            token=values["token"],
+            node=values["node"],
+            addresses=tuple(json.loads(values["addresses"])),
+            server=bytes.fromhex(values["server"]),
+            nonce=bytes.fromhex(values["nonce"]),
+            request=bytes.fromhex(values["requestDigest"]),
+        )
+        return ClaimRecord(claim, bytes.fromhex(values["proof"]), values["request"].encode())
+
+
+def from_node(record: NodeRecord) -> objects.Object:
+    """Return a node's record."""
+    values = {
+        "node": record.node,
+        "token": record.token,
+        "role": record.role.value,
+        "addresses": json.dumps(record.addresses),
+    }
+    return _config_map(NODE, node_name(record.node), RECORDS, values)
+
+
+def to_node(found: Mapping[str, Any]) -> NodeRecord:
+    """Read a node's record.
+
+    Raises:
+        ValueError: it is none.
+    """
+    values = _values(found)
+    with _reading(found):
+        return NodeRecord(
+            node=values["node"],
+            token=values["token"],
+            role=Role(values["role"]),
+            addresses=tuple(json.loads(values["addresses"])),
+        )
+
+
+def _namespace(name: str) -> objects.Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": objects.metadata(name, namespace=None),
+    }
+
+
+def _config_map(kind: str, name: str, namespace: str, values: Mapping[str, str]) -> objects.Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": objects.metadata(name, namespace=namespace, labels={KIND_LABEL: kind}),
+        "data": dict(values),
+    }
+
+
+def _values(found: Mapping[str, Any]) -> Mapping[str, str]:
+    values: Mapping[str, str] = found.get("data") or {}
+    return values
+
+
+@contextlib.contextmanager
+def _reading(found: Mapping[str, Any]) -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, ValueError, TypeError) as error:
+        name = found["metadata"]["name"]
+        raise ValueError(f"ConfigMap {name}: is no record of a join") from error
