@@ -30,7 +30,9 @@ def configuration(config: Config, facts: Facts) -> objects.Object:
         "clusterDomain": config.net.cluster_domain,
         "containerRuntimeEndpoint": f"unix://{at.containerd.socket}",
         # A control-plane container that crashed is wanted back at once, not in minutes.
-        "crashLoopBackOff": {"maxContainerRestartPeriod": "5s"},
+        # A control-plane container that crashed is wanted back at once, not in minutes; one second
+        # is the least that Kubernetes allows (KEP-4603).
+        "crashLoopBackOff": {"maxContainerRestartPeriod": "2s"},
         "failSwapOn": False,
         "resolvConf": facts.resolv_conf,
         "rotateCertificates": True,
