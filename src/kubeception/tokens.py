@@ -3,6 +3,7 @@
 The token itself is told once, by whoever makes it; what the cluster keeps cannot be joined with.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +15,8 @@ from kubeception.pki.token import Role, Token
 from kubeception.reach import Reach
 from kubeception.render import join_records
 from kubeception.render.join_records import CLAIMS, RECORDS, TokenRecord
+
+log = logging.getLogger(__name__)
 
 # So long an administrator can see what became of one that is good for nothing any more.
 KEPT = timedelta(days=1)
@@ -109,8 +112,11 @@ def _sweep(reach: Reach, now: datetime) -> None:
 
 
 def _records(reach: Reach) -> Iterator[TokenRecord]:
-    found = reach.api.list("ConfigMap", namespace=RECORDS, labels=_of(join_records.TOKEN))
-    return map(join_records.to_token, found)
+    for found in reach.api.list("ConfigMap", namespace=RECORDS, labels=_of(join_records.TOKEN)):
+        try:
+            yield join_records.to_token(found)
+        except ValueError as error:  # somebody's edit; the others are as good as they were
+            log.warning("%s", error)
 
 
 def _of(kind: str) -> dict[str, str]:
