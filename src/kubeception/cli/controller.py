@@ -37,7 +37,7 @@ def controller(url: str, cluster_ca: Path, token: Path, networks: tuple[str, ...
       kubeception controller --api https://192.0.2.10:6443 --cluster-ca ca.crt \\
         --network 10.244.0.0/16 --network 10.96.0.0/12
     """
-    from ipaddress import IPv4Network
+    from ipaddress import ip_network
 
     from kubeception.controller import loop
     from kubeception.kube.client import Api, TokenFile
@@ -45,7 +45,7 @@ def controller(url: str, cluster_ca: Path, token: Path, networks: tuple[str, ...
     from kubeception.render.objects import NAMESPACE
 
     try:
-        ranges = tuple(IPv4Network(network, strict=False) for network in networks)
+        ranges = tuple(ip_network(network, strict=False) for network in networks)
     except ValueError as error:
         raise click.UsageError(f"--network: {error}") from error
     settings = loop.Settings(

@@ -4,20 +4,27 @@ The join service is believed nothing: what it forwards carries the proof of the 
 that is verified here with the token's public key, which only administrators write.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from ipaddress import IPv4Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address
 
+from kubeception.config.model import DNS_NAME
 from kubeception.pki import request as requests
 from kubeception.pki.token import Claim, Role, verifies
 from kubeception.render import join_records
 from kubeception.render.join_records import ClaimRecord, NodeRecord, TokenRecord
 
+Network = IPv4Network | IPv6Network
+
 CLIENT = "kubernetes.io/kube-apiserver-client-kubelet"
 SERVING = "kubernetes.io/kubelet-serving"
+SIGNERS = (CLIENT, SERVING)
 _LONGEST = timedelta(days=366)
+_MOST_ADDRESSES = 4
+_MOST_LETTERS = 63
 _USAGES = {CLIENT: "client auth", SERVING: "server auth"}
 
 
@@ -67,7 +74,7 @@ class Known:
     claims: Mapping[str, MadeClaim] = field(default_factory=dict)
     records: Mapping[str, NodeRecord] = field(default_factory=dict)
     nodes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    networks: tuple[IPv4Network, ...] = ()
+    networks: tuple[Network, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -139,7 +146,11 @@ def _problems(asked: Asked, made: MadeClaim, token: TokenRecord, known: Known) -
     claim = made.record.claim
     if not verifies(token.public_key, made.record.proof, claim):
         yield Denied(Reason.NOT_PROVEN, "the claim's proof is not by its token")
-    problem = _form_problem(asked) or requests.client_problem(asked.request, claim.node)
+    problem = (
+        _form_problem(asked)
+        or requests.client_problem(asked.request, claim.node)
+        or _addresses_problem(claim.addresses)
+    )
     if problem:
         yield Denied(Reason.BAD_REQUEST, problem)
     elif requests.digest(asked.request) != claim.request:
@@ -150,6 +161,8 @@ def _problems(asked: Asked, made: MadeClaim, token: TokenRecord, known: Known) -
         yield Denied(Reason.TOKEN_REVOKED, "the token was revoked")
     if token.role is not Role.WORKER:
         yield Denied(Reason.NOT_PROVEN, f"nobody can join as {token.role} yet")
+    if len(claim.node) > _MOST_LETTERS or not re.fullmatch(DNS_NAME, claim.node):
+        yield Denied(Reason.WRONG_NAME, "no node can have the name")
     if token.node not in {None, claim.node}:
         yield Denied(Reason.WRONG_NAME, "the token is for another name")
     yield from _taken(claim, token, known)
@@ -170,6 +183,33 @@ def _taken(claim: Claim, token: TokenRecord, known: Known) -> Iterator[Denied]:
     for address in claim.addresses:
         if address in others or any(ip_address(address) in net for net in known.networks):
             yield Denied(Reason.ADDRESS_TAKEN, f"address {address} is not the host's")
+
+
+def _addresses_problem(addresses: tuple[str, ...]) -> str | None:
+    """Say what is wrong with a claim's addresses.
+
+    One spelling each, so that two that look different are different: certificates have bytes, and
+    an IPv4 address within an IPv6 one has the same.
+    """
+    if not 0 < len(set(addresses)) == len(addresses) <= _MOST_ADDRESSES:
+        return f"it is for no address, for more than {_MOST_ADDRESSES}, or for one twice"
+    bad = [address for address in addresses if not _is_hosts(address)]
+    return f"{bad[0]!r} is no address that a host can have" if bad else None
+
+
+def _is_hosts(text: str) -> bool:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return False
+    return str(address) == text and not (
+        address.is_loopback
+        or address.is_multicast
+        or address.is_unspecified
+        or address.is_link_local
+        or (address.version == 6 and "%" in text)
+        or (not isinstance(address, IPv4Address) and address.ipv4_mapped is not None)
+    )
 
 
 def _form_problem(asked: Asked) -> str | None:

@@ -12,13 +12,22 @@ from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from ipaddress import IPv4Network
 from typing import TypeVar
 
-from kubeception.controller.approval import Approved, Asked, Denied, Known, MadeClaim, judge
+from kubeception.controller.approval import (
+    SIGNERS,
+    Approved,
+    Asked,
+    Denied,
+    Known,
+    MadeClaim,
+    Network,
+    judge,
+)
 from kubeception.controller.leader import RENEW_S, Leader
 from kubeception.errors import ApiError
 from kubeception.kube.client import Api, Object
+from kubeception.pki.token import Role
 from kubeception.render import join_records
 from kubeception.render.join_records import CLAIMS, RECORDS, NodeRecord
 
@@ -38,7 +47,7 @@ class Settings:
     """Whom it believes to be the join service, and the networks that no host is in."""
 
     join_service: str
-    networks: tuple[IPv4Network, ...]
+    networks: tuple[Network, ...]
     lease: str
     name: str
 
@@ -59,7 +68,7 @@ def run(api: Api, watching: Api, settings: Settings) -> None:
                 if is_leading and (changed.is_set() or idle_s >= LOOK_EVERY_S or not was_leading):
                     changed.clear()
                     idle_s = 0.0
-                    decide(api, settings)
+                    decide(api, settings, leader)
             except ApiError as error:
                 log.warning("%s", error.message)
                 is_leading = False
@@ -69,28 +78,38 @@ def run(api: Api, watching: Api, settings: Settings) -> None:
             if not changed.wait(RENEW_S) or not is_leading:
                 idle_s += RENEW_S
     finally:
-        leader.let_go()
+        try:
+            leader.let_go()
+        except ApiError as error:  # then it runs out
+            log.warning("%s", error.message)
 
 
-def decide(api: Api, settings: Settings) -> None:
-    """Judge every request that waits.
+def decide(api: Api, settings: Settings, leader: Leader) -> None:
+    """Judge every request that waits, for as long as this controller leads.
 
     Raises:
         ApiError: the API can't be asked.
     """
-    waiting = [one for one in api.list(KIND) if not (one.get("status") or {}).get("conditions")]
+    waiting = [one for one in api.list(KIND) if _waits(one)]
     if not waiting:
         return
     known = _known(api, settings)
     for one in waiting:
+        if not leader.leads():
+            return
         try:
             known = _decide(api, one, known)
         except ApiError as error:
             if error.status == 0:
                 raise
             log.warning("%s: %s", one["metadata"]["name"], error.message)
-        except (ValueError, KeyError, TypeError):
+        except Exception:
             log.exception("%s: passed over", one["metadata"]["name"])
+
+
+def _waits(found: Object) -> bool:
+    is_decided = bool((found.get("status") or {}).get("conditions"))
+    return not is_decided and found["spec"]["signerName"] in SIGNERS
 
 
 def _decide(api: Api, found: Object, known: Known) -> Known:
@@ -162,7 +181,7 @@ def _asked(found: Object) -> Asked:
 def _known(api: Api, settings: Settings) -> Known:
     kept = api.list("ConfigMap", namespace=RECORDS)
     tokens = _read(_of(kept, join_records.TOKEN), join_records.to_token)
-    records = _read(_of(kept, join_records.NODE), join_records.to_node)
+    records = map(_record, _of(kept, join_records.NODE))
     claims = {}
     for found in _of(api.list("ConfigMap", namespace=CLAIMS), join_records.CLAIM):
         for claim in _read([found], join_records.to_claim):
@@ -178,6 +197,15 @@ def _known(api: Api, settings: Settings) -> Known:
         nodes={node["metadata"]["name"]: tuple(_addresses(node)) for node in api.list("Node")},
         networks=settings.networks,
     )
+
+
+def _record(found: Object) -> NodeRecord:
+    """Read who a node is; a record that can't be read keeps its name from everybody."""
+    name = found["metadata"]["name"]
+    for record in _read([found], join_records.to_node):
+        if join_records.node_name(record.node) == name:
+            return record
+    return NodeRecord(name.removeprefix(join_records.node_name("")), "", Role.CONTROL_PLANE, ())
 
 
 def _of(found: Iterable[Object], kind: str) -> Iterator[Object]:

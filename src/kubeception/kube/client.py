@@ -240,8 +240,9 @@ class Api:
         Raises:
             ApiError: among others 409 where somebody else has changed it meanwhile.
         """
-        crash.before("decide about", identity(found))
         kind = "CertificateSigningRequest"
+        name = found["metadata"]["name"]
+        crash.before("decide about", name)
         condition = {
             "type": "Approved" if is_approved else "Denied",
             "status": "True",
@@ -249,20 +250,43 @@ class Api:
             "message": message,
         }
         resource = _resource(kind, part="approval")
-        decided = {**found, "status": {**(found.get("status") or {}), "conditions": [condition]}}
-        self._idempotent("replace", resource(decided), found["metadata"]["name"])
+        # What a list has found does not say what it is.
+        what = {"apiVersion": KINDS[kind].api_version, "kind": kind}
+        status = {**(found.get("status") or {}), "conditions": [condition]}
+        self._idempotent("replace", resource({**found, **what, "status": status}), name)
 
     def watch(self, kind: str, *, timeout_s: int) -> Iterator[str]:
         """Yield the name of an object of a kind whenever it changes, all of them first, for ever.
 
-        The server is asked anew every `timeout_s` seconds.
+        The server is asked anew every `timeout_s` seconds; one that is gone without a word is
+        noticed a little later.
 
         Raises:
             ApiError: the API can't be asked, or hangs up.
         """
+        # lightkube would listen for ever on a connection whose other end is gone.
+        self._client._client._watch_timeout.read = timeout_s + TIMEOUT_S
         with _errors(self.url):
             for _, found in self._client.watch(_resource(kind), server_timeout=timeout_s):
                 yield found["metadata"]["name"]
+
+    def evict(self, pod: Object) -> None:
+        """Have a pod that was read end, if its disruption budget allows that just now.
+
+        Raises:
+            ApiError: 429 where it does not.
+        """
+        crash.before("evict a", "Pod")
+        metadata = pod["metadata"]
+        wanted = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": metadata["name"], "namespace": metadata["namespace"]},
+            "deleteOptions": {"preconditions": {"uid": metadata["uid"]}},
+        }
+        eviction = _resource("Pod", part="eviction")(wanted)
+        with _errors(self.url):
+            self._client.create(eviction, metadata["name"], namespace=metadata["namespace"])
 
     def _idempotent(self, verb: str, *arguments: Any, **options: Any) -> Any:
         """Call, and for a short while again where no answer came or the server was not ready."""
@@ -299,7 +323,7 @@ def _resource(kind: str, *, part: str = "") -> Any:
     place = create_api_info(row.group, row.version, kind, row.plural)
     if part:
         shape = GenericNamespacedStatus if row.namespaced else GenericGlobalStatus
-        verbs = ["get", "patch", "put"]
+        verbs = ["get", "patch", "put", "post"]
         place = ApiInfo(place.resource, place.plural, verbs, place.resource, action=part)
     return type(kind, (shape,), {"_api_info": place})
 

@@ -73,9 +73,14 @@ def _loaded(request: bytes) -> x509.CertificateSigningRequest:
     if len(request) > MAX_BYTES:
         raise ValueError(f"has more than {MAX_BYTES} bytes")
     try:
-        return x509.load_pem_x509_csr(request)
+        found = x509.load_pem_x509_csr(request)
+        written = found.public_bytes(Encoding.PEM)
     except Exception as error:
         raise ValueError("is no certificate request") from error
+    # Whoever signs it reads it with another library, which may find something else in it.
+    if request.strip() != written.strip():
+        raise ValueError("is no certificate request as one is written")
+    return found
 
 
 def _problems(

@@ -86,6 +86,15 @@ def test_a_lost_host_comes_back_by_a_token_for_its_name() -> None:
 
 OTHERS = request.new(issue.new_key(KeyAlgorithm.ECDSA_P256), "w1")
 ANOTHER = Token("0000000000", b"\5" * 32, b"\2" * 32)
+
+
+def named(node: str) -> tuple[Asked, Known]:
+    """Return what a host asks for that has proven a name of its liking."""
+    pem = request.new(issue.new_key(KeyAlgorithm.ECDSA_P256), node)
+    claim = replace(CLAIM, node=node, request=request.digest(pem))
+    return replace(ASKED, request=pem), knowing(claim=claim)
+
+
 BAD: dict[str, tuple[Asked, Known, Reason]] = {
     "no claim": (ASKED, replace(KNOWN, claims={}), Reason.NOT_PROVEN),
     "no token": (ASKED, replace(KNOWN, tokens={}), Reason.NOT_PROVEN),
@@ -142,6 +151,33 @@ BAD: dict[str, tuple[Asked, Known, Reason]] = {
         knowing(claim=replace(CLAIM, addresses=("10.96.0.1",))),
         Reason.ADDRESS_TAKEN,
     ),
+    **{
+        f"the addresses {addresses}": (
+            ASKED,
+            knowing(claim=replace(CLAIM, addresses=addresses)),
+            Reason.BAD_REQUEST,
+        )
+        for addresses in (
+            (),
+            ("10.0.0.2", "10.0.0.2"),
+            tuple(f"10.0.0.{n}" for n in range(2, 7)),
+            ("w1",),
+            ("",),
+            ("127.0.0.1",),
+            ("169.254.169.254",),
+            ("0.0.0.0",),
+            ("224.0.0.1",),
+            ("fe80::1%eth0",),
+            ("FD00::1",),
+            # The control plane's, and a Service's: the same bytes in a certificate.
+            ("::ffff:10.0.0.1",),
+            ("::ffff:a60:1",),
+        )
+    },
+    **{
+        f"the name {node!r}": (*named(node), Reason.WRONG_NAME)
+        for node in ("W1", "w1/x", "../w1", "w1\n", "-w1")
+    },
     "other usages": (
         replace(ASKED, usages=ASKED.usages | {"server auth"}),
         KNOWN,

@@ -56,6 +56,10 @@ BAD = {
     "a certificate": b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
     "nothing": b"",
     "noise": bytes(range(256)),
+    "one after another": made() + made(subject=SUBJECT[:1]),
+    "one after noise": b"-----BEGIN X-----\n" + made(),
+    "headers": made().replace(b"REQUEST-----\n", b"REQUEST-----\nProc-Type: 4\n\n", 1),
+    "lines of another length": made().replace(b"\n", b"\r\n"),
 }
 
 
