@@ -21,6 +21,7 @@ COMMANDS = {
     "bundle": ("bundle:bundle", "Build, check and import binaries and images"),
     "lab": ("lab:lab", "Real systemd hosts on this machine, for trying and testing"),
     "token": ("token:token", "Let hosts join, once each, and take that back"),
+    "node": ("node:node", "List the cluster's nodes, and remove workers"),
     "controller": (
         "controller:controller",
         "Approve kubelets' certificates (runs inside the cluster)",

@@ -1,0 +1,126 @@
+"""`kubeception node`: who is in the cluster, and who is not any more."""
+
+import json
+import os
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from kubeception.cli import options
+from kubeception.errors import KubeceptionError, PreflightError
+from kubeception.reach import Reach
+
+if TYPE_CHECKING:
+    from kubeception.nodes import Listed
+
+
+@click.group()
+def node() -> None:
+    """List the cluster's nodes, and remove workers.
+
+    On a control-plane host, as root; exit code 3 says who else asked.
+    """
+
+
+@node.command(name="list")
+@options.config_file
+@options.output
+def list_(config_file: Path | None, output: str) -> None:
+    """Show every node: what it is, whether it is ready, and the token that it joined by.
+
+    \b
+    Example:
+      kubeception node list -o json
+    """
+    _only_root()
+    from kubeception import nodes
+
+    with Reach(options.loaded(config_file)) as reach:
+        found = nodes.listed(reach)
+    if output == "json":
+        click.echo(json.dumps([_row(one) for one in found], indent=2))
+        return
+    rows = [("NAME", "ROLE", "READY", "ADDRESSES", "TOKEN"), *map(_cells, found)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        padded = (text.ljust(width) for text, width in zip(row, widths, strict=True))
+        click.echo("  ".join(padded).rstrip())
+
+
+@node.command()
+@options.config_file
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.option(
+    "--timeout",
+    type=options.DURATION,
+    default="5m",
+    show_default=True,
+    help="How long its pods may take to go.",
+)
+def remove(config_file: Path | None, name: str, yes: bool, timeout: timedelta) -> None:
+    """Move a worker's pods elsewhere, and take it out of the cluster.
+
+    Disruption budgets are respected. Pods of DaemonSets stay until the host is switched off or
+    reset: run `kubeception reset` there. Afterwards the name is free for a host with a new token.
+
+    Safe to run again; one that was interrupted goes on where it was. Exit code 4 says that pods are
+    left, and which; the node is still there then, and takes no new ones.
+
+    \b
+    Example:
+      kubeception node remove w1 --timeout 10m
+    """
+    _only_root()
+    from kubeception import nodes
+
+    with Reach(options.loaded(config_file)) as reach:
+        nodes.refuse_own(reach, name)
+        if not yes:
+            _ask(name)
+        was_there = nodes.remove(
+            reach, name, timeout_s=timeout.total_seconds(), tell=lambda line: click.echo(line)
+        )
+    if not was_there:
+        click.echo(f"node {name}: there is none; nothing was changed")
+
+
+def _ask(name: str) -> None:
+    """Go on only if a person says so.
+
+    Raises:
+        KubeceptionError: nobody does, or there is no terminal to ask on.
+    """
+    if not sys.stdin.isatty():
+        raise KubeceptionError(
+            "node remove: nobody is there to ask", hint=f"kubeception node remove {name} --yes"
+        )
+    click.echo(f"This ends every pod on node {name} and takes it out of the cluster.")
+    click.echo("  pods that something manages: started again on other nodes")
+    click.echo("  other pods, and data in emptyDir volumes: gone, for good")
+    if not click.confirm("Go on?"):
+        raise KubeceptionError("node remove: not wanted; nothing was changed")
+
+
+def _row(one: "Listed") -> dict[str, object]:
+    return {
+        "name": one.name,
+        "role": one.role.value,
+        "ready": one.problem is None,
+        "problem": one.problem,
+        "addresses": list(one.addresses),
+        "token": one.token,
+    }
+
+
+def _cells(one: "Listed") -> tuple[str, ...]:
+    ready = "yes" if one.problem is None else one.problem
+    return one.name, one.role.value, ready, ",".join(one.addresses) or "-", one.token or "-"
+
+
+def _only_root() -> None:
+    if os.geteuid() != 0:
+        raise PreflightError(["only root can reach the cluster's keys"], hint="sudo kubeception")

@@ -1,0 +1,88 @@
+"""Empty a node: no new pods on it, and those that are there end as their budgets allow.
+
+What comes back on the node by itself is passed over: pods of DaemonSets, and the kubelet's own.
+"""
+
+from collections.abc import Callable, Iterator
+
+from kubeception.errors import ApiError, WaitTimeout
+from kubeception.kube.client import Api, Object
+from kubeception.reach import Reach
+
+Tell = Callable[[str], None]
+
+LOOK_EVERY_S = 0.5
+MIRROR_NOTE = "kubernetes.io/config.mirror"
+_ENDING = "is ending"
+
+
+def cordon(api: Api, node: Object) -> bool:
+    """Keep new pods from a node that was read; return whether that is new."""
+    if node.get("spec", {}).get("unschedulable"):
+        return False
+    api.merge("Node", node["metadata"]["name"], {"spec": {"unschedulable": True}})
+    return True
+
+
+def drain(reach: Reach, node: str, *, timeout_s: float, tell: Tell) -> None:
+    """Evict a node's pods and wait until they are gone; `tell` hears of each what becomes of it.
+
+    Raises:
+        WaitTimeout: some are still there.
+    """
+    clock = reach.host.clock
+    deadline = clock.monotonic() + timeout_s
+    told: dict[str, str] = {}
+    while True:
+        left = dict(_evict(reach.api, node))
+        for pod, why in left.items():
+            if told.get(pod) != why:
+                tell(f"pod {pod}: {why}")
+        for pod in told.keys() - left.keys():
+            tell(f"pod {pod}: gone")
+        if not left:
+            return
+        if clock.monotonic() >= deadline:
+            raise WaitTimeout(
+                f"node {node} to be empty",
+                f"{len(left)} of its pods are left",
+                last_words=[f"pod {pod}: {why}" for pod, why in sorted(left.items())],
+                hint=f"the same command goes on; kubectl uncordon {node} lets pods in again",
+            )
+        told = left
+        clock.sleep(LOOK_EVERY_S)
+
+
+def is_movable(pod: Object) -> bool:
+    """Tell whether a pod has to go for its node to be empty."""
+    metadata = pod["metadata"]
+    owners = metadata.get("ownerReferences") or []
+    is_daemon = any(one.get("controller") and one["kind"] == "DaemonSet" for one in owners)
+    return not is_daemon and MIRROR_NOTE not in (metadata.get("annotations") or {})
+
+
+def is_ready(node: Object) -> bool:
+    """Tell whether a node's kubelet says that it works."""
+    conditions = node.get("status", {}).get("conditions") or []
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def _evict(api: Api, node: str) -> Iterator[tuple[str, str]]:
+    """Yield each pod that is still there, and why; one that nothing keeps is told to end."""
+    found = api.get("Node", node)
+    is_alive = found is not None and is_ready(found)
+    for pod in api.list("Pod", fields={"spec.nodeName": node}):
+        metadata = pod["metadata"]
+        is_ending = "deletionTimestamp" in metadata
+        if not is_movable(pod) or (is_ending and not is_alive):
+            continue  # a kubelet that is gone ends no pod; they go with the Node
+        why = _ENDING if is_ending else _told_to_end(api, pod)
+        yield f"{metadata['namespace']}/{metadata['name']}", why
+
+
+def _told_to_end(api: Api, pod: Object) -> str:
+    try:
+        api.evict(pod)
+    except ApiError as error:
+        return _ENDING if error.status == 404 else error.message
+    return _ENDING

@@ -1,0 +1,239 @@
+"""Nodes of a real API listed, emptied and removed; the tests say what kubelets would say."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.api.rig import Rig
+from tests.killed import ratchet
+
+from kubeception import nodes, tokens
+from kubeception.errors import KubeceptionError, WaitTimeout
+from kubeception.gather import node_name
+from kubeception.kube.client import Api
+from kubeception.pki.token import Role
+from kubeception.reach import Reach
+from kubeception.render import access, join_records
+from kubeception.render.join_records import RECORDS, NodeRecord
+from kubeception.render.objects import CONTROL_PLANE
+from kubeception.resources.object import Object
+
+HOME = "drained"
+LABELS = {"app": "kept"}
+LONG_S = 20.0
+
+
+@pytest.fixture(autouse=True)
+def clean(rig: Rig, reach: Reach) -> Iterator[None]:
+    """A namespace of its own, and no node, no record and no pod of a test's afterwards."""
+    home = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME}}
+    for wanted in (home, *access.bindings(), *join_records.namespaces()):
+        Object(wanted).apply(reach)
+    rig.until("its account", lambda: _account(reach.api))
+    yield
+    api = reach.api
+    for budget in api.list("PodDisruptionBudget", namespace=HOME):
+        api.delete("PodDisruptionBudget", budget["metadata"]["name"], namespace=HOME)
+    rig.kubectl("-n", HOME, "delete", "pods", "--all", "--force", "--grace-period=0")
+    for name in ("w1", "w2", "cp9"):
+        api.delete("Node", name)
+        api.delete("ConfigMap", join_records.node_name(name), namespace=RECORDS)
+
+
+def _account(api: Api) -> bool:
+    return api.get("ServiceAccount", "default", namespace=HOME) is not None
+
+
+def node(api: Api, name: str, *, is_ready: bool = True, label: str = "it") -> None:
+    metadata = {"name": name, "labels": {label: ""}}
+    api.create({"apiVersion": "v1", "kind": "Node", "metadata": metadata})
+    ready = {"type": "Ready", "status": "True" if is_ready else "False", "reason": "KubeletSaysSo"}
+    told = {
+        "conditions": [ready],
+        "addresses": [{"type": "InternalIP", "address": "10.9.0.2"}],
+    }
+    api.merge("Node", name, {"status": told}, status=True)
+
+
+def joined(reach: Reach, name: str) -> str:
+    """Have a node have joined by a token; return the token's id."""
+    token, _ = tokens.create(reach, node=None, rejoin=False, ttl=timedelta(hours=1))
+    record = NodeRecord(name, token.id, Role.WORKER, ("10.9.0.2",))
+    reach.api.create(join_records.from_node(record))
+    return token.id
+
+
+def pod(api: Api, name: str, *, on: str = "w1", grace_s: int = 0, **metadata: Any) -> None:
+    """Have a pod run on a node; without a kubelet one with no grace is gone at once."""
+    api.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, "namespace": HOME, "labels": LABELS, **metadata},
+            "spec": {
+                "nodeName": on,
+                "automountServiceAccountToken": False,
+                "terminationGracePeriodSeconds": grace_s,
+                "containers": [{"name": "it", "image": "none"}],
+            },
+        }
+    )
+    ready = {"type": "Ready", "status": "True"}
+    running = {"phase": "Running", "conditions": [ready]}
+    api.merge("Pod", name, {"status": running}, namespace=HOME, status=True)
+
+
+def budget(rig: Rig, api: Api) -> None:
+    """Let none of the pods be evicted."""
+    api.create(
+        {
+            "apiVersion": "policy/v1",
+            "kind": "PodDisruptionBudget",
+            "metadata": {"name": "all", "namespace": HOME},
+            "spec": {"minAvailable": 1, "selector": {"matchLabels": LABELS}},
+        }
+    )
+
+    def is_counted() -> bool:
+        found = api.get("PodDisruptionBudget", "all", namespace=HOME) or {}
+        return bool(found.get("status", {}).get("currentHealthy") == 1)
+
+    rig.until("the budget to be counted", is_counted)
+
+
+def left(api: Api, on: str = "w1") -> set[str]:
+    return {one["metadata"]["name"] for one in api.list("Pod", fields={"spec.nodeName": on})}
+
+
+def test_nodes_are_listed_with_how_they_joined(reach: Reach) -> None:
+    node(reach.api, "cp9", label=CONTROL_PLANE)
+    node(reach.api, "w1", is_ready=False)
+    by, later = joined(reach, "w1"), joined(reach, "w2")
+
+    found = {one.name: one for one in nodes.listed(reach)}
+
+    cp9 = nodes.Listed("cp9", Role.CONTROL_PLANE, None, ("10.9.0.2",), None)
+    assert found["cp9"] == cp9
+    assert found["w1"] == replace(
+        cp9, name="w1", role=Role.WORKER, problem="KubeletSaysSo", token=by
+    )
+    assert found["w2"] == nodes.Listed(
+        "w2", Role.WORKER, "joined, not seen yet", ("10.9.0.2",), later
+    )
+
+
+def test_a_worker_is_emptied_and_forgotten(reach: Reach) -> None:
+    node(reach.api, "w1")
+    node(reach.api, "w2")
+    by = joined(reach, "w1")
+    pod(reach.api, "one")
+    pod(reach.api, "elsewhere", on="w2")
+    said: list[str] = []
+
+    assert nodes.remove(reach, "w1", timeout_s=LONG_S, tell=said.append)
+
+    assert said == [
+        "node w1: takes no new pods",
+        f"pod {HOME}/one: is ending",
+        f"pod {HOME}/one: gone",
+        "node w1: removed",
+        "node w1: its name is free",
+    ]
+    assert reach.api.get("Node", "w1") is None
+    assert reach.api.get("ConfigMap", join_records.node_name("w1"), namespace=RECORDS) is None
+    token = reach.api.get("ConfigMap", join_records.token_name(by), namespace=RECORDS)
+    assert token
+    assert join_records.to_token(token).revoked
+    assert left(reach.api, "w2") == {"elsewhere"}
+    assert not nodes.remove(reach, "w1", timeout_s=LONG_S, tell=said.append)
+
+
+def test_a_disruption_budget_is_respected_until_it_allows_it(rig: Rig, reach: Reach) -> None:
+    node(reach.api, "w1")
+    pod(reach.api, "one")
+    budget(rig, reach.api)
+
+    with pytest.raises(WaitTimeout) as caught:
+        nodes.remove(reach, "w1", timeout_s=1.0, tell=lambda _: None)
+
+    assert caught.value.exit_code == 4
+    [word] = caught.value.last_words
+    assert word.startswith(f"pod {HOME}/one: ")
+    assert "disruption budget" in word
+    kept = reach.api.get("Node", "w1")
+    assert kept
+    assert kept["spec"]["unschedulable"]
+    assert left(reach.api) == {"one"}
+
+    said: list[str] = []
+
+    def tell(line: str) -> None:
+        said.append(line)
+        reach.api.delete("PodDisruptionBudget", "all", namespace=HOME)
+
+    nodes.remove(reach, "w1", timeout_s=LONG_S, tell=tell)
+    assert reach.api.get("Node", "w1") is None
+    assert said[1:3] == [f"pod {HOME}/one: is ending", f"pod {HOME}/one: gone"]
+
+
+def test_pods_that_end_slowly_are_waited_for(reach: Reach) -> None:
+    node(reach.api, "w1")
+    pod(reach.api, "slow", grace_s=600)
+
+    with pytest.raises(WaitTimeout) as caught:
+        nodes.remove(reach, "w1", timeout_s=1.0, tell=lambda _: None)
+
+    assert caught.value.last_words == (f"pod {HOME}/slow: is ending",)
+
+
+def test_a_node_that_is_gone_is_not_waited_for(reach: Reach) -> None:
+    node(reach.api, "w1", is_ready=False)
+    pod(reach.api, "slow", grace_s=600)
+
+    nodes.remove(reach, "w1", timeout_s=LONG_S, tell=lambda _: None)
+
+    assert reach.api.get("Node", "w1") is None
+
+
+def test_what_comes_back_by_itself_is_passed_over(reach: Reach) -> None:
+    node(reach.api, "w1")
+    pod(reach.api, "mirror", annotations={"kubernetes.io/config.mirror": "0"})
+
+    nodes.remove(reach, "w1", timeout_s=LONG_S, tell=lambda _: None)
+
+    assert left(reach.api) == {"mirror"}
+
+
+def test_a_control_plane_is_refused(reach: Reach) -> None:
+    node(reach.api, "cp9", label=CONTROL_PLANE)
+
+    for name in ("cp9", node_name(reach)):
+        with pytest.raises(KubeceptionError, match=r"control.plane"):
+            nodes.remove(reach, name, timeout_s=LONG_S, tell=lambda _: None)
+
+    found = reach.api.get("Node", "cp9")
+    assert found
+    assert not found["spec"].get("unschedulable")
+
+
+def test_a_removal_killed_at_every_step_is_finished_by_the_next(
+    rig: Rig, reach: Reach, tmp_path: Path
+) -> None:
+    node(reach.api, "w1")
+    joined(reach, "w1")
+    pod(reach.api, "one")
+    reach.hang_up()
+
+    def once() -> None:
+        with rig.reach() as made:
+            nodes.remove(made, "w1", timeout_s=LONG_S, tell=lambda _: None)
+
+    killed = ratchet(once, log=tmp_path / "steps")
+
+    assert reach.api.get("Node", "w1") is None
+    assert reach.api.get("ConfigMap", join_records.node_name("w1"), namespace=RECORDS) is None
+    assert len(killed) == 5, json.dumps(killed)
