@@ -240,8 +240,9 @@ class Api:
         Raises:
             ApiError: among others 409 where somebody else has changed it meanwhile.
         """
-        crash.before("decide about", identity(found))
         kind = "CertificateSigningRequest"
+        name = found["metadata"]["name"]
+        crash.before("decide about", name)
         condition = {
             "type": "Approved" if is_approved else "Denied",
             "status": "True",
@@ -249,8 +250,10 @@ class Api:
             "message": message,
         }
         resource = _resource(kind, part="approval")
-        decided = {**found, "status": {**(found.get("status") or {}), "conditions": [condition]}}
-        self._idempotent("replace", resource(decided), found["metadata"]["name"])
+        # What a list has found does not say what it is.
+        what = {"apiVersion": KINDS[kind].api_version, "kind": kind}
+        status = {**(found.get("status") or {}), "conditions": [condition]}
+        self._idempotent("replace", resource({**found, **what, "status": status}), name)
 
     def watch(self, kind: str, *, timeout_s: int) -> Iterator[str]:
         """Yield the name of an object of a kind whenever it changes, all of them first, for ever.
