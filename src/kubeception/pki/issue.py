@@ -122,7 +122,7 @@ def issuer(pem: bytes) -> str:
 def halves(pem: bytes) -> tuple[bytes, bytes | None]:
     """Return the certificate and the key of a file that holds both, as a kubelet writes it."""
     key = _KEY.search(pem)
-    return (_KEY.sub(b"", pem), key[0] + b"\n") if key else (pem, None)
+    return (_KEY.sub(b"", pem), key[0].rstrip() + b"\n") if key else (pem, None)
 
 
 def key_problem(key: bytes) -> str | None:
