@@ -1,5 +1,6 @@
 """The certificates that we issue are accepted by those who read them, as whom they are meant."""
 
+import base64
 import json
 import logging
 import shutil
@@ -11,6 +12,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 from tests.api.network import new
 from tests.api.rig import Rig
 from tests.conftest import Note
@@ -78,6 +84,44 @@ def test_a_kubelet_may_no_more_than_a_node(rig: Rig) -> None:
     assert may("create", "nodes")
     assert not may("get", "secrets", "--namespace=kube-system")
     assert not may("create", "clusterrolebindings")
+
+
+@pytest.mark.parametrize(("name", "is_approved"), [("cp1", True), ("cp2", False)])
+def test_a_kubelet_renews_its_own_client_and_no_others(
+    rig: Rig, reach: Reach, tmp_path: Path, name: str, is_approved: bool
+) -> None:
+    for wanted in access.bindings():
+        Object(wanted).apply(reach)
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, catalog.NODES),
+            x509.NameAttribute(NameOID.COMMON_NAME, f"system:node:{name}"),
+        ]
+    )
+    asked = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, SHA256())
+    document = {
+        "apiVersion": "certificates.k8s.io/v1",
+        "kind": "CertificateSigningRequest",
+        "metadata": {"name": f"renewal-{name}"},
+        "spec": {
+            "request": base64.b64encode(asked.public_bytes(Encoding.PEM)).decode(),
+            "signerName": "kubernetes.io/kube-apiserver-client-kubelet",
+            "usages": ["digital signature", "client auth"],
+        },
+    }
+    path = tmp_path / "csr.json"
+    path.write_text(json.dumps(document))
+
+    def issued() -> bool:
+        found = rig.kubectl("get", "csr", f"renewal-{name}", "-o", "json").stdout
+        return "certificate" in json.loads(found)["status"]
+
+    done = rig.kubectl("create", "-f", str(path), user="kubelet", check=False)
+    assert (done.code == 0) is is_approved, done.stderr
+    if is_approved:
+        rig.until("the certificate to be issued", issued)
+        rig.kubectl("delete", "csr", f"renewal-{name}")
 
 
 def test_the_superuser_needs_no_binding_and_no_disk(rig: Rig, reach: Reach) -> None:

@@ -22,6 +22,7 @@ KUBELETS_OWN = "kubelet-client-current"
 
 ADMINS = "kubeadm:cluster-admins"
 KEEPERS = "kubeception:keepers"
+NODES = "system:nodes"
 
 
 class Use(StrEnum):
@@ -156,12 +157,12 @@ def apiserver(config: Config, node: str, address: str) -> Spec:
 
 def kubelet_client(node: str) -> Spec:
     """Return what a kubelet's client certificate says, as the CSR API would sign it."""
-    return _client(f"system:node:{node}", "system:nodes")
+    return _client(f"system:node:{node}", NODES)
 
 
 def kubelet_server(node: str, address: str) -> Spec:
     """Return what a kubelet's serving certificate says, as the CSR API would sign it."""
-    return Spec(f"system:node:{node}", frozenset({Use.SERVER}), "system:nodes", (node,), (address,))
+    return Spec(f"system:node:{node}", frozenset({Use.SERVER}), NODES, (node,), (address,))
 
 
 def superuser(lifetime: timedelta) -> Spec:
