@@ -25,15 +25,15 @@ def renewed(asked: frozenset[str]) -> tuple[Phase, ...]:
     """Return what renews some leaves by name, or without names those that have little time left."""
 
     def plan(config: Config, facts: Facts) -> Iterator[Resource]:
-        soon = timedelta(0) if asked else catalog.RENEWED_WITHIN
         for entry, _ in catalog.leaves(config, facts.node, facts.address):
-            is_asked = catalog.name(config.layout.pki, entry.at) in asked
-            if is_asked or not asked:
-                at_least = entry.spec.lifetime - JUST_NOW if is_asked else soon
-                yield pki.pair(config, facts, entry, at_least=at_least)
+            if not asked:
+                yield pki.pair(config, facts, entry, at_least=catalog.RENEWED_WITHIN)
+            elif catalog.name(config.layout.pki, entry.at) in asked:
+                yield pki.pair(config, facts, entry, at_least=entry.spec.lifetime - JUST_NOW)
+        are_all = asked.issuperset(catalog.names(config))
         if catalog.KUBELETS_OWN in asked:
             yield kubelets_own(config, facts, at_least=catalog.LEAF_LIFETIME - JUST_NOW)
-        elif not asked:
+        elif are_all or not asked:
             yield kubelets_own(config, facts)
 
     return (Phase("renew", "renewing certificates", plan, module="pki"), REREAD)
@@ -69,5 +69,5 @@ def reread(config: Config, _facts: Facts) -> Iterator[Resource]:
     yield FreshContainer(name, labels, (at.pki.join.certificate,))
 
 
-EXPIRED = Phase("expired", "renewing expired certificates", expired, module="pki")
-REREAD = Phase("reread", "starting anew what reads certificates only once", reread, module="pki")
+EXPIRED = Phase("expired", "looking for expired certificates", expired, module="pki")
+REREAD = Phase("reread", "looking for who has to read a certificate anew", reread, module="pki")

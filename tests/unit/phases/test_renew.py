@@ -46,6 +46,14 @@ def test_what_is_asked_for_is_wanted_new_and_nothing_else_is() -> None:
     assert all(timedelta(days=364) < left < timedelta(days=365) for left in found.values())
 
 
+def test_with_all_of_them_the_kubelets_own_is_mended_only() -> None:
+    found = wanted(*catalog.names(CONFIG))
+
+    assert found.pop(catalog.KUBELETS_OWN) == timedelta(0)
+    assert list(found) == catalog.names(CONFIG)
+    assert all(left > timedelta(days=364) for left in found.values())
+
+
 def test_who_reads_a_certificate_at_its_start_is_started_after_it() -> None:
     once = {entry.at.certificate for entry in LEAVES if entry.read is Read.AT_START}
     files = {
