@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from kubeception.errors import KubeceptionError
 from kubeception.host import containers
 from kubeception.reach import Reach
-from kubeception.render import containerd
 from kubeception.resources.unit import newer
 
 
@@ -59,11 +59,15 @@ class FreshContainer:
             containers.kill(reach.host, socket, one=one, name=self.name)
 
     def _stale(self, reach: Reach) -> list[tuple[containers.Running, Path]]:
-        """Return those that started before a file, with it; none where the runtime is off."""
-        if reach.host.systemd.state(containerd.UNIT).active != "active":
-            return []
+        """Return those that started before a file, with it.
+
+        None where the runtime can't be asked: it is off, or a host of somebody's has no crictl.
+        """
         socket = reach.config.layout.containerd.socket
-        found = containers.running(reach.host, socket, labels=self.labels, container=self.name)
+        try:
+            found = containers.running(reach.host, socket, labels=self.labels, container=self.name)
+        except KubeceptionError:
+            return []
         return [
             (one, path)
             for one in found or ()
