@@ -87,11 +87,14 @@ def expiring(reach: Reach, node: str) -> str | None:
 
 
 def not_renewable(reach: Reach, asked: Iterable[str]) -> list[str]:
-    """Return what keeps certificates that were asked for from being renewed here."""
+    """Return what keeps certificates from being renewed here: those asked for, or any."""
     pki, asked = reach.config.layout.pki, set(asked)
+    table = list(catalog.leaves(reach.config, "", "127.0.0.1"))
+    if not asked and not any(reach.host.at(entry.at.certificate).exists() for entry, _ in table):
+        return ["there is no certificate on this host that could be renewed"]
     return [
         f"{name}: the key of its CA, {ca.key}, is not on this host"
-        for entry, ca in catalog.leaves(reach.config, "", "127.0.0.1")
+        for entry, ca in table
         if (name := catalog.name(pki, entry.at)) in asked and not reach.host.at(ca.key).exists()
     ]
 

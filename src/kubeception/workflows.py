@@ -182,12 +182,12 @@ def renew(reach: Reach, *, asked: frozenset[str]) -> Summary:
     """Issue leaves anew: those asked for by name, else those that have little time left.
 
     Raises:
-        KubeceptionError: the key of a CA is not here.
+        KubeceptionError: the key of a CA is not here; nothing was renewed that was asked for.
         Locked: somebody else is changing this host.
     """
     with lock.hold(reach.layout.lock, "kubeception certs renew"), Steps(log) as steps:
         if problems := certificates.not_renewable(reach, asked):
-            raise KubeceptionError("\n".join(problems), hint="renew them where that key is")
+            raise KubeceptionError("\n".join(problems), hint="do it on a control-plane host")
         return carry_out(renewed(asked), reach, gather=partial(gather, reach), steps=steps)
 
 

@@ -267,4 +267,14 @@ def test_the_kubelets_own_counts_when_it_has_expired(reach: Reach, hands: Hands)
 
 
 def test_a_host_without_certificates_has_nothing_that_runs_out(tmp_path: Path) -> None:
-    assert certificates.expiring(reach_of(tmp_path), FACTS.node) is None
+    reach = reach_of(tmp_path)
+
+    assert certificates.expiring(reach, FACTS.node) is None
+    assert certificates.not_renewable(reach, []) == [
+        "there is no certificate on this host that could be renewed"
+    ]
+
+
+def test_where_all_is_there_all_can_be_renewed(reach: Reach) -> None:
+    for asked in ([], catalog.names(CONFIG), [catalog.KUBELETS_OWN]):
+        assert certificates.not_renewable(reach, asked) == []
