@@ -404,3 +404,19 @@ def test_the_keeper_reads_certificates_at_its_start_and_once_an_hour(tmp_path: P
         assert watch.look().expiring is None
         hands.sleep(1)
         assert watch.look().expiring
+
+
+def test_the_keeper_goes_on_with_its_own_renewed_certificate(tmp_path: Path) -> None:
+    with new(), with_certificates(tmp_path, Hands()) as reach:
+        reach.client = reach.layout.pki.keeper
+        watch = Watch(reach, FACTS.node)
+        before = reach.api
+        watch.look()
+        assert reach.api is before
+
+        shorten(reach, AT.keeper, timedelta(days=300))
+        watch.look()
+        after = reach.api
+        assert after is not before
+        watch.look()
+        assert reach.api is after

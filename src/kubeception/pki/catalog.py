@@ -43,7 +43,8 @@ class Read(StrEnum):
     EACH_CONNECTION = "at each connection"
     # What the API server and the kubelet serve with, and the aggregator's client: fsnotify, and a
     # look every minute (apiserver/pkg/server/dynamiccertificates/dynamic_serving_content.go; for
-    # the kubelet by its gate ReloadKubeletServerCertificateFile, on by default since 1.31).
+    # the kubelet by its gate ReloadKubeletServerCertificateFile, on by default since 1.31). And the
+    # keeper's own, at which it looks with all else (keeper/watch.py).
     WHEN_IT_CHANGES = "when it changes"
     # Clients of client-go that were given files: standing connections are closed, too
     # (client-go/transport/cert_rotation.go: CertCallbackRefreshDuration).
