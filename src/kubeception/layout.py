@@ -122,6 +122,11 @@ class Kubelet:
         """The client certificate with its key that the kubelet got by itself."""
         return self.state / "pki" / "kubelet-client-current.pem"
 
+    @property
+    def reissued_client(self) -> Path:
+        """What that one, a symlink, leads to where the kubelet could not get it and we gave it."""
+        return self.state / "pki" / "kubelet-client-reissued.pem"
+
 
 @dataclass(frozen=True)
 class Etcd:

@@ -3,10 +3,10 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
-from kubeception import __version__, conditions, revisions, webhooks
+from kubeception import __version__, certificates, conditions, revisions, webhooks
 from kubeception.conditions import Condition
 from kubeception.config import Config
 from kubeception.errors import ApiError, KubeceptionError
@@ -15,7 +15,6 @@ from kubeception.gather import UNITS, gather
 from kubeception.keeper import record
 from kubeception.kube import health
 from kubeception.phases.addons import all_ready
-from kubeception.pki import catalog, issue
 from kubeception.reach import Reach
 from kubeception.render import apiserver, controllers, keeper
 
@@ -186,23 +185,12 @@ def _node_info(reach: Reach, node: str) -> dict[str, str]:
 
 
 def _first_to_expire(reach: Reach, facts: Facts) -> Certificates:
-    until = _expiries(reach, facts)
+    until = certificates.until(reach, facts.node)
     if not until:
         return Certificates()
     first = min(until, key=lambda path: until[path])
     left = until[first] - reach.host.clock.now()
     return Certificates(str(first), f"{until[first]:%Y-%m-%dT%H:%M:%SZ}", left // timedelta(days=1))
-
-
-def _expiries(reach: Reach, facts: Facts) -> dict[Path, datetime]:
-    """Return until when each certificate holds; preflight tells of those that can't be read."""
-    layout = reach.config.layout
-    table = catalog.entries(reach.config, facts.node, facts.address)
-    found = {}
-    for path in (*(entry.at.certificate for entry in table), layout.kubelet.renewed_client):
-        with contextlib.suppress(OSError, ValueError):
-            found[path] = issue.valid_until(reach.host.real(path).read_bytes())
-    return found
 
 
 def _conditions(config: Config, facts: Facts) -> Iterator[tuple[str, Condition]]:
@@ -232,7 +220,7 @@ def _absent(manifest: Path, name: str) -> Condition:
 def _all_valid(facts: Facts) -> Condition:
     def problem(reach: Reach) -> str | None:
         now = reach.host.clock.now()
-        until = _expiries(reach, facts)
+        until = certificates.until(reach, facts.node)
         expired = [f"{path} expired on {at:%Y-%m-%d}" for path, at in until.items() if at < now]
         return "; ".join(expired) or (None if until else "there is none")
 

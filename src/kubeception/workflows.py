@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
-from kubeception import preflight
+from kubeception import certificates, preflight
 from kubeception.engine import Phase, Summary, carry_out
 from kubeception.errors import KubeceptionError, PreflightError, WaitTimeout
 from kubeception.facts import Facts
@@ -29,6 +29,7 @@ from kubeception.phases.kernel import KERNEL
 from kubeception.phases.kubelet import KUBELET
 from kubeception.phases.node import MARKED, REGISTERED
 from kubeception.phases.pki import PKI
+from kubeception.phases.renew import EXPIRED, REREAD, renewed
 from kubeception.phases.reset import phases as undoing
 from kubeception.phases.revision import PROVEN_REVISION
 from kubeception.phases.runtime import RUNTIME
@@ -38,12 +39,14 @@ from kubeception.report import Steps
 log = logging.getLogger("kubeception.k8s")
 
 BOOTSTRAP: tuple[Phase, ...] = (
+    EXPIRED,
     FIRST_API,
     PKI,
     KERNEL,
     RUNTIME,
     ETCD,
     KUBELET,
+    REREAD,
     BOOTSTRAP_API,
     BOOTSTRAP_DOOR,
     LEADERS,
@@ -175,13 +178,29 @@ def reset(reach: Reach, *, etcd: bool = False, pki: bool = False) -> Summary:
         return carry_out(phases, reach, gather=facts, steps=steps)
 
 
+def renew(reach: Reach, *, asked: frozenset[str]) -> Summary:
+    """Issue leaves anew: those asked for by name, else those that have little time left.
+
+    Raises:
+        KubeceptionError: the key of a CA is not here; nothing was renewed that was asked for.
+        Locked: somebody else is changing this host.
+    """
+    with lock.hold(reach.layout.lock, "kubeception certs renew"), Steps(log) as steps:
+        if problems := certificates.not_renewable(reach, asked):
+            raise KubeceptionError("\n".join(problems), hint="do it on a control-plane host")
+        return carry_out(renewed(asked), reach, gather=partial(gather, reach), steps=steps)
+
+
 def boot(reach: Reach) -> Summary:
-    """After a boot, have the kubelet start with a bootstrap API server; bootstrap does the rest."""
+    """After a boot, have the kubelet start with a bootstrap API server; bootstrap does the rest.
+
+    What has expired while the host was off is renewed first: nobody could reach that server.
+    """
     with (
         lock.hold(reach.layout.lock, "kubeception keeper, at boot"),
         Steps(log) as steps,
     ):
-        return carry_out([BOOT], reach, gather=partial(gather, reach), steps=steps)
+        return carry_out([EXPIRED, BOOT], reach, gather=partial(gather, reach), steps=steps)
 
 
 def _keep(source: Path, config: Path) -> None:
