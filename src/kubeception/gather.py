@@ -22,6 +22,21 @@ NFTABLES_KERNEL = (5, 13)
 UNITS = ("etcd.service", "containerd.service", "kubelet.service")
 
 
+def address(reach: Reach) -> str:
+    """Return this host's address, as others know it.
+
+    Raises:
+        KubeceptionError: it has none that could be told.
+    """
+    found = reach.config.node.address or gateway.default_address()
+    if not found:
+        raise KubeceptionError(
+            "there is no default route to take the node's address from",
+            hint="set address in the [node] section of the configuration",
+        )
+    return found
+
+
 def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
     """Read the facts; `rebuild` asks for the temporary control plane even where it isn't needed.
 
@@ -61,17 +76,11 @@ def host(reach: Reach) -> Facts:
     Raises:
         KubeceptionError: the host has no address that could be told to others.
     """
-    address = reach.config.node.address or gateway.default_address()
-    if not address:
-        raise KubeceptionError(
-            "there is no default route to take the node's address from",
-            hint="set address in the [node] section of the configuration",
-        )
     images = _images(reach)
     resolv_conf = _resolv_conf(reach)
     return Facts(
         node=node_name(reach),
-        address=address,
+        address=address(reach),
         images=images or {name: versions.image(name) for name in versions.COMPONENTS},
         archives={name: reach.config.layout.bundle / "images" / f"{name}.tar" for name in images},
         cgroup_version=kernel.cgroup_version(reach.host.inside),

@@ -21,6 +21,7 @@ COMMANDS = {
     "reset": ("reset:reset", "Remove what kubeception made of this host, and nothing else"),
     "bundle": ("bundle:bundle", "Build, check and import binaries and images"),
     "lab": ("lab:lab", "Real systemd hosts on this machine, for trying and testing"),
+    "token": ("token:token", "Let hosts join, once each, and take that back"),
     "serve": ("serve:serve", "Answer joining hosts (runs inside the cluster)"),
 }
 

@@ -1,28 +1,11 @@
 """`kubeception keeper …`: the host service, and its pause."""
 
-import re
 from datetime import UTC, datetime, timedelta
 
 import click
 
 from kubeception.cli import options
 from kubeception.host.gateway import this_host
-
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours"}
-
-
-class _Duration(click.ParamType[timedelta]):
-    """A length of time such as 90s, 30m or 2h."""
-
-    name = "duration"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> timedelta:
-        found = re.fullmatch(r"(\d+)([smh])", str(value))
-        if not found:
-            self.fail(f"{value!r} is no length of time such as 90s, 30m or 2h", param, ctx)
-        return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
 @click.group()
@@ -45,7 +28,7 @@ def run() -> None:
 
 
 @keeper.command()
-@click.option("--for", "length", type=_Duration(), default="30m", show_default=True)
+@click.option("--for", "length", type=options.DURATION, default="30m", show_default=True)
 def pause(length: timedelta) -> None:
     """Have the keeper stand back for a while, at most until the next boot.
 

@@ -1,5 +1,7 @@
 """Options that several commands have."""
 
+import re
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -7,6 +9,22 @@ import click
 from kubeception.config import Config
 from kubeception.config.load import load
 from kubeception.host.gateway import this_host
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours"}
+
+
+class _Duration(click.ParamType[timedelta]):
+    """A length of time such as 90s, 30m or 2h."""
+
+    name = "duration"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        found = re.fullmatch(r"(\d{1,6})([smh])", str(value))
+        if not found:
+            self.fail(f"{value!r} is no length of time such as 90s, 30m or 2h", param, ctx)
+        return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
 def seen(path: Path) -> Path:
@@ -20,6 +38,7 @@ def loaded(path: Path | None = None) -> Config:
     return load(path, root=this_host().root)
 
 
+DURATION = _Duration()
 config_file = click.option(
     "-c",
     "--config",

@@ -8,15 +8,63 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command(short_help="Answer joining hosts (runs inside the cluster)")
-@click.option("--certificate", type=FILE, required=True, help="PEM file, chain included.")
+@click.option("--certificate", type=FILE, required=True, help="PEM file.")
 @click.option("--key", type=FILE, required=True, help="PEM file of the certificate's key.")
+@click.option("--ca", type=FILE, required=True, help="PEM file of the certificate's CA.")
 @click.option("--address", default="0.0.0.0", show_default=True, help="Where to listen.")  # noqa: S104 - the pod's own network
 @click.option("--port", type=click.IntRange(0, 65535), default=8443, show_default=True)
-def serve(certificate: Path, key: Path, address: str, port: int) -> None:
+@click.option(
+    "--api",
+    "apis",
+    metavar="URL",
+    multiple=True,
+    required=True,
+    help="Where the API is; hosts are told all of them, and the first is asked.",
+)
+@click.option("--cluster-ca", type=FILE, required=True, help="PEM file of the cluster's CA.")
+@click.option(
+    "--token",
+    type=FILE,
+    default="/var/run/secrets/kubernetes.io/serviceaccount/token",
+    show_default=True,
+    help="File of the ServiceAccount's token.",
+)
+@click.option("--cluster-dns", required=True, help="The cluster DNS's address, for kubelets.")
+@click.option("--cluster-domain", required=True, help="The cluster's domain, for kubelets.")
+def serve(
+    certificate: Path,
+    key: Path,
+    ca: Path,
+    address: str,
+    port: int,
+    apis: tuple[str, ...],
+    cluster_ca: Path,
+    token: Path,
+    cluster_dns: str,
+    cluster_domain: str,
+) -> None:
     """Answer joining hosts over TLS 1.3; runs inside the cluster.
 
-    There is /healthz so far. SIGTERM ends it with exit code 0.
+    There are /join and /healthz. SIGTERM ends it with exit code 0.
+
+    \b
+    Example:
+      kubeception serve --certificate join.crt --key join.key --ca join-ca.crt \\
+        --api https://192.0.2.10:6443 --cluster-ca ca.crt \\
+        --cluster-dns 10.3.0.10 --cluster-domain cluster.local
     """
     from kubeception.join import service
 
-    service.serve(certificate, key, address=address, port=port)
+    settings = service.Settings(
+        certificate=certificate,
+        key=key,
+        ca=ca,
+        address=address,
+        port=port,
+        apis=apis,
+        cluster_ca=cluster_ca,
+        token=token,
+        cluster_dns=cluster_dns,
+        cluster_domain=cluster_domain,
+    )
+    service.serve(settings)

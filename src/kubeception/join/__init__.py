@@ -1,1 +1,1 @@
-"""Taking hosts into the cluster; so far the service that will, which only says that it is there."""
+"""Taking hosts into the cluster: the service that decides, and what the two sides say."""

@@ -1,92 +1,132 @@
 """The in-cluster service that joining hosts talk to, over TLS 1.3 only.
 
-It answers `/healthz`. All else, `/join` too until joining exists, is 404 with one body for all:
-what a stranger asks for is never repeated. It reads two files and writes none.
+It reads its certificates and the credential of its ServiceAccount, and writes no file.
 """
 
+import asyncio
+import contextlib
+import hashlib
 import logging
+import resource
 import signal
 import socket
 import ssl
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from kubeception import report
 from kubeception.errors import KubeceptionError
+from kubeception.join import wire
+from kubeception.join.cluster import Cluster
+from kubeception.join.connections import Connections
+from kubeception.join.desk import Desk
+from kubeception.join.joining import Joining, Terms
+from kubeception.kube.client import Api, TokenFile
 
 log = logging.getLogger(__name__)
 
-HEADER_BYTES = 8 * 1024
-GRACE_S = 1  # answers take milliseconds; an idle client may not hold up a rollout
+GRACE_S = 3.0  # a join that takes longer is asked for again, of the one that comes after us
+API_TIMEOUT_S = 3.0
+_WAITING = 4096  # connections that are not accepted yet
 
 
-def application() -> Starlette:
-    """Return what is served."""
-    service = Starlette(
-        routes=[Route("/healthz", _healthz)],
-        exception_handlers={404: _not_found, 405: _not_found},
-    )
-    # A redirect would repeat the client's own Host header.
-    service.router.redirect_slashes = False
-    return service
+@dataclass(frozen=True)
+class Settings:
+    """Where it listens, what it shows, whom it asks, and what it tells hosts that join.
+
+    `ca` is the CA of its own certificate, `cluster_ca` that of the API. Of the API's URLs, which
+    hosts are told, it asks the first one itself.
+    """
+
+    certificate: Path
+    key: Path
+    ca: Path
+    address: str
+    port: int
+    apis: tuple[str, ...]
+    cluster_ca: Path
+    token: Path
+    cluster_dns: str
+    cluster_domain: str
 
 
-async def _healthz(_: Request) -> PlainTextResponse:
-    return PlainTextResponse("ok")
-
-
-async def _not_found(_: Request, __: Exception) -> PlainTextResponse:
-    return PlainTextResponse("not found", status_code=404)
-
-
-def serve(certificate: Path, key: Path, *, address: str, port: int) -> None:
+def serve(settings: Settings) -> None:
     """Serve until a signal to end comes; then finish what was asked, and exit with 0."""
-    context = _tls(certificate, key)
-    listener = _listener(address, port)
-    signal.signal(signal.SIGTERM, _end)
-    report.adopt("uvicorn", "asyncio")
-    settings = uvicorn.Config(
-        application(),
-        ssl_context_factory=lambda *_: context,
-        http="h11",
-        ws="none",
-        lifespan="off",
-        h11_max_incomplete_event_size=HEADER_BYTES,
-        timeout_graceful_shutdown=GRACE_S,
-        access_log=False,
-        log_config=None,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
+    context = _tls(settings)
+    terms = Terms(
+        ca=settings.cluster_ca.read_text(),
+        apiservers=settings.apis,
+        kubelet=wire.KubeletSettings(settings.cluster_dns, settings.cluster_domain),
     )
-    log.info("listening on %s:%d", *listener.getsockname()[:2])
-    uvicorn.Server(settings).run(sockets=[listener])
+    api = Api(
+        settings.apis[0],
+        settings.cluster_ca,
+        TokenFile(settings.token),
+        timeout_s=API_TIMEOUT_S,
+        retry_s=0,
+    )
+    _allow_descriptors()
+    listener = _listener(settings.address, settings.port)
+    signal.signal(signal.SIGTERM, _end)
+    report.adopt("asyncio")
+    joining = Joining(Cluster(api), _digest(settings.certificate), terms)
+    with listener, contextlib.closing(api):
+        log.info("listening on %s:%d", *listener.getsockname()[:2])
+        asyncio.run(_serve(Desk(joining), listener, context))
+
+
+async def _serve(desk: Desk, listener: socket.socket, context: ssl.SSLContext) -> None:
+    ending = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.set)
+    connections = Connections(desk.talk)
+    accepting = asyncio.create_task(connections.accept(listener, context))
+    await ending.wait()
+    accepting.cancel()
+    await connections.end(within_s=GRACE_S)
 
 
 def _end(_: int, __: FrameType | None) -> None:
-    # The server repeats the signal once it has shut down; by then there is nothing left to do.
     raise SystemExit(0)
 
 
-def _tls(certificate: Path, key: Path) -> ssl.SSLContext:
+def _tls(settings: Settings) -> ssl.SSLContext:
+    """Return TLS that shows the certificate and its CA, which a client knows by the CA's pin."""
+    certificate, key, ca = settings.certificate, settings.key, settings.ca
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.num_tickets = 0  # nobody comes twice
     try:
         context.load_cert_chain(certificate, key)
     except (OSError, ssl.SSLError) as error:
         raise KubeceptionError(f"{certificate}, {key}: {error.strerror or error}") from error
+    try:
+        shown = x509.load_pem_x509_certificate(certificate.read_bytes())
+        shown.verify_directly_issued_by(x509.load_pem_x509_certificate(ca.read_bytes()))
+    except Exception as error:
+        raise KubeceptionError(f"{certificate}: is not signed by {ca}") from error
+    # OpenSSL sends the chain that it finds here.
+    context.load_verify_locations(ca)
     return context
+
+
+def _digest(certificate: Path) -> bytes:
+    shown = x509.load_pem_x509_certificate(certificate.read_bytes())
+    return hashlib.sha256(shown.public_bytes(Encoding.DER)).digest()
+
+
+def _allow_descriptors() -> None:
+    """Have as many descriptors as this process may."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _listener(address: str, port: int) -> socket.socket:
     try:
-        return socket.create_server((address, port))
+        return socket.create_server((address, port), backlog=_WAITING)
     except OSError as error:
         what = str(error.strerror).partition(" (")[0]
         raise KubeceptionError(f"{address}:{port}: {what}") from error

@@ -17,6 +17,7 @@ import httpx2
 from lightkube import ApiError as LightkubeError
 from lightkube import Client
 from lightkube.config.kubeconfig import KubeConfig
+from lightkube.core.exceptions import ConfigError
 from lightkube.core.resource import ApiInfo
 from lightkube.generic_resource import (
     GenericGlobalResource,
@@ -48,6 +49,13 @@ class Credential:
     key: Path
 
 
+@dataclass(frozen=True)
+class TokenFile:
+    """A ServiceAccount's token as a file, which is read again once the API takes it no more."""
+
+    token: Path
+
+
 @contextlib.contextmanager
 def in_memory(certificate: bytes, key: bytes) -> Iterator[Credential]:
     """Offer a credential that no disk ever sees, for the length of the block.
@@ -67,33 +75,34 @@ def in_memory(certificate: bytes, key: bytes) -> Iterator[Credential]:
 
 
 class Api:
-    """One API server, by its URL."""
+    """One API server, by its URL; for how long it is asked again is `retry_s`."""
 
-    def __init__(self, url: str, ca: Path, credential: Credential) -> None:
+    def __init__(
+        self,
+        url: str,
+        ca: Path,
+        credential: Credential | TokenFile,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        retry_s: float = RETRY_S,
+    ) -> None:
         config = KubeConfig.from_dict(
             {
                 "clusters": [
                     {"name": "it", "cluster": {"server": url, "certificate-authority": str(ca)}}
                 ],
-                "users": [
-                    {
-                        "name": "us",
-                        "user": {
-                            "client-certificate": str(credential.certificate),
-                            "client-key": str(credential.key),
-                        },
-                    }
-                ],
+                "users": [{"name": "us", "user": _user(credential)}],
                 "contexts": [{"name": "here", "context": {"cluster": "it", "user": "us"}}],
                 "current-context": "here",
             }
         )
         self.url = url
+        self._retry_s = retry_s
         self._client = Client(
             config=config,
             field_manager=FIELD_MANAGER,
             trust_env=False,
-            timeout=httpx2.Timeout(TIMEOUT_S),
+            timeout=httpx2.Timeout(timeout_s),
         )
 
     def close(self) -> None:
@@ -227,7 +236,7 @@ class Api:
 
     def _idempotent(self, verb: str, *arguments: Any, **options: Any) -> Any:
         """Call, and for a short while again where no answer came or the server was not ready."""
-        deadline = time.monotonic() + RETRY_S
+        deadline = time.monotonic() + self._retry_s
         while True:
             try:
                 with _errors(self.url):
@@ -235,9 +244,18 @@ class Api:
                     # A list is asked for only while it is gone through.
                     return list(answer) if verb == "list" else answer
             except ApiError as error:
-                if error.status not in {0, 429, 500, 503, 504} or time.monotonic() > deadline:
+                if error.status not in {0, 429, 500, 503, 504} or time.monotonic() >= deadline:
                     raise
             time.sleep(0.2)
+
+
+def _user(credential: Credential | TokenFile) -> dict[str, str]:
+    if isinstance(credential, TokenFile):
+        return {"tokenFile": str(credential.token)}
+    return {
+        "client-certificate": str(credential.certificate),
+        "client-key": str(credential.key),
+    }
 
 
 @functools.cache
@@ -270,5 +288,5 @@ def _errors(url: str) -> Iterator[None]:
     except httpx2.HTTPStatusError as error:
         code = error.response.status_code
         raise ApiError(code, error.response.reason_phrase, f"{url}: answered {code}") from error
-    except (httpx2.HTTPError, ssl.SSLError, OSError) as error:
+    except (httpx2.HTTPError, ConfigError, ssl.SSLError, OSError) as error:
         raise ApiError(0, "Unreachable", f"{url}: {error}") from error

@@ -37,6 +37,9 @@ KINDS = {
     "ControllerRevision": Kind("apps", "v1", "controllerrevisions", namespaced=True),
     "Event": Kind("", "v1", "events", namespaced=True),
     "Lease": Kind("coordination.k8s.io", "v1", "leases", namespaced=True),
+    "CertificateSigningRequest": Kind(
+        "certificates.k8s.io", "v1", "certificatesigningrequests", namespaced=False
+    ),
     "MutatingWebhookConfiguration": Kind(
         ADMISSION, "v1", "mutatingwebhookconfigurations", namespaced=False
     ),

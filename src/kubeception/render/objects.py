@@ -114,9 +114,9 @@ def rule(group: str, resources: str, *verbs: str, names: Sequence[str] = ()) -> 
     return {**made, "resourceNames": list(names)} if names else made
 
 
-def role(name: str, rules: Sequence[Object]) -> Object:
-    """Return a Role of kube-system."""
-    return _role("Role", metadata(name), rules)
+def role(name: str, rules: Sequence[Object], *, namespace: str = NAMESPACE) -> Object:
+    """Return a Role."""
+    return _role("Role", metadata(name, namespace=namespace), rules)
 
 
 def cluster_role(name: str, rules: Sequence[Object]) -> Object:
@@ -124,9 +124,9 @@ def cluster_role(name: str, rules: Sequence[Object]) -> Object:
     return _role("ClusterRole", metadata(name, namespace=None), rules)
 
 
-def role_binding(name: str, *, role: str, subject: Object) -> Object:
-    """Return a binding of a Role of kube-system to one subject."""
-    return _binding("Role", metadata(name), role, subject)
+def role_binding(name: str, *, role: str, subject: Object, namespace: str = NAMESPACE) -> Object:
+    """Return a binding of a Role to one subject."""
+    return _binding("Role", metadata(name, namespace=namespace), role, subject)
 
 
 def cluster_role_binding(name: str, *, role: str, subject: Object) -> Object:

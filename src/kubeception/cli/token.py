@@ -1,0 +1,155 @@
+"""`kubeception token`: what a person carries to a host that is to join."""
+
+import json
+import os
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from kubeception.cli import options
+from kubeception.errors import PreflightError
+from kubeception.reach import Reach
+
+if TYPE_CHECKING:
+    from kubeception.tokens import Listed
+
+_ROLES = ("worker", "control-plane")
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+@click.group()
+def token() -> None:
+    """Let hosts join, once each, and take that back.
+
+    On a control-plane host, as root. Exit code 3 says that this host is none, 2 that what was asked
+    for is impossible.
+    """
+
+
+def _name(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """Take a name that a node can have."""
+    from kubeception.config.model import DNS_NAME
+
+    if value is not None and (len(value) > 63 or not re.fullmatch(DNS_NAME, value)):
+        raise click.BadParameter(f"{value!r} is no name that a node can have")
+    return value
+
+
+@token.command()
+@options.config_file
+@options.output
+@click.option("--node", metavar="NAME", callback=_name, help="Only for the node of this name.")
+@click.option(
+    "--rejoin",
+    metavar="NAME",
+    callback=_name,
+    help="Only for this node, which the cluster knows already: its host was lost, or made anew.",
+)
+@click.option("--ttl", type=options.DURATION, default="1h", show_default=True, help="How long.")
+@click.option("--role", type=click.Choice(_ROLES), default="worker", show_default=True)
+def create(
+    config_file: Path | None,
+    output: str,
+    node: str | None,
+    rejoin: str | None,
+    ttl: timedelta,
+    role: str,
+) -> None:
+    """Make a token and say, once, how to join with it.
+
+    It is good for one host. The cluster keeps its public half alone, so nobody can say it again.
+
+    \b
+    Example:
+      kubeception token create --node w1 --ttl 15m
+      kubeception token create --rejoin w1 -o json
+    """
+    if role != "worker":
+        raise click.UsageError("role control-plane is reserved: hosts join as workers so far")
+    if node and rejoin:
+        raise click.UsageError("--node and --rejoin exclude each other: both name the one node")
+    if not ttl:
+        raise click.UsageError("--ttl 0 would make a token that has expired already")
+    _only_root()
+    from kubeception import tokens
+    from kubeception.gather import address
+
+    config = options.loaded(config_file)
+    with Reach(config) as reach:
+        url = f"https://{address(reach)}:{config.join_port}/join"
+        made, record = tokens.create(reach, node=rejoin or node, rejoin=rejoin is not None, ttl=ttl)
+    expires = record.expires.strftime(_TIME)
+    if output == "json":
+        told = {"id": made.id, "token": made.text(), "url": url, "expires": expires}
+        click.echo(json.dumps(told, indent=2))
+        return
+    click.echo(f"# Good once, until {expires}. On the host that is to join, as root:")
+    click.echo(f"kubeception join --url {url} --token-file - <<'EOF'")
+    click.echo(made.text())
+    click.echo("EOF")
+
+
+@token.command(name="list")
+@options.config_file
+@options.output
+def list_(config_file: Path | None, output: str) -> None:
+    """Show the tokens that the cluster knows, and what they are good for.
+
+    A token is unused, spent, revoked or expired; a day after it has expired it may be forgotten.
+
+    \b
+    Example:
+      kubeception token list -o json
+    """
+    _only_root()
+    from kubeception import tokens
+
+    with Reach(options.loaded(config_file)) as reach:
+        found = tokens.listed(reach)
+    if output == "json":
+        click.echo(json.dumps([_row(one) for one in found], indent=2))
+        return
+    click.echo(f"{'ID':<12}{'ROLE':<10}{'STATE':<10}{'EXPIRES':<22}NODE")
+    for row in map(_row, found):
+        node = f"{row['node'] or '-'}{' (rejoin)' if row['rejoin'] else ''}"
+        click.echo(f"{row['id']:<12}{row['role']:<10}{row['state']:<10}{row['expires']:<22}{node}")
+
+
+@token.command()
+@options.config_file
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+def delete(config_file: Path | None, ids: tuple[str, ...]) -> None:
+    """Revoke tokens, at once and for good; hosts that have joined stay.
+
+    Exit code 1 says that one of them is not known; then none was revoked.
+
+    \b
+    Example:
+      kubeception token delete k3x9a0q2bd
+    """
+    _only_root()
+    from kubeception import tokens
+
+    with Reach(options.loaded(config_file)) as reach:
+        tokens.delete(reach, ids)
+    for one in ids:
+        click.echo(f"token {one}: revoked")
+
+
+def _row(one: "Listed") -> dict[str, object]:
+    return {
+        "id": one.record.id,
+        "role": one.record.role.value,
+        "node": one.record.node,
+        "rejoin": one.record.rejoin,
+        "expires": one.record.expires.strftime(_TIME),
+        "state": one.state.value,
+    }
+
+
+def _only_root() -> None:
+    if os.geteuid() != 0:
+        raise PreflightError(["only root can reach the cluster's keys"], hint="sudo kubeception")

@@ -1,0 +1,146 @@
+"""What the join service asks of the API, each off the event loop and in one of two small pools.
+
+Whoever has proven nothing yet has threads of its own, so that a crowd of them holds no join up.
+"""
+
+import asyncio
+from base64 import b64decode, b64encode
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from kubeception.errors import ApiError
+from kubeception.kube.client import Api, Object
+from kubeception.render import join_records
+from kubeception.render.join_records import ClaimRecord, NodeRecord, TokenRecord
+
+SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
+NAME_TAKEN = "NameTaken"  # as the controller denies for it, and as events say
+CONFLICT = 409
+_STRANGERS, _PROVEN = 4, 16
+
+_Any = TypeVar("_Any")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a certificate request: its certificate, or why there will be none."""
+
+    certificate: str = ""
+    denied: str = ""
+
+
+class Cluster:
+    """The API, as far as joining needs it.
+
+    Every method raises ApiError where the API does not answer, or not so that it helps.
+    """
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._strangers = ThreadPoolExecutor(_STRANGERS, "stranger")
+        self._proven = ThreadPoolExecutor(_PROVEN, "proven")
+
+    async def token(self, token: str) -> TokenRecord | None:
+        """Return what is known of a token, as it is right now."""
+        name = join_records.token_name(token)
+        found = await self._on(self._strangers, self._config_map, name, join_records.RECORDS)
+        return join_records.to_token(found) if found else None
+
+    async def claim(self, token: str) -> ClaimRecord | None:
+        """Return the claim that a token was spent on."""
+        name = join_records.claim_name(token)
+        found = await self._on(self._proven, self._config_map, name, join_records.CLAIMS)
+        return join_records.to_claim(found) if found else None
+
+    async def record(self, node: str) -> NodeRecord | None:
+        """Return who a node is."""
+        name = join_records.node_name(node)
+        found = await self._on(self._proven, self._config_map, name, join_records.RECORDS)
+        return join_records.to_node(found) if found else None
+
+    async def has_node(self, node: str) -> bool:
+        """Tell whether there is a node of a name, ready or not."""
+        return await self._on(self._proven, self._api.get, "Node", node) is not None
+
+    async def spend(self, record: ClaimRecord) -> bool:
+        """Make the one claim of a token; False where there is one."""
+        return await self._create(join_records.from_claim(record))
+
+    async def ask_for_certificate(self, record: ClaimRecord, *, usages: list[str]) -> bool:
+        """Ask for a claim's certificate; False where something else is asked by that name."""
+        name = join_records.request_name(record.claim.token)
+        spec = {
+            "signerName": SIGNER,
+            "usages": usages,
+            "request": b64encode(record.request).decode(),
+        }
+        wanted = {
+            "apiVersion": "certificates.k8s.io/v1",
+            "kind": "CertificateSigningRequest",
+            "metadata": {"name": name},
+            "spec": spec,
+        }
+        if await self._create(wanted):
+            return True
+        found = await self._request(name)
+        return all((found or {}).get("spec", {}).get(key) == spec[key] for key in spec)
+
+    async def verdict(self, token: str) -> Verdict | None:
+        """Return what became of a token's certificate request; None while nothing has."""
+        found = await self._request(join_records.request_name(token)) or {}
+        status = found.get("status") or {}
+        if status.get("certificate"):
+            return Verdict(certificate=b64decode(status["certificate"]).decode())
+        for condition in status.get("conditions") or []:
+            if condition["type"] in {"Denied", "Failed"}:
+                return Verdict(denied=condition.get("reason") or condition["type"])
+        return None
+
+    async def alert(self, token: str, node: str) -> None:
+        """Leave an event for the administrator: a token was used for a name that is taken."""
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        about = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "name": join_records.claim_name(token),
+            "namespace": join_records.CLAIMS,
+        }
+        # One of a name, so that asking again and again leaves no more than one.
+        await self._create(
+            {
+                "apiVersion": "v1",
+                "kind": "Event",
+                "metadata": {"name": f"name-taken-{token}", "namespace": join_records.CLAIMS},
+                "involvedObject": about,
+                "reason": NAME_TAKEN,
+                "message": f"token {token} was used to join as {node}, which is there already",
+                "type": "Warning",
+                "count": 1,
+                "firstTimestamp": now,
+                "lastTimestamp": now,
+                "source": {"component": "kubeception-serve"},
+            }
+        )
+
+    def _config_map(self, name: str, namespace: str) -> Object | None:
+        return self._api.get("ConfigMap", name, namespace=namespace)
+
+    async def _request(self, name: str) -> Object | None:
+        return await self._on(self._proven, self._api.get, "CertificateSigningRequest", name)
+
+    async def _create(self, wanted: Object) -> bool:
+        try:
+            await self._on(self._proven, self._api.create, wanted)
+        except ApiError as error:
+            if error.status != CONFLICT:
+                raise
+            return False
+        return True
+
+    async def _on(
+        self, pool: ThreadPoolExecutor, ask: Callable[..., _Any], *arguments: Any
+    ) -> _Any:
+        return await asyncio.get_running_loop().run_in_executor(pool, ask, *arguments)

@@ -1,0 +1,123 @@
+"""Join tokens as an administrator has them: made, listed, and taken back.
+
+The token itself is told once, by whoever makes it; what the cluster keeps cannot be joined with.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from kubeception.errors import KubeceptionError
+from kubeception.pki import token as tokens
+from kubeception.pki.token import Role, Token
+from kubeception.reach import Reach
+from kubeception.render import join_records
+from kubeception.render.join_records import CLAIMS, RECORDS, TokenRecord
+
+log = logging.getLogger(__name__)
+
+# So long an administrator can see what became of one that is good for nothing any more.
+KEPT = timedelta(days=1)
+
+
+class State(StrEnum):
+    """What a token is good for: nothing, unless it is unused."""
+
+    UNUSED = "unused"
+    SPENT = "spent"
+    REVOKED = "revoked"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A token that the cluster knows, and its state."""
+
+    record: TokenRecord
+    state: State
+
+
+def create(
+    reach: Reach, *, node: str | None, rejoin: bool, ttl: timedelta
+) -> tuple[Token, TokenRecord]:
+    """Make a token for a worker, and return what is kept of it as well.
+
+    Ones that expired long ago are removed meanwhile.
+    """
+    now = reach.host.clock.now()
+    _sweep(reach, now)
+    ca = reach.layout.pki.join_ca.certificate
+    try:
+        token = tokens.new(ca=ca.read_bytes())
+    except FileNotFoundError as error:
+        raise KubeceptionError(f"{ca}: no such file", hint="kubeception bootstrap") from error
+    record = TokenRecord(
+        id=token.id,
+        public_key=token.public_key,
+        role=Role.WORKER,
+        expires=now + ttl,
+        node=node,
+        rejoin=rejoin,
+    )
+    reach.api.create(join_records.from_token(record))
+    return token, record
+
+
+def listed(reach: Reach) -> list[Listed]:
+    """Return all tokens, the ones that expire first first."""
+    now = reach.host.clock.now()
+    claimed = {
+        one["metadata"]["name"]
+        for one in reach.api.list("ConfigMap", namespace=CLAIMS, labels=_of(join_records.CLAIM))
+    }
+    found = [Listed(record, _state(record, claimed, now)) for record in _records(reach)]
+    return sorted(found, key=lambda one: (one.record.expires, one.record.id))
+
+
+def delete(reach: Reach, ids: Sequence[str]) -> None:
+    """Revoke tokens; they are kept until they expire, so that whoever holds one can be told.
+
+    Raises:
+        KubeceptionError: some are not known, and nothing was changed.
+    """
+    known = {record.id for record in _records(reach)}
+    if unknown := [one for one in ids if one not in known]:
+        # What was typed may be a whole token.
+        names = [one if tokens.is_id(one) else "(no id of a token)" for one in unknown]
+        raise KubeceptionError(
+            "\n".join(f"token {name}: there is none" for name in names),
+            hint="kubeception token list",
+        )
+    for one in ids:
+        change = {"data": {"revoked": "true"}}
+        reach.api.merge("ConfigMap", join_records.token_name(one), change, namespace=RECORDS)
+
+
+def _state(record: TokenRecord, claimed: set[str], now: datetime) -> State:
+    if join_records.claim_name(record.id) in claimed:
+        return State.SPENT
+    if record.revoked:
+        return State.REVOKED
+    return State.EXPIRED if now >= record.expires else State.UNUSED
+
+
+def _sweep(reach: Reach, now: datetime) -> None:
+    """Remove what expired long ago, claims first: a token without its claim would be unspent."""
+    for record in _records(reach):
+        if now >= record.expires + KEPT:
+            reach.api.delete("ConfigMap", join_records.claim_name(record.id), namespace=CLAIMS)
+            reach.api.delete("ConfigMap", join_records.token_name(record.id), namespace=RECORDS)
+
+
+def _records(reach: Reach) -> Iterator[TokenRecord]:
+    for found in reach.api.list("ConfigMap", namespace=RECORDS, labels=_of(join_records.TOKEN)):
+        try:
+            yield join_records.to_token(found)
+        except ValueError as error:  # somebody's edit; the others are as good as they were
+            log.warning("%s", error)
+
+
+def _of(kind: str) -> dict[str, str]:
+    return {join_records.KIND_LABEL: kind}

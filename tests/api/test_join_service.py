@@ -1,0 +1,520 @@
+"""The join service against a real API: what it takes, what it refuses, and what it withstands.
+
+Each attack that docs/security.md names has its test here, as far as the service has to answer it.
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from tests.api.rig import Rig
+from tests.joiner import Joiner, Line, Said, line
+
+from kubeception import tokens
+from kubeception.kube.client import Api
+from kubeception.pki.token import Role, Token
+from kubeception.reach import Reach
+from kubeception.render import access, join_records, join_service
+from kubeception.render.join_records import CLAIMS, RECORDS, NodeRecord
+from kubeception.resources.object import Object
+
+SYSTEM = ("-n", "kube-system")
+REQUESTS = int(os.environ.get("KUBECEPTION_REQUESTS", "20000"))
+LISTENING = re.compile(r" INFO .*: listening on 127\.0\.0\.1:(\d+)\n")
+
+
+@dataclass
+class Service:
+    """A running service, and what it logs."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+    def memory(self) -> int:
+        """Return how many bytes of it are in memory."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        found = re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)
+        assert found
+        return int(found[1]) * 1024
+
+    def descriptors(self) -> int:
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
+    def cpu_s(self) -> float:
+        """Return how much time it has spent computing."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def end(self) -> None:
+        self.process.terminate()
+        assert self.process.wait(10) == 0
+
+
+def command(rig: Rig, token: Path, port: int = 0) -> list[str]:
+    at = rig.reach().layout.pki
+    flags = {
+        "certificate": at.join.certificate,
+        "key": at.join.key,
+        "ca": at.join_ca.certificate,
+        "address": "127.0.0.1",
+        "port": port,
+        "api": f"https://127.0.0.1:{rig.ports.api}",
+        "cluster-ca": at.ca.certificate,
+        "token": token,
+        "cluster-dns": "10.96.0.10",
+        "cluster-domain": "cluster.local",
+    }
+    words = [f"--{name}={value}" for name, value in flags.items()]
+    return [sys.executable, "-m", "kubeception", "serve", *words]
+
+
+@contextlib.contextmanager
+def running(rig: Rig, credential: Path, log: Path, port: int = 0) -> Iterator[Service]:
+    with log.open("wb") as sink:
+        process = subprocess.Popen(command(rig, credential, port), stdout=sink, stderr=sink)
+    try:
+        until = time.monotonic() + 20
+        while not (found := LISTENING.search(log.read_text())):
+            assert process.poll() is None and time.monotonic() < until, log.read_text()
+            time.sleep(0.02)
+        yield Service(process, int(found[1]), log)
+        assert process.poll() in {None, 0}
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def credential(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The service's own: its rights are what is rendered, and so proven to be enough."""
+    with rig.reach() as reach:
+        needed = (*access.bindings(), *join_records.namespaces(), *join_service.account())
+        for wanted in needed:
+            Object(wanted).apply(reach)
+    made = rig.kubectl(*SYSTEM, "create", "token", join_service.NAME, "--duration=1h")
+    file = tmp_path_factory.mktemp("account") / "token"
+    file.write_text(made.stdout)
+    return file
+
+
+@pytest.fixture(scope="module")
+def service(
+    rig: Rig, credential: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    with running(rig, credential, tmp_path_factory.mktemp("serve") / "log") as service:
+        yield service
+
+
+@dataclass
+class Judge:
+    """Somebody who may approve and deny; the controller does so with the good and the bad."""
+
+    rig: Rig
+
+    def pending(self) -> list[str]:
+        path = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+        found = json.loads(self._ask("GET", path))["items"]
+        return [one["metadata"]["name"] for one in found if not one.get("status")]
+
+    def say(self, name: str, verdict: str, reason: str = "Tested") -> None:
+        path = f"/apis/certificates.k8s.io/v1/certificatesigningrequests/{name}"
+        found = json.loads(self._ask("GET", path))
+        made = {"type": verdict, "status": "True", "reason": reason, "message": "by a test"}
+        found["status"] = {"conditions": [made]}
+        self._ask("PUT", f"{path}/approval", json.dumps(found).encode())
+
+    def _ask(self, method: str, path: str, body: bytes | None = None) -> bytes:
+        at = self.rig.reach().layout.pki
+        tls = ssl.create_default_context(cafile=str(at.ca.certificate))
+        tls.load_cert_chain(at.admin.certificate, at.admin.key)
+        made = http.client.HTTPSConnection("127.0.0.1", self.rig.ports.api, timeout=10, context=tls)
+        with contextlib.closing(made):
+            made.request(method, path, body, {"content-type": "application/json"})
+            answer = made.getresponse()
+            assert answer.status == 200, answer.read()
+            return answer.read()
+
+
+@pytest.fixture
+def approving(rig: Rig) -> Iterator[None]:
+    """Every request is approved."""
+    ending = threading.Event()
+
+    def approve() -> None:
+        judge = Judge(rig)
+        while not ending.wait(0.05):
+            for name in judge.pending():
+                judge.say(name, "Approved")
+
+    with ThreadPoolExecutor(1) as pool:
+        work = pool.submit(approve)
+        yield
+        ending.set()
+        work.result()
+
+
+_names = iter(range(10_000))
+
+
+def fresh_name() -> str:
+    return f"worker-{next(_names)}"
+
+
+def token_for(
+    reach: Reach,
+    *,
+    node: str | None = None,
+    rejoin: bool = False,
+    ttl: timedelta = timedelta(hours=1),
+) -> Token:
+    return tokens.create(reach, node=node, rejoin=rejoin, ttl=ttl)[0]
+
+
+def signing_requests(api: Api, token: Token) -> bool:
+    name = join_records.request_name(token.id)
+    return api.get("CertificateSigningRequest", name) is not None
+
+
+def claim_of(api: Api, token: Token) -> Any:
+    return api.get("ConfigMap", join_records.claim_name(token.id), namespace=CLAIMS)
+
+
+def untouched(api: Api, token: Token) -> bool:
+    return claim_of(api, token) is None and not signing_requests(api, token)
+
+
+# What a good host gets.
+
+
+@pytest.mark.usefixtures("approving")
+def test_a_host_that_proves_its_token_is_taken_in(rig: Rig, service: Service, reach: Reach) -> None:
+    token = token_for(reach)
+    host = Joiner(token, fresh_name(), ("192.0.2.21", "2001:db8::21"))
+
+    said = host.join(service.port)
+
+    assert said.status == 200, said
+    answer = said.document
+    at = rig.reach().layout.pki
+    assert answer["ca"] == at.ca.certificate.read_text()
+    assert answer["apiservers"] == [f"https://127.0.0.1:{rig.ports.api}"]
+    assert answer["kubelet"] == {"cluster_dns": "10.96.0.10", "cluster_domain": "cluster.local"}
+    signed = x509.load_pem_x509_certificate(answer["certificate"].encode())
+    signed.verify_directly_issued_by(x509.load_pem_x509_certificate(at.ca.certificate.read_bytes()))
+    assert signed.subject.rfc4514_string() == f"CN=system:node:{host.node},O=system:nodes"
+    record = join_records.to_claim(claim_of(reach.api, token))
+    assert record.claim.addresses == host.addresses
+    assert record.request == host.request
+
+
+@pytest.mark.usefixtures("approving")
+def test_keys_of_both_kinds_are_signed(service: Service, reach: Reach) -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+    assert Joiner(token_for(reach), fresh_name(), key=key).join(service.port).status == 200
+
+
+@pytest.mark.usefixtures("approving")
+def test_who_lost_the_answer_gets_it_again(service: Service, reach: Reach) -> None:
+    host = Joiner(token_for(reach), fresh_name())
+    first = host.join(service.port)
+    assert first.status == 200
+
+    assert host.join(service.port).document == first.document
+
+
+def test_the_ca_is_shown_with_the_certificate(rig: Rig, service: Service) -> None:
+    with line(service.port) as made:
+        shown = made.tls._sslobj.get_unverified_chain()  # type: ignore[attr-defined]
+
+    at = rig.reach().layout.pki
+    wanted = [at.join.certificate.read_text(), at.join_ca.certificate.read_text()]
+    assert [one.public_bytes() for one in shown] == wanted
+
+
+def test_nothing_is_said_about_a_stranger(service: Service, reach: Reach) -> None:
+    """A04: what everybody can read tells nothing about tokens."""
+    token = token_for(reach)
+    with line(service.port) as made:
+        for path in ("/", "/join/", f"/join/{token.id}", "/metrics", "/tokens", "/join?x"):
+            said = made.ask("GET", path)
+            assert (said.status, said.body) == (404, b"not found")
+
+
+def test_guessing_gets_one_constant_answer(service: Service, reach: Reach) -> None:
+    """A05: a wrong key, an unknown token, and neither locks the owner out."""
+    token = token_for(reach)
+    node = fresh_name()
+    wrong = Joiner(Token(token.id, bytes(32), token.pin), node)
+    unknown = Joiner(Token("zzzzzzzzzz", bytes(32), token.pin), node)
+
+    said = [one.join(service.port) for one in (wrong, unknown) for _ in range(20)]
+
+    assert {(one.status, one.body) for one in said} == {(401, b'{"error":"not proven"}')}
+    assert len({tuple(one.headers) for one in said}) == 1
+    assert untouched(reach.api, token)
+    with Answering(Joiner(token, node), service) as asking:
+        assert asking.reaches(reach.api, token)
+
+
+@pytest.mark.parametrize("what", ["nonce", "node", "addresses", "request", "server"])
+def test_a_proof_is_of_all_that_is_claimed(service: Service, reach: Reach, what: str) -> None:
+    token = token_for(reach)
+    host = Joiner(token, fresh_name())
+    other = Joiner(token, fresh_name())
+    with line(service.port) as made:
+        document = host.document(made.nonce(), bytes(32) if what == "server" else made.server)
+        match what:
+            case "nonce":
+                document["proof"] = host.document("00" * 32, made.server)["proof"]
+            case "node":
+                document |= {"node": other.node, "request": other.request.decode()}
+            case "addresses":
+                document["addresses"] = ["192.0.2.99"]
+            case "request":
+                document["request"] = Joiner(token, host.node).request.decode()
+        said = made.post(document)
+
+    assert (said.status, said.error) == (401, "not proven")
+    assert untouched(reach.api, token)
+
+
+class Answering:
+    """A join that waits for its certificate, until the block ends."""
+
+    def __init__(self, host: Joiner, service: Service) -> None:
+        self._line = Line(service.port)
+        document = json.dumps(host.document(self._line.nonce(), self._line.server)).encode()
+        head = f"POST /join HTTP/1.1\r\nhost: x\r\ncontent-length: {len(document)}\r\n"
+        self._line.send(f"{head}content-type: application/json\r\n\r\n".encode() + document)
+
+    def __enter__(self) -> "Answering":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._line.close()
+
+    def reaches(self, api: Api, token: Token) -> bool:
+        """Wait until its certificate is asked for."""
+        until = time.monotonic() + 5
+        while not signing_requests(api, token) and time.monotonic() < until:
+            time.sleep(0.02)
+        return signing_requests(api, token)
+
+    def hear(self) -> Said:
+        return self._line.hear()
+
+
+# Replay and reuse.
+
+
+@pytest.mark.usefixtures("approving")
+def test_what_was_recorded_is_worth_nothing(service: Service, reach: Reach) -> None:
+    """A07: on the same connection, and on another one."""
+    token = token_for(reach)
+    host = Joiner(token, fresh_name())
+    with line(service.port) as made, line(service.port) as other:
+        document = host.document(made.nonce(), made.server)
+        other.nonce()
+        on_another = other.post(document)
+        assert untouched(reach.api, token)
+        first = made.post(document)
+        assert first.status == 200
+        found = claim_of(reach.api, token)
+        again = made.post(document)
+
+        assert on_another.status == again.status == 409
+        assert on_another.body == again.body
+        assert claim_of(reach.api, token) == found
+
+
+def test_a_nonce_is_gone_whatever_it_was_used_for(service: Service, reach: Reach) -> None:
+    token = token_for(reach)
+    with line(service.port) as made:
+        nonce = made.nonce()
+        assert made.post(b"nonsense").status == 400
+        assert made.post(Joiner(token).document(nonce, made.server)).status == 409
+        before = made.nonce()
+        made.nonce()
+        assert made.post(Joiner(token).document(before, made.server)).status == 409
+    assert untouched(reach.api, token)
+
+
+@pytest.mark.usefixtures("approving")
+def test_a_token_is_good_once(service: Service, reach: Reach) -> None:
+    """A08: another host, or the same one with another key or address."""
+    token = token_for(reach)
+    host = Joiner(token, fresh_name())
+    assert host.join(service.port).status == 200
+
+    for thief in (
+        Joiner(token, fresh_name()),
+        Joiner(token, host.node),
+        replace(host, addresses=("192.0.2.66",)),
+    ):
+        said = thief.join(service.port)
+        assert (said.status, said.error) == (403, "the token is spent")
+
+
+@pytest.mark.usefixtures("approving")
+def test_of_two_at_once_exactly_one_wins(service: Service, reach: Reach) -> None:
+    """A08: whoever comes second is told so, or to come again, and is told so then."""
+    for _ in range(5):
+        token = token_for(reach)
+        hosts = [Joiner(token, fresh_name()) for _ in range(4)]
+        with ThreadPoolExecutor(4) as pool:
+            said = list(pool.map(lambda host: host.join(service.port).status, hosts))
+
+        assert said.count(200) == 1
+        assert set(said) <= {200, 403, 429}
+        again = [host.join(service.port).status for host in hosts]
+        assert again == [200 if status == 200 else 403 for status in said]
+
+
+def test_a_token_in_use_is_told_to_come_again(service: Service, reach: Reach) -> None:
+    token = token_for(reach)
+    host = Joiner(token, fresh_name())
+    with Answering(host, service) as asking:
+        assert asking.reaches(reach.api, token)
+
+        said = host.join(service.port)
+
+    assert (said.status, said.headers["retry-after"]) == (429, "1")
+
+
+# Tokens that are not good.
+
+
+def test_a_token_that_expired_is_refused(service: Service, reach: Reach) -> None:
+    """A09."""
+    token = token_for(reach, ttl=timedelta(seconds=-1))
+
+    said = Joiner(token, fresh_name()).join(service.port)
+
+    assert (said.status, said.error) == (403, "the token has expired")
+    assert untouched(reach.api, token)
+
+
+def test_a_token_that_is_revoked_is_refused_at_once(service: Service, reach: Reach) -> None:
+    """A09: within a second, for nothing is remembered."""
+    token = token_for(reach)
+    with line(service.port) as made:
+        document = Joiner(token, fresh_name()).document(made.nonce(), made.server)
+        tokens.delete(reach, [token.id])
+
+        said = made.post(document)
+
+    assert (said.status, said.error) == (403, "the token is revoked")
+    assert untouched(reach.api, token)
+
+
+def test_a_token_for_another_node_is_refused(service: Service, reach: Reach) -> None:
+    token = token_for(reach, node=fresh_name())
+
+    said = Joiner(token, fresh_name()).join(service.port)
+
+    assert (said.status, said.error) == (403, "the token is for another node")
+
+
+def test_a_token_for_another_role_is_refused(service: Service, reach: Reach) -> None:
+    """A13."""
+    token = token_for(reach)
+    name = join_records.token_name(token.id)
+    role = {"data": {"role": Role.CONTROL_PLANE.value}}
+    reach.api.merge("ConfigMap", name, role, namespace=RECORDS)
+
+    said = Joiner(token, fresh_name()).join(service.port)
+
+    assert (said.status, said.error) == (403, "the token is not for a worker")
+
+
+def test_a_record_that_is_none_is_no_token(service: Service, reach: Reach) -> None:
+    token = token_for(reach)
+    name = join_records.token_name(token.id)
+    reach.api.merge("ConfigMap", name, {"data": {"expires": "soon"}}, namespace=RECORDS)
+
+    assert Joiner(token, fresh_name()).join(service.port).status == 401
+
+
+# Names that are somebody's.
+
+
+def test_a_name_that_is_there_cannot_be_had(service: Service, reach: Reach) -> None:
+    """A10: nothing is signed, and the administrator is told."""
+    node = fresh_name()
+    reach.api.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node}})
+    token = token_for(reach, node=node)
+
+    said = Joiner(token, node).join(service.port)
+
+    assert (said.status, said.error) == (409, "the name is taken")
+    assert untouched(reach.api, token)
+    events = reach.api.list("Event", namespace=CLAIMS)
+    told = [one["message"] for one in events if one["reason"] == "NameTaken"]
+    assert f"token {token.id} was used to join as {node}, which is there already" in told
+
+
+@pytest.mark.usefixtures("approving")
+def test_a_name_that_is_known_can_be_had_by_its_own_token_alone(
+    service: Service, reach: Reach
+) -> None:
+    """A10: a node's record is as good as the node."""
+    token, other = token_for(reach), token_for(reach)
+    record = NodeRecord(fresh_name(), token.id, Role.WORKER, ("192.0.2.21",))
+    reach.api.create(join_records.from_node(record))
+
+    assert Joiner(other, record.node).join(service.port).status == 409
+    assert Joiner(token, record.node).join(service.port).status == 200
+
+
+@pytest.mark.usefixtures("approving")
+def test_a_lost_node_comes_back_by_a_token_for_that(service: Service, reach: Reach) -> None:
+    node = fresh_name()
+    reach.api.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node}})
+
+    assert Joiner(token_for(reach, node=node), node).join(service.port).status == 409
+    again = token_for(reach, node=node, rejoin=True)
+    assert Joiner(again, fresh_name()).join(service.port).status == 403
+    assert Joiner(again, node).join(service.port).status == 200
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"), [("NameTaken", 409), ("NotProven", 403)], ids=["taken", "other"]
+)
+def test_what_the_controller_denies_is_refused(
+    rig: Rig, service: Service, reach: Reach, reason: str, status: int
+) -> None:
+    token = token_for(reach)
+    with Answering(Joiner(token, fresh_name()), service) as asking:
+        assert asking.reaches(reach.api, token)
+        Judge(rig).say(join_records.request_name(token.id), "Denied", reason)
+
+        assert asking.hear().status == status
+
+
+def test_without_anybody_who_approves_it_is_put_off(service: Service, reach: Reach) -> None:
+    said = Joiner(token_for(reach), fresh_name()).join(service.port)
+
+    assert (said.status, said.headers["retry-after"]) == (503, "1")
