@@ -93,7 +93,7 @@ class Client:
                 server,
             ),
         ):
-            challenge = self._call(connection, wire.Challenge)
+            challenge = self._call(connection, wire.Challenge, node=node)
             claim = Claim(
                 token=self.token.id,
                 node=node,
@@ -110,7 +110,8 @@ class Client:
                 request=request.decode(),
                 proof=self.token.sign(claim).hex(),
             )
-            answer = self._call(connection, wire.Answer, body=msgspec.json.encode(asked))
+            body = msgspec.json.encode(asked)
+            answer = self._call(connection, wire.Answer, node=node, body=body)
         return _welcome(answer)
 
     def _call(
@@ -118,6 +119,7 @@ class Client:
         connection: http.client.HTTPConnection,
         kind: type[Message],
         *,
+        node: str,
         body: bytes | None = None,
     ) -> Message:
         """Send one request, and return the message that answers it."""
@@ -126,7 +128,7 @@ class Client:
         response = connection.getresponse()
         content = response.read(ANSWER_BYTES)
         if response.status != 200:
-            self._refuse(response, content)
+            _refuse(response, _words(content), node=node)
         try:
             return msgspec.json.decode(content, type=kind)
         except msgspec.DecodeError as error:
@@ -135,22 +137,22 @@ class Client:
                 hint="use the same version of kubeception on both",
             ) from error
 
-    def _refuse(self, response: http.client.HTTPResponse, content: bytes) -> NoReturn:
-        """Raise what a refusal means for this host."""
-        words = _words(content)
-        status = response.status
-        # A nonce lives for seconds; whoever was too slow asks for another one.
-        if status == 429 or status >= 500 or (status == 409 and "nonce" in words):
-            said = response.headers.get("Retry-After", "")
-            raise _PutOff(f"{status} {words}", pause_s=float(said) if said.isdigit() else 0.0)
-        if status == 409:
-            raise JoinRefused(
-                f"this host's name is another node's already ({words})",
-                hint="kubeception token create --rejoin NAME, on a control-plane host;"
-                " or give this host another name",
-            )
-        why, hint = _REASONS.get(status, _NOT_UNDERSTOOD)
-        raise JoinRefused(f"{why} ({status} {words})", hint=hint)
+
+def _refuse(response: http.client.HTTPResponse, words: str, *, node: str) -> NoReturn:
+    """Raise what a refusal means for this host."""
+    status = response.status
+    # A nonce lives for seconds; whoever was too slow asks for another one.
+    if status == 429 or status >= 500 or (status == 409 and "nonce" in words):
+        said = response.headers.get("Retry-After", "")
+        raise _PutOff(f"{status} {words}", pause_s=float(said) if said.isdecimal() else 0.0)
+    if status == 409:
+        raise JoinRefused(
+            f"the cluster knows a node {node} already ({words})",
+            hint=f"if it was this host: kubeception token create --rejoin {node}, on a"
+            " control-plane host; if not, give this host another name",
+        )
+    why, hint = _REASONS.get(status, _NOT_UNDERSTOOD)
+    raise JoinRefused(f"{why} ({status} {words})", hint=hint)
 
 
 def _welcome(answer: wire.Answer) -> Welcome:

@@ -1,7 +1,6 @@
 """Make this host a worker: a credential by joining, and the kubelet that uses it."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from kubeception import conditions
 from kubeception.conditions import Condition
@@ -15,8 +14,6 @@ from kubeception.resources import Resource
 from kubeception.resources.credential import Ask, KubeletCredential
 from kubeception.resources.file import File
 from kubeception.resources.unit import Unit
-
-_HINT = f"journalctl -u {kubelet.UNIT} -n 50"
 
 
 def credential(ask: Ask | None) -> Phase:
@@ -63,8 +60,7 @@ def kubelet_runs(_config: Config, _facts: Facts) -> Iterator[Condition]:
 
 def node_is_ready(_config: Config, facts: Facts) -> Iterator[Condition]:
     """End when the node is Ready, by the word of the kubelet that runs now."""
-    yield conditions.node_registered(facts.node)
-    yield replace(conditions.node_ready(facts.node), hint=_HINT)
+    yield conditions.node_ready_anew(facts.node)
 
 
 WORKER_KUBELET = Phase("kubelet", "configuring local kubelet", worker, until=kubelet_runs)

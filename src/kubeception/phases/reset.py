@@ -179,6 +179,7 @@ def _no_credential(at: Layout) -> Iterator[Resource]:
     yield File(at.kubelet.join_request, None)
     yield File(at.kubelet.join_key, None)
     yield File(at.membership, None)
+    yield NoFolder(at.membership.parent, if_empty=True)
 
 
 STOP = Phase("stop", "stopping the keeper and the kubelet", stop)
