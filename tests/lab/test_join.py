@@ -242,7 +242,7 @@ def test_a_workers_credential_is_good_for_little(joined: Cluster, web: dict[str,
         ("get", "secrets", "-n", "kube-system"),
         ("get", "configmaps", "-n", "kubeception-join"),
         ("get", "configmaps", "-n", "kubeception-claims"),
-        ("certificate", "approve", request["metadata"]["name"]),
+        ("certificate", "approve", "--force", request["metadata"]["name"]),
         ("label", "node", "w2", "mine=yes"),
         ("delete", "node", "w2"),
     ):
