@@ -22,6 +22,10 @@ COMMANDS = {
     "bundle": ("bundle:bundle", "Build, check and import binaries and images"),
     "lab": ("lab:lab", "Real systemd hosts on this machine, for trying and testing"),
     "token": ("token:token", "Let hosts join, once each, and take that back"),
+    "controller": (
+        "controller:controller",
+        "Approve kubelets' certificates (runs inside the cluster)",
+    ),
     "serve": ("serve:serve", "Answer joining hosts (runs inside the cluster)"),
 }
 

@@ -174,7 +174,7 @@ class Api:
         return dict(
             self._idempotent(
                 "patch",
-                _resource(kind, status=status),
+                _resource(kind, part="status" if status else ""),
                 name,
                 change,
                 namespace=namespace,
@@ -234,6 +234,36 @@ class Api:
             if error.status != 404:
                 raise
 
+    def approve(self, found: Object, *, is_approved: bool, reason: str, message: str) -> None:
+        """Approve or deny a CertificateSigningRequest that was read.
+
+        Raises:
+            ApiError: among others 409 where somebody else has changed it meanwhile.
+        """
+        crash.before("decide about", identity(found))
+        kind = "CertificateSigningRequest"
+        condition = {
+            "type": "Approved" if is_approved else "Denied",
+            "status": "True",
+            "reason": reason,
+            "message": message,
+        }
+        resource = _resource(kind, part="approval")
+        decided = {**found, "status": {**(found.get("status") or {}), "conditions": [condition]}}
+        self._idempotent("replace", resource(decided), found["metadata"]["name"])
+
+    def watch(self, kind: str, *, timeout_s: int) -> Iterator[str]:
+        """Yield the name of an object of a kind whenever it changes, all of them first, for ever.
+
+        The server is asked anew every `timeout_s` seconds.
+
+        Raises:
+            ApiError: the API can't be asked, or hangs up.
+        """
+        with _errors(self.url):
+            for _, found in self._client.watch(_resource(kind), server_timeout=timeout_s):
+                yield found["metadata"]["name"]
+
     def _idempotent(self, verb: str, *arguments: Any, **options: Any) -> Any:
         """Call, and for a short while again where no answer came or the server was not ready."""
         deadline = time.monotonic() + self._retry_s
@@ -259,7 +289,7 @@ def _user(credential: Credential | TokenFile) -> dict[str, str]:
 
 
 @functools.cache
-def _resource(kind: str, *, status: bool = False) -> Any:
+def _resource(kind: str, *, part: str = "") -> Any:
     """Return lightkube's class for a kind: a dict that knows its place in the API.
 
     Built here, because lightkube's own registry refuses kinds that it also has models of.
@@ -267,10 +297,10 @@ def _resource(kind: str, *, status: bool = False) -> Any:
     row = KINDS[kind]
     shape: type = GenericNamespacedResource if row.namespaced else GenericGlobalResource
     place = create_api_info(row.group, row.version, kind, row.plural)
-    if status:
+    if part:
         shape = GenericNamespacedStatus if row.namespaced else GenericGlobalStatus
         verbs = ["get", "patch", "put"]
-        place = ApiInfo(place.resource, place.plural, verbs, place.resource, action="status")
+        place = ApiInfo(place.resource, place.plural, verbs, place.resource, action=part)
     return type(kind, (shape,), {"_api_info": place})
 
 

@@ -8,7 +8,15 @@ from kubeception.config import Config
 from kubeception.config.model import Cni
 from kubeception.engine import Phase
 from kubeception.facts import Facts
-from kubeception.render import apiserver, controllers, coredns, flannel, join_service, proxy
+from kubeception.render import (
+    apiserver,
+    cluster_controller,
+    controllers,
+    coredns,
+    flannel,
+    join_service,
+    proxy,
+)
 
 TIMEOUT_S = 60.0
 
@@ -18,7 +26,8 @@ def all_ready(config: Config, facts: Facts) -> Iterator[Condition]:
     daemonsets = [apiserver.NAME, proxy.NAME]
     if config.net.cni is Cni.FLANNEL:
         daemonsets.append(flannel.NAME)
-    deployments = [*(one.name for one in controllers.BOTH), coredns.NAME, join_service.NAME]
+    deployments = [*(one.name for one in controllers.BOTH), coredns.NAME]
+    deployments += [join_service.NAME, cluster_controller.NAME]
     for name in daemonsets:
         yield conditions.rolled_out("DaemonSet", name)
     yield conditions.node_ready(facts.node)

@@ -10,6 +10,7 @@ from kubeception.render import (
     access,
     api_service,
     apiserver,
+    cluster_controller,
     controllers,
     coredns,
     flannel,
@@ -35,6 +36,7 @@ def everything(config: Config, facts: Facts) -> Iterator[Wanted]:
     yield from proxy.everything(config, facts)
     yield from coredns.everything(config, facts)
     yield from join_service.everything(config, facts)
+    yield from cluster_controller.everything(config, facts)
     yield from keeper.everything()
     for controller in controllers.BOTH:
         yield controllers.disruption_budget(controller)

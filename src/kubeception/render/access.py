@@ -7,7 +7,7 @@ from kubeception.render import objects
 
 
 def bindings() -> Iterator[objects.Object]:
-    """Yield the administrators' binding and the API servers' right to ask kubelets."""
+    """Yield the administrators' binding, the API servers' right to ask kubelets, and renewal."""
     yield objects.cluster_role_binding(
         ADMINS,
         role="cluster-admin",
@@ -18,4 +18,10 @@ def bindings() -> Iterator[objects.Object]:
         f"kubeadm:{user}",
         role="system:kubelet-api-admin",
         subject={"apiGroup": objects.RBAC, "kind": "User", "name": user},
+    )
+    # Kubernetes itself approves what a kubelet renews; its first one is our controller's.
+    yield objects.cluster_role_binding(
+        "kubeadm:node-autoapprove-certificate-rotation",
+        role="system:certificates.k8s.io:certificatesigningrequests:selfnodeclient",
+        subject={"apiGroup": objects.RBAC, "kind": "Group", "name": "system:nodes"},
     )

@@ -10,7 +10,7 @@ from kubeception.render import join_records, objects
 NAME = "kubeception"
 LABELS = {"k8s-app": NAME}
 PORT = 8443
-_API_PORT = 6443
+API_PORT = 6443
 _TOKEN_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a path
 _TOKEN_LIFETIME_S = 3600
 _ROLE = "kubeception:join"
@@ -31,6 +31,8 @@ _CLUSTER_RIGHTS = (
 _TOKEN: objects.Object = {
     "sources": [{"serviceAccountToken": {"path": "token", "expirationSeconds": _TOKEN_LIFETIME_S}}]
 }
+TOKEN_VOLUME: objects.Object = {"name": "token", "projected": _TOKEN}
+TOKEN_MOUNT: objects.Object = {"name": "token", "mountPath": _TOKEN_FOLDER, "readOnly": True}
 
 
 def everything(config: Config, facts: Facts) -> Iterator[objects.Object]:
@@ -111,7 +113,7 @@ def _pod_spec(config: Config, facts: Facts) -> objects.Object:
                     f"--key={pair.key}",
                     f"--ca={pki.join_ca.certificate}",
                     f"--port={PORT}",
-                    f"--api=https://{facts.address}:{_API_PORT}",
+                    f"--api=https://{facts.address}:{API_PORT}",
                     f"--cluster-ca={pki.ca.certificate}",
                     f"--cluster-dns={config.net.dns_ip}",
                     f"--cluster-domain={config.net.cluster_domain}",
@@ -127,11 +129,8 @@ def _pod_spec(config: Config, facts: Facts) -> objects.Object:
                     "periodSeconds": 1,
                     "timeoutSeconds": 5,
                 },
-                "volumeMounts": [
-                    *objects.mounts(paths),
-                    {"name": "token", "mountPath": _TOKEN_FOLDER, "readOnly": True},
-                ],
+                "volumeMounts": [*objects.mounts(paths), TOKEN_MOUNT],
             }
         ],
-        "volumes": [*objects.volumes(paths), {"name": "token", "projected": _TOKEN}],
+        "volumes": [*objects.volumes(paths), TOKEN_VOLUME],
     }

@@ -23,8 +23,9 @@ def configuration(config: Config, facts: Facts) -> objects.Object:
     at = config.layout
     return {
         **_common(config, facts, dns=config.net.dns_ip, domain=config.net.cluster_domain),
-        # A control-plane container that crashed is wanted back at once, not in minutes.
-        "crashLoopBackOff": {"maxContainerRestartPeriod": "5s"},
+        # A control-plane container that crashed is wanted back at once, not in minutes; one second
+        # is the least that Kubernetes allows (KEP-4603).
+        "crashLoopBackOff": {"maxContainerRestartPeriod": "2s"},
         # Graceful node shutdown would mark the control plane's pods Failed, for good.
         "shutdownGracePeriod": "0s",
         "staticPodPath": str(at.kubelet.manifests),
