@@ -240,8 +240,8 @@ class Api:
         Raises:
             ApiError: among others 409 where somebody else has changed it meanwhile.
         """
-        crash.before("decide about", identity(found))
         kind = "CertificateSigningRequest"
+        crash.before("decide about", f"{kind} {found['metadata']['name']}")  # lists say no kind
         condition = {
             "type": "Approved" if is_approved else "Denied",
             "status": "True",
