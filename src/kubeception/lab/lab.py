@@ -11,9 +11,10 @@ from pathlib import Path
 from kubeception.bundle import install, packages
 from kubeception.bundle.components import SOURCES
 from kubeception.config import Config
-from kubeception.errors import CommandFailed, KubeceptionError, Locked
+from kubeception.errors import CommandFailed, JoinRefused, KubeceptionError, Locked
 from kubeception.host import files
 from kubeception.host.lock import hold
+from kubeception.host.process import Completed
 from kubeception.lab import cache, cgroups, disk, dress, images, network
 from kubeception.lab.host import Host, switch_off
 from kubeception.lab.place import CONTROL_PLANE, MAX_WORKERS, WORKER, HostPlace, Place, Spec
@@ -122,13 +123,22 @@ class Lab:
         first = self.host("cp1")
         workers = [host for host in self.hosts() if host.role == WORKER]
 
+        def paste(host: Host, flag: str) -> Completed:
+            printed = first.run("kubeception", "token", "create", flag, host.name).stdout
+            return host.run("sh", stdin=printed, check=False, timeout_s=_JOIN_S)
+
         def one(host: Host) -> None:
             with steps.step(host.name, "joining"):
                 if host.run("test", "-e", str(_MEMBERSHIP), check=False).code == 0:
                     host.run("kubeception", "join", timeout_s=_JOIN_S)
                     return
-                printed = first.run("kubeception", "token", "create", "--node", host.name).stdout
-                host.run("sh", stdin=printed, timeout_s=_JOIN_S)
+                done = paste(host, "--node")
+                if (
+                    done.code == JoinRefused.exit_code
+                ):  # a join that was never finished has its name
+                    done = paste(host, "--rejoin")
+                if done.code:
+                    raise CommandFailed(("kubeception", "join"), done.code, done.stderr)
 
         with Steps(log) as steps, ThreadPoolExecutor(_JOIN_AT_ONCE) as pool:
             list(pool.map(one, workers))
