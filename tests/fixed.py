@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kubeception.config import Config
-from kubeception.facts import Facts
+from kubeception.facts import Facts, Membership
 from kubeception.versions import COMPONENTS
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -18,4 +18,9 @@ FACTS = Facts(
         name: Path(f"/opt/kubeception/current/images/{name}.tar")
         for name in ("kube-apiserver", "pause")
     },
+)
+MEMBER = Membership(
+    apiservers=("https://192.0.2.10:6443",),
+    cluster_dns="10.96.0.10",
+    cluster_domain="cluster.local",
 )

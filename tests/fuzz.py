@@ -13,10 +13,10 @@ _VALUES: tuple[Any, ...] = (
 )
 
 
-def changed(chance: random.Random, document: dict[str, Any]) -> bytes:
-    """Return a whole HTTP request, some of which is not as it was."""
+def changed(chance: random.Random, document: dict[str, Any]) -> tuple[bytes, bool]:
+    """Return a whole HTTP request that is not as it was, and whether it is good for another one."""
     if chance.random() < 0.05:
-        return _noisy(chance, _posted(json.dumps(document).encode()), times=4) + _END
+        return _noisy(chance, _posted(json.dumps(document).encode()), times=4) + _END, False
     for _ in range(chance.randint(0, 3)):
         key = chance.choice([*document, "more"])
         if chance.random() < 0.2:
@@ -30,7 +30,7 @@ def changed(chance: random.Random, document: dict[str, Any]) -> bytes:
         body = body[: chance.randint(0, len(body))]
     if chance.random() < 0.02:
         body *= chance.randint(2, 30)
-    return _posted(body)
+    return _posted(body), True
 
 
 def _posted(body: bytes) -> bytes:

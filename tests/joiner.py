@@ -59,6 +59,7 @@ class Line:
 
     def __init__(self, port: int, *, timeout_s: float = TIMEOUT_S) -> None:
         plain = socket.create_connection(("127.0.0.1", port), timeout_s)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             self.tls = CONTEXT.wrap_socket(plain)
         except BaseException:

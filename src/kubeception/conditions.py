@@ -221,6 +221,24 @@ def node_ready(node: str) -> Condition:
     )
 
 
+def node_ready_anew(node: str) -> Condition:
+    """The node is Ready by the word of the kubelet that runs now, not of one before it."""
+    ready = node_ready(node)
+
+    def problem(reach: Reach) -> str | None:
+        if why := ready.problem(reach):
+            return why
+        found = reach.api.get("Node", node) or {}
+        said = [c["lastHeartbeatTime"] for c in _conditions(found) if c["type"] == "Ready"]
+        # The API keeps whole seconds.
+        started = int(reach.host.systemd.state(kubelet.UNIT).started_s)
+        is_new = any(_time(moment).timestamp() >= started for moment in said)
+        return None if is_new else "it was Ready before the kubelet started, and has not said more"
+
+    hint = f"journalctl -u {kubelet.UNIT} -n 50"
+    return replace(ready, problem=problem, hint=hint)
+
+
 def lease_held(lease: str, *, timeout_s: float = 120.0) -> Condition:
     """Somebody leads: the Lease has a holder who renewed it within its duration."""
 

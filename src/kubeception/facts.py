@@ -33,6 +33,20 @@ class Proven:
 
 
 @dataclass(frozen=True)
+class Membership:
+    """What the cluster said to a host that it took in as a worker: what its kubelet has to know."""
+
+    apiservers: tuple[str, ...]
+    cluster_dns: str
+    cluster_domain: str
+
+    @property
+    def apiserver(self) -> str:
+        """The URL by which the host goes to the API."""
+        return self.apiservers[0]
+
+
+@dataclass(frozen=True)
 class Facts:
     """Everything that decides which things are wanted.
 
@@ -47,7 +61,8 @@ class Facts:
     `refused` the digest of rendered settings whose revision was put back. `foreign_units` are the
     host's own, which we use as they are. `archives` are the bundle's images by component.
     `image` tells which file system this runs in where that is a container's, on a host that may
-    have no Python; elsewhere it is "".
+    have no Python; elsewhere it is "". `membership` is None on all hosts but workers, on which only
+    what is about the host itself is known.
     """
 
     node: str
@@ -73,3 +88,4 @@ class Facts:
     proven: Proven | None = None
     refused: str = ""
     image: str = ""
+    membership: Membership | None = None

@@ -2,10 +2,11 @@
 
 import json
 import platform
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from kubeception import conditions, revisions, versions
+from kubeception import conditions, membership, revisions, versions
 from kubeception.errors import KubeceptionError
 from kubeception.facts import Facts, Hosted
 from kubeception.host import door, gateway, kernel, tree
@@ -42,8 +43,7 @@ def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
     Raises:
         KubeceptionError: the host has no address that could be told to others.
     """
-    images = _images(reach)
-    resolv_conf = _resolv_conf(reach)
+    of_host = host(reach)
     found = door.read()
     live = found.inside if found else 0
     ready = 0 if found else _ready_hosted(reach)
@@ -54,7 +54,30 @@ def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
     is_led = answers and _are_held(reach)
     broken = revisions.broken(reach.layout.revisions)
     dead_leases = _dead_leases(reach) if answers else ()
-    foreign = frozenset(unit for unit in UNITS if is_foreign(reach, unit))
+    return replace(
+        of_host,
+        door=live,
+        is_answered=answers,
+        hosted=hosted,
+        ready=ready,
+        needs_api=rebuild or not (ready or carries),
+        needs_controllers=rebuild or bool(dead_leases) or not is_led,
+        dead_leases=dead_leases,
+        etcd_uid=_etcd_uid(reach) if etcd.UNIT in of_host.foreign_units else None,
+        is_led=is_led,
+        proven=revisions.newest(reach.layout.revisions),
+        refused=broken.settings if broken else "",
+    )
+
+
+def host(reach: Reach) -> Facts:
+    """Read what is about the host itself; a worker has no more.
+
+    Raises:
+        KubeceptionError: the host has no address that could be told to others.
+    """
+    images = _images(reach)
+    resolv_conf = _resolv_conf(reach)
     return Facts(
         node=node_name(reach),
         address=address(reach),
@@ -66,19 +89,9 @@ def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
         has_nftables_proxy=_kernel_version() >= NFTABLES_KERNEL,
         resolv_conf=str(resolv_conf),
         has_resolver=_names_a_server(reach.host.real(resolv_conf)),
-        foreign_units=foreign,
-        door=live,
-        is_answered=answers,
-        hosted=hosted,
-        ready=ready,
-        needs_api=rebuild or not (ready or carries),
-        needs_controllers=rebuild or bool(dead_leases) or not is_led,
-        dead_leases=dead_leases,
-        etcd_uid=_etcd_uid(reach) if etcd.UNIT in foreign else None,
-        is_led=is_led,
-        proven=revisions.newest(reach.layout.revisions),
-        refused=broken.settings if broken else "",
+        foreign_units=frozenset(unit for unit in UNITS if is_foreign(reach, unit)),
         image=_image() if reach.host.is_contained else "",
+        membership=membership.read(reach.layout.membership),
     )
 
 

@@ -120,7 +120,27 @@ class Kubelet:
     @property
     def renewed_client(self) -> Path:
         """The client certificate with its key that the kubelet got by itself."""
-        return self.state / "pki" / "kubelet-client-current.pem"
+        return self.pki / "kubelet-client-current.pem"
+
+    @property
+    def pki(self) -> Path:
+        """Where the kubelet keeps its certificates."""
+        return self.state / "pki"
+
+    @property
+    def join_key(self) -> Path:
+        """The key that a host joins with; there until it has joined."""
+        return self.pki / "kubelet-client-join.key"
+
+    @property
+    def join_request(self) -> Path:
+        """The certificate request that a host joins with; there until it has joined."""
+        return self.pki / "kubelet-client-join.csr"
+
+    @property
+    def reissued_client(self) -> Path:
+        """What that one, a symlink, leads to where the kubelet could not get it and we gave it."""
+        return self.state / "pki" / "kubelet-client-reissued.pem"
 
 
 @dataclass(frozen=True)
@@ -169,6 +189,7 @@ class Layout:
     sysctl: Path = Path("/etc/sysctl.d/60-kubeception.conf")
     modules: Path = Path("/etc/modules-load.d/kubeception.conf")
     config: Path = Path("/etc/kubeception/config.toml")
+    membership: Path = Path("/etc/kubeception/join.json")
     lock: Path = Path("/run/kubeception/lock")
     keeper: Path = Path("/run/kubeception/keeper")
     revisions: Path = Path("/var/lib/kubeception/revisions")

@@ -25,6 +25,7 @@ class Reach:
     """The host and the clients of one run; clients open at first use and close with the block.
 
     `api_port` is the door's wherever there is a door, `etcd_port` the member's wherever it is ours.
+    `api_url` is another host's API, for a host that has none: a worker.
     `client` is who asks the API; without one it is a superuser whose credential lives in memory
     alone.
     """
@@ -33,6 +34,7 @@ class Reach:
     host: Host = field(default_factory=this_host)
     force_conflicts: bool = False
     api_port: int = DOOR_PORT
+    api_url: str | None = None
     client: Pair | None = None
     etcd_port: int = 2379
     anteroom: Anteroom = field(default_factory=Anteroom)
@@ -73,7 +75,7 @@ class Reach:
                 credential = self._open.enter_context(self._superuser())
             else:
                 credential = Credential(self.client.certificate, self.client.key)
-            url = f"https://127.0.0.1:{self.api_port}"
+            url = self.api_url or f"https://127.0.0.1:{self.api_port}"
             self._api = Api(url, self.layout.pki.ca.certificate, credential)
             self._open.callback(self._api.close)
         return self._api

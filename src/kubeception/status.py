@@ -1,23 +1,24 @@
 """What holds of this control plane and what doesn't, by the conditions that bootstrap waits on."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
-from kubeception import __version__, conditions, revisions, webhooks
+from kubeception import __version__, certificates, conditions, membership, revisions, webhooks
 from kubeception.conditions import Condition
 from kubeception.config import Config
 from kubeception.errors import ApiError, KubeceptionError
-from kubeception.facts import Facts
+from kubeception.facts import Facts, Membership
 from kubeception.gather import UNITS, gather
+from kubeception.gather import host as of_host
 from kubeception.keeper import record
 from kubeception.kube import health
+from kubeception.layout import Pair
 from kubeception.phases.addons import all_ready
-from kubeception.pki import catalog, issue
 from kubeception.reach import Reach
-from kubeception.render import apiserver, controllers, keeper
+from kubeception.render import apiserver, containerd, controllers, keeper, kubelet
 
 # One that expires sooner deserves a person's attention.
 SOON_DAYS = 30
@@ -84,6 +85,7 @@ class Status:
     """The node, the port that its door leads to (0 for none), and every check's outcome.
 
     `keeper` is the keeper's last verdict, `opened` are webhooks that the API no longer waits for.
+    `worker_of` is the API server that a worker goes to; a worker has no door, keeper or revisions.
     """
 
     node: str
@@ -95,6 +97,7 @@ class Status:
     revisions: Revisions
     opened: tuple[str, ...]
     checks: tuple[Check, ...]
+    worker_of: str | None = None
 
     @property
     def healthy(self) -> bool:
@@ -104,6 +107,8 @@ class Status:
 
 def look(reach: Reach) -> Status:
     """Ask everything once, the lower layers first."""
+    if member := membership.read(reach.layout.membership):
+        return _of_worker(reach, member)
     facts = gather(reach)
     silence = health.not_ready(reach.api_port, reach.layout.pki.ca.certificate)
     return Status(
@@ -119,9 +124,49 @@ def look(reach: Reach) -> Status:
     )
 
 
+def _of_worker(reach: Reach, member: Membership) -> Status:
+    """Ask what a worker can tell, and its API as its own kubelet."""
+    facts = of_host(reach)
+    own = reach.layout.kubelet.renewed_client
+    reach.api_url, reach.client = member.apiserver, Pair(own, own)
+    checks = tuple(_carry_out(reach, _of_a_worker(facts), silence=None))
+    is_silent = any(check.problem for check in checks if check.group in _BEHIND_THE_DOOR)
+    told = {} if is_silent else _node_info(reach, facts.node)
+    return Status(
+        node=facts.node,
+        address=facts.address,
+        door=0,
+        keeper="",
+        versions=Versions(
+            kubernetes=None,
+            kubelet=_plain(told.get("kubeletVersion")),
+            etcd=None,
+            containerd=_plain(told.get("containerRuntimeVersion")),
+        ),
+        certificates=_first_to_expire(reach, facts),
+        revisions=Revisions(),
+        opened=(),
+        checks=checks,
+        worker_of=member.apiserver,
+    )
+
+
+def _of_a_worker(facts: Facts) -> Iterator[tuple[str, Condition]]:
+    for unit in (containerd.UNIT, kubelet.UNIT):
+        yield "host", conditions.unit_active(unit)
+    yield "certificates", _all_valid(facts)
+    yield "cluster", conditions.node_ready(facts.node)
+
+
 def _checks(reach: Reach, facts: Facts, silence: str | None) -> Iterator[Check]:
+    yield from _carry_out(reach, _conditions(reach.config, facts), silence=silence)
+
+
+def _carry_out(
+    reach: Reach, wanted: Iterable[tuple[str, Condition]], *, silence: str | None
+) -> Iterator[Check]:
     """Check every condition; an API that is silent is not asked again, so that a look is quick."""
-    for group, condition in _conditions(reach.config, facts):
+    for group, condition in wanted:
         problem = silence if group in _BEHIND_THE_DOOR else None
         if problem is None:
             try:
@@ -186,23 +231,12 @@ def _node_info(reach: Reach, node: str) -> dict[str, str]:
 
 
 def _first_to_expire(reach: Reach, facts: Facts) -> Certificates:
-    until = _expiries(reach, facts)
+    until = certificates.until(reach, facts.node)
     if not until:
         return Certificates()
     first = min(until, key=lambda path: until[path])
     left = until[first] - reach.host.clock.now()
     return Certificates(str(first), f"{until[first]:%Y-%m-%dT%H:%M:%SZ}", left // timedelta(days=1))
-
-
-def _expiries(reach: Reach, facts: Facts) -> dict[Path, datetime]:
-    """Return until when each certificate holds; preflight tells of those that can't be read."""
-    layout = reach.config.layout
-    table = catalog.entries(reach.config, facts.node, facts.address)
-    found = {}
-    for path in (*(entry.at.certificate for entry in table), layout.kubelet.renewed_client):
-        with contextlib.suppress(OSError, ValueError):
-            found[path] = issue.valid_until(reach.host.real(path).read_bytes())
-    return found
 
 
 def _conditions(config: Config, facts: Facts) -> Iterator[tuple[str, Condition]]:
@@ -232,7 +266,7 @@ def _absent(manifest: Path, name: str) -> Condition:
 def _all_valid(facts: Facts) -> Condition:
     def problem(reach: Reach) -> str | None:
         now = reach.host.clock.now()
-        until = _expiries(reach, facts)
+        until = certificates.until(reach, facts.node)
         expired = [f"{path} expired on {at:%Y-%m-%d}" for path, at in until.items() if at < now]
         return "; ".join(expired) or (None if until else "there is none")
 

@@ -7,12 +7,14 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
-from kubeception import preflight
+from kubeception import certificates, preflight
 from kubeception.engine import Phase, Summary, carry_out
 from kubeception.errors import KubeceptionError, PreflightError, WaitTimeout
 from kubeception.facts import Facts
-from kubeception.gather import gather
+from kubeception.gather import gather, node_name
+from kubeception.gather import host as of_host
 from kubeception.host import files, kernel, lock
+from kubeception.layout import Pair
 from kubeception.phases.addons import ADDONS
 from kubeception.phases.bootstrap_plane import (
     BOOTSTRAP_API,
@@ -24,26 +26,31 @@ from kubeception.phases.bootstrap_plane import (
 from kubeception.phases.control_plane import CONTROL_PLANE
 from kubeception.phases.etcd import ETCD
 from kubeception.phases.handover import HANDOVER, RETIRE_API, RETIRE_CONTROLLERS, STABILITY
+from kubeception.phases.join import WORKER_KUBELET, WORKER_READY, credential
 from kubeception.phases.keeper import BOOT, KEEPER
 from kubeception.phases.kernel import KERNEL
 from kubeception.phases.kubelet import KUBELET
 from kubeception.phases.node import MARKED, REGISTERED
 from kubeception.phases.pki import PKI
+from kubeception.phases.renew import EXPIRED, REREAD, renewed
 from kubeception.phases.reset import phases as undoing
 from kubeception.phases.revision import PROVEN_REVISION
 from kubeception.phases.runtime import RUNTIME
 from kubeception.reach import Reach
 from kubeception.report import Steps
+from kubeception.resources.credential import Ask, credential_problem
 
 log = logging.getLogger("kubeception.k8s")
 
 BOOTSTRAP: tuple[Phase, ...] = (
+    EXPIRED,
     FIRST_API,
     PKI,
     KERNEL,
     RUNTIME,
     ETCD,
     KUBELET,
+    REREAD,
     BOOTSTRAP_API,
     BOOTSTRAP_DOOR,
     LEADERS,
@@ -66,6 +73,11 @@ RECOVER: tuple[Phase, ...] = (
     PROVEN_REVISION,
     *BOOTSTRAP[_AFTER_LEADERS:],
 )
+
+
+def joining(ask: Ask | None) -> tuple[Phase, ...]:
+    """Return the phases of a worker; without an `ask` it has to have joined already."""
+    return (KERNEL, RUNTIME, credential(ask), WORKER_KUBELET, WORKER_READY)
 
 
 class Source(StrEnum):
@@ -163,25 +175,75 @@ def _source(facts: Facts, asked: Source | None) -> Source:
     return asked or next(source for source, is_there in there.items() if is_there)
 
 
+def has_joined(reach: Reach) -> bool:
+    """Tell whether this host has a good credential as a worker."""
+    return not credential_problem(reach, node_name(reach))
+
+
+def join(reach: Reach, *, ask: Ask | None, source: Path | None = None) -> Summary:
+    """Make this host a worker of the cluster that `ask` asks, or mend the one that it is.
+
+    Raises:
+        PreflightError: something would surely break; nothing has been changed.
+        Locked: somebody else is changing this host.
+        JoinRefused: the cluster does not take it in.
+        WaitTimeout: a step did not come to its end.
+    """
+    with lock.hold(reach.layout.lock, "kubeception join"), Steps(log) as steps:
+        with steps.step("preflight", "looking for problems", quiet=True):
+            preflight.require(reach, worker=True)
+        if source is not None:
+            _keep(source, reach.layout.config)
+        return carry_out(joining(ask), reach, gather=partial(_of_worker, reach), steps=steps)
+
+
+def _of_worker(reach: Reach) -> Facts:
+    """Read a worker's facts; once it has joined, its API is asked as its own kubelet."""
+    facts = of_host(reach)
+    if facts.membership is not None and reach.api_url is None:
+        own = reach.layout.kubelet.renewed_client
+        reach.api_url, reach.client = facts.membership.apiserver, Pair(own, own)
+    return facts
+
+
 def reset(reach: Reach, *, etcd: bool = False, pki: bool = False) -> Summary:
-    """Remove what bootstrap made of this host; etcd and the certificates only if asked.
+    """Remove what bootstrap or join made of this host; etcd and the CAs only if asked.
 
     Raises:
         Locked: somebody else is changing this host.
     """
-    phases = tuple(undoing(BOOTSTRAP, etcds=etcd, pkis=pki))
-    with lock.hold(reach.layout.lock, "kubeception reset"), Steps(log) as steps:
-        facts = partial(gather, reach, rebuild=True)
+    at = reach.layout
+    is_worker = at.membership.exists() or at.kubelet.join_key.exists()
+    done = joining(None) if is_worker else BOOTSTRAP
+    phases = tuple(undoing(done, etcds=etcd, pkis=pki and not is_worker))
+    with lock.hold(at.lock, "kubeception reset"), Steps(log) as steps:
+        facts = partial(of_host, reach) if is_worker else partial(gather, reach, rebuild=True)
         return carry_out(phases, reach, gather=facts, steps=steps)
 
 
+def renew(reach: Reach, *, asked: frozenset[str]) -> Summary:
+    """Issue leaves anew: those asked for by name, else those that have little time left.
+
+    Raises:
+        KubeceptionError: the key of a CA is not here; nothing was renewed that was asked for.
+        Locked: somebody else is changing this host.
+    """
+    with lock.hold(reach.layout.lock, "kubeception certs renew"), Steps(log) as steps:
+        if problems := certificates.not_renewable(reach, asked):
+            raise KubeceptionError("\n".join(problems), hint="do it on a control-plane host")
+        return carry_out(renewed(asked), reach, gather=partial(gather, reach), steps=steps)
+
+
 def boot(reach: Reach) -> Summary:
-    """After a boot, have the kubelet start with a bootstrap API server; bootstrap does the rest."""
+    """After a boot, have the kubelet start with a bootstrap API server; bootstrap does the rest.
+
+    What has expired while the host was off is renewed first: nobody could reach that server.
+    """
     with (
         lock.hold(reach.layout.lock, "kubeception keeper, at boot"),
         Steps(log) as steps,
     ):
-        return carry_out([BOOT], reach, gather=partial(gather, reach), steps=steps)
+        return carry_out([EXPIRED, BOOT], reach, gather=partial(gather, reach), steps=steps)
 
 
 def _keep(source: Path, config: Path) -> None:

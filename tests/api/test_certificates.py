@@ -1,16 +1,51 @@
 """The certificates that we issue are accepted by those who read them, as whom they are meant."""
 
+import base64
 import json
+import logging
+import shutil
+import ssl
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+from tests.api.network import new
 from tests.api.rig import Rig
+from tests.conftest import Note
+from tests.fixed import CONFIG, FACTS
+from tests.killed import ratchet
+from tests.unit.reaching import Hands, reach_of
 
+from kubeception import certificates
+from kubeception.config import Config
+from kubeception.config.model import KeyAlgorithm, Node
+from kubeception.engine import Phase, carry_out
 from kubeception.errors import KubeceptionError
+from kubeception.host import files
+from kubeception.host.gateway import Host
+from kubeception.host.process import Completed, run
+from kubeception.keeper.watch import CERTIFICATES_EVERY_S, Watch
 from kubeception.kube import health
+from kubeception.layout import Pair
+from kubeception.phases import renew
+from kubeception.phases.pki import PKI
+from kubeception.pki import catalog, issue
 from kubeception.reach import Reach
 from kubeception.render import access
+from kubeception.report import Steps
+from kubeception.resources.file import File
+from kubeception.resources.keypair import KeyPair
 from kubeception.resources.object import Object
+
+LOG = logging.getLogger("kubeception.test")
 
 USERS = {
     "admin": ("kubernetes-admin", "kubeadm:cluster-admins"),
@@ -49,6 +84,44 @@ def test_a_kubelet_may_no_more_than_a_node(rig: Rig) -> None:
     assert may("create", "nodes")
     assert not may("get", "secrets", "--namespace=kube-system")
     assert not may("create", "clusterrolebindings")
+
+
+@pytest.mark.parametrize(("name", "is_approved"), [("cp1", True), ("cp2", False)])
+def test_a_kubelet_renews_its_own_client_and_no_others(
+    rig: Rig, reach: Reach, tmp_path: Path, name: str, is_approved: bool
+) -> None:
+    for wanted in access.bindings():
+        Object(wanted).apply(reach)
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, catalog.NODES),
+            x509.NameAttribute(NameOID.COMMON_NAME, f"system:node:{name}"),
+        ]
+    )
+    asked = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, SHA256())
+    document = {
+        "apiVersion": "certificates.k8s.io/v1",
+        "kind": "CertificateSigningRequest",
+        "metadata": {"name": f"renewal-{name}"},
+        "spec": {
+            "request": base64.b64encode(asked.public_bytes(Encoding.PEM)).decode(),
+            "signerName": "kubernetes.io/kube-apiserver-client-kubelet",
+            "usages": ["digital signature", "client auth"],
+        },
+    }
+    path = tmp_path / "csr.json"
+    path.write_text(json.dumps(document))
+
+    def issued() -> bool:
+        found = rig.kubectl("get", "csr", f"renewal-{name}", "-o", "json").stdout
+        return "certificate" in json.loads(found)["status"]
+
+    done = rig.kubectl("create", "-f", str(path), user="kubelet", check=False)
+    assert (done.code == 0) is is_approved, done.stderr
+    if is_approved:
+        rig.until("the certificate to be issued", issued)
+        rig.kubectl("delete", "csr", f"renewal-{name}")
 
 
 def test_the_superuser_needs_no_binding_and_no_disk(rig: Rig, reach: Reach) -> None:
@@ -104,3 +177,246 @@ def test_another_answer_than_200_is_not_ready(rig: Rig, reach: Reach) -> None:
     assert "refused" in str(health.not_ready(nobody, ca))
     etcd = health.not_ready(rig.ports.etcd, ca)
     assert etcd and "certificate verify failed" in etcd
+
+
+def carried_out(reach: Reach, phase: Phase) -> list[str]:
+    with Steps(LOG) as steps:
+        return carry_out([phase], reach, gather=lambda: FACTS, steps=steps).changes
+
+
+def renewed(reach: Reach, *asked: str) -> list[str]:
+    """Renew, and return what was renewed and why."""
+    phase, _ = renew.renewed(frozenset(asked))
+    return [one.removeprefix("renew: /etc/kubernetes/pki/") for one in carried_out(reach, phase)]
+
+
+def shorten(reach: Reach, at: Pair, left: timedelta) -> None:
+    """Put a leaf in place that has so much left, for the key that is there."""
+    entry, ca = next(
+        row for row in catalog.leaves(CONFIG, FACTS.node, FACTS.address) if row[0].at == at
+    )
+    signer = issue.Signer(
+        reach.host.at(ca.certificate).read_bytes(), reach.host.at(ca.key).read_bytes()
+    )
+    issued = reach.host.clock.now() - timedelta(days=1)
+    spec = replace(entry.spec, lifetime=timedelta(days=1) + left)
+    key = reach.host.at(at.key).read_bytes()
+    made = issue.certificate(spec, key, signer=signer, now=issued)
+    files.write(reach.host.at(at.certificate), made)
+
+
+def problems(reach: Reach) -> dict[str, str]:
+    """Return what is found wrong; the rig's kubeconfigs name its files by other paths."""
+    config = Config(node=Node(name=FACTS.node, address=FACTS.address))
+    found = certificates.look(Reach(config, reach.host))
+    return {
+        row.name: row.problem for row in found if row.problem and not row.name.endswith(".conf")
+    }
+
+
+def served(port: int) -> bytes:
+    return ssl.get_server_certificate(("127.0.0.1", port)).strip().encode()
+
+
+@pytest.fixture
+def whole(rig: Rig) -> Iterator[None]:
+    """Whatever a test does to leaves of the rig is mended by the next one, at the latest."""
+    yield
+    with rig.reach() as reach:
+        carried_out(reach, Phase("pki", PKI.says, _leaves))
+
+
+def _leaves(config: Config, facts: object) -> list[KeyPair]:
+    return [one for one in PKI.plan(config, FACTS) if isinstance(one, KeyPair)]
+
+
+AT = CONFIG.layout.pki
+
+
+@pytest.mark.usefixtures("whole")
+@pytest.mark.parametrize("left", [timedelta(days=10), timedelta(hours=-1)], ids=str)
+def test_the_api_server_serves_a_renewed_certificate_without_a_restart(
+    rig: Rig, reach: Reach, left: timedelta
+) -> None:
+    program, ca = rig.programs["kube-apiserver"].running.pid, reach.layout.pki.ca.certificate
+    served_from = reach.layout.pki.apiserver.certificate
+    shorten(reach, AT.apiserver, left)
+    short = served_from.read_bytes().strip()
+    rig.until("the short one to be served", lambda: served(rig.ports.api) == short)
+    assert bool(health.not_ready(rig.ports.api, ca)) is (left < timedelta(0))
+    assert ("apiserver" in problems(reach)) is (left < timedelta(0))
+
+    assert [one.partition(":")[0] for one in renewed(reach)] == ["apiserver.crt"]
+
+    fresh = served_from.read_bytes().strip()
+    assert fresh != short and not problems(reach)
+    rig.until("the new one to be served", lambda: served(rig.ports.api) == fresh)
+    assert health.not_ready(rig.ports.api, ca) is None
+    assert rig.programs["kube-apiserver"].running.pid == program
+    assert rig.programs["kube-apiserver"].problem() is None
+    assert renewed(reach) == []
+
+
+@pytest.mark.usefixtures("whole")
+def test_an_old_kubeconfig_goes_on_working(rig: Rig, reach: Reach) -> None:
+    before = reach.layout.kubernetes.admin.read_text()
+    shorten(reach, AT.admin, timedelta(hours=-1))
+    assert set(problems(reach)) == {"admin"}
+    refused = rig.kubectl("get", "namespaces", check=False)
+    assert refused.code and "logged in" in refused.stderr
+
+    assert [one.partition(":")[0] for one in renewed(reach)] == ["admin.crt"]
+
+    assert reach.layout.kubernetes.admin.read_text() == before
+    rig.kubectl("auth", "whoami")
+
+
+@pytest.mark.usefixtures("whole")
+def test_etcd_serves_and_takes_renewed_certificates_without_a_restart(
+    rig: Rig, reach: Reach
+) -> None:
+    program = rig.programs["etcd"].running.pid
+    for at in (AT.etcd_server, AT.etcd_healthcheck_client, AT.apiserver_etcd_client):
+        shorten(reach, at, timedelta(hours=-1))
+    assert "expired" in str(rig.etcd.problem())
+
+    carried_out(reach, renew.EXPIRED)
+
+    assert rig.etcd.problem() is None
+    assert rig.programs["etcd"].running.pid == program
+    assert not problems(reach)
+    rig.kubectl("get", "namespaces")
+
+
+@pytest.mark.usefixtures("whole")
+def test_what_is_asked_for_is_renewed_for_its_key(rig: Rig, reach: Reach) -> None:
+    at = reach.layout.pki
+    shorten(reach, AT.scheduler, timedelta(days=300))
+    key, certificate = at.scheduler.key.read_bytes(), at.scheduler.certificate.read_bytes()
+    assert renewed(reach) == []
+
+    assert renewed(reach, "scheduler") == ["scheduler.crt: has 299 days left"]
+
+    assert at.scheduler.key.read_bytes() == key
+    assert at.scheduler.certificate.read_bytes() != certificate
+    rig.kubectl("auth", "whoami", user="scheduler")
+    assert renewed(reach, "scheduler") == []
+
+
+@pytest.mark.usefixtures("whole")
+def test_what_is_wrong_is_mended_by_a_renewal(rig: Rig, reach: Reach) -> None:
+    at = reach.layout.pki
+    files.write(at.keeper.certificate, at.admin.certificate.read_bytes())
+    files.write(at.join.certificate, at.kubelet_server.certificate.read_bytes())
+    files.write(at.join.key, at.kubelet_server.key.read_bytes(), mode=0o600)
+    assert problems(reach) == {
+        "join": "is not signed by its CA",
+        "keeper": "does not belong to its key",
+    }
+
+    assert [one.partition(":")[0] for one in renewed(reach)] == ["keeper.crt", "join.crt"]
+    assert problems(reach) == {}
+
+
+def check(config: Path, *words: str) -> Completed:
+    argv = [sys.executable, "-m", "kubeception", "certs", "check", f"--config={config}", *words]
+    return run(argv, check=False)
+
+
+def test_the_command_ends_with_1_where_something_is_wrong(reach: Reach, tmp_path: Path) -> None:
+    here = Reach(CONFIG, Host(tmp_path))
+    at = here.layout.pki
+    shutil.copytree(reach.layout.pki.folder, at.folder)
+    config = tmp_path / "config.toml"
+    config.write_text(
+        f'[node]\nname = "{FACTS.node}"\naddress = "{FACTS.address}"\n'
+        f'[secrets]\npath = "{at.folder}"\n[etcd]\nconfig_path = "{at.etcd_folder}"\n'
+    )
+    for kubeconfig in at.folder.glob("kubeconfig*"):
+        kubeconfig.unlink()
+    good = check(config, "-o", "json")
+    shorten(here, AT.etcd_peer, timedelta(hours=-1))
+    bad, table = check(config, "-o", "json"), check(config)
+
+    said = json.loads(good.stdout)
+    assert (good.code, said["ok"]) == (0, True)
+    assert {one["name"] for one in said["certificates"]} >= {"ca", "apiserver", "etcd/server"}
+    assert (bad.code, table.code) == (1, 1)
+    first = json.loads(bad.stdout)["certificates"][0]
+    assert (first["name"], first["days"], first["issuer"]) == ("etcd/peer", -1, "etcd-ca")
+    assert first["problem"] == f"expired on {datetime.now(UTC) - timedelta(hours=1):%Y-%m-%d}"
+    head, line, *_ = table.stdout.splitlines()
+    assert head.split() == ["NAME", "DAYS", "EXPIRES", "ISSUER", "PROBLEM", "FILE"]
+    assert line.startswith("etcd/peer") and "expired on" in line
+
+
+def with_certificates(root: Path, hands: Hands) -> Reach:
+    """Return a host that has its certificates, and of which nothing runs."""
+    reach = reach_of(root, hands=hands)
+    for one in PKI.plan(CONFIG, FACTS):
+        if isinstance(one, KeyPair | File):
+            one.apply(reach)
+    return reach
+
+
+def test_a_renewal_killed_at_every_step_is_finished_by_the_next_one(
+    tmp_path: Path, note: Note
+) -> None:
+    hands = Hands()
+    reach = with_certificates(tmp_path / "host", hands)
+    own = renew.kubelets_own(CONFIG, FACTS)
+    key = issue.new_key(KeyAlgorithm.ECDSA_P256)
+    at = reach.layout.pki.ca
+    signer = issue.Signer(at.certificate.read_bytes(), at.key.read_bytes())
+    made = issue.certificate(own.spec, key, signer=signer, now=reach.host.clock.now())
+    files.write(reach.host.at(own.current), made + key, mode=0o600)
+    keys = {path: path.read_bytes() for path in reach.host.root.rglob("*.key")}
+    hands.sleep(timedelta(days=366).total_seconds())
+    phase, _ = renew.renewed(frozenset())
+
+    steps = ratchet(lambda: carried_out(reach, phase), log=tmp_path / "log")
+
+    assert carried_out(reach, phase) == []
+    assert {path: path.read_bytes() for path in keys} == keys
+    assert issue.halves(reach.host.real(own.current).read_bytes())[1] == key
+    note(f"certificates renewed: killed at each of {len(steps)} steps")
+    assert len(steps) > 3 * len(catalog.names(CONFIG))
+
+
+def test_the_keeper_reads_certificates_at_its_start_and_once_an_hour(tmp_path: Path) -> None:
+    hands = Hands()
+    reach = with_certificates(tmp_path, hands)
+    why = "certificate admin has 14 days left"
+    hands.sleep(timedelta(days=350, hours=1).total_seconds())
+
+    with new():
+        watch = Watch(reach, FACTS.node)
+        assert watch.look().expiring == why
+        carried_out(reach, Phase("pki", PKI.says, _leaves))
+        assert watch.look().expiring == why
+        watch.forget()  # a bootstrap has been made
+        assert watch.look().expiring is None
+
+        hands.sleep(timedelta(days=350).total_seconds())
+        assert watch.look().expiring
+        watch.forget()
+        hands.sleep(CERTIFICATES_EVERY_S - 1)
+        assert watch.look().expiring is None
+        hands.sleep(1)
+        assert watch.look().expiring
+
+
+def test_the_keeper_goes_on_with_its_own_renewed_certificate(tmp_path: Path) -> None:
+    with new(), with_certificates(tmp_path, Hands()) as reach:
+        reach.client = reach.layout.pki.keeper
+        watch = Watch(reach, FACTS.node)
+        before = reach.api
+        watch.look()
+        assert reach.api is before
+
+        shorten(reach, AT.keeper, timedelta(days=300))
+        watch.look()
+        after = reach.api
+        assert after is not before
+        watch.look()
+        assert reach.api is after

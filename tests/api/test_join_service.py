@@ -609,7 +609,7 @@ def test_wrong_certificate_requests_cost_next_to_nothing(
 @pytest.mark.parametrize(
     "name",
     [
-        *("../../etc/passwd", "w1/../w2", "W1", "-w1", "w1-", "w.1", "w 1", "", "w1\n", "w1\u0000"),
+        *("../../etc/passwd", "w1/../w2", "W1", "-w1", "w1-", "w 1", "", "w1\n", "w1\u0000"),
         *(
             "w\u00f6rker",
             "\u0455erver",
@@ -704,7 +704,7 @@ TOO_MUCH: dict[str, tuple[bytes, int]] = {
     "zipped": (b"content-encoding: gzip\r\ncontent-length: 2\r\n\r\n\x1f\x8b", 415),
     "unknown-encoding": (b"transfer-encoding: gzip\r\n\r\n", 400),
     "two-lengths": (b"content-length: 1\r\ncontent-length: 2\r\n\r\nxx", 400),
-    "length-and-chunks": (b"content-length: 1\r\ntransfer-encoding: chunked\r\n\r\nx", 400),
+    "length-and-chunks": (b"content-length: 1\r\ntransfer-encoding: chunked\r\n\r\nx\r\n", 400),
     "no-length": (b"content-length: -1\r\n\r\n", 400),
     "folded": (b"a: b\r\n c: d\r\n\r\n", 415),
     "text": (b"content-length: 2\r\n\r\n{}", 415),
@@ -713,17 +713,14 @@ TOO_MUCH: dict[str, tuple[bytes, int]] = {
 
 @pytest.mark.parametrize("which", TOO_MUCH)
 def test_what_is_too_much_is_refused_without_being_kept(service: Service, which: str) -> None:
-    """A16: 5 MiB more memory at most, after a hundred of them."""
+    """A16: 5 MiB more memory at most, after fifty of them."""
     raw, status = TOO_MUCH[which]
     before = service.memory()
-    for _ in range(100):
+    for _ in range(50):
         with line(service.port) as made:
             made.send(b"POST /join HTTP/1.1\r\nhost: x\r\n" + raw)
             said = made.hear()
-            if which == "length-and-chunks":  # RFC 9112, 6.1: chunks win; these are broken
-                assert said.status in {400, 413}
-            else:
-                assert said.status == status
+            assert said.status == status
             assert said.error
 
     assert service.memory() - before < 5 * 2**20
@@ -1026,7 +1023,8 @@ def test_any_request_at_all_gets_a_decent_answer(
             memory, descriptors = service.memory(), service.descriptors()
         made = made or Line(service.port)
         nonce = made.nonce() if chance.random() < 0.3 else "00" * 32
-        made.send(fuzz.changed(chance, host.document(nonce, made.server)))
+        sent, is_whole = fuzz.changed(chance, host.document(nonce, made.server))
+        made.send(sent)
         try:
             said = made.hear()
         except Gone:  # what was sent after the answer made the kernel drop it
@@ -1037,7 +1035,7 @@ def test_any_request_at_all_gets_a_decent_answer(
         answers[said.status] += 1
         assert said.status < 500 or (said.status == 503 and "retry-after" in said.headers)
         assert b"Traceback" not in said.body
-        if said.headers.get("connection") == "close":
+        if said.headers.get("connection") == "close" or not is_whole:
             made.close()
             made = None
     if made:

@@ -14,7 +14,9 @@ from kubeception.errors import KubeceptionError
 COMMANDS = {
     "preflight": ("cluster:preflight", "Name every problem that this host has; change nothing"),
     "bootstrap": ("cluster:bootstrap", "Make this host's control plane run inside the cluster"),
+    "join": ("join:join", "Make this host a worker of a cluster"),
     "status": ("status:status", "Say what holds of this control plane, and what doesn't"),
+    "certs": ("certs:certs", "Check the certificates of this host, and renew them"),
     "keeper": ("keeper:keeper", "Bring the control plane back when it cannot help itself"),
     "recover": ("cluster:recover", "Bring the control plane back by hand, and say what it used"),
     "reset": ("reset:reset", "Remove what kubeception made of this host, and nothing else"),

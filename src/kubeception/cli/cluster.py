@@ -73,9 +73,9 @@ def bootstrap(
             reach, rebuild=rebuild, source=config_file, by="keeper" if by_keeper else "bootstrap"
         )
     if output == "json":
-        click.echo(_as_json(summary))
+        click.echo(as_json(summary))
     else:
-        _show(summary, "bootstrap")
+        show(summary, "bootstrap")
 
 
 @click.command()
@@ -103,16 +103,18 @@ def recover(config_file: Path | None, output: str, source: str | None) -> None:
     with Reach(options.loaded(config_file)) as reach:
         used, summary = workflows.recover(reach, source=asked)
     if output == "json":
-        click.echo(_as_json(summary, source=used.value))
+        click.echo(as_json(summary, source=used.value))
     else:
-        _show(summary, f"recover, from {workflows.WHAT_THEY_ARE[used]}")
+        show(summary, f"recover, from {workflows.WHAT_THEY_ARE[used]}")
 
 
-def _as_json(summary: "Summary", **more: str) -> str:
+def as_json(summary: "Summary", **more: str) -> str:
+    """Return what a run came to, as programs read it."""
     return json.dumps({**more, "changes": summary.changes, "seconds": summary.times}, indent=2)
 
 
-def _show(summary: "Summary", what: str) -> None:
+def show(summary: "Summary", what: str) -> None:
+    """Tell a person what a run came to."""
     if not report.is_live(sys.stderr):  # there the list of steps has said it already
         for name, seconds in summary.times.items():
             click.echo(f"{name:<20}{seconds:6.1f}s")

@@ -40,7 +40,12 @@ def lab() -> None:
 @click.option("--no-bootstrap", is_flag=True, help="Hosts with the bundle on them, no cluster.")
 @click.option("--bundle", type=click.Path(path_type=Path), help="The bundle's folder.")
 def up(name: str, workers: int, bare: bool, no_bootstrap: bool, bundle: Path | None) -> None:
-    """Make and boot what is missing, and bootstrap a cluster on cp1."""
+    """Make and boot what is missing, bootstrap a cluster on cp1, and have the workers join it.
+
+    \b
+    Example:
+      kubeception lab up --workers 2
+    """
     from kubeception.bundle.build import default_folder
     from kubeception.versions import KUBERNETES
 
@@ -51,6 +56,7 @@ def up(name: str, workers: int, bare: bool, no_bootstrap: bool, bundle: Path | N
     made.up(workers=workers, bundle=None if bare else (bundle or default_folder(minor)).absolute())
     if not bare and not no_bootstrap:
         made.bootstrap()
+        made.join()
 
 
 @lab.command()

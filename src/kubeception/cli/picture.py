@@ -132,9 +132,12 @@ def length(of: timedelta) -> str:
 
 def header(found: Status) -> Iterator[tuple[str, Mark | None, str]]:
     """Yield what is told besides the checks: a name, a mark if it needs one, and the words."""
-    yield "keeper", None, found.keeper
+    if found.worker_of is None:
+        yield "keeper", None, found.keeper
     yield "versions", None, _versions(found.versions)
     yield "certificates", *_certificates(found.certificates)
+    if found.worker_of is not None:
+        return
     of = found.revisions
     yield "revision", None, f"{of.proven} is proven, since {of.proven_since}" if of.proven else "-"
     if of.put_back:
@@ -146,7 +149,8 @@ def header(found: Status) -> Iterator[tuple[str, Mark | None, str]]:
 def lines(found: Status) -> Iterator[str]:
     """Yield the status as text; colors are for click to leave out where they don't belong."""
     behind = f"port {found.door}" if found.door else "nowhere"
-    yield f"node {found.node} ({found.address}), the door leads to {behind}"
+    what = f"a worker of {found.worker_of}" if found.worker_of else f"the door leads to {behind}"
+    yield f"node {found.node} ({found.address}), {what}"
     for name, mark, words in header(found):
         yield f"{name}: {_styled(mark)} {words}" if mark else f"{name}: {words}"
     for check in found.checks:
@@ -177,7 +181,10 @@ def picture(look: Seen, *, is_folded: bool = False) -> "RenderableType":
         title = f"{look.found.node} · {look.found.address}"
         body = Table.grid(padding=(0, 2))
         body.add_column(width=GROUP_WIDTH - 1, style="bold")
-        body.add_row("door", _door(look.found.door))
+        if look.found.worker_of:
+            body.add_row("worker of", _line(None, look.found.worker_of))
+        else:
+            body.add_row("door", _door(look.found.door))
         for name, its_mark, words in header(look.found):
             body.add_row(name, _line(its_mark, words))
         for group, checks in groupby(look.found.checks, lambda check: check.group):

@@ -12,6 +12,7 @@ from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from time import monotonic, sleep
 from typing import TypeVar
 
 from kubeception.controller.approval import (
@@ -59,24 +60,26 @@ def run(api: Api, watching: Api, settings: Settings) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     threading.Thread(target=_watch, args=(watching, changed), daemon=True).start()
     log.info("waiting for certificate requests")
-    was_leading = False
-    idle_s = LOOK_EVERY_S
+    was_leading, looked = False, 0.0
     try:
         while True:
+            is_leading = False
             try:
                 is_leading = leader.leads()
-                if is_leading and (changed.is_set() or idle_s >= LOOK_EVERY_S or not was_leading):
+                is_due = changed.is_set() or monotonic() - looked >= LOOK_EVERY_S
+                if is_leading and (is_due or not was_leading):
                     changed.clear()
-                    idle_s = 0.0
+                    looked = monotonic()
                     decide(api, settings, leader)
             except ApiError as error:
                 log.warning("%s", error.message)
-                is_leading = False
             if is_leading is not was_leading:
                 log.info("leading" if is_leading else "standing by")
             was_leading = is_leading
-            if not changed.wait(RENEW_S) or not is_leading:
-                idle_s += RENEW_S
+            if is_leading:
+                changed.wait(RENEW_S)
+            else:
+                sleep(RENEW_S)
     finally:
         try:
             leader.let_go()

@@ -1,24 +1,26 @@
-"""Every connection to the service: let in, counted from its first packet on, and shown out.
+"""Every connection to the service: let in, counted, and shown out.
 
-A NodePort hides who a client is, so they are limited in all: when all places are taken, whoever has
-been here longest without having proven anything makes way. TLS is at home here as well, because a
-handshake that never ends takes a place, too.
+A NodePort hides who a client is, so they are limited in all, in two rooms. Whoever has not said
+hello waits outside, where a place costs next to nothing. Inside, where TLS is spoken, there are
+few. In both, when all places are taken, whoever has been there longest without having proven
+anything makes way.
 """
 
 import asyncio
 import contextlib
-import functools
 import logging
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 
+from kubeception.join.knock import has_said_hello
 from kubeception.join.nonce import Nonce
 
 log = logging.getLogger(__name__)
 
-MOST = 512
+OUTSIDE = 4096
+INSIDE = 512
 HANDSHAKE_S = 3.0
 _CLOSING_S = 1.0
 _BUFFER = 16 * 1024
@@ -28,24 +30,66 @@ _BUFFER = 16 * 1024
 class Visitor:
     """One connection: what it was asked to prove, and whether it just now has."""
 
+    task: asyncio.Task[None] | None = None
     nonce: Nonce = field(default_factory=Nonce)
     has_proven: bool = False
     is_busy: bool = False
     is_gone: Callable[[], bool] = lambda: False
 
+    def show_out(self) -> None:
+        """End the connection."""
+        if self.task:
+            self.task.cancel()
+
 
 Talking = Callable[[Visitor, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
+class Room:
+    """So many places, given to whoever comes; the oldest first."""
+
+    def __init__(self, places: int) -> None:
+        self._places = places
+        self._here: dict[Visitor, None] = {}
+
+    def __iter__(self) -> Iterator[Visitor]:
+        """Yield who is there."""
+        return iter(self._here)
+
+    def enter(self, visitor: Visitor) -> bool:
+        """Give somebody a place; False where there is none to be had."""
+        if len(self._here) >= self._places:
+            oldest = next((one for one in self._here if not one.has_proven), None)
+            if oldest is None:
+                return False
+            self.leave(oldest)
+            oldest.show_out()
+        self._here[visitor] = None
+        return True
+
+    def leave(self, visitor: Visitor) -> None:
+        """Take somebody's place back."""
+        self._here.pop(visitor, None)
+
+
 class Connections:
-    """All of them, oldest first."""
+    """All of them."""
 
-    def __init__(self, talk: Talking, *, most: int = MOST) -> None:
+    def __init__(
+        self,
+        talk: Talking,
+        context: ssl.SSLContext,
+        *,
+        outside: int = OUTSIDE,
+        inside: int = INSIDE,
+    ) -> None:
         self._talk = talk
-        self._most = most
-        self._here: dict[Visitor, asyncio.Task[None]] = {}
+        self._context = context
+        self._outside = Room(outside)
+        self._inside = Room(inside)
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def accept(self, listener: socket.socket, context: ssl.SSLContext) -> None:
+    async def accept(self, listener: socket.socket) -> None:
         """Let everybody in, for ever."""
         loop = asyncio.get_running_loop()
         listener.settimeout(0)
@@ -56,59 +100,53 @@ class Connections:
                 log.warning("no connection: %s", error.strerror)
                 await asyncio.sleep(0.1)
                 continue
-            if self._make_room():
-                visitor = Visitor()
-                task = asyncio.create_task(self._receive(visitor, connection, context))
-                self._here[visitor] = task
-                task.add_done_callback(functools.partial(self._leave, visitor))
-            else:
-                connection.close()
+            visitor = Visitor()
+            visitor.task = asyncio.create_task(self._receive(visitor, connection))
+            self._tasks.add(visitor.task)
+            visitor.task.add_done_callback(self._tasks.discard)
             # Otherwise a full queue of newcomers would hold everybody up who is here.
             await asyncio.sleep(0)
 
     async def end(self, *, within_s: float) -> None:
         """Show everybody out; whoever waits for an answer may have it first."""
-        for visitor, task in list(self._here.items()):
-            if not visitor.is_busy:
-                task.cancel()
-        if self._here:
-            await asyncio.wait(list(self._here.values()), timeout=within_s)
-        for task in self._here.values():
+        busy = {visitor.task for visitor in self._inside if visitor.is_busy}
+        for task in self._tasks - busy:
             task.cancel()
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=within_s)
 
-    def _make_room(self) -> bool:
-        staying = [one for one in self._here if not self._here[one].cancelling()]
-        if len(staying) < self._most:
-            return True
-        oldest = next((visitor for visitor in staying if not visitor.has_proven), None)
-        if oldest is None:
-            return False
-        self._here[oldest].cancel()
-        return True
+    async def _receive(self, visitor: Visitor, connection: socket.socket) -> None:
+        until = asyncio.get_running_loop().time() + HANDSHAKE_S
+        # Who fails at TLS, or goes away, is nobody's concern.
+        with connection, contextlib.suppress(OSError, TimeoutError):
+            self._outside.enter(visitor)
+            try:
+                async with asyncio.timeout_at(until):
+                    is_welcome = await has_said_hello(connection)
+            finally:
+                self._outside.leave(visitor)
+            if is_welcome and self._inside.enter(visitor):
+                try:
+                    await self._speak(visitor, connection, until)
+                finally:
+                    self._inside.leave(visitor)
 
-    def _leave(self, visitor: Visitor, _: asyncio.Task[None]) -> None:
-        del self._here[visitor]
-
-    async def _receive(
-        self, visitor: Visitor, connection: socket.socket, context: ssl.SSLContext
-    ) -> None:
+    async def _speak(self, visitor: Visitor, connection: socket.socket, until: float) -> None:
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=_BUFFER)
         protocol = asyncio.StreamReaderProtocol(reader)
-        # Who fails at TLS, or goes away, is nobody's concern.
-        with contextlib.suppress(OSError, TimeoutError):
-            transport, _ = await loop.connect_accepted_socket(
-                lambda: protocol,
-                connection,
-                ssl=context,
-                ssl_handshake_timeout=HANDSHAKE_S,
-                ssl_shutdown_timeout=_CLOSING_S,
-            )
-            visitor.is_gone = lambda: reader.at_eof() or transport.is_closing()
-            writer = asyncio.StreamWriter(transport, protocol, reader, loop)
-            try:
-                await self._talk(visitor, reader, writer)
-                writer.close()
-                await writer.wait_closed()
-            finally:
-                transport.abort()
+        transport, _ = await loop.connect_accepted_socket(
+            lambda: protocol,
+            connection,
+            ssl=self._context,
+            ssl_handshake_timeout=max(until - loop.time(), 0.1),
+            ssl_shutdown_timeout=_CLOSING_S,
+        )
+        visitor.is_gone = lambda: reader.at_eof() or transport.is_closing()
+        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        try:
+            await self._talk(visitor, reader, writer)
+            writer.close()
+            await writer.wait_closed()
+        finally:
+            transport.abort()

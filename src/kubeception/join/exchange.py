@@ -98,7 +98,7 @@ class Exchange:
             return None
         self._method = head.method.decode()
         lines = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers]
-        if len(head.target) + sum(len(name) + len(value) for name, value in lines) > HEADER_BYTES:
+        if len(head.target) + sum(len(one) + len(other) + 4 for one, other in lines) > HEADER_BYTES:
             raise Malformed(431)
         asked = Asked(self._method, head.target.decode("latin-1"), tuple(lines))
         length = asked.header("content-length")  # one number, or h11 would have refused it

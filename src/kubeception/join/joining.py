@@ -182,6 +182,8 @@ def _problem(asked: wire.Request) -> str | None:
         return "an address is none that a host can have"
     if len(set(asked.addresses)) < len(asked.addresses):
         return "an address is there twice"
+    if not asked.request.isascii():  # nor can all that JSON can say be encoded
+        return "the certificate request: is no PEM"
     problem = requests.client_problem(asked.request.encode(), asked.node)
     return f"the certificate request: {problem}" if problem else None
 

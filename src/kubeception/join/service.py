@@ -82,8 +82,8 @@ def serve(settings: Settings) -> None:
 async def _serve(desk: Desk, listener: socket.socket, context: ssl.SSLContext) -> None:
     ending = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.set)
-    connections = Connections(desk.talk)
-    accepting = asyncio.create_task(connections.accept(listener, context))
+    connections = Connections(desk.talk, context)
+    accepting = asyncio.create_task(connections.accept(listener))
     await ending.wait()
     accepting.cancel()
     await connections.end(within_s=GRACE_S)

@@ -39,7 +39,8 @@ class Observation:
     whether one is to be expected to by itself (None: not to be told), and `hangs`: whether one
     takes connections and answers none. `lost` is an object that has to be there and isn't,
     `free_leases` were let go and have not moved since. `api_is_back` says that an API answers again
-    after a silence that nobody has looked after yet.
+    after a silence that nobody has looked after yet. `expiring` says which certificate has little
+    time left.
     """
 
     paused: str | None = None
@@ -57,6 +58,7 @@ class Observation:
     free_leases: tuple[str, ...] = ()
     lost: str | None = None
     node_problem: str | None = None
+    expiring: str | None = None
     rollout: Rollout | None = None
 
 
@@ -138,9 +140,10 @@ def _about_the_rest(seen: Observation) -> Verdict | None:
             return Verdict(Action.BOOTSTRAP, f"Lease {lease} has not moved for {still_s:.0f} s")
     if seen.node_problem:
         return Verdict(Action.BOOTSTRAP, seen.node_problem)
-    if seen.rollout:
-        return _about_the_rollout(seen.rollout)
-    return None
+    verdict = _about_the_rollout(seen.rollout) if seen.rollout else None
+    if seen.expiring and (verdict is None or verdict.action is Action.WAIT):
+        return Verdict(Action.BOOTSTRAP, seen.expiring)
+    return verdict
 
 
 def _about_the_rollout(rollout: Rollout) -> Verdict | None:

@@ -1,7 +1,8 @@
 """Look at the host, cheaply, again and again.
 
 A healthy host costs one request through the door and one to etcd. The API is asked only when etcd
-says that the hosted API server or the node has changed, and while a rollout is on.
+says that the hosted API server or the node has changed, and while a rollout is on. Certificates are
+read at the start and once an hour.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 from itertools import repeat
 from typing import Any
 
-from kubeception import revisions
+from kubeception import certificates, revisions
 from kubeception.conditions import LEASES
 from kubeception.errors import KubeceptionError
 from kubeception.host import containers, door, lock
@@ -28,6 +29,8 @@ from kubeception.resources.revision import daemonset
 
 # A server that has been up for so long listens, unless it is about to end.
 STARTS_WITHIN_S = 15.0
+# A certificate that is renewed has had weeks left.
+CERTIFICATES_EVERY_S = 3600.0
 
 _MANIFESTS = (apiserver.BOOTSTRAP_NAME, *(one.bootstrap_name for one in controllers.BOTH))
 _LEASE_KEYS = tuple(f"/registry/leases/{NAMESPACE}/{lease}" for lease in LEASES)
@@ -41,6 +44,8 @@ class Watch:
         self._reach = reach
         self._node = node
         self._history = History()
+        self._certificates_read_s: float | None = None
+        self._own_certificate = self._own_age()
         self.forget()
 
     def forget(self) -> None:
@@ -52,10 +57,12 @@ class Watch:
         self._read: tuple[int, ...] = ()
         self._node_problem: str | None = None
         self._rollout: Rollout | None = None
+        self._expiring: str | None = None
 
     def look(self) -> Observation:
         """Return what is to be seen now."""
         reach = self._reach
+        self._read_certificates()
         ca = reach.layout.pki.ca.certificate
         answered = health.not_ready(DOOR_PORT, ca) is None
         now = reach.host.clock.monotonic()  # a question that is not answered takes its time
@@ -70,6 +77,7 @@ class Watch:
             manifests=tuple(n for n in _MANIFESTS if (manifests / f"{n}.yaml").exists()),
             api_silent_s=silent_s,
             api_is_back=answered and self._was_silent,
+            expiring=self._expiring,
         )
         if silent_s:
             with ThreadPoolExecutor() as pool:
@@ -101,6 +109,25 @@ class Watch:
             node_problem=self._node_problem if node else f"Node {self._node} is gone",
             rollout=self._rollout,
         )
+
+    def _read_certificates(self) -> None:
+        """Read them all once in a while; and go on with our own as soon as that is another one."""
+        reach, now = self._reach, self._reach.host.clock.monotonic()
+        last = self._certificates_read_s
+        if last is None or now - last >= CERTIFICATES_EVERY_S:
+            self._certificates_read_s = now
+            self._expiring = certificates.expiring(reach, self._node)
+        if (age := self._own_age()) != self._own_certificate:
+            self._own_certificate = age
+            reach.hang_up()
+
+    def _own_age(self) -> float:
+        """Return when the certificate that we show the API was written, 0 for none."""
+        own = self._reach.client
+        try:
+            return own.certificate.stat().st_mtime if own else 0
+        except FileNotFoundError:
+            return 0
 
     def _still(self, revisions_now: Sequence[int], now: float) -> tuple[tuple[str, float], ...]:
         """Return for how long each Lease has not moved in etcd; no clock of others is asked."""

@@ -5,13 +5,16 @@ import logging
 import os
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from kubeception.bundle import install, packages
 from kubeception.bundle.components import SOURCES
-from kubeception.errors import CommandFailed, KubeceptionError, Locked
+from kubeception.config import Config
+from kubeception.errors import CommandFailed, JoinRefused, KubeceptionError, Locked
 from kubeception.host import files
 from kubeception.host.lock import hold
+from kubeception.host.process import Completed
 from kubeception.lab import cache, cgroups, disk, dress, images, network
 from kubeception.lab.host import Host, switch_off
 from kubeception.lab.place import CONTROL_PLANE, MAX_WORKERS, WORKER, HostPlace, Place, Spec
@@ -28,6 +31,10 @@ _PACKAGES = {
     "util-linux": "nsenter",
 }
 
+
+_MEMBERSHIP = Config().layout.membership
+_JOIN_S = 240.0
+_JOIN_AT_ONCE = 8
 
 # A control-plane host needs 31, and the usual limit is 128.
 _INOTIFY_INSTANCES = 8192
@@ -107,6 +114,34 @@ class Lab:
         code = subprocess.run(host.command(*argv, env=_passed_on()), check=False).returncode
         if code:
             raise CommandFailed(argv, code, "")
+
+    def join(self) -> None:
+        """Have the workers join, each by the command that the control plane prints for it.
+
+        One that has joined is asked to look after itself, which changes nothing where all is well.
+        """
+        first = self.host("cp1")
+        workers = [host for host in self.hosts() if host.role == WORKER]
+
+        def paste(host: Host, flag: str) -> Completed:
+            printed = first.run("kubeception", "token", "create", flag, host.name).stdout
+            return host.run("sh", stdin=printed, check=False, timeout_s=_JOIN_S)
+
+        def one(host: Host) -> None:
+            with steps.step(host.name, "joining"):
+                if host.run("test", "-e", str(_MEMBERSHIP), check=False).code == 0:
+                    host.run("kubeception", "join", timeout_s=_JOIN_S)
+                    return
+                done = paste(host, "--node")
+                if (
+                    done.code == JoinRefused.exit_code
+                ):  # a join that was never finished has its name
+                    done = paste(host, "--rejoin")
+                if done.code:
+                    raise CommandFailed(("kubeception", "join"), done.code, done.stderr)
+
+        with Steps(log) as steps, ThreadPoolExecutor(_JOIN_AT_ONCE) as pool:
+            list(pool.map(one, workers))
 
     def down(self) -> None:
         """Remove the hosts and all that the lab made on this machine."""

@@ -1,6 +1,10 @@
-"""Make every certificate, key and kubeconfig that is missing; what is good stays."""
+"""Make every certificate, key and kubeconfig that is missing; what is good stays.
+
+A leaf that has little time left is issued anew.
+"""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 from kubeception.config import Config
@@ -8,6 +12,7 @@ from kubeception.engine import Phase
 from kubeception.facts import Facts
 from kubeception.layout import Pair
 from kubeception.pki import catalog
+from kubeception.pki.catalog import Entry
 from kubeception.render import kubeconfig
 from kubeception.resources import Resource
 from kubeception.resources.file import File
@@ -22,9 +27,8 @@ def plan(config: Config, facts: Facts) -> Iterator[Resource]:
     at = config.layout
     algorithm = config.certificates.key_algorithm
     for entry in catalog.entries(config, facts.node, facts.address):
-        # A distribution's etcd runs as a user of its own, who has to read its keys.
-        is_etcds = entry.at in (at.pki.etcd_server, at.pki.etcd_peer)
-        yield KeyPair(entry, algorithm, uid=facts.etcd_uid if is_etcds else None)
+        soon = timedelta(0) if entry.spec.is_ca else catalog.RENEWED_WITHIN
+        yield pair(config, facts, entry, at_least=soon)
     yield ServiceAccountKey(at.pki.service_account_key, at.pki.service_account_public, algorithm)
 
     def access(path: Path, user: str, client: Pair, server: str = DOOR) -> File:
@@ -43,6 +47,16 @@ def plan(config: Config, facts: Facts) -> Iterator[Resource]:
     # The original's two, for people.
     yield access(at.kubeconfig_bootstrap, admin, at.pki.admin, BOOTSTRAP)
     yield access(at.kubeconfig_cluster, admin, at.pki.admin)
+
+
+def pair(
+    config: Config, facts: Facts, entry: Entry, *, at_least: timedelta = timedelta(0)
+) -> KeyPair:
+    """Return a row of the table as it is wanted on this host."""
+    at = config.layout.pki
+    # A distribution's etcd runs as a user of its own, who has to read its keys.
+    uid = facts.etcd_uid if entry.at in (at.etcd_server, at.etcd_peer) else None
+    return KeyPair(entry, config.certificates.key_algorithm, uid, at_least)
 
 
 PKI = Phase("pki", "making certificates and keys", plan, module="pki")

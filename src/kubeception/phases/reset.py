@@ -13,6 +13,7 @@ from kubeception.config import Config
 from kubeception.config.model import Cni, ProxyMode
 from kubeception.engine import Phase
 from kubeception.facts import Facts
+from kubeception.layout import Layout
 from kubeception.phases import pki
 from kubeception.phases.etcd import ETCD
 from kubeception.render import etcd, flannel, keeper, kubelet, proxy
@@ -25,6 +26,7 @@ from kubeception.resources.absent import (
     StoppedUnit,
     WhereOurs,
 )
+from kubeception.resources.credential import KubeletCredential
 from kubeception.resources.door import NO_DOOR, Door
 from kubeception.resources.file import File
 from kubeception.resources.keypair import KeyPair, ServiceAccountKey
@@ -151,21 +153,33 @@ def _undone(phase: Phase) -> Phase:
         wanted = list(phase.plan(config, replace(facts, has_bridge_netfilter=False)))
         files = {one.path for one in wanted if isinstance(one, File)}
         for one in reversed(wanted):
-            yield from _opposite(one, config.layout.units, files)
+            yield from _opposite(one, config.layout, files)
 
     return Phase(f"no-{phase.name}", f"undoing {phase.name}", plan, module=phase.module)
 
 
-def _opposite(wanted: Resource, units: Path, files: set[Path]) -> Iterator[Resource]:
+def _opposite(wanted: Resource, at: Layout, files: set[Path]) -> Iterator[Resource]:
     match wanted:
-        case File(path, content) if content is not None and path.parent != units:
+        case File(path, content) if content is not None and path.parent != at.units:
             yield File(path, None, if_ours=True)
-        case Unit(name) if units / name in files:
-            yield NoUnit(name, units / name)
+        case Unit(name) if at.units / name in files:
+            yield NoUnit(name, at.units / name)
+        case KubeletCredential():
+            yield from _no_credential(at)
         case Door():
             yield NO_DOOR
         case _:
             pass  # what lies in etcd or among the images stays or goes with them
+
+
+def _no_credential(at: Layout) -> Iterator[Resource]:
+    """Want nothing of what a join gave; the file that makes a host a worker goes last."""
+    yield WhereOurs(at.membership, NoFolder(at.kubelet.pki), marked=False)
+    yield WhereOurs(at.membership, File(at.pki.ca.certificate, None), marked=False)
+    yield File(at.kubelet.join_request, None)
+    yield File(at.kubelet.join_key, None)
+    yield File(at.membership, None)
+    yield NoFolder(at.membership.parent, if_empty=True)
 
 
 STOP = Phase("stop", "stopping the keeper and the kubelet", stop)

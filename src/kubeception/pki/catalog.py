@@ -10,13 +10,19 @@ from enum import StrEnum
 from ipaddress import ip_address
 
 from kubeception.config import Config
-from kubeception.layout import Pair
+from kubeception.layout import Pair, Pki
 
 LEAF_LIFETIME = timedelta(days=365)
+# A leaf that has less than this left is renewed by whoever comes by.
+RENEWED_WITHIN = timedelta(days=30)
 CA_LIFETIME = timedelta(days=3650)
+
+# What a person calls the certificate that the kubelet got by itself.
+KUBELETS_OWN = "kubelet-client-current"
 
 ADMINS = "kubeadm:cluster-admins"
 KEEPERS = "kubeception:keepers"
+NODES = "system:nodes"
 
 
 class Use(StrEnum):
@@ -25,6 +31,28 @@ class Use(StrEnum):
     CA = "CA"
     SERVER = "server"
     CLIENT = "client"
+
+
+class Read(StrEnum):
+    """When who uses a certificate reads its file again; upstream's code, as of 1.37, says so."""
+
+    # A person's kubectl, or kubeception itself.
+    EACH_RUN = "at each run"
+    # etcd, as a server and as a client, and the API server as etcd's client (client/pkg/transport/
+    # listener.go: GetCertificate and GetClientCertificate read the files).
+    EACH_CONNECTION = "at each connection"
+    # What the API server and the kubelet serve with, and the aggregator's client: fsnotify, and a
+    # look every minute (apiserver/pkg/server/dynamiccertificates/dynamic_serving_content.go; for
+    # the kubelet by its gate ReloadKubeletServerCertificateFile, on by default since 1.31). And the
+    # keeper's own, at which it looks with all else (keeper/watch.py).
+    WHEN_IT_CHANGES = "when it changes"
+    # Clients of client-go that were given files: standing connections are closed, too
+    # (client-go/transport/cert_rotation.go: CertCallbackRefreshDuration).
+    WITHIN_MINUTES = "within five minutes"
+    # The kubelet's client, which it renews through the API by itself, in a file of its own
+    # (client-go/util/certificate/certificate_store.go: Current); and our own join service, whose
+    # container sees the file that was there when it was made. These are started anew.
+    AT_START = "at its start"
 
 
 @dataclass(frozen=True)
@@ -46,11 +74,15 @@ class Spec:
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of the table: where a pair lies, what it says, and whose key signs it."""
+    """One row of the table: where a pair lies, what it says, whose key signs it, who reads it when.
+
+    `read` is about leaves; what a CA is for is read in many ways, and none is ever replaced.
+    """
 
     at: Pair
     spec: Spec
     issuer: Pair | None = None
+    read: Read = Read.AT_START
 
 
 def entries(config: Config, node: str, address: str) -> Iterator[Entry]:
@@ -61,23 +93,51 @@ def entries(config: Config, node: str, address: str) -> Iterator[Entry]:
     yield Entry(at.etcd_ca, _ca("etcd-ca"))
     yield Entry(at.join_ca, _ca("kubeception-join-ca"))
 
-    yield Entry(at.apiserver, apiserver(config, node, address), at.ca)
-    yield Entry(at.apiserver_kubelet_client, _client("kube-apiserver-kubelet-client"), at.ca)
-    yield Entry(at.front_proxy_client, _client("front-proxy-client"), at.front_proxy_ca)
-    yield Entry(at.apiserver_etcd_client, _client("kube-apiserver-etcd-client"), at.etcd_ca)
+    wanted = apiserver(config, node, address)
+    yield Entry(at.apiserver, wanted, at.ca, Read.WHEN_IT_CHANGES)
+    wanted = _client("kube-apiserver-kubelet-client")
+    yield Entry(at.apiserver_kubelet_client, wanted, at.ca, Read.WITHIN_MINUTES)
+    wanted = _client("front-proxy-client")
+    yield Entry(at.front_proxy_client, wanted, at.front_proxy_ca, Read.WHEN_IT_CHANGES)
+    wanted = _client("kube-apiserver-etcd-client")
+    yield Entry(at.apiserver_etcd_client, wanted, at.etcd_ca, Read.EACH_CONNECTION)
 
     member = _both(node, (node, "localhost"), (address, "127.0.0.1", "::1"))
-    yield Entry(at.etcd_server, member, at.etcd_ca)
-    yield Entry(at.etcd_peer, member, at.etcd_ca)
-    yield Entry(at.etcd_healthcheck_client, _client("kube-etcd-healthcheck-client"), at.etcd_ca)
+    yield Entry(at.etcd_server, member, at.etcd_ca, Read.EACH_CONNECTION)
+    yield Entry(at.etcd_peer, member, at.etcd_ca, Read.EACH_CONNECTION)
+    wanted = _client("kube-etcd-healthcheck-client")
+    yield Entry(at.etcd_healthcheck_client, wanted, at.etcd_ca, Read.EACH_RUN)
 
-    yield Entry(at.admin, _client("kubernetes-admin", ADMINS), at.ca)
-    yield Entry(at.controller_manager, _client("system:kube-controller-manager"), at.ca)
-    yield Entry(at.scheduler, _client("system:kube-scheduler"), at.ca)
-    yield Entry(at.keeper, _client(f"kubeception:keeper:{node}", KEEPERS), at.ca)
-    yield Entry(at.kubelet_client, _client(f"system:node:{node}", "system:nodes"), at.ca)
-    yield Entry(at.kubelet_server, kubelet_server(node, address), at.ca)
-    yield Entry(at.join, _server("kubeception-join", (node,), (address, "127.0.0.1")), at.join_ca)
+    yield Entry(at.admin, _client("kubernetes-admin", ADMINS), at.ca, Read.EACH_RUN)
+    wanted = _client("system:kube-controller-manager")
+    yield Entry(at.controller_manager, wanted, at.ca, Read.WITHIN_MINUTES)
+    yield Entry(at.scheduler, _client("system:kube-scheduler"), at.ca, Read.WITHIN_MINUTES)
+    wanted = _client(f"kubeception:keeper:{node}", KEEPERS)
+    yield Entry(at.keeper, wanted, at.ca, Read.WHEN_IT_CHANGES)
+    yield Entry(at.kubelet_client, kubelet_client(node), at.ca, Read.AT_START)
+    wanted = kubelet_server(node, address)
+    yield Entry(at.kubelet_server, wanted, at.ca, Read.WHEN_IT_CHANGES)
+    wanted = _server("kubeception-join", (node,), (address, "127.0.0.1"))
+    yield Entry(at.join, wanted, at.join_ca, Read.AT_START)
+
+
+def leaves(config: Config, node: str, address: str) -> Iterator[tuple[Entry, Pair]]:
+    """Yield every certificate that another one signs, with the pair of that one."""
+    for entry in entries(config, node, address):
+        if entry.issuer is not None:
+            yield entry, entry.issuer
+
+
+def name(pki: Pki, pair: Pair) -> str:
+    """Return what a person calls a pair: `apiserver`, `etcd/server`."""
+    stem = pair.certificate.stem
+    return f"etcd/{stem}" if pair.certificate.parent == pki.etcd_folder else stem
+
+
+def names(config: Config) -> list[str]:
+    """Return the names of all leaves."""
+    table = leaves(config, "", "127.0.0.1")
+    return [name(config.layout.pki, entry.at) for entry, _ in table]
 
 
 def apiserver(config: Config, node: str, address: str) -> Spec:
@@ -96,9 +156,14 @@ def apiserver(config: Config, node: str, address: str) -> Spec:
     return _server("kube-apiserver", tuple(dict.fromkeys(names)), tuple(dict.fromkeys(addresses)))
 
 
+def kubelet_client(node: str) -> Spec:
+    """Return what a kubelet's client certificate says, as the CSR API would sign it."""
+    return _client(f"system:node:{node}", NODES)
+
+
 def kubelet_server(node: str, address: str) -> Spec:
     """Return what a kubelet's serving certificate says, as the CSR API would sign it."""
-    return Spec(f"system:node:{node}", frozenset({Use.SERVER}), "system:nodes", (node,), (address,))
+    return Spec(f"system:node:{node}", frozenset({Use.SERVER}), NODES, (node,), (address,))
 
 
 def superuser(lifetime: timedelta) -> Spec:

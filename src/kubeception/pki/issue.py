@@ -4,6 +4,7 @@ Every leaf carries subject and authority key identifiers, and is valid from five
 hosts whose clocks differ a little accept it at once.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address
@@ -19,6 +20,7 @@ from kubeception.pki.catalog import Spec, Use
 BACKDATED = timedelta(minutes=5)
 NOT_BY_ITS_CA = "is not signed by its CA"
 
+_KEY = re.compile(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?-----END \1-----\n?", re.DOTALL)
 _PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
@@ -110,6 +112,19 @@ def valid_until(pem: bytes) -> datetime:
     return x509.load_pem_x509_certificate(pem).not_valid_after_utc
 
 
+def issuer(pem: bytes) -> str:
+    """Return the common name of who signed a certificate, or its whole name where it has none."""
+    found = x509.load_pem_x509_certificate(pem).issuer
+    names = found.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value) if names else found.rfc4514_string()
+
+
+def halves(pem: bytes) -> tuple[bytes, bytes | None]:
+    """Return the certificate and the key of a file that holds both, as a kubelet writes it."""
+    key = _KEY.search(pem)
+    return (_KEY.sub(b"", pem), key[0].rstrip() + b"\n") if key else (pem, None)
+
+
 def key_problem(key: bytes) -> str | None:
     """Say what is wrong with a private key, or None."""
     try:
@@ -123,6 +138,17 @@ def certificate_problem(
     spec: Spec, pem: bytes, key: bytes, *, ca: bytes | None, now: datetime
 ) -> str | None:
     """Say why a certificate that is there won't do for `spec`, or None if it is good."""
+    if (problem := pair_problem(pem, key, ca=ca, now=now)) or spec.is_ca:
+        return problem
+    cert = x509.load_pem_x509_certificate(pem)
+    if cert.subject != _subject(spec):
+        return f"is for {cert.subject.rfc4514_string()}, not {_subject(spec).rfc4514_string()}"
+    missing = _missing_names(spec, cert)
+    return f"does not name {', '.join(missing)}" if missing else None
+
+
+def pair_problem(pem: bytes, key: bytes, *, ca: bytes | None, now: datetime) -> str | None:
+    """Say why a certificate is good for nobody, whatever it says; or None."""
     try:
         cert = x509.load_pem_x509_certificate(pem)
     except ValueError:
@@ -136,12 +162,7 @@ def certificate_problem(
             cert.verify_directly_issued_by(x509.load_pem_x509_certificate(ca))
         except Exception:  # noqa: BLE001 - any reason means the same: not by this CA
             return NOT_BY_ITS_CA
-    if spec.is_ca:
-        return None
-    if cert.subject != _subject(spec):
-        return f"is for {cert.subject.rfc4514_string()}, not {_subject(spec).rfc4514_string()}"
-    missing = _missing_names(spec, cert)
-    return f"does not name {', '.join(missing)}" if missing else None
+    return None
 
 
 def _missing_names(spec: Spec, cert: x509.Certificate) -> list[str]:

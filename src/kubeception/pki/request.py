@@ -39,6 +39,15 @@ def new(key: bytes, node: str) -> bytes:
     return builder.sign(private, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
+def is_for(request: bytes, key: bytes, node: str) -> bool:
+    """Tell whether a request is the one that `new` makes for a key and a node."""
+    private = load_pem_private_key(key, password=None)
+    return (
+        client_problem(request, node) is None
+        and _loaded(request).public_key() == private.public_key()
+    )
+
+
 def digest(request: bytes) -> bytes:
     """Return the SHA-256 of a request (PEM), as claims name it.
 

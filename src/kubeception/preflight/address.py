@@ -56,9 +56,13 @@ def choice(scene: Scene) -> Iterator[Finding]:
 
 
 def _is_settled(scene: Scene) -> bool:
-    """Whether this host's etcd goes by that address already."""
+    """Whether this host's etcd, or a worker's kubelet, goes by that address already."""
+    at = scene.layout
+    path = at.kubelet.environment if scene.is_worker else at.etcd.environment
     try:
-        settings = scene.layout.etcd.environment.read_text()
+        settings = path.read_text()
     except OSError:
         return False
-    return f"//{scene.address}:2379" in settings
+    return (
+        f"--node-ip={scene.address}" if scene.is_worker else f"//{scene.address}:2379"
+    ) in settings

@@ -13,6 +13,7 @@ log = logging.getLogger("kubeception.preflight")
 
 CHECKS: tuple[Check, ...] = (
     host.privileges,
+    host.role,
     host.service_manager,
     host.packet_filter,
     host.cgroups,
@@ -34,23 +35,44 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def look(reach: Reach, *, rebuild: bool = False) -> list[Finding]:
+# A worker has no door, no certificates but its own, and no API whose webhooks are its business.
+WORKER_CHECKS: tuple[Check, ...] = (
+    host.privileges,
+    host.role,
+    host.service_manager,
+    host.cgroups,
+    programs.files,
+    programs.supported,
+    programs.own_units,
+    ports.strangers,
+    address.node_name,
+    address.of_this_host,
+    address.choice,
+    room.folders,
+    room.disk,
+    room.memory,
+    room.clock,
+)
+
+
+def look(reach: Reach, *, rebuild: bool = False, worker: bool = False) -> list[Finding]:
     """Return everything that is wrong with this host, errors first."""
-    scene = survey(reach, rebuild=rebuild)
+    scene = survey(reach, rebuild=rebuild, worker=worker)
+    checks = WORKER_CHECKS if worker else CHECKS
     # Programs, the kernel and the API are asked meanwhile; no two checks share a conversation.
-    with ThreadPoolExecutor(len(CHECKS)) as pool:
-        parts = pool.map(lambda check: _carry_out(check, scene), CHECKS)
+    with ThreadPoolExecutor(len(checks)) as pool:
+        parts = pool.map(lambda check: _carry_out(check, scene), checks)
         found = [finding for part in parts for finding in part]
     return sorted(found, key=lambda finding: finding.severity is Severity.WARNING)
 
 
-def require(reach: Reach, *, rebuild: bool = False) -> None:
+def require(reach: Reach, *, rebuild: bool = False, worker: bool = False) -> None:
     """Log what may become a problem, and stop at what would surely break.
 
     Raises:
         PreflightError: there is such a thing; all of them are named.
     """
-    found = look(reach, rebuild=rebuild)
+    found = look(reach, rebuild=rebuild, worker=worker)
     for finding in found:
         if finding.severity is Severity.WARNING:
             log.warning("%s (%s)", finding, finding.hint)

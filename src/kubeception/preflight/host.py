@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from kubeception import membership
 from kubeception.errors import KubeceptionError
 from kubeception.host import door, kernel
 from kubeception.preflight.finding import Finding, warning
@@ -16,6 +17,18 @@ def privileges(scene: Scene) -> Iterator[Finding]:
     """Want root."""
     if not scene.is_root:
         yield Finding("IsPrivilegedUser", "this user is not root", "sudo kubeception …")
+
+
+def role(scene: Scene) -> Iterator[Finding]:
+    """Want a host that is not the other kind already, by the file that makes it one."""
+    at = scene.layout
+    if scene.is_worker:
+        if at.pki.ca.key.exists() or at.etcd.data.exists():
+            what = "this host is a control-plane host, or was one"
+            yield Finding("Role", what, "kubeception reset --etcd --pki, if it is to be a worker")
+    elif member := membership.read(at.membership):
+        what = f"this host is a worker of {member.apiserver}"
+        yield Finding("Role", what, "kubeception reset, if it is to be a control-plane host")
 
 
 def service_manager(scene: Scene) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""The ports of a control-plane host, and strangers on them."""
+"""The ports of a host, and strangers on them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,16 +42,24 @@ class Port:
 
 
 def table(scene: Scene) -> tuple[Port, ...]:
-    """Return every port that a control-plane host uses."""
+    """Return every port that the host uses."""
+    of_node = (
+        Port(scene.config.join_port, "the join service", is_redirected=True),
+        Port(10248, "kubelet", kubelet.UNIT, _LOOPBACK),
+        Port(10250, "kubelet", kubelet.UNIT),
+        Port(10256, proxy.NAME),
+        Port(10249, proxy.NAME, address=_LOOPBACK),
+    )
+    return of_node if scene.is_worker else (*of_node, *_of_control_plane(scene))
+
+
+def _of_control_plane(scene: Scene) -> tuple[Port, ...]:
     of_apiserver = (apiserver.BOOTSTRAP_PORT, *apiserver.HOSTED_PORTS)
     return (
         Port(DOOR_PORT, "the door", is_redirected=True),
-        Port(scene.config.join_port, "the join service", is_redirected=True),
         Port(2379, "etcd", etcd.UNIT),
         Port(2380, "etcd", etcd.UNIT, scene.address or ""),
         Port(2381, "etcd", etcd.UNIT, _LOOPBACK),
-        Port(10248, "kubelet", kubelet.UNIT, _LOOPBACK),
-        Port(10250, "kubelet", kubelet.UNIT),
         *(
             Port(port, apiserver.NAME, address="" if port in apiserver.HOSTED_PORTS else _LOOPBACK)
             for port in of_apiserver
@@ -61,8 +69,6 @@ def table(scene: Scene) -> tuple[Port, ...]:
             for one in controllers.BOTH
             for port in (one.port, one.bootstrap_port)
         ),
-        Port(10256, proxy.NAME),
-        Port(10249, proxy.NAME, address=_LOOPBACK),
     )
 
 

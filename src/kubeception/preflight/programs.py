@@ -43,10 +43,15 @@ PROGRAMS = (
 )
 
 
+def _programs(scene: Scene) -> tuple[Program, ...]:
+    """Return the programs that this host runs; etcd is for control-plane hosts."""
+    return tuple(one for one in PROGRAMS if one.unit != etcd.UNIT or not scene.is_worker)
+
+
 def files(scene: Scene) -> Iterator[Finding]:
     """Want every program that is called by name."""
     at = scene.config.layout
-    for program in PROGRAMS:
+    for program in _programs(scene):
         path = _path(scene, program)
         if path is not None and not scene.reach.host.real(path).exists():
             yield _missing(program.name, path)
@@ -63,7 +68,7 @@ def files(scene: Scene) -> Iterator[Finding]:
 
 def supported(scene: Scene) -> Iterator[Finding]:
     """Want versions that we support."""
-    for program in PROGRAMS:
+    for program in _programs(scene):
         path = _path(scene, program)
         if path is None:
             command = " ".join(scene.units[program.unit].command)
@@ -79,6 +84,8 @@ def own_units(scene: Scene) -> Iterator[Finding]:
         etcd.UNIT: ("etcd", scene.config.layout.etcd.environment),
         kubelet.UNIT: ("kubelet", scene.config.layout.kubelet.environment),
     }
+    if scene.is_worker:
+        del wanted[etcd.UNIT]
     for unit, (section, path) in wanted.items():
         if unit in scene.foreign and path not in scene.units[unit].environment:
             yield warning(

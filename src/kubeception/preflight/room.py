@@ -48,8 +48,9 @@ def disk(scene: Scene) -> Iterator[Finding]:
     at = scene.config.layout
     images_need = 0 if containerd_has_images(scene) else IMAGES_NEED
     etcd_needs = 0 if scene.reach.host.at(at.etcd.state / "default.etcd").exists() else ETCD_NEEDS
+    of_etcd = () if scene.is_worker else ((at.etcd.state, etcd_needs, 0.0),)
     for folder, needs, evicts in (
-        (at.etcd.state, etcd_needs, 0.0),
+        *of_etcd,
         (at.containerd.state, images_need, IMAGES_EVICT),
         (at.kubelet.state, 0, KUBELET_EVICTS),
         (at.pki.folder, 0, 0.0),
@@ -77,8 +78,13 @@ def containerd_has_images(scene: Scene) -> bool:
     ).exists()
 
 
-def memory(_: Scene) -> Iterator[Finding]:
-    """Want memory and CPUs for a control plane, and for two of them while it is handed over."""
+def memory(scene: Scene) -> Iterator[Finding]:
+    """Want memory and CPUs for a control plane, and for two of them while it is handed over.
+
+    How much a worker needs is its user's business.
+    """
+    if scene.is_worker:
+        return
     found = kernel.memory_bytes()
     if found < MEMORY_WANTED:
         what = f"{found // MIB} MiB of memory, of {MEMORY_WANTED // MIB} wanted"

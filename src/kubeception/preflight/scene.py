@@ -20,7 +20,7 @@ class Scene:
 
     `no_systemd` is why systemd could not be asked; then nothing is known of units. `foreign` are
     units of the host's own. `address` is None where there is none to be found, `live` the port that
-    the door leads to while an API answers there, 0 for none.
+    the door leads to while an API answers there, 0 for none. `is_worker` says what it is to be.
     """
 
     reach: Reach
@@ -32,6 +32,7 @@ class Scene:
     address: str | None = None
     live: int = 0
     rebuild: bool = False
+    is_worker: bool = False
 
     @property
     def config(self) -> Config:
@@ -49,8 +50,11 @@ class Scene:
         return self.live in HOSTED_PORTS and not self.rebuild
 
 
-def survey(reach: Reach, *, rebuild: bool = False) -> Scene:
-    """Look at a host; `rebuild` says that the run to come goes the whole way."""
+def survey(reach: Reach, *, rebuild: bool = False, worker: bool = False) -> Scene:
+    """Look at a host that is to be a control-plane one or a worker.
+
+    `rebuild` says that the run to come goes the whole way.
+    """
     units: dict[str, UnitState] = {}
     foreign: frozenset[str] = frozenset()
     no_systemd = None
@@ -67,8 +71,9 @@ def survey(reach: Reach, *, rebuild: bool = False) -> Scene:
         foreign=foreign,
         node=node_name(reach),
         address=reach.config.node.address or gateway.default_address(),
-        live=_live_port(reach),
+        live=0 if worker else _live_port(reach),
         rebuild=rebuild,
+        is_worker=worker,
     )
 
 

@@ -2,12 +2,16 @@
 
 from collections.abc import Iterator
 
-from kubeception.pki.catalog import ADMINS
+from kubeception.pki.catalog import ADMINS, NODES
 from kubeception.render import objects
 
 
 def bindings() -> Iterator[objects.Object]:
-    """Yield the administrators' binding, the API servers' right to ask kubelets, and renewal."""
+    """Yield the administrators' binding, the API servers' right to ask kubelets, and the kubelets'.
+
+    A kubelet's request for its own client certificate anew, and for no other's, is approved by the
+    controller-manager itself.
+    """
     yield objects.cluster_role_binding(
         ADMINS,
         role="cluster-admin",
@@ -19,9 +23,8 @@ def bindings() -> Iterator[objects.Object]:
         role="system:kubelet-api-admin",
         subject={"apiGroup": objects.RBAC, "kind": "User", "name": user},
     )
-    # Kubernetes itself approves what a kubelet renews; its first one is our controller's.
     yield objects.cluster_role_binding(
         "kubeadm:node-autoapprove-certificate-rotation",
         role="system:certificates.k8s.io:certificatesigningrequests:selfnodeclient",
-        subject={"apiGroup": objects.RBAC, "kind": "Group", "name": "system:nodes"},
+        subject={"apiGroup": objects.RBAC, "kind": "Group", "name": NODES},
     )

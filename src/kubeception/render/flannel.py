@@ -89,7 +89,7 @@ def _pod_spec(config: Config, facts: Facts) -> objects.Object:
                 "image": facts.images["flannel"],
                 "imagePullPolicy": "IfNotPresent",
                 "command": ["flanneld", "--ip-masq", "--kube-subnet-mgr"],
-                "env": [*objects.API_BY_THE_DOOR, objects.NODE_NAME],
+                "env": [*objects.api_by_the_door(facts.address), objects.NODE_NAME],
                 "lifecycle": {"postStart": {"exec": {"command": ["sh", "-c", hand_over]}}},
                 "resources": {"requests": {"cpu": "100m", "memory": "50Mi"}},
                 "securityContext": {"capabilities": {"add": ["NET_ADMIN", "NET_RAW"]}},

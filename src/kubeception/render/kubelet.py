@@ -1,7 +1,7 @@
 """The kubelet's settings, environment file and, where the host has none, its unit."""
 
 from kubeception.config import Config
-from kubeception.facts import Facts
+from kubeception.facts import Facts, Membership
 from kubeception.layout import OUR_MARK
 from kubeception.render import objects
 
@@ -13,8 +13,36 @@ def settings(config: Config, facts: Facts) -> str:
     return OUR_MARK + objects.document(configuration(config, facts))
 
 
+def worker_settings(config: Config, facts: Facts, member: Membership) -> str:
+    """Return the text of a worker's settings."""
+    return OUR_MARK + objects.document(worker_configuration(config, facts, member))
+
+
 def configuration(config: Config, facts: Facts) -> objects.Object:
-    """Return its KubeletConfiguration (kubelet.config.k8s.io/v1beta1)."""
+    """Return a control-plane host's KubeletConfiguration (kubelet.config.k8s.io/v1beta1)."""
+    at = config.layout
+    return {
+        **_common(config, facts, dns=config.net.dns_ip, domain=config.net.cluster_domain),
+        # A control-plane container that crashed is wanted back at once, not in minutes; one second
+        # is the least that Kubernetes allows (KEP-4603).
+        "crashLoopBackOff": {"maxContainerRestartPeriod": "2s"},
+        # Graceful node shutdown would mark the control plane's pods Failed, for good.
+        "shutdownGracePeriod": "0s",
+        "staticPodPath": str(at.kubelet.manifests),
+        "tlsCertFile": str(at.pki.kubelet_server.certificate),
+        "tlsPrivateKeyFile": str(at.pki.kubelet_server.key),
+    }
+
+
+def worker_configuration(config: Config, facts: Facts, member: Membership) -> objects.Object:
+    """Return a worker's KubeletConfiguration: it has no static pods, and asks for certificates."""
+    return {
+        **_common(config, facts, dns=member.cluster_dns, domain=member.cluster_domain),
+        "serverTLSBootstrap": True,
+    }
+
+
+def _common(config: Config, facts: Facts, *, dns: str, domain: str) -> objects.Object:
     at = config.layout
     wanted: objects.Object = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -26,21 +54,12 @@ def configuration(config: Config, facts: Facts) -> objects.Object:
         },
         "authorization": {"mode": "Webhook"},
         "cgroupDriver": "systemd" if facts.cgroup_version == 2 else "cgroupfs",
-        "clusterDNS": [config.net.dns_ip],
-        "clusterDomain": config.net.cluster_domain,
+        "clusterDNS": [dns],
+        "clusterDomain": domain,
         "containerRuntimeEndpoint": f"unix://{at.containerd.socket}",
-        # A control-plane container that crashed is wanted back at once, not in minutes.
-        # A control-plane container that crashed is wanted back at once, not in minutes; one second
-        # is the least that Kubernetes allows (KEP-4603).
-        "crashLoopBackOff": {"maxContainerRestartPeriod": "2s"},
         "failSwapOn": False,
         "resolvConf": facts.resolv_conf,
         "rotateCertificates": True,
-        # Graceful node shutdown would mark the control plane's pods Failed, for good.
-        "shutdownGracePeriod": "0s",
-        "staticPodPath": str(at.kubelet.manifests),
-        "tlsCertFile": str(at.pki.kubelet_server.certificate),
-        "tlsPrivateKeyFile": str(at.pki.kubelet_server.key),
     }
     if facts.cgroup_version == 1:
         wanted["failCgroupV1"] = False

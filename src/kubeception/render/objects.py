@@ -19,11 +19,6 @@ CLUSTER_CRITICAL = "system-cluster-critical"
 # A digest of the settings that a pod mounts, so that it is replaced when they change.
 SETTINGS_NOTE = "kubeception.dev/settings"
 
-# Node programs find the API at their own host's door, which needs no Service and no network plugin.
-API_BY_THE_DOOR: list[Object] = [
-    {"name": "KUBERNETES_SERVICE_HOST", "value": "127.0.0.1"},
-    {"name": "KUBERNETES_SERVICE_PORT", "value": "6443"},
-]
 NODE_NAME: Object = {
     "name": "NODE_NAME",
     "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "spec.nodeName"}},
@@ -95,6 +90,17 @@ def node_daemonset(name: str, labels: Mapping[str, str], spec: Object, *, settin
             },
         },
     }
+
+
+def api_by_the_door(address: str) -> list[Object]:
+    """Return how node programs find the API: at the door, with no Service and no network plugin.
+
+    By the control-plane host's own address, which leads through its door from itself, too.
+    """
+    return [
+        {"name": "KUBERNETES_SERVICE_HOST", "value": address},
+        {"name": "KUBERNETES_SERVICE_PORT", "value": "6443"},
+    ]
 
 
 def service_account(name: str) -> Object:

@@ -73,7 +73,7 @@ def _pod_spec(facts: Facts) -> objects.Object:
                     f"--config={_SETTINGS}/config.conf",
                     "--hostname-override=$(NODE_NAME)",
                 ],
-                "env": [*objects.API_BY_THE_DOOR, objects.NODE_NAME],
+                "env": [*objects.api_by_the_door(facts.address), objects.NODE_NAME],
                 "securityContext": {"privileged": True},
                 "volumeMounts": [
                     {"name": "settings", "mountPath": _SETTINGS},

@@ -1,10 +1,12 @@
 """A certificate with its key; and the ServiceAccount key, which has no certificate.
 
-What is there and good is never touched. A leaf that won't do is issued anew for the key that is
-there. A CA that is there and bad is never replaced: everything hangs on it, so a person decides.
+What is there and good is never touched. A leaf that won't do, or not for long enough, is issued
+anew for the key that is there. A CA that is there and bad is never replaced: everything hangs on
+it, so a person decides.
 """
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from kubeception.config.model import KeyAlgorithm
@@ -18,11 +20,15 @@ from kubeception.reach import Reach
 
 @dataclass(frozen=True)
 class KeyPair:
-    """A wanted row of the certificate table; `uid` is whose its key is, None for who makes it."""
+    """A wanted row of the certificate table; `uid` is whose its key is, None for who makes it.
+
+    A leaf is wanted to have `at_least` so much left, where its CA's key is here to give it more.
+    """
 
     entry: Entry
     algorithm: KeyAlgorithm
     uid: int | None = None
+    at_least: timedelta = timedelta(0)
 
     def __str__(self) -> str:
         return str(self.entry.at.certificate)
@@ -72,11 +78,14 @@ class KeyPair:
 
     def _problem(self, reach: Reach, pem: bytes, key: bytes) -> str | None:
         """Say why the certificate won't do for this key, or None."""
-        ca = None
+        ca = ca_key = None
         if self.entry.issuer is not None:
-            ca, _ = _read(reach, self.entry.issuer)
+            ca, ca_key = _read(reach, self.entry.issuer)
         now = reach.host.clock.now()
-        return issue.certificate_problem(self.entry.spec, pem, key, ca=ca, now=now)
+        problem = issue.certificate_problem(self.entry.spec, pem, key, ca=ca, now=now)
+        if problem or ca_key is None:
+            return problem
+        return short_of(pem, self.at_least, now)
 
     def _owner_problem(self, reach: Reach) -> str | None:
         """Say whose the key is instead, or None."""
@@ -92,13 +101,7 @@ class KeyPair:
     def _signer(self, reach: Reach) -> issue.Signer | None:
         if self.entry.issuer is None:
             return None
-        pem, key = _read(reach, self.entry.issuer)
-        if pem is None or key is None:
-            raise KubeceptionError(
-                f"{self.entry.at.certificate}: its CA's key is not on this host",
-                hint=f"put {self.entry.issuer.key} there, or a certificate that the CA signed",
-            )
-        return issue.Signer(pem, key)
+        return signer(reach, self.entry.issuer, wanted=self.entry.at.certificate)
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,52 @@ class ServiceAccountKey:
         elif problem := issue.key_problem(key):
             raise KubeceptionError(f"{self.key}: {problem}", hint="put the right key back")
         files.write(reach.host.at(self.public), issue.public_key(key))
+
+
+@dataclass(frozen=True)
+class NotExpired:
+    """A leaf that is there is wanted not to have expired; what is missing is left to bootstrap."""
+
+    pair: KeyPair
+
+    def __str__(self) -> str:
+        return str(self.pair)
+
+    def drift(self, reach: Reach) -> str | None:
+        """Say since when it has expired, where its CA's key is here and it can be issued anew."""
+        entry = self.pair.entry
+        pem, key = _read(reach, entry.at)
+        if entry.issuer is None or pem is None or key is None or not issue.is_certificate(pem):
+            return None
+        until = issue.valid_until(pem)
+        is_past = until < reach.host.clock.now()
+        can_be_issued = is_past and None not in _read(reach, entry.issuer)
+        return f"expired on {until:%Y-%m-%d}" if can_be_issued else None
+
+    def apply(self, reach: Reach) -> None:
+        """Issue it anew."""
+        self.pair.apply(reach)
+
+
+def short_of(pem: bytes, at_least: timedelta, now: datetime) -> str | None:
+    """Say how little a certificate has left, where that is less than it is to have."""
+    left = issue.valid_until(pem) - now
+    return f"has {left // timedelta(days=1)} days left" if left < at_least else None
+
+
+def signer(reach: Reach, ca: Pair, *, wanted: Path) -> issue.Signer:
+    """Return a CA, to sign what is wanted.
+
+    Raises:
+        KubeceptionError: its key is not here.
+    """
+    pem, key = _read(reach, ca)
+    if pem is None or key is None:
+        raise KubeceptionError(
+            f"{wanted}: its CA's key is not on this host",
+            hint=f"put {ca.key} there, or a certificate that the CA signed",
+        )
+    return issue.Signer(pem, key)
 
 
 def _read(reach: Reach, at: Pair) -> tuple[bytes | None, bytes | None]:

@@ -1,5 +1,6 @@
 """A systemd unit that runs, is enabled, and started after its files were last changed."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,8 +32,8 @@ class Unit:
             return state.enabled or "not enabled"
         if state.needs_reload:
             return "its unit file changed"
-        newer = self._newer_than(reach, state.started_s)
-        return f"{newer} is newer than its start" if newer else None
+        path = newer(reach, self.started_after, than_s=state.started_s)
+        return f"{path} is newer than its start" if path else None
 
     def apply(self, reach: Reach) -> None:
         """Enable it, and start or restart it as needed; waits for the job's end.
@@ -52,12 +53,14 @@ class Unit:
         else:
             systemd.start(self.name)
 
-    def _newer_than(self, reach: Reach, started_s: float) -> Path | None:
-        for path in self.started_after:
-            try:
-                changed_s = reach.host.at(path).stat().st_mtime
-            except FileNotFoundError:
-                continue
-            if changed_s > started_s:
-                return path
-        return None
+
+def newer(reach: Reach, paths: Iterable[Path], *, than_s: float) -> Path | None:
+    """Return a file that was changed later than a moment, in seconds since the epoch, or None."""
+    for path in paths:
+        try:
+            changed_s = reach.host.at(path).stat().st_mtime
+        except FileNotFoundError:
+            continue
+        if changed_s > than_s:
+            return path
+    return None

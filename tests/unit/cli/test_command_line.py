@@ -76,3 +76,21 @@ def test_a_wrong_configuration_ends_with_2_and_every_problem(tmp_path: Path) -> 
         f'error: {path}:2:net.cni: "calico" is not "flannel" or "none"\n'
         f'error: {path}:3:net.clustr_cidr: unknown key; did you mean "cluster_cidr"?\n'
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["--url", "http://h/join"], "--url is no URL such as https://HOST:30000/join"),
+        (["--url", "https://h/join"], "{token} is no token: "),
+    ],
+)
+def test_what_join_can_not_read_ends_with_2(words: list[str], problem: str, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("kc1.hush.hush.hush")
+
+    done = kubeception("join", *words, "--token-file", str(token))
+
+    assert done.returncode == 2
+    assert problem.format(token=token) in said(done)
+    assert "hush" not in said(done)

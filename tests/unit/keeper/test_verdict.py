@@ -198,6 +198,37 @@ TABLE = {
         Action.BOOTSTRAP,
         "nobody takes Lease kube-scheduler",
     ),
+    "a certificate that runs out is renewed by a bootstrap": (
+        Observation(expiring="certificate apiserver has 12 days left"),
+        Action.BOOTSTRAP,
+        "certificate apiserver has 12 days left",
+    ),
+    "one that has expired, too": (
+        Observation(expiring="certificate kubelet-client-current has expired"),
+        Action.BOOTSTRAP,
+        "certificate kubelet-client-current has expired",
+    ),
+    "a trial does not wait for it": (
+        Observation(
+            expiring="certificate apiserver has 12 days left",
+            rollout=rollout(OLD, NEW, steady_s=59.9),
+        ),
+        Action.BOOTSTRAP,
+        "certificate apiserver has 12 days left",
+    ),
+    "but what a rollout needs now goes first": (
+        Observation(
+            expiring="certificate apiserver has 12 days left",
+            rollout=rollout(OLD, NEW, steady_s=60),
+        ),
+        Action.TURN_DOOR,
+        "revision 2 is ready on port 6446",
+    ),
+    "and so does a silence that ends by itself": (
+        Observation(expiring="certificate apiserver has 12 days left", api_silent_s=4),
+        Action.WAIT,
+        "no API answers",
+    ),
     "one that moves has somebody": (
         Observation(still_leases=(("kube-scheduler", 19.9),)),
         Action.NOTHING,

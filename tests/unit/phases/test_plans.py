@@ -6,21 +6,21 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import Golden
-from tests.fixed import CONFIG, FACTS
+from tests.fixed import CONFIG, FACTS, MEMBER
 
 from kubeception.config import Config
 from kubeception.config.load import load
 from kubeception.config.model import Cni, Net
 from kubeception.engine import Phase
 from kubeception.facts import Facts, Hosted
-from kubeception.phases import bootstrap_plane, etcd, handover, kubelet, pki, runtime
+from kubeception.phases import bootstrap_plane, etcd, handover, join, kubelet, pki, runtime
 from kubeception.render import apiserver
 from kubeception.resources import Resource
 from kubeception.resources.file import File
 from kubeception.resources.keypair import KeyPair
 from kubeception.resources.object import Object
 from kubeception.resources.unit import Unit
-from kubeception.workflows import BOOTSTRAP
+from kubeception.workflows import BOOTSTRAP, joining
 
 ROOT = Path(__file__).parents[3]
 FILES = Path(__file__).parent / "plans"
@@ -63,9 +63,9 @@ def planned(phases: tuple[Phase, ...], config: Config, facts: Facts) -> list[Res
     return [wanted for phase in phases for wanted in phase.plan(config, facts)]
 
 
-def lines(config: Config, facts: Facts) -> Iterator[str]:
-    """Write a whole bootstrap as a list of what it wants and waits for."""
-    for phase in BOOTSTRAP:
+def lines(config: Config, facts: Facts, phases: tuple[Phase, ...] = BOOTSTRAP) -> Iterator[str]:
+    """Write a whole workflow as a list of what it wants and waits for."""
+    for phase in phases:
         yield f"{phase.name}: {phase.says}"
         for condition in phase.after(config, facts):
             yield f"  waits for {condition.what}{_often(condition.successes)}"
@@ -98,6 +98,16 @@ def _words(wanted: Resource) -> str:
 @pytest.mark.parametrize("state", STATES)
 def test_a_bootstrap_wants_what_it_always_did(state: str, golden: Golden) -> None:
     golden(FILES / f"{state}.txt", "\n".join(lines(*STATES[state])) + "\n")
+
+
+def test_a_join_wants_what_it_always_did(golden: Golden) -> None:
+    joined = replace(FACTS, node="w1", address="192.0.2.21", membership=MEMBER)
+
+    golden(FILES / "worker.txt", "\n".join(lines(CONFIG, joined, joining(None))) + "\n")
+
+
+def test_a_worker_has_no_kubelet_before_it_has_joined() -> None:
+    assert not planned((join.WORKER_KUBELET,), CONFIG, FACTS)
 
 
 @pytest.mark.parametrize("state", STATES)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from tests.fixed import CONFIG, FACTS
+from tests.fixed import CONFIG, FACTS, MEMBER
 
 from kubeception.config import Config
 from kubeception.config.model import Cni, Net
@@ -15,7 +15,7 @@ from kubeception.resources.door import NO_DOOR
 from kubeception.resources.file import File
 from kubeception.resources.keypair import KeyPair, ServiceAccountKey
 from kubeception.resources.unit import Unit
-from kubeception.workflows import BOOTSTRAP
+from kubeception.workflows import BOOTSTRAP, joining
 
 ALL = replace(FACTS, has_bridge_netfilter=False)
 
@@ -121,3 +121,27 @@ def test_whoever_brought_a_network_keeps_it() -> None:
     gone = undone(config=Config(net=Net(cni=Cni.NONE)))
 
     assert not [one for one in gone if "flannel" in str(one) or "cni" in str(one)]
+
+
+def test_a_worker_keeps_nothing_of_what_its_join_made() -> None:
+    facts = replace(FACTS, node="w1", membership=MEMBER, has_bridge_netfilter=False)
+    at = CONFIG.layout
+    phases = list(reset.phases(joining(None), etcds=False, pkis=False))
+    every = [one for phase in phases for one in phase.plan(CONFIG, facts)]
+    made = [one for phase in joining(None) for one in phase.plan(CONFIG, facts)]
+    gone = [bare(one) for one in every]
+    files = [one.path for one in gone if isinstance(one, File)]
+
+    assert {one.path for one in made if isinstance(one, File)} <= {
+        *files,
+        *(one.file for one in gone if isinstance(one, NoUnit)),
+    }
+    assert {at.pki.ca.certificate, at.kubelet.join_key, at.membership} <= set(files)
+    assert NoFolder(at.kubelet.pki) in gone
+    # A run that is killed before this is still one on a worker.
+    last = files.index(at.membership)
+    assert all(
+        not isinstance(one, WhereOurs) or one.sign != at.membership
+        for one in every[every.index(File(at.membership, None)) :]
+    )
+    assert last > files.index(at.pki.ca.certificate)

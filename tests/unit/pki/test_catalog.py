@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from tests.fixed import CONFIG, FACTS
 
 from kubeception.config import Config
-from kubeception.config.model import ApiServer, Net
+from kubeception.config.model import ApiServer, Etcd, Net, Secrets
 from kubeception.pki import catalog
 from kubeception.pki.catalog import Entry, Spec, Use
 
@@ -132,3 +132,18 @@ def test_the_superuser_is_beyond_rbac_and_short_lived() -> None:
     assert (spec.organization, set(spec.uses)) == ("system:masters", CLIENT)
     assert spec.lifetime == timedelta(minutes=10)
     assert "system:masters" not in {entry.spec.organization for entry in table().values()}
+
+
+def test_each_row_is_called_by_its_path() -> None:
+    pki = CONFIG.layout.pki
+
+    called = [catalog.name(pki, entry.at) for entry in table().values()]
+    assert len(called) == len(set(called))
+    assert {"ca", "etcd/ca", "apiserver", "etcd/server", "kubelet-client"} < set(called)
+    assert catalog.names(CONFIG) == called[len(CAS) :]
+
+
+def test_what_can_be_renewed_has_the_same_names_wherever_it_lies() -> None:
+    elsewhere = Config(secrets=Secrets(path="/srv/pki"), etcd=Etcd(config_path="/srv/etcd-pki"))
+
+    assert catalog.names(elsewhere) == catalog.names(CONFIG)

@@ -250,3 +250,43 @@ def test_an_rsa_ca_signs_for_an_ecdsa_leaf() -> None:
 
     leaf = issue.certificate(SPEC, key, signer=Signer(root, ca_key), now=NOW)
     assert issue.certificate_problem(SPEC, leaf, key, ca=root, now=NOW) is None
+
+
+def test_a_file_of_both_is_taken_apart() -> None:
+    """A kubelet writes its key as SEC 1, and other tools as PKCS#8."""
+    pem = made(LEAVES[0].at)
+    key = serialization.load_pem_private_key(pem.key, None)
+    old = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.NoEncryption(),
+    )
+
+    for written in (pem.key, old):
+        assert issue.halves(pem.certificate + written) == (pem.certificate, written)
+        assert issue.halves(written + pem.certificate) == (pem.certificate, written)
+    assert issue.halves(pem.certificate) == (pem.certificate, None)
+
+
+def test_the_issuer_is_told_by_its_name() -> None:
+    assert {issue.issuer(made(entry.at).certificate) for entry in TABLE.values()} == {
+        "kubernetes",
+        "front-proxy-ca",
+        "etcd-ca",
+        "kubeception-join-ca",
+    }
+
+
+def test_a_pair_is_judged_whatever_it_says() -> None:
+    one, other = (made(entry.at) for entry in LEAVES[:2])
+    ca = made(CONFIG.layout.pki.ca).certificate
+    wrong_ca = made(CONFIG.layout.pki.join_ca).certificate
+
+    def said(certificate: bytes, ca: bytes, now: datetime = NOW) -> str | None:
+        return issue.pair_problem(certificate, one.key, ca=ca, now=now)
+
+    assert said(one.certificate, ca) is None
+    assert said(b"junk", ca) == "is no certificate"
+    assert said(other.certificate, ca) == "does not belong to its key"
+    assert said(one.certificate, wrong_ca) == issue.NOT_BY_ITS_CA
+    assert said(one.certificate, ca, NOW + YEAR * 2) == f"expired on {NOW + YEAR:%Y-%m-%d}"

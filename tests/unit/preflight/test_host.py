@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.fixed import CONFIG
+from tests.fixed import CONFIG, MEMBER
 from tests.unit.preflight.scenes import host_with_pki, said, scene_of
 from tests.unit.reaching import Hands, reach_of
 
-from kubeception import versions
+from kubeception import membership, versions
 from kubeception.host import files
 from kubeception.preflight import address, host, programs, room
 from kubeception.preflight.finding import Severity
@@ -165,3 +165,17 @@ def test_a_unit_that_names_our_settings_or_none_goes_by_ours(
     tmp_path: Path, command: tuple[str, ...], own: Path | None
 ) -> None:
     assert host.own_settings(scene_of(reach_of(tmp_path)), command) == own
+
+
+def test_a_worker_is_no_control_plane_host_nor_the_other_way_round(tmp_path: Path) -> None:
+    reach = reach_of(tmp_path)
+    scene = scene_of(reach)
+    worker = replace(scene, is_worker=True)
+    assert said(host.role, scene) == said(host.role, worker) == []
+
+    files.write(reach.layout.membership, membership.text(MEMBER))
+    assert said(host.role, worker) == []
+    assert said(host.role, scene) == [f"error Role: this host is a worker of {MEMBER.apiserver}"]
+
+    files.write(reach.layout.pki.ca.key, "a key", mode=0o600)
+    assert said(host.role, worker) == ["error Role: this host is a control-plane host, or was one"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import Golden
-from tests.fixed import CONFIG, FACTS
+from tests.fixed import CONFIG, FACTS, MEMBER
 
 from kubeception.layout import Pair
 from kubeception.render import (
@@ -65,6 +65,7 @@ TEXTS = {
         client=Pair.named(Path("/pki/admin")),
     ),
     "kubelet.json": kubelet.settings(CONFIG, FACTS),
+    "kubelet-of-a-worker.json": kubelet.worker_settings(CONFIG, FACTS, MEMBER),
     "kubelet.env": kubelet.environment(CONFIG, FACTS),
     "kubelet.service": kubelet.unit(CONFIG),
 }

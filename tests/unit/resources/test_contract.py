@@ -1,7 +1,8 @@
 """What every kind of wanted thing on a host promises: drift, apply, no drift, and nothing twice."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,14 @@ from tests.unit.reaching import reach_of
 
 from kubeception.config.model import KeyAlgorithm
 from kubeception.host import files
-from kubeception.pki import catalog
+from kubeception.phases import renew
+from kubeception.pki import catalog, issue
 from kubeception.pki.catalog import Entry
 from kubeception.reach import Reach
 from kubeception.resources import Resource
 from kubeception.resources.file import File
-from kubeception.resources.keypair import KeyPair, ServiceAccountKey
+from kubeception.resources.keypair import KeyPair, NotExpired, ServiceAccountKey
+from kubeception.resources.kubelet_client import LiveKubeletClient
 
 AT = CONFIG.layout.pki
 P256 = KeyAlgorithm.ECDSA_P256
@@ -24,6 +27,10 @@ CA, ADMIN = TABLE[AT.ca], TABLE[AT.admin]
 SECRET = File(Path("/etc/kubernetes/secret"), "hush", mode=0o600)
 GONE = File(Path("/etc/kubernetes/manifests/old.yaml"), None)
 SERVICE_ACCOUNT = ServiceAccountKey(AT.service_account_key, AT.service_account_public, P256)
+
+
+OWN = renew.kubelets_own(CONFIG, FACTS)
+PAST = timedelta(seconds=-1)
 
 
 def pair(entry: Entry) -> KeyPair:
@@ -46,6 +53,22 @@ def with_old_manifest(reach: Reach) -> None:
     files.write(reach.host.at(GONE.path), "old")
 
 
+def with_expired(reach: Reach) -> None:
+    with_ca(reach)
+    at, key = CONFIG.layout.pki, issue.new_key(P256)
+    signer = issue.Signer(*(reach.host.at(p).read_bytes() for p in (at.ca.certificate, at.ca.key)))
+    now = reach.host.clock.now()
+    admin, own = (
+        issue.certificate(replace(spec, lifetime=PAST), key, signer=signer, now=now)
+        for spec in (ADMIN.spec, OWN.spec)
+    )
+    files.write(reach.host.at(at.admin.certificate), admin)
+    files.write(reach.host.at(at.admin.key), key)
+    files.write(reach.host.at(OWN.current), own + key)
+
+
+# Where nothing is there, nothing is wanted of these.
+CONTENT_WITH_NOTHING = (GONE, OWN, LiveKubeletClient(OWN), NotExpired(pair(ADMIN)))
 CASES = {
     "file": Case(File(Path("/etc/a/b/file"), "text")),
     "secret file": Case(SECRET),
@@ -53,6 +76,10 @@ CASES = {
     "ca": Case(pair(CA)),
     "leaf": Case(pair(ADMIN), with_ca),
     "service account key": Case(SERVICE_ACCOUNT),
+    "leaf with time left": Case(replace(pair(ADMIN), at_least=timedelta(days=30)), with_expired),
+    "leaf that has not expired": Case(NotExpired(pair(ADMIN)), with_expired),
+    "the kubelet's own": Case(OWN, with_expired),
+    "the kubelet's own at a boot": Case(LiveKubeletClient(OWN), with_expired),
 }
 each_kind = pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
 
@@ -85,11 +112,11 @@ def test_looking_changes_nothing(case: Case, tmp_path: Path) -> None:
 def test_drift_tolerates_that_nothing_is_there(case: Case, tmp_path: Path) -> None:
     found = case.wanted.drift(reach_of(tmp_path / "nowhere"))
 
-    assert found == (None if case.wanted is GONE else "missing")
+    assert found == (None if case.wanted in CONTENT_WITH_NOTHING else "missing")
 
 
 def test_messages_name_a_path_that_can_be_looked_at() -> None:
-    assert all(str(case.wanted).startswith("/etc/") for case in CASES.values())
+    assert all(str(case.wanted).startswith(("/etc/", "/var/lib/")) for case in CASES.values())
 
 
 @each_kind

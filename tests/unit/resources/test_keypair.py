@@ -16,7 +16,7 @@ from kubeception.host import files
 from kubeception.layout import Pair
 from kubeception.pki import catalog, issue
 from kubeception.reach import Reach
-from kubeception.resources.keypair import KeyPair, ServiceAccountKey
+from kubeception.resources.keypair import KeyPair, NotExpired, ServiceAccountKey
 
 AT = CONFIG.layout.pki
 P256 = KeyAlgorithm.ECDSA_P256
@@ -210,3 +210,51 @@ def test_no_key_is_in_any_message(reach: Reach) -> None:
 
     secret = key.decode().splitlines()[1]
     assert secret not in f"{APISERVER!r} {APISERVER} {SERVICE_ACCOUNT!r}"
+
+
+def test_a_leaf_may_be_wanted_with_some_time_left(reach: Reach, hands: Hands) -> None:
+    soon = replace(APISERVER, at_least=timedelta(days=30))
+    certificate, key = content(reach, AT.apiserver)
+    hands.sleep(timedelta(days=334).total_seconds())
+    assert soon.drift(reach) is None
+
+    hands.sleep(timedelta(days=2).total_seconds())
+    assert APISERVER.drift(reach) is None
+    assert soon.drift(reach) == "has 29 days left"
+    soon.apply(reach)
+
+    renewed, same_key = content(reach, AT.apiserver)
+    assert soon.drift(reach) is None
+    assert renewed != certificate and same_key == key
+
+
+def test_what_can_not_be_renewed_is_used_to_its_end(reach: Reach, hands: Hands) -> None:
+    """An external CA: whoever has its key renews."""
+    soon = replace(APISERVER, at_least=timedelta(days=30))
+    reach.host.at(AT.ca.key).unlink()
+    hands.sleep(timedelta(days=360).total_seconds())
+
+    assert soon.drift(reach) is None
+    hands.sleep(timedelta(days=6).total_seconds())
+    assert soon.drift(reach) == "expired on 2027-03-01"
+
+
+def test_only_what_has_expired_can_be_wanted_gone(reach: Reach, hands: Hands) -> None:
+    live = NotExpired(APISERVER)
+    spec = replace(APISERVER.entry.spec, dns_names=("another",))
+    other = NotExpired(replace(APISERVER, entry=replace(APISERVER.entry, spec=spec)))
+    assert (live.drift(reach), other.drift(reach)) == (None, None)
+
+    hands.sleep(timedelta(days=366).total_seconds())
+    assert live.drift(reach) == "expired on 2027-03-01"
+    live.apply(reach)
+    assert live.drift(reach) is None
+
+
+@pytest.mark.parametrize("gone", [AT.apiserver.certificate, AT.apiserver.key, AT.ca.key])
+def test_what_has_not_expired_is_no_more_than_that(gone: Path, reach: Reach, hands: Hands) -> None:
+    """Before the first API server nothing may stand in the way that bootstrap tells of later."""
+    reach.host.at(gone).unlink()
+    hands.sleep(timedelta(days=366).total_seconds())
+
+    assert NotExpired(APISERVER).drift(reach) is None

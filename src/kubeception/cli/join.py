@@ -1,0 +1,100 @@
+"""`kubeception join`."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from kubeception.cli import options
+from kubeception.cli.cluster import as_json, show
+from kubeception.errors import ConfigError, PreflightError
+from kubeception.reach import Reach
+
+if TYPE_CHECKING:
+    from kubeception.pki.token import Token
+    from kubeception.resources.credential import Ask
+
+# A token has 113 letters; what is much longer is another file.
+_LONGEST = 1024
+
+
+@click.command()
+@options.config_file
+@options.output
+@click.option("--url", help="The join service, as `kubeception token create` prints it.")
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    callback=lambda _context, _option, path: (
+        path and (path if str(path) == "-" else options.seen(path))
+    ),
+    help="The file with the token; - reads standard input.",
+)
+def join(config_file: Path | None, output: str, url: str | None, token_file: Path | None) -> None:
+    """Make this host a worker of a cluster.
+
+    The token proves the cluster to this host before anything is sent, and this host to the cluster;
+    it is never sent itself. Safe to run again at any time: one that was killed goes on with the
+    same token, and on a host that has joined it mends what isn't as wanted and needs no token.
+
+    \b
+    Example:
+      kubeception join --url https://192.0.2.10:30000/join --token-file token
+    """
+    from kubeception import workflows
+
+    if os.geteuid() != 0:
+        raise PreflightError(
+            ["only root can join this host to a cluster"], hint="sudo kubeception join …"
+        )
+    with Reach(options.loaded(config_file)) as reach:
+        ask = None if workflows.has_joined(reach) else _ask(reach, url, token_file)
+        summary = workflows.join(reach, ask=ask, source=config_file)
+    if output == "json":
+        click.echo(as_json(summary))
+    else:
+        show(summary, "join")
+
+
+def _ask(reach: Reach, url: str | None, token_file: Path | None) -> "Ask":
+    """Return what asks the cluster of a token.
+
+    Raises:
+        ConfigError: there is no URL or token to ask with, or none that can be read.
+    """
+    from kubeception.join import pinned
+    from kubeception.join.client import Client
+
+    if url is None or token_file is None:
+        missing = [
+            name for name, it in (("--url", url), ("--token-file", token_file)) if it is None
+        ]
+        raise ConfigError(
+            [f"{name} is missing, and this host has not joined yet" for name in missing],
+            hint="kubeception token create, on a control-plane host, prints the whole command",
+        )
+    at, token = pinned.place(url), _token(token_file)
+    return Client(at, token, clock=reach.host.clock)
+
+
+def _token(path: Path) -> "Token":
+    """Read a token; no message repeats anything of it."""
+    from kubeception.pki import token
+
+    name = "standard input" if str(path) == "-" else str(path)
+    try:
+        if str(path) == "-":
+            text = sys.stdin.read(_LONGEST)
+        else:
+            with path.open() as file:
+                text = file.read(_LONGEST)
+    except OSError as error:
+        raise ConfigError([f"{name}: {(error.strerror or str(error)).lower()}"]) from error
+    except UnicodeDecodeError:
+        text = ""
+    try:
+        return token.parse(text)
+    except ValueError as error:
+        raise ConfigError([f"{name} {error}"]) from None

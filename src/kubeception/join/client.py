@@ -1,0 +1,184 @@
+"""The joining host's side: it proves a token to the service that the token pins, and is taken in.
+
+The token itself is never sent, nor said in any message.
+"""
+
+import contextlib
+import http.client
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NoReturn, TypeVar
+
+import msgspec
+
+from kubeception.errors import JoinRefused, WaitTimeout
+from kubeception.facts import Membership
+from kubeception.host.gateway import Clock
+from kubeception.join import pinned, wire
+from kubeception.pki import request as requests
+from kubeception.pki.token import Claim, Token
+from kubeception.resources.credential import Welcome
+
+log = logging.getLogger(__name__)
+
+Message = TypeVar("Message", wire.Challenge, wire.Answer)
+
+TIMEOUT_S = 60.0
+PAUSE_S, LONGEST_PAUSE_S = 0.5, 5.0
+ANSWER_BYTES = 256 * 1024
+_MOST_WORDS = 200
+
+_CREATE = "kubeception token create, on a control-plane host, prints another one"
+_NOT_UNDERSTOOD = (
+    "the join service does not understand this host",
+    "use the same version of kubeception on both",
+)
+_REASONS = {
+    401: ("the token is not known, or has expired", _CREATE),
+    403: ("the token is not good for this", _CREATE),
+    404: ("there is no join service at this URL", "the URL ends with :30000/join"),
+}
+
+
+class _PutOff(Exception):
+    """No, but not for ever: worth another try, after a pause if the service names one."""
+
+    def __init__(self, why: str, *, pause_s: float = 0.0) -> None:
+        super().__init__(why)
+        self.why = why
+        self.pause_s = pause_s
+
+
+@dataclass(frozen=True)
+class Client:
+    """Who wants to join where, and what it proves that with."""
+
+    at: pinned.Place
+    token: Token
+    clock: Clock
+    timeout_s: float = TIMEOUT_S
+
+    def __call__(self, request: bytes, node: str, addresses: tuple[str, ...]) -> Welcome:
+        """Ask for a node's certificate by a request (PEM), until there is an answer.
+
+        Raises:
+            JoinRefused: the service is not the token's, or does not take this host in.
+            WaitTimeout: there was no answer in time.
+        """
+        deadline = self.clock.monotonic() + self.timeout_s
+        pause_s, last = PAUSE_S, ""
+        while True:
+            try:
+                return self._ask(request, node, addresses)
+            except _PutOff as error:
+                if error.why != last:
+                    log.warning("%s: %s; trying again", self.at, error.why)
+                last = error.why
+                pause_s = min(max(pause_s, error.pause_s), LONGEST_PAUSE_S)
+            if self.clock.monotonic() + pause_s > deadline:
+                raise WaitTimeout(
+                    f"the join service at {self.at}",
+                    last,
+                    hint="kubeception status, on a control-plane host, says whether it runs",
+                )
+            self.clock.sleep(pause_s)
+            pause_s *= 1.5
+
+    def _ask(self, request: bytes, node: str, addresses: tuple[str, ...]) -> Welcome:
+        with (
+            _unreachable(),
+            pinned.connected(self.at, pin=self.token.pin, now=self.clock.now()) as (
+                connection,
+                server,
+            ),
+        ):
+            challenge = self._call(connection, wire.Challenge, node=node)
+            claim = Claim(
+                token=self.token.id,
+                node=node,
+                addresses=addresses,
+                server=server,
+                nonce=bytes.fromhex(challenge.nonce),
+                request=requests.digest(request),
+            )
+            asked = wire.Request(
+                token=claim.token,
+                node=claim.node,
+                addresses=claim.addresses,
+                nonce=challenge.nonce,
+                request=request.decode(),
+                proof=self.token.sign(claim).hex(),
+            )
+            body = msgspec.json.encode(asked)
+            answer = self._call(connection, wire.Answer, node=node, body=body)
+        return _welcome(answer)
+
+    def _call(
+        self,
+        connection: http.client.HTTPConnection,
+        kind: type[Message],
+        *,
+        node: str,
+        body: bytes | None = None,
+    ) -> Message:
+        """Send one request, and return the message that answers it."""
+        headers = {"Content-Type": "application/json"} if body else {}
+        connection.request("POST" if body else "GET", self.at.path, body=body, headers=headers)
+        response = connection.getresponse()
+        content = response.read(ANSWER_BYTES)
+        if response.status != 200:
+            _refuse(response, _words(content), node=node)
+        try:
+            return msgspec.json.decode(content, type=kind)
+        except msgspec.DecodeError as error:
+            raise JoinRefused(
+                f"{self.at} answers in a way that this host does not understand",
+                hint="use the same version of kubeception on both",
+            ) from error
+
+
+def _refuse(response: http.client.HTTPResponse, words: str, *, node: str) -> NoReturn:
+    """Raise what a refusal means for this host."""
+    status = response.status
+    # A nonce lives for seconds; whoever was too slow asks for another one.
+    if status == 429 or status >= 500 or (status == 409 and "nonce" in words):
+        said = response.headers.get("Retry-After", "")
+        raise _PutOff(f"{status} {words}", pause_s=float(said) if said.isdecimal() else 0.0)
+    if status == 409:
+        raise JoinRefused(
+            f"the cluster knows a node {node} already ({words})",
+            hint=f"if it was this host: kubeception token create --rejoin {node}, on a"
+            " control-plane host; if not, give this host another name",
+        )
+    why, hint = _REASONS.get(status, _NOT_UNDERSTOOD)
+    raise JoinRefused(f"{why} ({status} {words})", hint=hint)
+
+
+def _welcome(answer: wire.Answer) -> Welcome:
+    member = Membership(
+        apiservers=answer.apiservers,
+        cluster_dns=answer.kubelet.cluster_dns,
+        cluster_domain=answer.kubelet.cluster_domain,
+    )
+    return Welcome(answer.certificate.encode(), answer.ca.encode(), member)
+
+
+def _words(content: bytes) -> str:
+    """Return what a refusal says, whoever wrote it: one line of plain characters."""
+    try:
+        said = msgspec.json.decode(content, type=wire.Refusal).error
+    except msgspec.DecodeError:
+        return "without a reason"
+    return "".join(letter for letter in said[:_MOST_WORDS] if letter.isprintable())
+
+
+@contextlib.contextmanager
+def _unreachable() -> Iterator[None]:
+    """Tell a connection that can't be made, or breaks, as something to try again."""
+    try:
+        yield
+    except http.client.HTTPException as error:
+        raise _PutOff(f"no answer that is HTTP: {type(error).__name__}") from error
+    except OSError as error:
+        raise _PutOff((error.strerror or str(error)).lower()) from error

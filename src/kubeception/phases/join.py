@@ -1,0 +1,69 @@
+"""Make this host a worker: a credential by joining, and the kubelet that uses it."""
+
+from collections.abc import Iterator
+
+from kubeception import conditions
+from kubeception.conditions import Condition
+from kubeception.config import Config
+from kubeception.engine import Phase
+from kubeception.facts import Facts
+from kubeception.layout import Pair
+from kubeception.pki import request
+from kubeception.render import kubeconfig, kubelet
+from kubeception.resources import Resource
+from kubeception.resources.credential import Ask, KubeletCredential
+from kubeception.resources.file import File
+from kubeception.resources.unit import Unit
+
+
+def credential(ask: Ask | None) -> Phase:
+    """Return the phase that joins, by asking the cluster where there is no credential yet."""
+
+    def plan(config: Config, facts: Facts) -> Iterator[Resource]:
+        algorithm = config.certificates.key_algorithm
+        yield KubeletCredential(facts.node, facts.address, algorithm, ask)
+
+    return Phase("credential", "joining the cluster", plan, module="join")
+
+
+def worker(config: Config, facts: Facts) -> Iterator[Resource]:
+    """Want the kubelet's kubeconfig and settings, as the cluster said, and the unit running."""
+    member = facts.membership
+    if member is None:
+        return
+    at = config.layout
+    # One file for both, so that the kubelet finds the certificates that it gets itself.
+    client = Pair(at.kubelet.renewed_client, at.kubelet.renewed_client)
+    access = kubeconfig.document(
+        user=request.user(facts.node), server=member.apiserver, ca=at.pki.ca, client=client
+    )
+    yield File(at.kubernetes.kubelet, access, mode=0o600)
+    yield File(at.kubelet.settings, kubelet.worker_settings(config, facts, member))
+    yield File(at.kubelet.environment, kubelet.environment(config, facts))
+    if kubelet.UNIT not in facts.foreign_units:
+        yield File(at.units / kubelet.UNIT, kubelet.unit(config))
+    yield Unit(
+        kubelet.UNIT,
+        started_after=(
+            at.kubelet.settings,
+            at.kubelet.environment,
+            at.kubernetes.kubelet,
+            at.membership,  # written anew with each join, as the credential is
+        ),
+    )
+
+
+def kubelet_runs(_config: Config, _facts: Facts) -> Iterator[Condition]:
+    """End when the kubelet runs."""
+    yield conditions.unit_active(kubelet.UNIT)
+
+
+def node_is_ready(_config: Config, facts: Facts) -> Iterator[Condition]:
+    """End when the node is Ready, by the word of the kubelet that runs now."""
+    yield conditions.node_ready_anew(facts.node)
+
+
+WORKER_KUBELET = Phase("kubelet", "configuring local kubelet", worker, until=kubelet_runs)
+WORKER_READY = Phase(
+    "ready", "waiting for the node to be Ready", lambda _config, _facts: (), until=node_is_ready
+)

@@ -1,0 +1,92 @@
+"""The client certificate that a kubelet got by itself, with its key in one file."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from kubeception.config.model import KeyAlgorithm
+from kubeception.host import files
+from kubeception.layout import Pair
+from kubeception.pki import issue
+from kubeception.pki.catalog import Spec
+from kubeception.reach import Reach
+from kubeception.resources.keypair import short_of, signer
+
+
+@dataclass(frozen=True)
+class KubeletClient:
+    """Where there is one, it is wanted to be good; the kubelet renews it as long as it is.
+
+    `current` is a symlink, as the kubelet wants it; the fresh file is at `reissued`, so that who
+    has to start the kubelet anew sees by its age whether that was done.
+    """
+
+    current: Path
+    reissued: Path
+    spec: Spec
+    ca: Pair
+    algorithm: KeyAlgorithm
+    at_least: timedelta = timedelta(0)
+
+    def __str__(self) -> str:
+        return str(self.current)
+
+    def drift(self, reach: Reach) -> str | None:
+        """Say why it won't do, or not for long enough."""
+        pem = self._read(reach)
+        if pem is None:
+            return None
+        certificate, key = issue.halves(pem)
+        if key is None:
+            return "its key is missing"
+        if problem := issue.key_problem(key):
+            return f"its key {problem}"
+        now = reach.host.clock.now()
+        try:
+            ca = reach.host.at(self.ca.certificate).read_bytes()
+        except FileNotFoundError:
+            ca = None
+        problem = issue.certificate_problem(self.spec, certificate, key, ca=ca, now=now)
+        return problem or short_of(certificate, self.at_least, now)
+
+    def apply(self, reach: Reach) -> None:
+        """Put a fresh one in its place, for its key unless that is lost.
+
+        Raises:
+            KubeceptionError: the CA's key is not here.
+        """
+        if self.drift(reach) is None:
+            return
+        _, key = issue.halves(self._read(reach) or b"")
+        if key is None or issue.key_problem(key):
+            key = issue.new_key(self.algorithm)
+        ca = signer(reach, self.ca, wanted=self.current)
+        made = issue.certificate(self.spec, key, signer=ca, now=reach.host.clock.now())
+        files.write(reach.host.at(self.reissued), made + key, mode=0o600)
+        files.link(reach.host.at(self.current), self.reissued)
+
+    def _read(self, reach: Reach) -> bytes | None:
+        try:
+            return reach.host.real(self.current).read_bytes()
+        except (FileNotFoundError, IsADirectoryError):
+            return None
+
+
+@dataclass(frozen=True)
+class LiveKubeletClient:
+    """The same, wanted not to have expired where the CA's key is here; nothing else is judged."""
+
+    client: KubeletClient
+
+    def __str__(self) -> str:
+        return str(self.client)
+
+    def drift(self, reach: Reach) -> str | None:
+        """Say since when it has expired."""
+        problem = self.client.drift(reach)
+        has_key = reach.host.at(self.client.ca.key).exists()
+        return problem if problem and problem.startswith("expired") and has_key else None
+
+    def apply(self, reach: Reach) -> None:
+        """Put a fresh one in its place."""
+        self.client.apply(reach)

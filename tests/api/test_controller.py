@@ -1,0 +1,325 @@
+"""The controller against a real API: what it approves is signed, and what it denies is told."""
+
+import contextlib
+import subprocess
+import sys
+import time
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.x509.oid import NameOID
+from tests.api.rig import Rig
+from tests.conftest import Note
+from tests.fixed import CONFIG, FACTS
+
+from kubeception import tokens
+from kubeception.config.model import KeyAlgorithm
+from kubeception.controller.approval import CLIENT, SERVING
+from kubeception.kube.client import Api, Credential, TokenFile
+from kubeception.phases import control_plane
+from kubeception.pki import issue, request
+from kubeception.pki.token import Claim, Token
+from kubeception.reach import Reach
+from kubeception.render import cluster_controller, join_records, join_service
+from kubeception.render.join_records import RECORDS, ClaimRecord
+
+SYSTEM = ("-n", "kube-system")
+CROWD = 200
+KIND = "CertificateSigningRequest"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def applied(rig: Rig) -> None:
+    """Accounts, rights, namespaces and the Lease, as bootstrap makes them."""
+    with rig.reach(force_conflicts=True) as reach:
+        for wanted in control_plane.plan(CONFIG, FACTS):
+            if wanted.drift(reach):
+                wanted.apply(reach)
+
+
+def account(rig: Rig, name: str, folder: Path) -> Path:
+    made = rig.kubectl(*SYSTEM, "create", "token", name, "--duration=1h")
+    file = folder / name
+    file.write_text(made.stdout)
+    return file
+
+
+@contextlib.contextmanager
+def running(rig: Rig, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """The controller as a process, with nothing but its own account's rights."""
+    url = f"https://127.0.0.1:{rig.ports.api}"
+    ca = rig.reach().layout.pki.ca.certificate
+    words = [
+        *cluster_controller.arguments(CONFIG, FACTS, ca=ca),
+        f"--api={url}",
+        f"--token={account(rig, cluster_controller.NAME, folder)}",
+    ]
+    log = folder / "controller.log"
+    with log.open("ab") as sink:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kubeception", *words], stdout=sink, stderr=sink
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        print(log.read_text())
+
+
+@pytest.fixture(scope="module")
+def controller(
+    rig: Rig, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator["subprocess.Popen[bytes]"]:
+    with running(rig, tmp_path_factory.mktemp("controller")) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def service(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """The API as the join service."""
+    token = account(rig, join_service.NAME, tmp_path_factory.mktemp("service"))
+    url = f"https://127.0.0.1:{rig.ports.api}"
+    api = Api(url, rig.reach().layout.pki.ca.certificate, TokenFile(token))
+    yield api
+    api.close()
+
+
+@dataclass(frozen=True)
+class Host:
+    """A host with a token, a key and the request for its certificate."""
+
+    token: Token
+    node: str
+    address: str
+    key: bytes
+    request: bytes
+
+    @property
+    def claim(self) -> Claim:
+        digest = request.digest(self.request)
+        return Claim(self.token.id, self.node, (self.address,), b"\1" * 32, b"\2" * 32, digest)
+
+
+def host(reach: Reach, node: str, address: str, *, rejoin: bool = False) -> Host:
+    name = node if rejoin else None
+    token, _ = tokens.create(reach, node=name, rejoin=rejoin, ttl=timedelta(hours=1))
+    key = issue.new_key(KeyAlgorithm.ECDSA_P256)
+    return Host(token, node, address, key, request.new(key, node))
+
+
+def knock(service: Api, host: Host, *, proof: bytes | None = None) -> str:
+    """Do what the join service does for a host; return the name of the request."""
+    claim = host.claim
+    record = ClaimRecord(claim, proof or host.token.sign(claim), host.request)
+    service.create(join_records.from_claim(record))
+    name = join_records.request_name(claim.token)
+    ask(service, name, CLIENT, host.request, "client auth")
+    return name
+
+
+def ask(api: Api, name: str, signer: str, pem: bytes, usage: str) -> None:
+    api.create(
+        {
+            "apiVersion": "certificates.k8s.io/v1",
+            "kind": KIND,
+            "metadata": {"name": name},
+            "spec": {
+                "signerName": signer,
+                "usages": ["digital signature", usage],
+                "request": b64encode(pem).decode(),
+            },
+        }
+    )
+
+
+def signed(rig: Rig, api: Api, name: str) -> bytes:
+    def certificate() -> str:
+        status = (api.get(KIND, name) or {}).get("status") or {}
+        return str(status.get("certificate") or "")
+
+    rig.until(f"{name} to be signed", lambda: bool(certificate()))
+    return b64decode(certificate())
+
+
+def denied(rig: Rig, api: Api, name: str) -> str:
+    def conditions() -> list[dict[str, str]]:
+        found: list[dict[str, str]] = ((api.get(KIND, name) or {}).get("status") or {}).get(
+            "conditions"
+        ) or []
+        return found
+
+    rig.until(f"{name} to be decided", lambda: bool(conditions()))
+    [condition] = conditions()
+    assert condition["type"] == "Denied", condition
+    return condition["reason"]
+
+
+@pytest.mark.usefixtures("controller")
+def test_a_host_with_a_token_becomes_a_node_and_serves_by_its_own_name(
+    rig: Rig, reach: Reach, service: Api, tmp_path: Path, note: Note
+) -> None:
+    joining = host(reach, "w1", "10.7.0.2")
+    began = time.monotonic()
+    certificate = signed(rig, reach.api, knock(service, joining))
+    note(f"a first certificate after {time.monotonic() - began:.2f} s")
+
+    record = reach.api.get("ConfigMap", join_records.node_name("w1"), namespace=RECORDS)
+    assert record
+    assert join_records.to_node(record).addresses == ("10.7.0.2",)
+
+    # From here on it is the kubelet that asks.
+    at = Credential(tmp_path / "crt", tmp_path / "key")
+    at.certificate.write_bytes(certificate)
+    at.key.write_bytes(joining.key)
+    kubelet = Api(f"https://127.0.0.1:{rig.ports.api}", rig.reach().layout.pki.ca.certificate, at)
+    try:
+        own = [x509.DNSName("w1"), x509.IPAddress(ip_address("10.7.0.2"))]
+        ask(kubelet, "w1-serving", SERVING, serving(joining, own), "server auth")
+        served = x509.load_pem_x509_certificate(signed(rig, reach.api, "w1-serving"))
+        assert (
+            list(served.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
+            == own
+        )
+
+        stolen = [x509.DNSName("w1"), x509.IPAddress(ip_address(FACTS.address))]
+        ask(kubelet, "w1-stolen", SERVING, serving(joining, stolen), "server auth")
+        assert denied(rig, reach.api, "w1-stolen") == "BadRequest"
+
+        # Its renewal is Kubernetes' own to approve.
+        ask(kubelet, "w1-renewal", CLIENT, joining.request, "client auth")
+        assert signed(rig, reach.api, "w1-renewal")
+        for_another = request.new(joining.key, "w9")
+        with pytest.raises(Exception, match="can only create a node CSR with CN=system:node:w1"):
+            ask(kubelet, "w1-as-w9", CLIENT, for_another, "client auth")
+    finally:
+        kubelet.close()
+
+
+def serving(host: Host, names: list[x509.GeneralName]) -> bytes:
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, request.NODES),
+            x509.NameAttribute(NameOID.COMMON_NAME, request.user(host.node)),
+        ]
+    )
+    key = load_pem_private_key(host.key, None)
+    builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
+    builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    made = builder.sign(key, hashes.SHA256())  # type: ignore[arg-type]
+    return made.public_bytes(Encoding.PEM)
+
+
+@pytest.mark.usefixtures("controller")
+def test_a_join_service_in_wrong_hands_gets_nothing_signed(
+    rig: Rig, reach: Reach, service: Api
+) -> None:
+    victim = host(reach, "w2", "10.7.0.3")
+    name = knock(service, victim, proof=b"\0" * 64)
+    assert denied(rig, reach.api, name) == "NotProven"
+
+    # A true proof of one host, with the request of another.
+    proven, thief = host(reach, "w3", "10.7.0.4"), host(reach, "w3", "10.7.0.4")
+    mixed = replace(thief, token=proven.token)
+    name = knock(service, mixed, proof=proven.token.sign(proven.claim))
+    assert denied(rig, reach.api, name) == "NotProven"
+
+    events = rig.kubectl("get", "events", "--field-selector=reason=NotProven").stdout
+    assert "the claim's proof is not by its token" in events
+
+
+@pytest.mark.usefixtures("controller")
+def test_names_and_addresses_that_are_known_are_taken(rig: Rig, reach: Reach, service: Api) -> None:
+    control_plane_node = host(reach, FACTS.node, "10.7.0.5")
+    assert denied(rig, reach.api, knock(service, control_plane_node)) == "NameTaken"
+    its_address = host(reach, "w4", FACTS.address)
+    assert denied(rig, reach.api, knock(service, its_address)) == "AddressTaken"
+
+
+@pytest.mark.usefixtures("controller")
+def test_a_lost_worker_rejoins_only_by_a_token_for_it(rig: Rig, reach: Reach, service: Api) -> None:
+    signed(rig, reach.api, knock(service, host(reach, "w5", "10.7.0.6")))
+
+    again = host(reach, "w5", "10.7.0.7")
+    assert denied(rig, reach.api, knock(service, again)) == "NameTaken"
+    allowed = host(reach, "w5", "10.7.0.7", rejoin=True)
+    assert signed(rig, reach.api, knock(service, allowed))
+
+
+@pytest.mark.usefixtures("controller")
+def test_a_crowd_is_answered(rig: Rig, reach: Reach, service: Api, note: Note) -> None:
+    crowd = [host(reach, f"c{n}", f"10.8.0.{n + 1}") for n in range(CROWD)]
+    began = time.monotonic()
+    names = [knock(service, one) for one in crowd]
+
+    def left() -> int:
+        found = {one["metadata"]["name"]: one for one in reach.api.list(KIND)}
+        return sum(not (found[name].get("status") or {}).get("certificate") for name in names)
+
+    rig.until("all of them to be signed", lambda: left() == 0)
+    note(f"{CROWD} first certificates in {time.monotonic() - began:.1f} s")
+
+
+def test_another_controller_goes_on_where_one_was_killed(
+    rig: Rig, reach: Reach, service: Api, controller: "subprocess.Popen[bytes]", tmp_path: Path
+) -> None:
+    controller.kill()
+    controller.wait()
+    name = knock(service, host(reach, "w6", "10.7.0.8"))
+
+    with running(rig, tmp_path) as another:
+        assert signed(rig, reach.api, name)
+        another.terminate()
+        assert another.wait(10) == 0
+    lease = reach.api.get("Lease", cluster_controller.LEASE, namespace="kube-system")
+    assert lease
+    assert not lease["spec"].get("holderIdentity")
+
+
+SIGNERS = "signers.certificates.k8s.io"
+MAY = (
+    ("update", "certificatesigningrequests --subresource=approval", ()),
+    ("list", "configmaps", ("-n", join_records.RECORDS)),
+    ("list", "configmaps", ("-n", join_records.CLAIMS)),
+    ("list", "nodes", ()),
+)
+MAY_NOT = (
+    ("*", "*", ()),
+    ("approve", SIGNERS, ()),
+    ("sign", SIGNERS, ()),
+    ("create", "certificatesigningrequests", ()),
+    ("create", "configmaps", ("-n", join_records.CLAIMS)),
+    ("delete", "configmaps", ("-n", join_records.RECORDS)),
+    ("get", "secrets", SYSTEM),
+    ("list", "secrets", ()),
+    ("patch", "nodes", ()),
+    ("create", "pods", SYSTEM),
+    ("patch", "leases/kubeception-keeper", SYSTEM),
+    ("create", "serviceaccounts --subresource=token", SYSTEM),
+    ("create", "clusterrolebindings", ()),
+    ("impersonate", "users", ()),
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [*((one, "yes") for one in MAY), *((one, "no") for one in MAY_NOT)],
+    ids=lambda value: value if isinstance(value, str) else "-".join(value[:2]),
+)
+def test_it_may_do_its_work_and_nothing_else(
+    rig: Rig, question: tuple[str, str, tuple[str, ...]], answer: str
+) -> None:
+    verb, thing, where = question
+    who = f"--as=system:serviceaccount:kube-system:{cluster_controller.NAME}"
+
+    said = rig.kubectl("auth", "can-i", verb, *thing.split(), *where, who, check=False)
+
+    assert said.stdout.strip() == answer

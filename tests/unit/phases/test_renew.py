@@ -1,0 +1,84 @@
+"""What renewing wants: leaves, and who reads them only once started anew."""
+
+from datetime import timedelta
+
+from tests.fixed import CONFIG, FACTS
+
+from kubeception import workflows
+from kubeception.phases import renew
+from kubeception.phases.bootstrap_plane import FIRST_API
+from kubeception.phases.kubelet import KUBELET
+from kubeception.phases.pki import PKI
+from kubeception.pki import catalog
+from kubeception.pki.catalog import Read
+from kubeception.resources.fresh import FreshContainer, FreshUnit
+from kubeception.resources.keypair import KeyPair, NotExpired
+from kubeception.resources.kubelet_client import KubeletClient, LiveKubeletClient
+
+LEAVES = [entry for entry, _ in catalog.leaves(CONFIG, FACTS.node, FACTS.address)]
+
+
+def wanted(*asked: str) -> dict[str, timedelta]:
+    """Return what is wanted for how long at least, by its name."""
+    phase, _ = renew.renewed(frozenset(asked))
+    return {
+        catalog.KUBELETS_OWN
+        if isinstance(one, KubeletClient)
+        else catalog.name(CONFIG.layout.pki, one.entry.at): one.at_least
+        for one in phase.plan(CONFIG, FACTS)
+        if isinstance(one, KeyPair | KubeletClient)
+    }
+
+
+def test_without_names_all_leaves_are_wanted_for_a_month_and_no_ca() -> None:
+    found = wanted()
+
+    assert list(found) == [*catalog.names(CONFIG), catalog.KUBELETS_OWN]
+    # The kubelet renews its own in time.
+    assert found.pop(catalog.KUBELETS_OWN) == timedelta(0)
+    assert set(found.values()) == {timedelta(days=30)}
+
+
+def test_what_is_asked_for_is_wanted_new_and_nothing_else_is() -> None:
+    found = wanted("apiserver", "etcd/peer", catalog.KUBELETS_OWN)
+
+    assert list(found) == ["apiserver", "etcd/peer", catalog.KUBELETS_OWN]
+    assert all(timedelta(days=364) < left < timedelta(days=365) for left in found.values())
+
+
+def test_with_all_of_them_the_kubelets_own_is_mended_only() -> None:
+    found = wanted(*catalog.names(CONFIG))
+
+    assert found.pop(catalog.KUBELETS_OWN) == timedelta(0)
+    assert list(found) == catalog.names(CONFIG)
+    assert all(left > timedelta(days=364) for left in found.values())
+
+
+def test_who_reads_a_certificate_at_its_start_is_started_after_it() -> None:
+    once = {entry.at.certificate for entry in LEAVES if entry.read is Read.AT_START}
+    files = {
+        path
+        for one in renew.reread(CONFIG, FACTS)
+        if isinstance(one, FreshUnit | FreshContainer)
+        for path in one.started_after
+    }
+
+    assert once < files
+    assert files - once == {CONFIG.layout.kubelet.reissued_client}
+
+
+def test_whatever_has_expired_is_renewed_before_an_api_server_is_started() -> None:
+    order = workflows.BOOTSTRAP
+    found = list(renew.expired(CONFIG, FACTS))
+
+    assert order.index(renew.EXPIRED) < order.index(FIRST_API) < order.index(PKI)
+    assert order.index(KUBELET) < order.index(renew.REREAD)
+    assert [one.pair.entry for one in found if isinstance(one, NotExpired)] == LEAVES
+    assert isinstance(found[-1], LiveKubeletClient)
+
+
+def test_a_bootstrap_wants_leaves_for_a_month_and_asks_no_ca() -> None:
+    pairs = [one for one in PKI.plan(CONFIG, FACTS) if isinstance(one, KeyPair)]
+
+    assert {one.at_least for one in pairs if one.entry.issuer} == {catalog.RENEWED_WITHIN}
+    assert {one.at_least for one in pairs if one.entry.issuer is None} == {timedelta(0)}

@@ -1,0 +1,280 @@
+"""Every certificate of a host is told, with what is wrong with it; and which one runs out."""
+
+import base64
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from tests.fixed import FACTS
+from tests.unit.reaching import Hands, reach_of
+
+from kubeception import certificates
+from kubeception.certificates import Row
+from kubeception.config import Config
+from kubeception.config.model import KeyAlgorithm, Node
+from kubeception.host import files
+from kubeception.layout import Pair
+from kubeception.phases import pki
+from kubeception.pki import catalog, issue
+from kubeception.reach import Reach
+from kubeception.resources.file import File
+from kubeception.resources.keypair import KeyPair
+
+P256 = KeyAlgorithm.ECDSA_P256
+CONFIG = Config(node=Node(name=FACTS.node, address=FACTS.address))
+AT = CONFIG.layout.pki
+DAY_S = timedelta(days=1).total_seconds()
+
+
+@pytest.fixture
+def hands() -> Hands:
+    return Hands()
+
+
+@pytest.fixture
+def reach(tmp_path: Path, hands: Hands) -> Reach:
+    """A host with all of its certificates, and the kubeconfigs."""
+    reach = reach_of(tmp_path, config=CONFIG, hands=hands)
+    for wanted in pki.plan(CONFIG, FACTS):
+        if isinstance(wanted, KeyPair | File):
+            wanted.apply(reach)
+    return reach
+
+
+def rows(reach: Reach) -> dict[str, Row]:
+    return {row.name: row for row in certificates.look(reach)}
+
+
+def problems(reach: Reach) -> dict[str, str]:
+    return {name: row.problem for name, row in rows(reach).items() if row.problem}
+
+
+def leaf(reach: Reach, *, ca: Pair | None = None, days: int = 10) -> tuple[bytes, bytes]:
+    """Return a certificate of somebody's with its key."""
+    at = ca or reach.layout.pki.ca
+    signer = issue.Signer(at.certificate.read_bytes(), at.key.read_bytes())
+    spec = catalog.superuser(timedelta(days=days))
+    key = issue.new_key(P256)
+    return issue.certificate(spec, key, signer=signer, now=reach.host.clock.now()), key
+
+
+def embedding(certificate: bytes, key: bytes) -> str:
+    """Return a kubeconfig as kubeadm writes it."""
+    one, other = (base64.b64encode(part).decode() for part in (certificate, key))
+    return f"users:\n- user:\n    client-certificate-data: {one}\n    client-key-data: {other}\n"
+
+
+def test_all_are_told_and_the_first_to_expire_first(reach: Reach) -> None:
+    found = certificates.look(reach)
+
+    table = list(catalog.entries(CONFIG, FACTS.node, FACTS.address))
+    assert {row.name for row in found} == {catalog.name(AT, entry.at) for entry in table}
+    assert not problems(reach)
+    assert [row.days for row in found] == sorted(row.days for row in found if row.days is not None)
+    assert rows(reach)["etcd/server"] == Row(
+        "etcd/server",
+        str(AT.etcd_server.certificate),
+        365,
+        "2027-03-01T12:00:00Z",
+        "etcd-ca",
+        None,
+    )
+
+
+def spoil_key(reach: Reach) -> None:
+    files.write(reach.host.at(AT.admin.key), issue.new_key(P256), mode=0o600)
+
+
+def spoil_names(reach: Reach) -> None:
+    moved = catalog.kubelet_server(FACTS.node, "192.0.2.99")
+    entry = next(one for one in table() if one.at == AT.kubelet_server)
+    KeyPair(catalog.Entry(entry.at, moved, entry.issuer), P256).apply(reach)
+
+
+def spoil_ca(reach: Reach) -> None:
+    for path in (AT.front_proxy_ca.certificate, AT.front_proxy_ca.key):
+        reach.host.at(path).unlink()
+    KeyPair(next(one for one in table() if one.at == AT.front_proxy_ca), P256).apply(reach)
+
+
+def table() -> list[catalog.Entry]:
+    return list(catalog.entries(CONFIG, FACTS.node, FACTS.address))
+
+
+SPOILT: dict[str, tuple[Callable[[Reach], object], dict[str, str]]] = {
+    "a key": (spoil_key, {"admin": "does not belong to its key"}),
+    "a name": (spoil_names, {"kubelet-server": f"does not name {FACTS.address}"}),
+    "a CA": (spoil_ca, {"front-proxy-client": "is not signed by its CA"}),
+    "junk": (
+        lambda reach: files.write(reach.host.at(AT.join.certificate), "junk"),
+        {"join": "is no certificate"},
+    ),
+    "no file": (
+        lambda reach: reach.host.at(AT.etcd_peer.certificate).unlink(),
+        {"etcd/peer": "missing"},
+    ),
+    "no key": (
+        lambda reach: reach.host.at(AT.keeper.key).unlink(),
+        {"keeper": "its key is missing"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("spoil", "said"), SPOILT.values(), ids=SPOILT)
+def test_what_is_wrong_is_told(
+    reach: Reach, spoil: Callable[[Reach], object], said: dict[str, str]
+) -> None:
+    spoil(reach)
+
+    assert problems(reach) == said
+
+
+def test_what_can_not_be_read_comes_first(reach: Reach) -> None:
+    reach.host.at(AT.join.certificate).unlink()
+
+    row = certificates.look(reach)[0]
+    assert row == Row("join", str(AT.join.certificate), None, None, None, "missing")
+
+
+def test_all_that_has_expired_is_told(reach: Reach, hands: Hands) -> None:
+    hands.sleep(366 * DAY_S)
+
+    found = problems(reach)
+    assert set(found) == set(catalog.names(CONFIG))
+    assert set(found.values()) == {"expired on 2027-03-01"}
+    assert rows(reach)["apiserver"].days == -1
+
+
+def test_looking_changes_nothing(reach: Reach, hands: Hands) -> None:
+    hands.sleep(366 * DAY_S)
+    before = {p: p.read_bytes() for p in reach.host.root.rglob("*") if p.is_file()}
+
+    certificates.look(reach)
+    certificates.expiring(reach, FACTS.node)
+    assert {p: p.read_bytes() for p in reach.host.root.rglob("*") if p.is_file()} == before
+
+
+def test_the_kubelets_own_is_told_where_it_is(reach: Reach) -> None:
+    certificate, key = leaf(reach)
+    files.write(reach.host.at(CONFIG.layout.kubelet.renewed_client), certificate + key)
+
+    row = rows(reach)[catalog.KUBELETS_OWN]
+    assert (row.days, row.issuer) == (10, "kubernetes")
+    assert row.problem and row.problem.startswith("is for CN=kubeception-bootstrap")
+
+
+def test_what_a_kubeconfig_embeds_is_judged(reach: Reach, hands: Hands) -> None:
+    path = reach.host.at(CONFIG.layout.kubernetes.admin)
+    files.write(path, embedding(*leaf(reach)))
+
+    assert rows(reach)["admin.conf"] == Row(
+        "admin.conf",
+        str(CONFIG.layout.kubernetes.admin),
+        10,
+        "2026-03-11T12:00:00Z",
+        "kubernetes",
+        None,
+    )
+    hands.sleep(11 * DAY_S)
+    assert problems(reach) == {"admin.conf": "expired on 2026-03-11"}
+
+
+@pytest.mark.parametrize(
+    ("embedded", "problem"),
+    [
+        (lambda reach: leaf(reach, ca=reach.layout.pki.join_ca), "is not signed by its CA"),
+        (lambda reach: (leaf(reach)[0], issue.new_key(P256)), "does not belong to its key"),
+        (lambda reach: (b"junk", leaf(reach)[1]), "is no certificate"),
+        (lambda reach: (leaf(reach)[0], b"junk"), "its key is no private key"),
+    ],
+    ids=["another CA", "another key", "junk", "junk for a key"],
+)
+def test_what_is_wrong_with_an_embedded_one_is_told(
+    reach: Reach, embedded: Callable[[Reach], tuple[bytes, bytes]], problem: str
+) -> None:
+    files.write(reach.host.at(CONFIG.layout.kubernetes.admin), embedding(*embedded(reach)))
+
+    assert problems(reach) == {"admin.conf": problem}
+
+
+def test_a_file_that_only_a_kubeconfig_names_is_judged(reach: Reach) -> None:
+    text = "client-certificate: /root/me.crt\nclient-key: /root/me.key\n"
+    files.write(reach.host.at(CONFIG.layout.kubernetes.admin), text)
+    assert problems(reach) == {"admin.conf": "missing"}
+
+    for name, part in zip(("me.crt", "me.key"), leaf(reach), strict=True):
+        files.write(reach.host.at(Path("/root") / name), part)
+    assert rows(reach)["admin.conf"].file == "/root/me.crt"
+    assert not problems(reach)
+
+
+def test_a_worker_misses_nothing(tmp_path: Path) -> None:
+    reach = reach_of(tmp_path, config=CONFIG)
+    assert certificates.look(reach) == []
+
+    KeyPair(table()[0], P256).apply(reach)
+    reach.host.at(AT.ca.key).unlink()
+    assert list(rows(reach)) == ["ca"]
+    assert not problems(reach)
+
+
+def test_no_key_is_told(reach: Reach) -> None:
+    spoil_key(reach)
+    secret = reach.host.at(AT.admin.key).read_text().splitlines()[1]
+
+    assert secret not in repr(certificates.look(reach))
+
+
+@pytest.mark.parametrize(
+    ("days", "why"),
+    [
+        (335, None),
+        (336, "certificate admin has 29 days left"),
+        (365, "certificate admin has 0 days left"),
+        (366, "certificate admin has expired"),
+        (3651, "certificate admin has expired"),
+    ],
+)
+def test_the_first_that_runs_out_is_told(
+    reach: Reach, hands: Hands, days: int, why: str | None
+) -> None:
+    hands.sleep(days * DAY_S - 3600)
+
+    assert certificates.expiring(reach, FACTS.node) == why
+
+
+def test_what_can_not_be_renewed_here_is_no_reason_to_try(reach: Reach, hands: Hands) -> None:
+    hands.sleep(366 * DAY_S)
+    for ca in (AT.ca, AT.front_proxy_ca, AT.etcd_ca, AT.join_ca):
+        reach.host.at(ca.key).unlink()
+
+    assert certificates.expiring(reach, FACTS.node) is None
+    assert certificates.not_renewable(reach, ["admin", "etcd/peer"]) == [
+        f"etcd/peer: the key of its CA, {AT.etcd_ca.key}, is not on this host",
+        f"admin: the key of its CA, {AT.ca.key}, is not on this host",
+    ]
+
+
+def test_the_kubelets_own_counts_when_it_has_expired(reach: Reach, hands: Hands) -> None:
+    files.write(reach.host.at(CONFIG.layout.kubelet.renewed_client), b"".join(leaf(reach, days=10)))
+
+    assert certificates.expiring(reach, FACTS.node) is None
+    hands.sleep(11 * DAY_S)
+    assert certificates.expiring(reach, FACTS.node) == (
+        f"certificate {catalog.KUBELETS_OWN} has expired"
+    )
+
+
+def test_a_host_without_certificates_has_nothing_that_runs_out(tmp_path: Path) -> None:
+    reach = reach_of(tmp_path)
+
+    assert certificates.expiring(reach, FACTS.node) is None
+    assert certificates.not_renewable(reach, []) == [
+        "there is no certificate on this host that could be renewed"
+    ]
+
+
+def test_where_all_is_there_all_can_be_renewed(reach: Reach) -> None:
+    for asked in ([], catalog.names(CONFIG), [catalog.KUBELETS_OWN]):
+        assert certificates.not_renewable(reach, asked) == []
