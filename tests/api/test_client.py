@@ -1,13 +1,23 @@
 """The API client's verbs, and what it says when the API says no."""
 
+from time import monotonic
 from typing import Any
 
 import pytest
 from tests.api.rig import Rig
 
 from kubeception.errors import ApiError
-from kubeception.kube.client import Api, Object
+from kubeception.kube.client import Api, Credential, Object
 from kubeception.reach import Reach
+from kubeception.render import access
+from kubeception.resources.object import Object as Managed
+
+
+@pytest.fixture(autouse=True)
+def administrators(reach: Reach) -> None:
+    """What the administrators' credential may do, as bootstrap makes it."""
+    for wanted in access.bindings():
+        Managed(wanted).apply(reach)
 
 
 def config_map(name: str, **data: str) -> Object:
@@ -88,3 +98,31 @@ def test_after_a_turn_of_the_door_the_api_is_asked_on_a_new_connection(reach: Re
     assert reach.api.get("Namespace", "default")
     with pytest.raises(RuntimeError, match="closed"):
         before.get("Namespace", "default")
+
+
+def test_a_watch_outlives_the_servers_time_limit_but_not_the_server(rig: Rig, reach: Reach) -> None:
+    pair = reach.layout.pki.admin
+    client = Credential(pair.certificate, pair.key)
+    ca = reach.layout.pki.ca.certificate
+    watching = Api(f"https://127.0.0.1:{rig.ports.api}", ca, client, timeout_s=1.0)
+    try:
+        seen = watching.watch("Namespace", timeout_s=1)
+        assert any(name == "default" for name in seen)
+        began = monotonic()
+        rig.until("the server to have ended it", lambda: monotonic() - began > 2)
+        reach.api.apply(namespace("watched"))
+        assert any(name == "watched" for name in seen)
+
+        with (
+            rig.programs["kube-apiserver"].standing_still(),
+            pytest.raises(ApiError) as caught,
+        ):
+            list(seen)
+        assert caught.value.status == 0
+    finally:
+        watching.close()
+        reach.api.delete("Namespace", "watched")
+
+
+def namespace(name: str) -> Object:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}

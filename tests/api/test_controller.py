@@ -20,7 +20,7 @@ from tests.api.rig import Rig
 from tests.conftest import Note
 from tests.fixed import CONFIG, FACTS
 
-from kubeception import tokens
+from kubeception import nodes, tokens
 from kubeception.config.model import KeyAlgorithm
 from kubeception.controller.approval import CLIENT, SERVING
 from kubeception.kube.client import Api, Credential, TokenFile
@@ -252,6 +252,45 @@ def test_a_lost_worker_rejoins_only_by_a_token_for_it(rig: Rig, reach: Reach, se
     assert denied(rig, reach.api, knock(service, again)) == "NameTaken"
     allowed = host(reach, "w5", "10.7.0.7", rejoin=True)
     assert signed(rig, reach.api, knock(service, allowed))
+
+
+@pytest.mark.usefixtures("controller")
+def test_an_address_in_another_spelling_is_the_same_address(
+    rig: Rig, reach: Reach, service: Api
+) -> None:
+    """In a certificate `::ffff:192.0.2.10` has the bytes of the control plane's address."""
+    spelled = host(reach, "w7", f"::ffff:{FACTS.address}")
+
+    assert denied(rig, reach.api, knock(service, spelled)) == "BadRequest"
+
+
+@pytest.mark.usefixtures("controller")
+def test_records_that_nobody_can_read_stop_nothing_and_keep_their_names(
+    rig: Rig, reach: Reach, service: Api
+) -> None:
+    for kind, name in ((join_records.TOKEN, "token-x"), (join_records.NODE, "node-w8")):
+        labels = {join_records.KIND_LABEL: kind}
+        metadata = {"name": name, "namespace": RECORDS, "labels": labels}
+        reach.api.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
+
+    assert denied(rig, reach.api, knock(service, host(reach, "w8", "10.7.0.9"))) == "NameTaken"
+    rejoining = host(reach, "w8", "10.7.0.9", rejoin=True)
+    assert denied(rig, reach.api, knock(service, rejoining)) == "NameTaken"
+    assert signed(rig, reach.api, knock(service, host(reach, "w9", "10.7.0.9")))
+
+
+@pytest.mark.usefixtures("controller")
+def test_a_removed_workers_claim_is_not_taken_again(rig: Rig, reach: Reach, service: Api) -> None:
+    removed = host(reach, "w10", "10.7.0.10")
+    name = knock(service, removed)
+    assert signed(rig, reach.api, name)
+    nodes.remove(reach, "w10", timeout_s=10, tell=lambda _: None)
+    reach.api.delete(KIND, name)
+
+    ask(service, name, CLIENT, removed.request, "client auth")
+
+    assert denied(rig, reach.api, name) == "TokenRevoked"
+    assert signed(rig, reach.api, knock(service, host(reach, "w10", "10.7.0.10")))
 
 
 @pytest.mark.usefixtures("controller")

@@ -39,7 +39,7 @@ def clean(rig: Rig, reach: Reach) -> Iterator[None]:
     for budget in api.list("PodDisruptionBudget", namespace=HOME):
         api.delete("PodDisruptionBudget", budget["metadata"]["name"], namespace=HOME)
     rig.kubectl("-n", HOME, "delete", "pods", "--all", "--force", "--grace-period=0")
-    for name in ("w1", "w2", "cp9"):
+    for name in ("n1", "n2", "cp9"):
         api.delete("Node", name)
         api.delete("ConfigMap", join_records.node_name(name), namespace=RECORDS)
 
@@ -67,7 +67,7 @@ def joined(reach: Reach, name: str) -> str:
     return token.id
 
 
-def pod(api: Api, name: str, *, on: str = "w1", grace_s: int = 0, **metadata: Any) -> None:
+def pod(api: Api, name: str, *, on: str = "n1", grace_s: int = 0, **metadata: Any) -> None:
     """Have a pod run on a node; without a kubelet one with no grace is gone at once."""
     api.create(
         {
@@ -105,66 +105,66 @@ def budget(rig: Rig, api: Api) -> None:
     rig.until("the budget to be counted", is_counted)
 
 
-def left(api: Api, on: str = "w1") -> set[str]:
+def left(api: Api, on: str = "n1") -> set[str]:
     return {one["metadata"]["name"] for one in api.list("Pod", fields={"spec.nodeName": on})}
 
 
 def test_nodes_are_listed_with_how_they_joined(reach: Reach) -> None:
     node(reach.api, "cp9", label=CONTROL_PLANE)
-    node(reach.api, "w1", is_ready=False)
-    by, later = joined(reach, "w1"), joined(reach, "w2")
+    node(reach.api, "n1", is_ready=False)
+    by, later = joined(reach, "n1"), joined(reach, "n2")
 
     found = {one.name: one for one in nodes.listed(reach)}
 
     cp9 = nodes.Listed("cp9", Role.CONTROL_PLANE, None, ("10.9.0.2",), None)
     assert found["cp9"] == cp9
-    assert found["w1"] == replace(
-        cp9, name="w1", role=Role.WORKER, problem="KubeletSaysSo", token=by
+    assert found["n1"] == replace(
+        cp9, name="n1", role=Role.WORKER, problem="KubeletSaysSo", token=by
     )
-    assert found["w2"] == nodes.Listed(
-        "w2", Role.WORKER, "joined, not seen yet", ("10.9.0.2",), later
+    assert found["n2"] == nodes.Listed(
+        "n2", Role.WORKER, "joined, not seen yet", ("10.9.0.2",), later
     )
 
 
 def test_a_worker_is_emptied_and_forgotten(reach: Reach) -> None:
-    node(reach.api, "w1")
-    node(reach.api, "w2")
-    by = joined(reach, "w1")
+    node(reach.api, "n1")
+    node(reach.api, "n2")
+    by = joined(reach, "n1")
     pod(reach.api, "one")
-    pod(reach.api, "elsewhere", on="w2")
+    pod(reach.api, "elsewhere", on="n2")
     said: list[str] = []
 
-    assert nodes.remove(reach, "w1", timeout_s=LONG_S, tell=said.append)
+    assert nodes.remove(reach, "n1", timeout_s=LONG_S, tell=said.append)
 
     assert said == [
-        "node w1: takes no new pods",
+        "node n1: takes no new pods",
         f"pod {HOME}/one: is ending",
         f"pod {HOME}/one: gone",
-        "node w1: removed",
-        "node w1: its name is free",
+        "node n1: removed",
+        "node n1: its name is free",
     ]
-    assert reach.api.get("Node", "w1") is None
-    assert reach.api.get("ConfigMap", join_records.node_name("w1"), namespace=RECORDS) is None
+    assert reach.api.get("Node", "n1") is None
+    assert reach.api.get("ConfigMap", join_records.node_name("n1"), namespace=RECORDS) is None
     token = reach.api.get("ConfigMap", join_records.token_name(by), namespace=RECORDS)
     assert token
     assert join_records.to_token(token).revoked
-    assert left(reach.api, "w2") == {"elsewhere"}
-    assert not nodes.remove(reach, "w1", timeout_s=LONG_S, tell=said.append)
+    assert left(reach.api, "n2") == {"elsewhere"}
+    assert not nodes.remove(reach, "n1", timeout_s=LONG_S, tell=said.append)
 
 
 def test_a_disruption_budget_is_respected_until_it_allows_it(rig: Rig, reach: Reach) -> None:
-    node(reach.api, "w1")
+    node(reach.api, "n1")
     pod(reach.api, "one")
     budget(rig, reach.api)
 
     with pytest.raises(WaitTimeout) as caught:
-        nodes.remove(reach, "w1", timeout_s=1.0, tell=lambda _: None)
+        nodes.remove(reach, "n1", timeout_s=1.0, tell=lambda _: None)
 
     assert caught.value.exit_code == 4
     [word] = caught.value.last_words
     assert word.startswith(f"pod {HOME}/one: ")
     assert "disruption budget" in word
-    kept = reach.api.get("Node", "w1")
+    kept = reach.api.get("Node", "n1")
     assert kept
     assert kept["spec"]["unschedulable"]
     assert left(reach.api) == {"one"}
@@ -175,35 +175,35 @@ def test_a_disruption_budget_is_respected_until_it_allows_it(rig: Rig, reach: Re
         said.append(line)
         reach.api.delete("PodDisruptionBudget", "all", namespace=HOME)
 
-    nodes.remove(reach, "w1", timeout_s=LONG_S, tell=tell)
-    assert reach.api.get("Node", "w1") is None
+    nodes.remove(reach, "n1", timeout_s=LONG_S, tell=tell)
+    assert reach.api.get("Node", "n1") is None
     assert said[1:3] == [f"pod {HOME}/one: is ending", f"pod {HOME}/one: gone"]
 
 
 def test_pods_that_end_slowly_are_waited_for(reach: Reach) -> None:
-    node(reach.api, "w1")
+    node(reach.api, "n1")
     pod(reach.api, "slow", grace_s=600)
 
     with pytest.raises(WaitTimeout) as caught:
-        nodes.remove(reach, "w1", timeout_s=1.0, tell=lambda _: None)
+        nodes.remove(reach, "n1", timeout_s=1.0, tell=lambda _: None)
 
     assert caught.value.last_words == (f"pod {HOME}/slow: is ending",)
 
 
 def test_a_node_that_is_gone_is_not_waited_for(reach: Reach) -> None:
-    node(reach.api, "w1", is_ready=False)
+    node(reach.api, "n1", is_ready=False)
     pod(reach.api, "slow", grace_s=600)
 
-    nodes.remove(reach, "w1", timeout_s=LONG_S, tell=lambda _: None)
+    nodes.remove(reach, "n1", timeout_s=LONG_S, tell=lambda _: None)
 
-    assert reach.api.get("Node", "w1") is None
+    assert reach.api.get("Node", "n1") is None
 
 
 def test_what_comes_back_by_itself_is_passed_over(reach: Reach) -> None:
-    node(reach.api, "w1")
+    node(reach.api, "n1")
     pod(reach.api, "mirror", annotations={"kubernetes.io/config.mirror": "0"})
 
-    nodes.remove(reach, "w1", timeout_s=LONG_S, tell=lambda _: None)
+    nodes.remove(reach, "n1", timeout_s=LONG_S, tell=lambda _: None)
 
     assert left(reach.api) == {"mirror"}
 
@@ -223,17 +223,17 @@ def test_a_control_plane_is_refused(reach: Reach) -> None:
 def test_a_removal_killed_at_every_step_is_finished_by_the_next(
     rig: Rig, reach: Reach, tmp_path: Path
 ) -> None:
-    node(reach.api, "w1")
-    joined(reach, "w1")
+    node(reach.api, "n1")
+    joined(reach, "n1")
     pod(reach.api, "one")
     reach.hang_up()
 
     def once() -> None:
         with rig.reach() as made:
-            nodes.remove(made, "w1", timeout_s=LONG_S, tell=lambda _: None)
+            nodes.remove(made, "n1", timeout_s=LONG_S, tell=lambda _: None)
 
     killed = ratchet(once, log=tmp_path / "steps")
 
-    assert reach.api.get("Node", "w1") is None
-    assert reach.api.get("ConfigMap", join_records.node_name("w1"), namespace=RECORDS) is None
+    assert reach.api.get("Node", "n1") is None
+    assert reach.api.get("ConfigMap", join_records.node_name("n1"), namespace=RECORDS) is None
     assert len(killed) == 5, json.dumps(killed)

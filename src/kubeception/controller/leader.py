@@ -18,8 +18,9 @@ _MANAGER = "kubeception-controller"
 class Leader:
     """A candidate for a Lease that is there already; `name` is the candidate's own."""
 
-    def __init__(self, api: Api, lease: str, name: str) -> None:
+    def __init__(self, api: Api, lease: str, name: str, *, length_s: float = LENGTH_S) -> None:
         self._api = api
+        self._length_s = length_s
         self._lease = lease
         self._name = name
         self._seen = ""
@@ -30,7 +31,7 @@ class Leader:
         """Renew or take the Lease if it is time to, and tell whether it is held.
 
         Raises:
-            ApiError: the API can't be asked.
+            ApiError: the API can't be asked, or there is no Lease.
         """
         now = monotonic()
         if self._renewed is not None and now - self._renewed < RENEW_S:
@@ -38,12 +39,12 @@ class Leader:
         found = self._api.get("Lease", self._lease, namespace=NAMESPACE)
         if found is None:
             self._renewed = None
-            return False
+            raise ApiError(404, "NotFound", f"there is no Lease {self._lease}; bootstrap makes it")
         version = found["metadata"]["resourceVersion"]
         if version != self._seen:
             self._seen, self._since = version, now
         holder = (found.get("spec") or {}).get("holderIdentity")
-        if holder not in {None, "", self._name} and now - self._since < LENGTH_S:
+        if holder not in {None, "", self._name} and now - self._since < self._length_s:
             self._renewed = None
             return False
         try:

@@ -60,7 +60,7 @@ def run(api: Api, watching: Api, settings: Settings) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     threading.Thread(target=_watch, args=(watching, changed), daemon=True).start()
     log.info("waiting for certificate requests")
-    was_leading, looked = False, 0.0
+    was_leading, looked, problem = False, 0.0, ""
     try:
         while True:
             is_leading = False
@@ -71,8 +71,11 @@ def run(api: Api, watching: Api, settings: Settings) -> None:
                     changed.clear()
                     looked = monotonic()
                     decide(api, settings, leader)
+                problem = ""
             except ApiError as error:
-                log.warning("%s", error.message)
+                if error.message != problem:  # not again every two seconds
+                    log.warning("%s", error.message)
+                problem = error.message
             if is_leading is not was_leading:
                 log.info("leading" if is_leading else "standing by")
             was_leading = is_leading
@@ -120,7 +123,7 @@ def _decide(api: Api, found: Object, known: Known) -> Known:
     verdict = judge(asked, known)
     if isinstance(verdict, Approved):
         if verdict.record:
-            _remember(api, verdict.record)
+            _remember(api, verdict.record, known.records.get(verdict.record.node))
             known = replace(known, records={**known.records, verdict.record.node: verdict.record})
         api.approve(found, is_approved=True, reason="Known", message="kubeception approved it")
         log.info("%s by %s: approved", asked.name, asked.user)
@@ -131,14 +134,20 @@ def _decide(api: Api, found: Object, known: Known) -> Known:
     return known
 
 
-def _remember(api: Api, record: NodeRecord) -> None:
-    """Keep who a node is, before it gets a certificate: so nobody else gets one by its name."""
+def _remember(api: Api, record: NodeRecord, before: NodeRecord | None) -> None:
+    """Keep who a node is, before it gets a certificate: so nobody else gets one by its name.
+
+    Raises:
+        ApiError: among others 409 where the name was taken since it was judged.
+    """
+    if record == before:
+        return
     wanted = join_records.from_node(record)
     name = wanted["metadata"]["name"]
-    found = api.get("ConfigMap", name, namespace=RECORDS)
+    found = api.get("ConfigMap", name, namespace=RECORDS) if before else None
     if found is None:
         api.create(wanted)
-    elif found.get("data") != wanted["data"]:
+    else:
         api.set_fields(found, {"/data": wanted["data"]})
 
 

@@ -97,6 +97,7 @@ class Api:
             }
         )
         self.url = url
+        self._timeout_s = timeout_s
         self._retry_s = retry_s
         self._client = Client(
             config=config,
@@ -265,7 +266,7 @@ class Api:
             ApiError: the API can't be asked, or hangs up.
         """
         # lightkube would listen for ever on a connection whose other end is gone.
-        self._client._client._watch_timeout.read = timeout_s + TIMEOUT_S
+        self._client._client._watch_timeout.read = timeout_s + self._timeout_s
         with _errors(self.url):
             for _, found in self._client.watch(_resource(kind), server_timeout=timeout_s):
                 yield found["metadata"]["name"]
