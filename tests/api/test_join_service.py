@@ -1046,3 +1046,22 @@ def test_any_request_at_all_gets_a_decent_answer(
     assert service.descriptors() - descriptors <= 10
     assert service.memory() - memory < 5 * 2**20
     assert "Traceback" not in service.log.read_text()
+
+
+@pytest.mark.usefixtures("approving")
+def test_many_hosts_join_at_once(service: Service, reach: Reach, note: Note) -> None:
+    """More than may at once: the others are told to come again, and do."""
+    hosts = [Joiner(token_for(reach), fresh_name()) for _ in range(100)]
+
+    def persist(host: Joiner) -> int:
+        until = time.monotonic() + 50
+        while (said := host.join(service.port)).status == 503 and time.monotonic() < until:
+            time.sleep(int(said.headers["retry-after"]))
+        return said.status
+
+    started = time.monotonic()
+    with ThreadPoolExecutor(100) as pool:
+        statuses = set(pool.map(persist, hosts))
+
+    note(f"join: {len(hosts)} hosts at once in {time.monotonic() - started:.1f} s")
+    assert statuses == {200}
