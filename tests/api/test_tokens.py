@@ -1,6 +1,5 @@
 """Tokens as an administrator has them, in a real API."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -26,8 +25,7 @@ def _namespaces(rig: Rig) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _empty(reach: Reach) -> Iterator[None]:
-    yield
+def _empty(reach: Reach) -> None:
     for namespace in (RECORDS, CLAIMS):
         for found in reach.api.list("ConfigMap", namespace=namespace):
             if not found["metadata"]["name"].startswith("kube-"):
