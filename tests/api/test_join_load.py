@@ -205,6 +205,7 @@ def test_who_is_slow_is_shown_out(service: Service, start: str, ends_s: float) -
     assert ends_s - 0.2 < time.monotonic() - started < ends_s + 1.5
 
 
+@pytest.mark.timeout(60 + REQUESTS // 200)
 def test_any_request_at_all_gets_a_decent_answer(
     service: Service, reach: Reach, note: Note
 ) -> None:
