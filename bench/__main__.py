@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from bench import joining
 from bench.page import API_ANSWERS, page
 from bench.race import Contestant, contestants, lap
 from kubeception import report
@@ -35,7 +36,12 @@ def main() -> None:
     command = (
         "make bench" if rounds == parser.get_default("rounds") else f"make bench ROUNDS={rounds}"
     )
-    text = page(running, _others(running[0]), command=command, day=datetime.now(UTC).date())
+    joins = joining.race(hosts=rounds)
+    for taken in joins:
+        each = ", ".join(f"{lap.registered:.1f}/{lap.ready:.1f}s" for lap in taken.laps)
+        log.info("%s: registered/Ready after %s", taken.name, each)
+    today = datetime.now(UTC).date()
+    text = page(running, joins, _others(running[0]), command=command, day=today)
     (SOURCES / "docs" / "bench.md").write_text(text)
     print(text)
 

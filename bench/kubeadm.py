@@ -44,6 +44,7 @@ Wants=network-online.target
 [Service]
 EnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env
 ExecStart=/usr/local/bin/kubelet --kubeconfig=/etc/kubernetes/kubelet.conf \
+--bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf \
 --config=/var/lib/kubelet/config.yaml $KUBELET_KUBEADM_ARGS
 Restart=always
 RestartSec=10

@@ -7,9 +7,9 @@ from tests.lab import cluster
 from bench.lap import Lap, until_ready
 from kubeception.lab import Host
 
-# The API server, two controller-managers, two schedulers, kube-proxy, flannel, two CoreDNS, and
-# the join service.
-_PODS = 10
+# The API server, two controller-managers, two schedulers, kube-proxy, flannel, two CoreDNS, the
+# join service and the controller.
+_PODS = 11
 
 
 def lap(host: Host) -> Lap:

@@ -5,6 +5,7 @@ from datetime import date
 from statistics import median
 
 from bench import machine
+from bench.joining import Joins
 from bench.race import Contestant
 from kubeception.host import kernel
 
@@ -12,7 +13,12 @@ API_ANSWERS = "bootstrap-door"
 
 
 def page(
-    contestants: Sequence[Contestant], others: Mapping[str, list[float]], *, command: str, day: date
+    contestants: Sequence[Contestant],
+    joins: Sequence[Joins],
+    others: Mapping[str, list[float]],
+    *,
+    command: str,
+    day: date,
 ) -> str:
     """Return the page; the first contestant is ours, the second what it is measured by."""
     ours, stock, *_ = contestants
@@ -40,7 +46,8 @@ Each run has a fresh lab host; the contestants take turns.
 
 - All have the same programs and images, and the images are on the host before the clock starts.
 - kubeadm's host has containerd running by then; ours starts containerd within its time,
-  and ends with ten pods, two controller-managers and two schedulers among them, to kubeadm's eight.
+  and ends with eleven pods, two controller-managers and two schedulers among them,
+  to kubeadm's eight.
 - kubeadm's flannel is ours: the same objects, applied when `kubeadm init` is done,
   which takes {median(inits):.1f} s. It looks for the API at its Service's address, as everywhere,
   which kube-proxy has to make first. The last row spares it that.
@@ -59,12 +66,33 @@ The last two seconds of `stability` are its ten answers in a row;
 | --- | ---: | --- |
 {_lines([_row(name, values) for name, values in steps.items()])}
 
+## A worker joins
+
+One host after the other joins a cluster that stands and does nothing else;
+from the join command on that host until the API says that its node is registered, and Ready.
+The images are on the host before the clock starts; containerd runs on kubeadm's hosts by then,
+ours start it within their time. kubeadm's flannel is told the API's address.
+
+| | registered | of | Ready | of | beside kubeadm |
+| --- | ---: | --- | ---: | --- | ---: |
+{_lines(_joins(joins))}
+
 ## Other things
 
 | What | median | of |
 | --- | ---: | --- |
 {_lines([_row(name, values) for name, values in others.items()])}
 """
+
+
+def _joins(joins: Sequence[Joins]) -> list[str]:
+    by = median(lap.ready for lap in joins[-1].laps)
+    return [
+        f"{_row(one.name, [lap.registered for lap in one.laps])} "
+        f"{_figures([lap.ready for lap in one.laps])} | "
+        f"{median(lap.ready for lap in one.laps) / by:.2f} |"
+        for one in joins
+    ]
 
 
 def _forced() -> list[str]:
@@ -77,9 +105,13 @@ def _forced() -> list[str]:
 
 
 def _row(name: str, values: Sequence[float]) -> str:
-    each = ", ".join(f"{value:.1f}" if value >= 1 else f"{value:.2f}" for value in values)
-    middle = median(values)
-    return f"| {name} | {f'{middle:.1f}' if middle >= 1 else f'{middle:.2f}'} | {each} |"
+    return f"| {name} | {_figures(values)} |"
+
+
+def _figures(values: Sequence[float]) -> str:
+    """Return the median, and each: two cells."""
+    middle, *each = (f"{s:.1f}" if s >= 1 else f"{s:.2f}" for s in (median(values), *values))
+    return f"{middle} | {', '.join(each)}"
 
 
 def _lines(rows: Sequence[str]) -> str:

@@ -1,16 +1,22 @@
 """One rig for all tests of a session, ended and removed whatever happens."""
 
 import shutil
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from tests.api.rig import Rig, running
+from tests.api.serving import SYSTEM, Judge, Service
+from tests.api.serving import running as serving
 
 from kubeception import versions
 from kubeception.bundle.build import default_folder
 from kubeception.kube.client import Api
 from kubeception.reach import Reach
+from kubeception.render import access, join_records, join_service
+from kubeception.resources.object import Object
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts" / "api"
 
@@ -43,3 +49,43 @@ def reach(rig: Rig) -> Iterator[Reach]:
 def api(reach: Reach) -> Api:
     """The API as the superuser."""
     return reach.api
+
+
+@pytest.fixture(scope="module")
+def credential(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The service's own: its rights are what is rendered, and so proven to be enough."""
+    with rig.reach() as reach:
+        needed = (*access.bindings(), *join_records.namespaces(), *join_service.account())
+        for wanted in needed:
+            Object(wanted).apply(reach)
+    made = rig.kubectl(*SYSTEM, "create", "token", join_service.NAME, "--duration=1h")
+    file = tmp_path_factory.mktemp("account") / "token"
+    file.write_text(made.stdout)
+    return file
+
+
+@pytest.fixture(scope="module")
+def service(
+    rig: Rig, credential: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    with serving(rig, credential, tmp_path_factory.mktemp("serve") / "log") as service:
+        yield service
+
+
+@pytest.fixture
+def approving(rig: Rig) -> Iterator[None]:
+    """Every request is approved."""
+    ending = threading.Event()
+    judge = Judge(rig)
+    judge.forget()
+
+    def approve() -> None:
+        while not ending.wait(0.05):
+            for name in judge.pending():
+                judge.say(name, "Approved")
+
+    with ThreadPoolExecutor(1) as pool:
+        work = pool.submit(approve)
+        yield
+        ending.set()
+        work.result()

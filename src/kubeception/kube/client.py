@@ -89,7 +89,10 @@ class Api:
         config = KubeConfig.from_dict(
             {
                 "clusters": [
-                    {"name": "it", "cluster": {"server": url, "certificate-authority": str(ca)}}
+                    {
+                        "name": "it",
+                        "cluster": {"server": url, "certificate-authority": str(ca.absolute())},
+                    }
                 ],
                 "users": [{"name": "us", "user": _user(credential)}],
                 "contexts": [{"name": "here", "context": {"cluster": "it", "user": "us"}}],
@@ -306,7 +309,7 @@ class Api:
 
 def _user(credential: Credential | TokenFile) -> dict[str, str]:
     if isinstance(credential, TokenFile):
-        return {"tokenFile": str(credential.token)}
+        return {"tokenFile": str(credential.token.absolute())}
     return {
         "client-certificate": str(credential.certificate),
         "client-key": str(credential.key),

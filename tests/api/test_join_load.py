@@ -1,0 +1,265 @@
+"""What the join service withstands: a lost API, slow clients, many, and anything at all."""
+
+import contextlib
+import os
+import random
+import selectors
+import signal
+import socket
+import ssl
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from tests import fuzz
+from tests.api.rig import Rig
+from tests.api.serving import (
+    Answering,
+    Service,
+    fresh_name,
+    running,
+    token_for,
+    untouched,
+)
+from tests.conftest import Note
+from tests.joiner import CONTEXT, Gone, Joiner, Line, line
+
+from kubeception.reach import Reach
+
+REQUESTS = int(os.environ.get("KUBECEPTION_REQUESTS", "20000"))
+
+
+def test_without_an_api_it_is_put_off(rig: Rig, credential: Path, tmp_path: Path) -> None:
+    """A24: 503 with Retry-After, in no time where nobody listens, in short where nobody answers."""
+    with rig.reach() as reach, running(rig, credential, tmp_path / "log") as service:
+        host = Joiner(token_for(reach), fresh_name())
+        with rig.programs["kube-apiserver"].standing_still():
+            started = time.monotonic()
+            said = host.join(service.port)
+            took_s = time.monotonic() - started
+            with line(service.port) as made:
+                assert made.ask("GET", "/healthz").status == 200
+
+        assert (said.status, said.headers["retry-after"]) == (503, "1")
+        assert took_s < 5
+        assert untouched(reach.api, host.token)
+        assert "Traceback" not in service.log.read_text()
+
+
+@pytest.mark.usefixtures("approving")
+def test_a_restart_in_between_loses_nothing(
+    rig: Rig, credential: Path, reach: Reach, tmp_path: Path
+) -> None:
+    """A24: killed while a host waits for its certificate, the next one gives it to it."""
+    token = token_for(reach)
+    host = Joiner(token, fresh_name())
+    with running(rig, credential, tmp_path / "log") as service:
+        with Answering(host, service) as asking:
+            assert asking.reaches(reach.api, token)
+            service.process.send_signal(signal.SIGKILL)
+            with pytest.raises(Gone):
+                asking.hear()
+        service.process.wait()
+        service.process.returncode = 0
+
+    with running(rig, credential, tmp_path / "log") as service:
+        assert host.join(service.port).status == 200
+        service.end()
+
+
+@pytest.mark.usefixtures("approving")
+def test_the_log_says_who_and_never_what(service: Service, reach: Reach) -> None:
+    token = token_for(reach)
+    host = Joiner(token, fresh_name())
+    assert host.join(service.port).status == 200
+
+    log = service.log.read_text()
+    assert f"token {token.id}, node {host.node}: accepted\n" in log
+    for secret in (token.text().split(".")[2], token.seed.hex()):
+        assert secret not in log
+
+
+def slowly(port: int, kind: str, ending: threading.Event) -> int:
+    """Be 250 slow clients of a kind, each of which comes back when it is shown out."""
+    hello = client_hello()
+    chosen = selectors.DefaultSelector()
+    count = 0
+
+    def come() -> None:
+        nonlocal count
+        made = socket.socket()
+        made.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            made.connect(("127.0.0.1", port))
+        chosen.register(made, selectors.EVENT_READ)
+        count += 1
+
+    for _ in range(250):
+        come()
+    while not ending.wait(0.05):
+        for key, _ in chosen.select(0):
+            made = key.fileobj
+            assert isinstance(made, socket.socket)
+            chosen.unregister(made)
+            made.close()
+            come()
+        if kind == "half":
+            for key in list(chosen.get_map().values()):
+                made = key.fileobj
+                assert isinstance(made, socket.socket)
+                with contextlib.suppress(OSError):
+                    made.send(hello[:100])
+    for key in list(chosen.get_map().values()):
+        made = key.fileobj
+        assert isinstance(made, socket.socket)
+        made.close()
+    return count
+
+
+def client_hello() -> bytes:
+    """Return what a TLS client says first."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    made = CONTEXT.wrap_bio(incoming, outgoing)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        made.do_handshake()
+    return outgoing.read()
+
+
+def drip(port: int, head: bytes, ending: threading.Event) -> None:
+    """Send a byte a second after a beginning, on one connection after the other."""
+    while not ending.is_set():
+        with contextlib.suppress(OSError, Gone), line(port) as made:
+            made.send(head)
+            while not ending.wait(1):
+                made.send(b"x")
+
+
+@pytest.mark.usefixtures("approving")
+def test_slow_clients_hold_nobody_up(rig: Rig, service: Service, reach: Reach, note: Note) -> None:
+    """A thousand and more connections that do nothing, or too little; a join takes two seconds."""
+    ending = threading.Event()
+    took = []
+    with ThreadPoolExecutor(64) as pool:
+        kinds = ("silent", "silent", "half", "half")
+        slow = [pool.submit(slowly, service.port, kind, ending) for kind in kinds]
+        heads = (
+            b"GET /join HTTP/1.1\r\nx: ",
+            b"POST /join HTTP/1.1\r\ncontent-length: 9999\r\n\r\n",
+        )
+        dripping = [pool.submit(drip, service.port, head, ending) for head in heads * 15]
+        try:
+            rig.until("a crowd to be there", lambda: service.descriptors() > 900)
+            for _ in range(10):
+                host = Joiner(token_for(reach), fresh_name())
+                started = time.monotonic()
+                assert host.join(service.port).status == 200
+                took.append(time.monotonic() - started)
+        finally:
+            ending.set()
+        came = sum(one.result() for one in slow)
+        for one in dripping:
+            one.result()
+
+    note(f"join beside {came} slow connections: {max(took):.2f} s at most of {len(took)}")
+    assert max(took) < 2
+
+
+@pytest.mark.parametrize(
+    ("start", "ends_s"),
+    [
+        ("silent", 3),
+        ("half", 3),
+        ("hello", 3),
+        ("header", 3),
+        ("body", 3),
+        ("idle", 5),
+    ],
+)
+def test_who_is_slow_is_shown_out(service: Service, start: str, ends_s: float) -> None:
+    started = time.monotonic()
+    if start in {"silent", "half"}:
+        with socket.create_connection(("127.0.0.1", service.port), 10) as plain:
+            if start == "half":
+                plain.sendall(client_hello()[:100])
+            with contextlib.suppress(ConnectionError):
+                while plain.recv(4096):
+                    pass
+    else:
+        with line(service.port) as made:
+            match start:
+                case "header":
+                    made.send(b"GET /join HTTP/1.1\r\nx: ")
+                case "body":
+                    made.send(b"POST /join HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n")
+                case "idle":
+                    made.nonce()
+                case _:
+                    pass
+            with pytest.raises(Gone):
+                made.hear()
+
+    assert ends_s - 0.2 < time.monotonic() - started < ends_s + 1.5
+
+
+@pytest.mark.timeout(60 + REQUESTS // 200)
+def test_any_request_at_all_gets_a_decent_answer(
+    service: Service, reach: Reach, note: Note
+) -> None:
+    """A24: good requests, changed at random; KUBECEPTION_REQUESTS=1000000 for more."""
+    seed = int(os.environ.get("KUBECEPTION_SEED") or random.randrange(2**32))
+    chance = random.Random(seed)
+    host = Joiner(token_for(reach, ttl=timedelta(seconds=-1)), "w1")
+    answers: Counter[int] = Counter()
+    memory = descriptors = 0
+    made: Line | None = None
+    for one in range(REQUESTS):
+        if one == min(2_000, REQUESTS // 4):  # what it has by then, it has for good
+            memory, descriptors = service.memory(), service.descriptors()
+        made = made or Line(service.port)
+        nonce = made.nonce() if chance.random() < 0.3 else "00" * 32
+        sent, is_whole = fuzz.changed(chance, host.document(nonce, made.server))
+        made.send(sent)
+        try:
+            said = made.hear()
+        except Gone:  # what was sent after the answer made the kernel drop it
+            answers[0] += 1
+            made.close()
+            made = None
+            continue
+        answers[said.status] += 1
+        assert said.status < 500 or (said.status == 503 and "retry-after" in said.headers)
+        assert b"Traceback" not in said.body
+        if said.headers.get("connection") == "close" or not is_whole:
+            made.close()
+            made = None
+    if made:
+        made.close()
+
+    note(f"fuzz: {REQUESTS} requests, seed {seed}: {dict(sorted(answers.items()))}")
+    assert answers[0] < REQUESTS / 50
+    assert service.descriptors() - descriptors <= 10
+    assert service.memory() - memory < 5 * 2**20
+    assert "Traceback" not in service.log.read_text()
+
+
+@pytest.mark.usefixtures("approving")
+def test_many_hosts_join_at_once(service: Service, reach: Reach, note: Note) -> None:
+    """More than may at once: the others are told to come again, and do."""
+    hosts = [Joiner(token_for(reach), fresh_name()) for _ in range(100)]
+
+    def persist(host: Joiner) -> int:
+        until = time.monotonic() + 50
+        while (said := host.join(service.port)).status == 503 and time.monotonic() < until:
+            time.sleep(int(said.headers["retry-after"]))
+        return said.status
+
+    started = time.monotonic()
+    with ThreadPoolExecutor(100) as pool:
+        statuses = set(pool.map(persist, hosts))
+
+    note(f"join: {len(hosts)} hosts at once in {time.monotonic() - started:.1f} s")
+    assert statuses == {200}

@@ -1,0 +1,320 @@
+"""What the join service makes of requests that are none, of other protocols; and what it may do."""
+
+import contextlib
+import json
+import socket
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
+from tests import joiner
+from tests.api.rig import Rig
+from tests.api.serving import (
+    SYSTEM,
+    Service,
+    token_for,
+    untouched,
+)
+from tests.joiner import Joiner, line
+
+from kubeception.reach import Reach
+from kubeception.render.join_records import CLAIMS, RECORDS
+
+DATA = Path(__file__).parent / "data"
+
+
+def signed(
+    subject: list[tuple[Any, str]],
+    names: list[x509.GeneralName] | None = None,
+    key: Any = None,
+) -> bytes:
+    """Return a certificate request that says what it is told to."""
+    key = key or ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(oid, value) for oid, value in subject])
+    builder = x509.CertificateSigningRequestBuilder().subject_name(name)
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def of(node: str, *organizations: str) -> list[tuple[Any, str]]:
+    named = [(NameOID.ORGANIZATION_NAME, one) for one in organizations]
+    return [*named, (NameOID.COMMON_NAME, node)]
+
+
+VICTIM = "system:node:victim"
+WRONG_REQUESTS: dict[str, Callable[[], bytes]] = {
+    "masters": lambda: signed(of(VICTIM, "system:masters")),
+    "also-masters": lambda: signed(of(VICTIM, "system:nodes", "system:masters")),
+    "no-organization": lambda: signed(of(VICTIM)),
+    "another-name": lambda: signed(of("system:node:other", "system:nodes")),
+    "no-prefix": lambda: signed(of("victim", "system:nodes")),
+    "two-names": lambda: signed([*of(VICTIM, "system:nodes"), (NameOID.COMMON_NAME, "admin")]),
+    "a-host": lambda: signed(of(VICTIM, "system:nodes"), [x509.DNSName("kubernetes")]),
+    "a-mail": lambda: signed(of(VICTIM, "system:nodes"), [x509.RFC822Name("a@b.c")]),
+    "weak-rsa": lambda: signed(
+        of(VICTIM, "system:nodes"),
+        key=rsa.generate_private_key(public_exponent=65537, key_size=1024),  # noqa: S505
+    ),
+    "weak-curve": lambda: signed(
+        of(VICTIM, "system:nodes"), key=ec.generate_private_key(ec.SECP224R1())
+    ),
+    "huge-rsa": lambda: (DATA / "rsa-8192.csr").read_bytes(),
+    "broken-signature": lambda: broken(signed(of(VICTIM, "system:nodes"))),
+    "no-request": lambda: b"-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n",
+    "empty": lambda: b"-",
+}
+
+
+def broken(request: bytes) -> bytes:
+    """Return a request whose signature is of something else."""
+    good = x509.load_pem_x509_csr(request)
+    der = bytearray(good.public_bytes(serialization.Encoding.DER))
+    der[-1] ^= 1
+    try:
+        return x509.load_der_x509_csr(bytes(der)).public_bytes(serialization.Encoding.PEM)
+    except ValueError:
+        return b"broken"
+
+
+@pytest.mark.parametrize("which", WRONG_REQUESTS)
+def test_wrong_certificate_requests_cost_next_to_nothing(
+    service: Service, reach: Reach, which: str
+) -> None:
+    """A11, A14: nothing is created, nobody is asked, and 20 of them take no second of computing."""
+    token = token_for(reach)
+    host = Joiner(token, "victim", request=WRONG_REQUESTS[which]())
+    with line(service.port) as made:
+        before = service.cpu_s()
+        said = [made.post(host.document(made.nonce(), made.server)) for _ in range(20)]
+        spent_s = (service.cpu_s() - before) / 20
+
+    assert {one.status for one in said} == {400}
+    assert all(one.error for one in said)
+    assert untouched(reach.api, token)
+    assert spent_s < 0.050
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("../../etc/passwd", "w1/../w2", "W1", "-w1", "w1-", "w 1", "", "w1\n", "w1\u0000"),
+        *(
+            "w\u00f6rker",
+            "\u0455erver",
+            "w1;reboot",
+            "$(id)",
+            "{{7*7}}",
+            "w1: x",
+            "a" * 64,
+            "a" * 254,
+        ),
+        *("a" * 254, "%s%n", "\u202ew1", "*", 5, None, ["w1"], {"w1": 1}, True),
+    ],
+)
+def test_names_that_are_none_go_nowhere(service: Service, reach: Reach, name: Any) -> None:
+    """A15: also not to the log."""
+    token = token_for(reach)
+    before = service.log.read_bytes()
+
+    said = Joiner(token).join(service.port, node=name)
+
+    assert (said.status, said.body) == (400, b'{"error":"bad request"}')
+    assert untouched(reach.api, token)
+    assert service.log.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("127.0.0.1", "::1", "0.0.0.0", "::", "224.0.0.1", "ff02::1", "169.254.169.254"),
+        *(
+            "::ffff:127.0.0.1",
+            "fe80::1%eth0",
+            "10.0.0.1/8",
+            "010.0.0.1",
+            "2001:DB8::1",
+            "localhost",
+        ),
+        *("https://192.0.2.1", "192.0.2.1:6443", ""),
+    ],
+)
+def test_addresses_are_plain_ones(service: Service, reach: Reach, address: str) -> None:
+    """A21: there is nothing in a request that the service could be led somewhere by."""
+    token = token_for(reach)
+
+    said = Joiner(token, "w1", ("192.0.2.1", address)).join(service.port)
+
+    assert said.status == 400
+    assert untouched(reach.api, token)
+
+
+MALFORMED: dict[str, Callable[[dict[str, Any]], bytes]] = {
+    "not-json": lambda _: b"\x80\x81",
+    "nothing": lambda _: b"",
+    "a-list": lambda good: json.dumps([good]).encode(),
+    "deep": lambda good: json.dumps({**good, "x": 0})[:-2].encode() + b"[" * 7_000 + b"]" * 7_000,
+    "twice": lambda good: b'{"node":"w2",' + json.dumps(good).encode()[1:],
+    "nan": lambda good: json.dumps({**good, "token": float("nan")}).encode(),
+    "more": lambda good: json.dumps({**good, "callback": "https://192.0.2.1/"}).encode(),
+    "proxy": lambda good: json.dumps({**good, "apiservers": ["https://192.0.2.1"]}).encode(),
+    "less": lambda good: json.dumps({**good, "proof": None}).encode(),
+    "short": lambda good: json.dumps({**good, "proof": "00"}).encode(),
+    "id": lambda good: json.dumps({**good, "token": "../../etc1"}).encode(),
+    "addresses": lambda good: json.dumps({**good, "addresses": ["192.0.2.1"] * 5}).encode(),
+    "none": lambda good: json.dumps({**good, "addresses": []}).encode(),
+}
+
+
+@pytest.mark.parametrize("which", MALFORMED)
+def test_malformed_documents_get_one_answer(service: Service, reach: Reach, which: str) -> None:
+    """A16, A21."""
+    token = token_for(reach)
+    with line(service.port) as made:
+        good = Joiner(token).document(made.nonce(), made.server)
+        said = made.post(MALFORMED[which](good))
+
+    assert (said.status, said.body) == (400, b'{"error":"bad request"}')
+    assert untouched(reach.api, token)
+
+
+JSON = ("content-type", "application/json")
+TOO_MUCH: dict[str, tuple[bytes, int]] = {
+    "announced": (b"content-length: 9999999\r\n\r\n", 413),
+    "sent": (b"content-length: 20000\r\n\r\n" + b" " * 20_000, 413),
+    "in-chunks": (
+        b"transfer-encoding: chunked\r\n\r\n" + b"2000\r\n" + b" " * 8192 + b"\r\n"
+        b"2001\r\n" + b" " * 8193 + b"\r\n0\r\n\r\n",
+        413,
+    ),
+    "one-header": (b"x: " + b"x" * 9_000 + b"\r\n\r\n", 431),
+    "many-headers": (b"".join(b"x%d: y\r\n" % one for one in range(1_000)) + b"\r\n", 431),
+    "endless-header": (b"x: " + b"x" * 60_000, 431),
+    "zipped": (b"content-encoding: gzip\r\ncontent-length: 2\r\n\r\n\x1f\x8b", 415),
+    "unknown-encoding": (b"transfer-encoding: gzip\r\n\r\n", 400),
+    "two-lengths": (b"content-length: 1\r\ncontent-length: 2\r\n\r\nxx", 400),
+    "length-and-chunks": (b"content-length: 1\r\ntransfer-encoding: chunked\r\n\r\nx\r\n", 400),
+    "no-length": (b"content-length: -1\r\n\r\n", 400),
+    "folded": (b"a: b\r\n c: d\r\n\r\n", 415),
+    "text": (b"content-length: 2\r\n\r\n{}", 415),
+}
+
+
+@pytest.mark.parametrize("which", TOO_MUCH)
+def test_what_is_too_much_is_refused_without_being_kept(service: Service, which: str) -> None:
+    """A16: 5 MiB more memory at most, after fifty of them."""
+    raw, status = TOO_MUCH[which]
+    before = service.memory()
+    for _ in range(50):
+        with line(service.port) as made:
+            made.send(b"POST /join HTTP/1.1\r\nhost: x\r\n" + raw)
+            said = made.hear()
+            assert said.status == status
+            assert said.error
+
+    assert service.memory() - before < 5 * 2**20
+
+
+def test_older_tls_is_refused(service: Service) -> None:
+    """A18."""
+    older = joiner.context(ssl.TLSVersion.TLSv1_2)
+    with (
+        socket.create_connection(("127.0.0.1", service.port), 5) as plain,
+        pytest.raises(OSError, match=r"protocol version|alert|closed"),
+    ):
+        older.wrap_socket(plain)
+
+
+@pytest.mark.parametrize("protocol", ["h2", "spdy/1", "acme-tls/1"])
+def test_no_other_protocol_is_agreed_on(service: Service, protocol: str) -> None:
+    """A18."""
+    made = joiner.context()
+    made.set_alpn_protocols([protocol])
+    with (
+        socket.create_connection(("127.0.0.1", service.port), 5) as plain,
+        made.wrap_socket(plain) as tls,
+    ):
+        assert tls.selected_alpn_protocol() is None
+        assert tls.version() == "TLSv1.3"
+
+
+def test_plain_http_gets_no_answer(service: Service) -> None:
+    """A18: above all no redirect."""
+    with socket.create_connection(("127.0.0.1", service.port), 5) as plain:
+        plain.sendall(b"GET /join HTTP/1.1\r\nhost: x\r\n\r\n")
+        answer = b""
+        with contextlib.suppress(ConnectionError):
+            while more := plain.recv(4096):
+                answer += more
+
+    assert b"HTTP" not in answer
+
+
+RECORDED, CLAIMED = ("-n", RECORDS), ("-n", CLAIMS)
+ALLOWED = (
+    ("get", "configmaps", RECORDED),
+    ("get", "configmaps", CLAIMED),
+    ("create", "configmaps", CLAIMED),
+    ("create", "events", CLAIMED),
+    ("get", "nodes", ()),
+    ("create", "certificatesigningrequests", ()),
+    ("get", "certificatesigningrequests", ()),
+)
+REFUSED = (
+    ("*", "*", ()),
+    ("list", "configmaps", RECORDED),
+    ("create", "configmaps", RECORDED),
+    ("patch", "configmaps", RECORDED),
+    ("list", "configmaps", CLAIMED),
+    ("patch", "configmaps", CLAIMED),
+    ("delete", "configmaps", CLAIMED),
+    ("get", "configmaps", SYSTEM),
+    ("get", "secrets", SYSTEM),
+    ("get", "secrets", RECORDED),
+    ("list", "nodes", ()),
+    ("create", "nodes", ()),
+    ("patch", "nodes", ()),
+    ("delete", "nodes", ()),
+    ("list", "certificatesigningrequests", ()),
+    ("update", "certificatesigningrequests --subresource=approval", ()),
+    ("update", "certificatesigningrequests --subresource=status", ()),
+    ("approve", "signers", ()),
+    ("sign", "signers", ()),
+    ("create", "pods", SYSTEM),
+    ("create", "serviceaccounts --subresource=token", SYSTEM),
+    ("create", "clusterrolebindings", ()),
+    ("impersonate", "users", ()),
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [*((one, "yes") for one in ALLOWED), *((one, "no") for one in REFUSED)],
+    ids=lambda value: value if isinstance(value, str) else "-".join(value[:2]),
+)
+def test_the_service_may_do_its_work_and_nothing_else(
+    rig: Rig, credential: Path, question: tuple[str, str, tuple[str, ...]], answer: str
+) -> None:
+    verb, thing, where = question
+    at = rig.reach().layout.pki
+    access = rig.root / "serve.conf"
+    cluster = {"server": f"https://127.0.0.1:{rig.ports.api}"}
+    cluster["certificate-authority"] = str(at.ca.certificate)
+    document = {
+        "clusters": [{"name": "it", "cluster": cluster}],
+        "users": [{"name": "us", "user": {"tokenFile": str(credential)}}],
+        "contexts": [{"name": "here", "context": {"cluster": "it", "user": "us"}}],
+        "current-context": "here",
+    }
+    access.write_text(json.dumps(document))
+    who = f"--kubeconfig={access}"
+
+    said = rig.kubectl("auth", "can-i", verb, *thing.split(), *where, who, check=False)
+
+    assert said.stdout.strip() == answer

@@ -1,0 +1,33 @@
+"""`kubeception token` refuses what is impossible, before it reaches for anything."""
+
+import pytest
+from click.testing import CliRunner
+
+from kubeception.cli.token import token
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--role", "control-plane"], "role control-plane is reserved"),
+        (["--node", "w1", "--rejoin", "w1"], "exclude each other"),
+        (["--node", "../w1"], "no name that a node can have"),
+        (["--rejoin", "W1"], "no name that a node can have"),
+        (["--node", "a" * 64], "no name that a node can have"),
+        (["--ttl", "soon"], "no length of time"),
+        (["--ttl", "0s"], "expired already"),
+    ],
+)
+def test_what_is_impossible_is_a_usage_error(words: list[str], says: str) -> None:
+    done = CliRunner().invoke(token, ["create", *words])
+
+    assert done.exit_code == 2
+    assert says in done.output
+
+
+@pytest.mark.parametrize("verb", ["create", "list", "delete"])
+def test_every_command_has_an_example(verb: str) -> None:
+    done = CliRunner().invoke(token, [verb, "--help"])
+
+    assert done.exit_code == 0
+    assert f"kubeception token {verb}" in done.output
