@@ -167,7 +167,7 @@ def web(joined: Cluster) -> Iterator[dict[str, str]]:
     kubectl(cp1, "-n", DEMO, "wait", "--for=condition=Ready", "pod/mounting", "--timeout=90s")
     pods = get(cp1, "pods", "-n", DEMO, "-l", "app=web")["items"]
     yield {one["spec"]["nodeName"]: one["metadata"]["name"] for one in pods}
-    kubectl(cp1, "delete", "namespace", DEMO, "--wait=false")
+    kubectl(cp1, "delete", "namespace", DEMO)  # a host goes down late while such pods run
 
 
 def test_pods_services_and_names_are_reached_across_nodes(

@@ -82,9 +82,10 @@ class KubeletCredential:
         pem = welcome.certificate
         if problem := _certificate_problem(reach, self.node, pem, key, ca=welcome.ca):
             raise JoinRefused(f"the join service answered with a certificate that {problem}")
-        now = reach.host.clock.now()
+        # By the certificate's own time: who was killed and asks again writes the same file.
+        time = issue.valid_from(pem).strftime(_TIME)
         current = at.kubelet.renewed_client
-        dated = current.with_name(current.name.replace("current", now.strftime(_TIME)))
+        dated = current.with_name(current.name.replace("current", time))
         files.write(at.pki.ca.certificate, welcome.ca)
         files.write(at.membership, membership.text(welcome.member))
         files.write(dated, pem.rstrip() + b"\n" + key, mode=0o600)
