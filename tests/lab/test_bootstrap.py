@@ -82,7 +82,7 @@ def test_the_control_plane_runs_inside_the_cluster(cp1: Host) -> None:
         ("kube-controller-manager-", 2),
         ("kube-scheduler-", 2),
         ("coredns-", 2),
-        ("kubeception-", 1),
+        ("kubeception-", 2),  # the join service and the controller
     ):
         assert len([pod for pod in kinds["ReplicaSet"] if pod.startswith(name)]) == count
     assert set(kinds) == {"DaemonSet", "ReplicaSet"}
@@ -190,7 +190,7 @@ def web(cp1: Host) -> Iterator[str]:
     kubectl(cp1, "-n", "demo", "rollout", "status", "deployment/web", "--timeout=90s")
     kubectl(cp1, "-n", "demo", "wait", "--for=condition=Ready", "pod/asks", "--timeout=90s")
     yield "http://web.demo.svc.cluster.local"
-    kubectl(cp1, "delete", "namespace", "demo", "--wait=false")
+    kubectl(cp1, "delete", "namespace", "demo", "--timeout=90s")
 
 
 def test_workloads_run_and_find_each_other_and_the_api(cp1: Host, web: str) -> None:
@@ -227,7 +227,8 @@ def test_the_join_service_answers_on_its_node_port(cp1: Host) -> None:
         ).stdout
 
     assert ask("/healthz") == "ok 200"
-    assert ask("/join").endswith(" 404")
+    assert ask("/join").endswith(" 200")
+    assert ask("/other").endswith(" 404")
 
 
 def test_a_second_run_changes_nothing(cp1: Host, note: Note) -> None:

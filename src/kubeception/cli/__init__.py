@@ -14,7 +14,9 @@ from kubeception.errors import KubeceptionError
 COMMANDS = {
     "preflight": ("cluster:preflight", "Name every problem that this host has; change nothing"),
     "bootstrap": ("cluster:bootstrap", "Make this host's control plane run inside the cluster"),
+    "token": ("token:token", "Let hosts join, once each, and take that back"),
     "join": ("join:join", "Make this host a worker of a cluster"),
+    "node": ("node:node", "List the cluster's nodes, and remove workers"),
     "status": ("status:status", "Say what holds of this control plane, and what doesn't"),
     "certs": ("certs:certs", "Check the certificates of this host, and renew them"),
     "keeper": ("keeper:keeper", "Bring the control plane back when it cannot help itself"),
@@ -22,13 +24,11 @@ COMMANDS = {
     "reset": ("reset:reset", "Remove what kubeception made of this host, and nothing else"),
     "bundle": ("bundle:bundle", "Build, check and import binaries and images"),
     "lab": ("lab:lab", "Real systemd hosts on this machine, for trying and testing"),
-    "token": ("token:token", "Let hosts join, once each, and take that back"),
-    "node": ("node:node", "List the cluster's nodes, and remove workers"),
+    "serve": ("serve:serve", "Answer joining hosts (runs inside the cluster)"),
     "controller": (
         "controller:controller",
         "Approve kubelets' certificates (runs inside the cluster)",
     ),
-    "serve": ("serve:serve", "Answer joining hosts (runs inside the cluster)"),
 }
 
 

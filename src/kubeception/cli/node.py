@@ -25,7 +25,7 @@ def node() -> None:
     """
 
 
-@node.command(name="list")
+@node.command(name="list", short_help="Show every node, and how it came in")
 @options.config_file
 @options.output
 def list_(config_file: Path | None, output: str) -> None:
