@@ -9,6 +9,7 @@ from tests.fixed import CONFIG, FACTS
 
 from kubeception.kube.kinds import identity
 from kubeception.phases import control_plane
+from kubeception.pki.catalog import ADMINS
 from kubeception.reach import Reach
 from kubeception.resources.object import Object
 
@@ -99,6 +100,18 @@ def test_the_services_have_their_addresses(reach: Reach) -> None:
     assert dns["spec"]["clusterIP"] == CONFIG.net.dns_ip
     # Neither an API server nor the controller that mirrors Endpoints adds one.
     assert [one["endpoints"][0]["addresses"] for one in slices] == [[FACTS.address]]
+
+
+def test_nobody_is_an_administrator_but_the_administrators(reach: Reach) -> None:
+    found = [
+        subject["name"]
+        for binding in reach.api.list("ClusterRoleBinding")
+        for subject in binding.get("subjects") or []
+        if binding["roleRef"]["name"] == "cluster-admin"
+    ]
+
+    # The first is the API's own, and nobody's who has not made its certificate on the host.
+    assert sorted(found) == sorted(["system:masters", ADMINS])
 
 
 @pytest.mark.parametrize(
