@@ -58,7 +58,7 @@ def running(rig: Rig, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
     url = f"https://127.0.0.1:{rig.ports.api}"
     ca = rig.reach().layout.pki.ca.certificate
     words = [
-        *cluster_controller.arguments(CONFIG, FACTS, ca=ca),
+        *cluster_controller.arguments_of(CONFIG, FACTS, ca=ca),
         f"--api={url}",
         f"--token={account(rig, cluster_controller.NAME, folder)}",
     ]

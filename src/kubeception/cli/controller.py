@@ -5,19 +5,13 @@ from pathlib import Path
 
 import click
 
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+from kubeception.cli import options
 
 
 @click.command(short_help="Approve kubelets' certificates (runs inside the cluster)")
 @click.option("--api", "url", metavar="URL", required=True, help="Where the API is.")
-@click.option("--cluster-ca", type=FILE, required=True, help="PEM file of the cluster's CA.")
-@click.option(
-    "--token",
-    type=FILE,
-    default="/var/run/secrets/kubernetes.io/serviceaccount/token",
-    show_default=True,
-    help="File of the ServiceAccount's token.",
-)
+@options.cluster_ca
+@options.account_token
 @click.option(
     "--network",
     "networks",

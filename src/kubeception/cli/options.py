@@ -50,3 +50,15 @@ config_file = click.option(
 output = click.option(
     "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
+existing_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+# What a command needs that runs inside the cluster and asks the API.
+cluster_ca = click.option(
+    "--cluster-ca", type=existing_file, required=True, help="PEM file of the cluster's CA."
+)
+account_token = click.option(
+    "--token",
+    type=existing_file,
+    default="/var/run/secrets/kubernetes.io/serviceaccount/token",
+    show_default=True,
+    help="File of the ServiceAccount's token.",
+)

@@ -4,13 +4,17 @@ from pathlib import Path
 
 import click
 
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+from kubeception.cli import options
 
 
 @click.command(short_help="Answer joining hosts (runs inside the cluster)")
-@click.option("--certificate", type=FILE, required=True, help="PEM file.")
-@click.option("--key", type=FILE, required=True, help="PEM file of the certificate's key.")
-@click.option("--ca", type=FILE, required=True, help="PEM file of the certificate's CA.")
+@click.option("--certificate", type=options.existing_file, required=True, help="PEM file.")
+@click.option(
+    "--key", type=options.existing_file, required=True, help="PEM file of the certificate's key."
+)
+@click.option(
+    "--ca", type=options.existing_file, required=True, help="PEM file of the certificate's CA."
+)
 @click.option("--address", default="0.0.0.0", show_default=True, help="Where to listen.")  # noqa: S104 - the pod's own network
 @click.option("--port", type=click.IntRange(0, 65535), default=8443, show_default=True)
 @click.option(
@@ -21,14 +25,8 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     required=True,
     help="Where the API is; hosts are told all of them, and the first is asked.",
 )
-@click.option("--cluster-ca", type=FILE, required=True, help="PEM file of the cluster's CA.")
-@click.option(
-    "--token",
-    type=FILE,
-    default="/var/run/secrets/kubernetes.io/serviceaccount/token",
-    show_default=True,
-    help="File of the ServiceAccount's token.",
-)
+@options.cluster_ca
+@options.account_token
 @click.option("--cluster-dns", required=True, help="The cluster DNS's address, for kubelets.")
 @click.option("--cluster-domain", required=True, help="The cluster's domain, for kubelets.")
 def serve(

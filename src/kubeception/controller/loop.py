@@ -28,8 +28,9 @@ from kubeception.controller.approval import (
 from kubeception.controller.leader import RENEW_S, Leader
 from kubeception.errors import ApiError
 from kubeception.kube.client import Api, Object
+from kubeception.kube.kinds import KINDS
 from kubeception.pki.token import Role
-from kubeception.render import join_records
+from kubeception.render import join_records, objects
 from kubeception.render.join_records import CLAIMS, RECORDS, NodeRecord
 
 log = logging.getLogger("kubeception.controller")
@@ -153,27 +154,17 @@ def _remember(api: Api, record: NodeRecord, before: NodeRecord | None) -> None:
 
 def _tell(api: Api, found: Object, denied: Denied) -> None:
     """Leave an event about a request that was denied."""
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    metadata = found["metadata"]
+    # What a list has found does not say what it is.
+    what = {"apiVersion": KINDS[KIND].api_version, "kind": KIND}
     api.create(
-        {
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {"generateName": "kubeception-controller.", "namespace": "default"},
-            "involvedObject": {
-                "apiVersion": "certificates.k8s.io/v1",
-                "kind": KIND,
-                "name": metadata["name"],
-                "uid": metadata["uid"],
-            },
-            "reason": denied.reason.value,
-            "message": denied.message,
-            "type": "Warning",
-            "count": 1,
-            "firstTimestamp": now,
-            "lastTimestamp": now,
-            "source": {"component": "kubeception-controller"},
-        }
+        objects.warning(
+            {**found, **what},
+            denied.reason,
+            denied.message,
+            by={"component": "kubeception-controller"},
+            at=datetime.now(UTC),
+            generateName="kubeception-controller.",
+        )
     )
 
 

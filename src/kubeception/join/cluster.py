@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from kubeception.errors import ApiError
 from kubeception.kube.client import Api, Object
-from kubeception.render import join_records
+from kubeception.render import join_records, objects
 from kubeception.render.join_records import ClaimRecord, NodeRecord, TokenRecord
 
 SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
@@ -101,28 +101,22 @@ class Cluster:
 
     async def alert(self, token: str, node: str) -> None:
         """Leave an event for the administrator: a token was used for a name that is taken."""
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        name = join_records.claim_name(token)
         about = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
-            "name": join_records.claim_name(token),
-            "namespace": join_records.CLAIMS,
+            "metadata": {"name": name, "namespace": join_records.CLAIMS},
         }
         # One of a name, so that asking again and again leaves no more than one.
         await self._create(
-            {
-                "apiVersion": "v1",
-                "kind": "Event",
-                "metadata": {"name": f"name-taken-{token}", "namespace": join_records.CLAIMS},
-                "involvedObject": about,
-                "reason": NAME_TAKEN,
-                "message": f"token {token} was used to join as {node}, which is there already",
-                "type": "Warning",
-                "count": 1,
-                "firstTimestamp": now,
-                "lastTimestamp": now,
-                "source": {"component": "kubeception-serve"},
-            }
+            objects.warning(
+                about,
+                NAME_TAKEN,
+                f"token {token} was used to join as {node}, which is there already",
+                by={"component": "kubeception-serve"},
+                at=datetime.now(UTC),
+                name=f"name-taken-{token}",
+            )
         )
 
     def _config_map(self, name: str, namespace: str) -> Object | None:

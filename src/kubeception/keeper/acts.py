@@ -15,7 +15,7 @@ from kubeception.host import lock
 from kubeception.keeper.rollout import Rollout
 from kubeception.kube.client import KEEPER, Object
 from kubeception.reach import Reach
-from kubeception.render import apiserver, keeper, revision
+from kubeception.render import apiserver, keeper, objects, revision
 from kubeception.render.objects import NAMESPACE
 from kubeception.resources.door import Door
 from kubeception.resources.door_gate import DoorGate
@@ -24,7 +24,6 @@ from kubeception.resources.revision import Revision, daemonset, editor
 log = logging.getLogger("kubeception.keeper")
 
 LEASE_DURATION = timedelta(seconds=60)
-_EVENT_WIDTH = 1024  # the API takes no more
 
 
 def turn_door(reach: Reach, *, port: int, why: str) -> None:
@@ -123,26 +122,13 @@ def _hold_lease(reach: Reach, node: str) -> None:
 
 def _tell(reach: Reach, about: Object, words: str, *, node: str) -> None:
     """Leave an event with the DaemonSet."""
-    now = reach.host.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-    metadata = about["metadata"]
     reach.api.create(
-        {
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {"generateName": f"{apiserver.NAME}.", "namespace": NAMESPACE},
-            "involvedObject": {
-                "apiVersion": "apps/v1",
-                "kind": "DaemonSet",
-                "name": metadata["name"],
-                "namespace": NAMESPACE,
-                "uid": metadata["uid"],
-            },
-            "reason": "PutBack",
-            "message": words[:_EVENT_WIDTH],
-            "type": "Warning",
-            "count": 1,
-            "firstTimestamp": now,
-            "lastTimestamp": now,
-            "source": {"component": KEEPER, "host": node},
-        }
+        objects.warning(
+            about,
+            "PutBack",
+            words,
+            by={"component": KEEPER, "host": node},
+            at=reach.host.clock.now(),
+            generateName=f"{apiserver.NAME}.",
+        )
     )

@@ -34,25 +34,15 @@ CHECKS: tuple[Check, ...] = (
     webhooks.without_backend,
 )
 
-
 # A worker has no door, no certificates but its own, and no API whose webhooks are its business.
-WORKER_CHECKS: tuple[Check, ...] = (
-    host.privileges,
-    host.role,
-    host.service_manager,
-    host.cgroups,
-    programs.files,
-    programs.supported,
-    programs.own_units,
-    ports.strangers,
-    address.node_name,
-    address.of_this_host,
-    address.choice,
-    room.folders,
-    room.disk,
-    room.memory,
-    room.clock,
+_CONTROL_PLANES = (
+    host.packet_filter,
+    pki.content,
+    pki.authorities,
+    pki.certificates,
+    webhooks.without_backend,
 )
+WORKER_CHECKS = tuple(check for check in CHECKS if check not in _CONTROL_PLANES)
 
 
 def look(reach: Reach, *, rebuild: bool = False, worker: bool = False) -> list[Finding]:

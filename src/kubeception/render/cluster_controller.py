@@ -9,11 +9,10 @@ from pathlib import Path
 from kubeception.config import Config
 from kubeception.facts import Facts
 from kubeception.pki.token import Role
-from kubeception.render import join_records, join_service, objects
+from kubeception.render import join_records, objects, own_pod
 from kubeception.render.join_records import NodeRecord
 
 NAME = "kubeception-controller"
-LABELS = {"k8s-app": NAME}
 LEASE = NAME
 _CERTIFICATES = "certificates.k8s.io"
 _SIGNERS = ("kubernetes.io/kube-apiserver-client-kubelet", "kubernetes.io/kubelet-serving")
@@ -42,19 +41,9 @@ def everything(config: Config, facts: Facts) -> Iterator[objects.Object]:
         "kind": "Lease",
         "metadata": objects.metadata(LEASE),
     }
-    yield {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": objects.metadata(NAME, labels=LABELS),
-        "spec": {
-            "replicas": 1,
-            "selector": {"matchLabels": LABELS},
-            "template": {
-                "metadata": {"labels": {**objects.MANAGED_BY, **LABELS}},
-                "spec": _pod_spec(config, facts),
-            },
-        },
-    }
+    ca = config.layout.pki.ca.certificate
+    arguments = arguments_of(config, facts, ca=ca)
+    yield own_pod.deployment(NAME, config, facts, arguments=arguments, files={"ca": ca})
     # So that nobody joins by this host's name, not even while its Node object is gone.
     own = NodeRecord(facts.node, "", Role.CONTROL_PLANE, (facts.address,))
     yield join_records.from_node(own)
@@ -71,43 +60,12 @@ def account() -> Iterator[objects.Object]:
     yield objects.cluster_role_binding(NAME, role=NAME, subject=subject)
 
 
-def arguments(config: Config, facts: Facts, *, ca: Path) -> list[str]:
+def arguments_of(config: Config, facts: Facts, *, ca: Path) -> list[str]:
     """Return what it is told on its command line."""
     return [
         "controller",
-        f"--api=https://{facts.address}:{join_service.API_PORT}",
+        f"--api={own_pod.api(facts)}",
         f"--cluster-ca={ca}",
         f"--network={config.net.cluster_cidr}",
         f"--network={config.net.service_cluster_ip_range}",
     ]
-
-
-def _pod_spec(config: Config, facts: Facts) -> objects.Object:
-    ca = config.layout.pki.ca.certificate
-    paths: dict[str, tuple[Path, str]] = {"ca": (ca, "File")}
-    return {
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "priorityClassName": objects.CLUSTER_CRITICAL,
-        "serviceAccountName": NAME,
-        "nodeSelector": {objects.CONTROL_PLANE: ""},
-        "tolerations": objects.TOLERATE_CONTROL_PLANE,
-        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
-        "terminationGracePeriodSeconds": 5,
-        "containers": [
-            {
-                "name": NAME,
-                "image": config.kubeception.image or facts.images[join_service.NAME],
-                "imagePullPolicy": "IfNotPresent",
-                "args": arguments(config, facts, ca=ca),
-                "resources": {"requests": {"cpu": "10m", "memory": "40Mi"}},
-                "securityContext": {
-                    "allowPrivilegeEscalation": False,
-                    "capabilities": {"drop": ["ALL"]},
-                    "readOnlyRootFilesystem": True,
-                },
-                "volumeMounts": [*objects.mounts(paths), join_service.TOKEN_MOUNT],
-            }
-        ],
-        "volumes": [*objects.volumes(paths), join_service.TOKEN_VOLUME],
-    }

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ MANAGED_BY = {"app.kubernetes.io/managed-by": "kubeception"}
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 TOLERATE_EVERYTHING: list[Object] = [{"operator": "Exists"}]
 TOLERATE_CONTROL_PLANE: list[Object] = [{"key": CONTROL_PLANE, "effect": "NoSchedule"}]
+_EVENT_WIDTH = 1024  # the API takes no more
 NODE_CRITICAL = "system-node-critical"
 CLUSTER_CRITICAL = "system-cluster-critical"
 # A digest of the settings that a pod mounts, so that it is replaced when they change.
@@ -165,6 +167,36 @@ def disruption_budget(name: str, labels: Mapping[str, str]) -> Object:
         "kind": "PodDisruptionBudget",
         "metadata": metadata(name, labels=labels),
         "spec": {"minAvailable": 1, "selector": {"matchLabels": dict(labels)}},
+    }
+
+
+def warning(
+    about: Object, reason: str, message: str, *, by: Mapping[str, str], at: datetime, **name: str
+) -> Object:
+    """Return an event that warns about an object, in the object's namespace.
+
+    `by` is its source (core/v1), `name` its `name` or its `generateName`. What is in no namespace
+    has its events in `default`.
+    """
+    metadata = about["metadata"]
+    when = at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    known = ("name", "namespace", "uid")
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {**name, "namespace": metadata.get("namespace", "default")},
+        "involvedObject": {
+            "apiVersion": about["apiVersion"],
+            "kind": about["kind"],
+            **{key: metadata[key] for key in known if key in metadata},
+        },
+        "reason": reason,
+        "message": message[:_EVENT_WIDTH],
+        "type": "Warning",
+        "count": 1,
+        "firstTimestamp": when,
+        "lastTimestamp": when,
+        "source": dict(by),
     }
 
 

@@ -1,0 +1,88 @@
+"""A pod of kubeception's own in the cluster: what the join service and the controller share.
+
+It runs on control-plane nodes alone and may nothing on its host. It asks the API with its account's
+token, and trusts a CA that is mounted from the host, as that has to be there at a cold start.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kubeception.config import Config
+from kubeception.facts import Facts
+from kubeception.render import objects
+
+COMPONENT = "kubeception"
+_API_PORT = 6443
+_TOKEN_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a path
+_TOKEN_LIFETIME_S = 3600
+_TOKEN: objects.Object = {
+    "sources": [{"serviceAccountToken": {"path": "token", "expirationSeconds": _TOKEN_LIFETIME_S}}]
+}
+
+
+def api(facts: Facts) -> str:
+    """Return where it finds the API."""
+    return f"https://{facts.address}:{_API_PORT}"
+
+
+def deployment(
+    name: str,
+    config: Config,
+    facts: Facts,
+    *,
+    arguments: Sequence[str],
+    files: Mapping[str, Path],
+    more: Mapping[str, Any] | None = None,
+) -> objects.Object:
+    """Return the Deployment of one such pod, and of the account of the same name.
+
+    `files` are what it sees of its host, `more` what else its container says.
+    """
+    labels = {"k8s-app": name}
+    paths = {volume: (path, "File") for volume, path in files.items()}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": objects.metadata(name, labels=labels),
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": {**objects.MANAGED_BY, **labels}},
+                "spec": {
+                    "automountServiceAccountToken": False,
+                    "enableServiceLinks": False,
+                    "priorityClassName": objects.CLUSTER_CRITICAL,
+                    "serviceAccountName": name,
+                    "nodeSelector": {objects.CONTROL_PLANE: ""},
+                    "tolerations": objects.TOLERATE_CONTROL_PLANE,
+                    "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+                    "terminationGracePeriodSeconds": 5,
+                    "containers": [
+                        {
+                            "name": name,
+                            "image": config.kubeception.image or facts.images[COMPONENT],
+                            "imagePullPolicy": "IfNotPresent",
+                            "args": list(arguments),
+                            "resources": {"requests": {"cpu": "10m", "memory": "40Mi"}},
+                            "securityContext": {
+                                "allowPrivilegeEscalation": False,
+                                "capabilities": {"drop": ["ALL"]},
+                                "readOnlyRootFilesystem": True,
+                            },
+                            "volumeMounts": [
+                                *objects.mounts(paths),
+                                {"name": "token", "mountPath": _TOKEN_FOLDER, "readOnly": True},
+                            ],
+                            **(more or {}),
+                        }
+                    ],
+                    "volumes": [
+                        *objects.volumes(paths),
+                        {"name": "token", "projected": _TOKEN},
+                    ],
+                },
+            },
+        },
+    }
