@@ -176,6 +176,7 @@ def test_pods_services_and_names_are_reached_across_nodes(
     pods = get(joined.cp1, "pods", "-n", DEMO, "-l", "app=web")["items"]
     addresses = [one["status"]["podIP"] for one in pods]
     service = get(joined.cp1, "service", "-n", DEMO, "web")["spec"]["clusterIP"]
+    # kube-proxy hears of a new Service a moment after it was made.
     ask = (
         "import urllib.request as u, time\n"
         "def ask(host, port):\n"
@@ -184,7 +185,8 @@ def test_pods_services_and_names_are_reached_across_nodes(
         f"for host in {service!r}, 'web.{DEMO}.svc.cluster.local':\n"
         "    seen, end = set(), time.time() + 30\n"
         "    while len(seen) < 3 and time.time() < end:\n"
-        "        seen.add(ask(host, 80))\n"
+        "        try: seen.add(ask(host, 80))\n"
+        "        except OSError: time.sleep(0.2)\n"
         "    print(*sorted(seen))\n"
     )
 
