@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from kubeception import timestamp
 from kubeception.errors import KubeceptionError
 from kubeception.gather import node_name
 from kubeception.host import gateway
@@ -163,7 +164,7 @@ def _judged(reach: Reach, name: str, path: Path, pem: bytes | None, problem: str
         return Row(name, str(path), None, None, None, problem)
     ends = issue.valid_until(pem)
     days = (ends - reach.host.clock.now()) // _DAY
-    return Row(name, str(path), days, f"{ends:%Y-%m-%dT%H:%M:%SZ}", issue.issuer(pem), problem)
+    return Row(name, str(path), days, timestamp.text(ends), issue.issuer(pem), problem)
 
 
 def _read(reach: Reach, path: Path) -> bytes | None:

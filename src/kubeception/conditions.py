@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from kubeception import evidence
+from kubeception import evidence, timestamp
 from kubeception.errors import Hopeless, KubeceptionError, WaitTimeout
 from kubeception.host import door
 from kubeception.kube import health
@@ -250,9 +250,7 @@ def lease_held(lease: str, *, timeout_s: float = 120.0) -> Condition:
         age = (reach.host.clock.now() - renewed).total_seconds()
         limit = found["spec"]["leaseDurationSeconds"]
         # The time and not the age: the same problem reads the same when it is looked at again.
-        return (
-            None if age <= limit else f"its holder was last heard at {renewed:%Y-%m-%dT%H:%M:%SZ}"
-        )
+        return None if age <= limit else f"its holder was last heard at {timestamp.text(renewed)}"
 
     return Condition(
         f"Lease {lease} to be held",

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
 
+from kubeception import timestamp
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -26,7 +28,7 @@ class LineFormat(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return e.g. ` INFO 2018-07-18T01:23:46Z: kubeception::etcd: bootstrapping`."""
         level = "WARN" if record.levelno == logging.WARNING else record.levelname
-        when = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        when = timestamp.text(datetime.fromtimestamp(record.created, UTC))
         module = record.name.replace(".", "::")
         line = f"{level:>5} {when}: {module}: {record.getMessage()}"
         if record.exc_info:

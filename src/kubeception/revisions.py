@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from kubeception import versions
+from kubeception import timestamp, versions
 from kubeception.facts import Proven
 from kubeception.host import files
 from kubeception.render import revision
@@ -44,7 +44,7 @@ class Broken:
 
 def keep(folder: Path, proven: Proven, now: datetime) -> None:
     """Keep a revision as the newest proven one, and forget all but the last few."""
-    document = {**asdict(proven), "since": said(now)}
+    document = {**asdict(proven), "since": timestamp.text(now)}
     path = folder / f"proven-{proven.revision}.json"
     files.write(path, json.dumps(document, indent=2, sort_keys=True) + "\n", mode=0o600)
     for old in kept(folder)[KEPT:]:
@@ -106,8 +106,3 @@ def _read(folder: Path) -> Iterator[Kept]:
                 log.debug("%s: is not what was proven", path)
         except (OSError, ValueError, TypeError, KeyError) as error:
             log.warning("%s: not a revision that was kept: %s", path, error)
-
-
-def said(now: datetime) -> str:
-    """Return a moment as it is kept here."""
-    return now.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -6,7 +6,15 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
-from kubeception import __version__, certificates, conditions, membership, revisions, webhooks
+from kubeception import (
+    __version__,
+    certificates,
+    conditions,
+    membership,
+    revisions,
+    timestamp,
+    webhooks,
+)
 from kubeception.conditions import Condition
 from kubeception.config import Config
 from kubeception.errors import ApiError, KubeceptionError
@@ -236,7 +244,7 @@ def _first_to_expire(reach: Reach, facts: Facts) -> Certificates:
         return Certificates()
     first = min(until, key=lambda path: until[path])
     left = until[first] - reach.host.clock.now()
-    return Certificates(str(first), f"{until[first]:%Y-%m-%dT%H:%M:%SZ}", left // timedelta(days=1))
+    return Certificates(str(first), timestamp.text(until[first]), left // timedelta(days=1))
 
 
 def _conditions(config: Config, facts: Facts) -> Iterator[tuple[str, Condition]]:

@@ -22,10 +22,10 @@ from tests.fixed import CONFIG, FACTS
 
 from kubeception import nodes, tokens
 from kubeception.config.model import KeyAlgorithm
-from kubeception.controller.approval import CLIENT, SERVING
 from kubeception.kube.client import Api, Credential, TokenFile
 from kubeception.phases import control_plane
 from kubeception.pki import issue, request
+from kubeception.pki.request import CLIENT_SIGNER, SERVING_SIGNER
 from kubeception.pki.token import Claim, Token
 from kubeception.reach import Reach
 from kubeception.render import cluster_controller, join_records, join_service
@@ -122,7 +122,7 @@ def knock(service: Api, host: Host, *, proof: bytes | None = None) -> str:
     record = ClaimRecord(claim, proof or host.token.sign(claim), host.request)
     service.create(join_records.from_claim(record))
     name = join_records.request_name(claim.token)
-    ask(service, name, CLIENT, host.request, "client auth")
+    ask(service, name, CLIENT_SIGNER, host.request, "client auth")
     return name
 
 
@@ -183,7 +183,7 @@ def test_a_host_with_a_token_becomes_a_node_and_serves_by_its_own_name(
     kubelet = Api(f"https://127.0.0.1:{rig.ports.api}", rig.reach().layout.pki.ca.certificate, at)
     try:
         own = [x509.DNSName("w1"), x509.IPAddress(ip_address("10.7.0.2"))]
-        ask(kubelet, "w1-serving", SERVING, serving(joining, own), "server auth")
+        ask(kubelet, "w1-serving", SERVING_SIGNER, serving(joining, own), "server auth")
         served = x509.load_pem_x509_certificate(signed(rig, reach.api, "w1-serving"))
         assert (
             list(served.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
@@ -191,15 +191,15 @@ def test_a_host_with_a_token_becomes_a_node_and_serves_by_its_own_name(
         )
 
         stolen = [x509.DNSName("w1"), x509.IPAddress(ip_address(FACTS.address))]
-        ask(kubelet, "w1-stolen", SERVING, serving(joining, stolen), "server auth")
+        ask(kubelet, "w1-stolen", SERVING_SIGNER, serving(joining, stolen), "server auth")
         assert denied(rig, reach.api, "w1-stolen") == "BadRequest"
 
         # Its renewal is Kubernetes' own to approve.
-        ask(kubelet, "w1-renewal", CLIENT, joining.request, "client auth")
+        ask(kubelet, "w1-renewal", CLIENT_SIGNER, joining.request, "client auth")
         assert signed(rig, reach.api, "w1-renewal")
         for_another = request.new(joining.key, "w9")
         with pytest.raises(Exception, match="can only create a node CSR with CN=system:node:w1"):
-            ask(kubelet, "w1-as-w9", CLIENT, for_another, "client auth")
+            ask(kubelet, "w1-as-w9", CLIENT_SIGNER, for_another, "client auth")
     finally:
         kubelet.close()
 
@@ -287,7 +287,7 @@ def test_a_removed_workers_claim_is_not_taken_again(rig: Rig, reach: Reach, serv
     nodes.remove(reach, "w10", timeout_s=10, tell=lambda _: None)
     reach.api.delete(KIND, name)
 
-    ask(service, name, CLIENT, removed.request, "client auth")
+    ask(service, name, CLIENT_SIGNER, removed.request, "client auth")
 
     assert denied(rig, reach.api, name) == "TokenRevoked"
     assert signed(rig, reach.api, knock(service, host(reach, "w10", "10.7.0.10")))

@@ -1,16 +1,13 @@
 """`kubeception certs …`: what the certificates of this host are like, and renewing them."""
 
 import json
-import os
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from kubeception.cli import options
-from kubeception.errors import PreflightError
+from kubeception.cli import options, table
 from kubeception.reach import Reach
 
 if TYPE_CHECKING:
@@ -42,16 +39,17 @@ def check(context: click.Context, config_file: Path | None, output: str) -> None
     """
     from kubeception import certificates
 
-    _for_root("read the keys", "check")
+    options.only_root("read the keys of this host", "certs check")
     with Reach(options.loaded(config_file)) as reach:
         rows = certificates.look(reach)
     ok = bool(rows) and not any(row.problem for row in rows)
     if output == "json":
         told = {"ok": ok, "certificates": [asdict(row) for row in rows]}
         click.echo(json.dumps(told, indent=2))
+    elif rows:
+        click.echo("\n".join(table.lines(_HEAD, map(_cells, rows))))
     else:
-        for line in table(rows):
-            click.echo(line)
+        click.echo("there is no certificate on this host")
     context.exit(0 if ok else 1)
 
 
@@ -82,7 +80,7 @@ def renew(names: tuple[str, ...], is_all: bool, config_file: Path | None, output
         raise click.UsageError(
             f"{', '.join(unknown)} {are} that can be renewed; these can: {', '.join(known)}"
         )
-    _for_root("renew certificates", "renew")
+    options.only_root("renew certificates of this host", "certs renew")
     asked = catalog.names(config) if is_all else names
     with Reach(config) as reach:
         summary = workflows.renew(reach, asked=frozenset(asked))
@@ -96,30 +94,6 @@ def renew(names: tuple[str, ...], is_all: bool, config_file: Path | None, output
         click.echo("nothing to renew")
 
 
-def table(rows: "Sequence[Row]") -> list[str]:
-    """Return the lines of a table, or one that says that there is nothing to show."""
-    if not rows:
-        return ["there is no certificate on this host"]
-    cells = [
-        (
-            row.name,
-            "-" if row.days is None else str(row.days),
-            row.expires or "-",
-            row.issuer or "-",
-            row.problem or "ok",
-            row.file,
-        )
-        for row in rows
-    ]
-    widths = [max(map(len, column)) for column in zip(_HEAD, *cells, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in (_HEAD, *cells)
-    ]
-
-
-def _for_root(what: str, command: str) -> None:
-    if os.geteuid() != 0:
-        raise PreflightError(
-            [f"only root can {what} of this host"], hint=f"sudo kubeception certs {command}"
-        )
+def _cells(row: "Row") -> tuple[str | None, ...]:
+    days = None if row.days is None else str(row.days)
+    return row.name, days, row.expires, row.issuer, row.problem or "ok", row.file

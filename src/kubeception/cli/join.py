@@ -1,6 +1,5 @@
 """`kubeception join`."""
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +8,7 @@ import click
 
 from kubeception.cli import options
 from kubeception.cli.cluster import as_json, show
-from kubeception.errors import ConfigError, PreflightError
+from kubeception.errors import ConfigError
 from kubeception.reach import Reach
 
 if TYPE_CHECKING:
@@ -45,10 +44,7 @@ def join(config_file: Path | None, output: str, url: str | None, token_file: Pat
     """
     from kubeception import workflows
 
-    if os.geteuid() != 0:
-        raise PreflightError(
-            ["only root can join this host to a cluster"], hint="sudo kubeception join …"
-        )
+    options.only_root("join this host to a cluster", "join …")
     with Reach(options.loaded(config_file)) as reach:
         ask = None if workflows.has_joined(reach) else _ask(reach, url, token_file)
         summary = workflows.join(reach, ask=ask, source=config_file)

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
+from kubeception import timestamp
 from kubeception.cli import options
 from kubeception.host.gateway import this_host
 
@@ -40,7 +41,7 @@ def pause(length: timedelta) -> None:
 
     until = datetime.now(UTC) + length
     pauses.begin(this_host().at(options.loaded().layout.keeper), until)
-    click.echo(f"the keeper stands back until {until:%Y-%m-%dT%H:%M:%SZ}")
+    click.echo(f"the keeper stands back until {timestamp.text(until)}")
 
 
 @keeper.command()

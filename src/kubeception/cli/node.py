@@ -1,7 +1,6 @@
 """`kubeception node`: who is in the cluster, and who is not any more."""
 
 import json
-import os
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -9,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kubeception.cli import options
-from kubeception.errors import KubeceptionError, PreflightError
+from kubeception.cli import options, table
+from kubeception.errors import KubeceptionError
 from kubeception.reach import Reach
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def list_(config_file: Path | None, output: str) -> None:
     Example:
       kubeception node list -o json
     """
-    _only_root()
+    options.only_root("reach the cluster's keys", "node …")
     from kubeception import nodes
 
     with Reach(options.loaded(config_file)) as reach:
@@ -43,11 +42,8 @@ def list_(config_file: Path | None, output: str) -> None:
     if output == "json":
         click.echo(json.dumps([_row(one) for one in found], indent=2))
         return
-    rows = [("NAME", "ROLE", "READY", "ADDRESSES", "TOKEN"), *map(_cells, found)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        padded = (text.ljust(width) for text, width in zip(row, widths, strict=True))
-        click.echo("  ".join(padded).rstrip())
+    head = ("NAME", "ROLE", "READY", "ADDRESSES", "TOKEN")
+    click.echo("\n".join(table.lines(head, map(_cells, found))))
 
 
 @node.command()
@@ -74,7 +70,7 @@ def remove(config_file: Path | None, name: str, yes: bool, timeout: timedelta) -
     Example:
       kubeception node remove w1 --timeout 10m
     """
-    _only_root()
+    options.only_root("reach the cluster's keys", "node …")
     from kubeception import nodes
 
     with Reach(options.loaded(config_file)) as reach:
@@ -116,11 +112,6 @@ def _row(one: "Listed") -> dict[str, object]:
     }
 
 
-def _cells(one: "Listed") -> tuple[str, ...]:
+def _cells(one: "Listed") -> tuple[str | None, ...]:
     ready = "yes" if one.problem is None else one.problem
-    return one.name, one.role.value, ready, ",".join(one.addresses) or "-", one.token or "-"
-
-
-def _only_root() -> None:
-    if os.geteuid() != 0:
-        raise PreflightError(["only root can reach the cluster's keys"], hint="sudo kubeception")
+    return one.name, one.role.value, ready, ",".join(one.addresses), one.token

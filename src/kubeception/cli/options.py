@@ -8,6 +8,8 @@ import click
 
 from kubeception.config import Config
 from kubeception.config.load import load
+from kubeception.errors import PreflightError
+from kubeception.host import kernel
 from kubeception.host.gateway import this_host
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours"}
@@ -36,6 +38,16 @@ def seen(path: Path) -> Path:
 def loaded(path: Path | None = None) -> Config:
     """Return the configuration at `path`, by default the host's own."""
     return load(path, root=this_host().root)
+
+
+def only_root(what: str, command: str) -> None:
+    """Go on only as root.
+
+    Raises:
+        PreflightError: somebody else asks; what only root can, and the command, are said.
+    """
+    if not kernel.is_root():
+        raise PreflightError([f"only root can {what}"], hint=f"sudo kubeception {command}")
 
 
 DURATION = _Duration()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from kubeception import timestamp
 from kubeception.errors import KubeceptionError
 from kubeception.status import Certificates, Check, Status, Versions
 
@@ -114,11 +115,6 @@ def _few(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{len(names)} checks"
 
 
-def moment(at: datetime) -> str:
-    """Return a time as log lines have it."""
-    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
-
-
 def length(of: timedelta) -> str:
     """Return a length of time by its two largest units, such as 12s, 3m 04s or 2d 1h."""
     seconds = max(0, int(of.total_seconds()))
@@ -196,7 +192,7 @@ def picture(look: Seen, *, is_folded: bool = False) -> "RenderableType":
         body,
         title=Text(f" {mark} {title} ", f"bold {mark.color}"),
         title_align="left",
-        subtitle=Text(f" {moment(look.at)} ", "dim"),
+        subtitle=Text(f" {timestamp.text(look.at)} ", "dim"),
         subtitle_align="right",
         border_style=mark.color,
         box=box.ROUNDED,

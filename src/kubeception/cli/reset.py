@@ -1,6 +1,5 @@
 """`kubeception reset`."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import click
 
 from kubeception import report
 from kubeception.cli import options
-from kubeception.errors import KubeceptionError, PreflightError
+from kubeception.errors import KubeceptionError
 from kubeception.reach import Reach
 
 
@@ -30,8 +29,7 @@ def reset(config_file: Path | None, etcd: bool, pki: bool, yes: bool) -> None:
     """
     from kubeception import workflows
 
-    if os.geteuid() != 0:
-        raise PreflightError(["only root can reset this host"], hint="sudo kubeception reset")
+    options.only_root("reset this host", "reset")
     config = options.loaded(config_file)
     if not yes:
         _ask(etcd=etcd, pki=pki)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import click
 
-from kubeception import report
+from kubeception import report, timestamp
 from kubeception.cli import options
-from kubeception.cli.picture import Seen, document, first, following, lines, moment, picture
+from kubeception.cli.picture import Seen, document, first, following, lines, picture
 from kubeception.errors import KubeceptionError
 from kubeception.reach import Reach
 from kubeception.status import Status, look
@@ -126,7 +126,7 @@ def _live() -> Iterator[Show]:
 
 
 def _as_text(what: Seen) -> Iterator[str]:
-    yield moment(what.at)
+    yield timestamp.text(what.at)
     if what.found:
         yield from lines(what.found)
     elif what.error:
@@ -138,4 +138,4 @@ def _as_json(what: Seen) -> Iterator[str]:
     """Yield one line; where nothing could be seen it says why in place of the rest."""
     lost = {"error": str(what.error), "healthy": False}
     told = document(what.found) if what.found else lost
-    yield json.dumps({"time": moment(what.at), **told})
+    yield json.dumps({"time": timestamp.text(what.at), **told})

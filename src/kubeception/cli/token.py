@@ -1,7 +1,6 @@
 """`kubeception token`: what a person carries to a host that is to join."""
 
 import json
-import os
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -9,15 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kubeception.cli import options
-from kubeception.errors import PreflightError
+from kubeception import timestamp
+from kubeception.cli import options, table
 from kubeception.reach import Reach
 
 if TYPE_CHECKING:
     from kubeception.tokens import Listed
 
 _ROLES = ("worker", "control-plane")
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @click.group()
@@ -73,7 +71,7 @@ def create(
         raise click.UsageError("--node and --rejoin exclude each other: both name the one node")
     if not ttl:
         raise click.UsageError("--ttl 0 would make a token that has expired already")
-    _only_root()
+    options.only_root("reach the cluster's keys", "token …")
     from kubeception import tokens
     from kubeception.gather import address
 
@@ -81,7 +79,7 @@ def create(
     with Reach(config) as reach:
         url = f"https://{address(reach)}:{config.join_port}/join"
         made, record = tokens.create(reach, node=rejoin or node, rejoin=rejoin is not None, ttl=ttl)
-    expires = record.expires.strftime(_TIME)
+    expires = timestamp.text(record.expires)
     if output == "json":
         told = {"id": made.id, "token": made.text(), "url": url, "expires": expires}
         click.echo(json.dumps(told, indent=2))
@@ -104,7 +102,7 @@ def list_(config_file: Path | None, output: str) -> None:
     Example:
       kubeception token list -o json
     """
-    _only_root()
+    options.only_root("reach the cluster's keys", "token …")
     from kubeception import tokens
 
     with Reach(options.loaded(config_file)) as reach:
@@ -112,10 +110,8 @@ def list_(config_file: Path | None, output: str) -> None:
     if output == "json":
         click.echo(json.dumps([_row(one) for one in found], indent=2))
         return
-    click.echo(f"{'ID':<12}{'ROLE':<10}{'STATE':<10}{'EXPIRES':<22}NODE")
-    for row in map(_row, found):
-        node = f"{row['node'] or '-'}{' (rejoin)' if row['rejoin'] else ''}"
-        click.echo(f"{row['id']:<12}{row['role']:<10}{row['state']:<10}{row['expires']:<22}{node}")
+    head = ("ID", "ROLE", "STATE", "EXPIRES", "NODE")
+    click.echo("\n".join(table.lines(head, map(_cells, found))))
 
 
 @token.command()
@@ -130,7 +126,7 @@ def delete(config_file: Path | None, ids: tuple[str, ...]) -> None:
     Example:
       kubeception token delete k3x9a0q2bd
     """
-    _only_root()
+    options.only_root("reach the cluster's keys", "token …")
     from kubeception import tokens
 
     with Reach(options.loaded(config_file)) as reach:
@@ -145,11 +141,12 @@ def _row(one: "Listed") -> dict[str, object]:
         "role": one.record.role.value,
         "node": one.record.node,
         "rejoin": one.record.rejoin,
-        "expires": one.record.expires.strftime(_TIME),
+        "expires": timestamp.text(one.record.expires),
         "state": one.state.value,
     }
 
 
-def _only_root() -> None:
-    if os.geteuid() != 0:
-        raise PreflightError(["only root can reach the cluster's keys"], hint="sudo kubeception")
+def _cells(one: "Listed") -> tuple[str | None, ...]:
+    record = one.record
+    node = f"{record.node} (rejoin)" if record.rejoin else record.node
+    return record.id, record.role.value, one.state.value, timestamp.text(record.expires), node

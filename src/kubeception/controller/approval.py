@@ -19,13 +19,10 @@ from kubeception.render.join_records import ClaimRecord, NodeRecord, TokenRecord
 
 Network = IPv4Network | IPv6Network
 
-CLIENT = "kubernetes.io/kube-apiserver-client-kubelet"
-SERVING = "kubernetes.io/kubelet-serving"
-SIGNERS = (CLIENT, SERVING)
 _LONGEST = timedelta(days=366)
 _MOST_ADDRESSES = 4
 _MOST_LETTERS = 63
-_USAGES = {CLIENT: "client auth", SERVING: "server auth"}
+_USAGES = {requests.CLIENT_SIGNER: "client auth", requests.SERVING_SIGNER: "server auth"}
 
 
 class Reason(StrEnum):
@@ -97,9 +94,9 @@ Verdict = Approved | Denied | None
 
 def judge(asked: Asked, known: Known) -> Verdict:
     """Return what becomes of a request; None where it is not ours to decide."""
-    if asked.signer == SERVING:
+    if asked.signer == requests.SERVING_SIGNER:
         return _serving(asked, known)
-    if asked.signer != CLIENT or _is_renewal(asked):
+    if asked.signer != requests.CLIENT_SIGNER or _is_renewal(asked):
         return None  # Kubernetes approves what a kubelet renews (`selfnodeclient`)
     if asked.user != known.join_service:
         return Denied(Reason.NOT_PROVEN, "only hosts that join get their first certificate")

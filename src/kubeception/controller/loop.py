@@ -16,7 +16,6 @@ from time import monotonic, sleep
 from typing import TypeVar
 
 from kubeception.controller.approval import (
-    SIGNERS,
     Approved,
     Asked,
     Denied,
@@ -29,6 +28,7 @@ from kubeception.controller.leader import RENEW_S, Leader
 from kubeception.errors import ApiError
 from kubeception.kube.client import Api, Object
 from kubeception.kube.kinds import KINDS
+from kubeception.pki.request import SIGNERS
 from kubeception.pki.token import Role
 from kubeception.render import join_records, objects
 from kubeception.render.join_records import CLAIMS, RECORDS, NodeRecord

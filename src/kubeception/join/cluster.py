@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 
 from kubeception.errors import ApiError
 from kubeception.kube.client import Api, Object
+from kubeception.pki.request import CLIENT_SIGNER
 from kubeception.render import join_records, objects
 from kubeception.render.join_records import ClaimRecord, NodeRecord, TokenRecord
 
-SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
 NAME_TAKEN = "NameTaken"  # as the controller denies for it, and as events say
 CONFLICT = 409
 _STRANGERS, _PROVEN = 4, 16
@@ -73,7 +73,7 @@ class Cluster:
         """Ask for a claim's certificate; False where something else is asked by that name."""
         name = join_records.request_name(record.claim.token)
         spec = {
-            "signerName": SIGNER,
+            "signerName": CLIENT_SIGNER,
             "usages": usages,
             "request": b64encode(record.request).decode(),
         }

@@ -3,6 +3,7 @@
 from datetime import datetime
 from pathlib import Path
 
+from kubeception import timestamp
 from kubeception.host import files
 
 
@@ -24,4 +25,4 @@ def said(folder: Path, now: datetime) -> str | None:
         return None
     except ValueError:  # not ours
         return None
-    return f"paused until {until:%Y-%m-%dT%H:%M:%SZ}" if now < until else None
+    return f"paused until {timestamp.text(until)}" if now < until else None

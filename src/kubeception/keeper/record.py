@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from kubeception import timestamp
 from kubeception.host import files
 from kubeception.keeper.verdict import Verdict
 
@@ -23,7 +24,7 @@ def write(folder: Path, verdict: Verdict, now: datetime) -> None:
     kept = {
         "action": verdict.action.value,
         "why": verdict.why,
-        "since": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "since": timestamp.text(now),
     }
     files.write(folder / "verdict.json", json.dumps(kept) + "\n")
 

@@ -15,6 +15,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from cryptography.x509.oid import NameOID
 
 NODES = "system:nodes"
+CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
+SERVING_SIGNER = "kubernetes.io/kubelet-serving"
+SIGNERS = (CLIENT_SIGNER, SERVING_SIGNER)
 # A request of P-256 has 0.4 KiB, one of RSA-4096 1.6 KiB.
 MAX_BYTES = 4096
 _RSA_BITS = range(2048, 4097)

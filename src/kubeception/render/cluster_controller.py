@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kubeception.config import Config
 from kubeception.facts import Facts
+from kubeception.pki.request import SIGNERS
 from kubeception.pki.token import Role
 from kubeception.render import join_records, objects, own_pod
 from kubeception.render.join_records import NodeRecord
@@ -15,12 +16,11 @@ from kubeception.render.join_records import NodeRecord
 NAME = "kubeception-controller"
 LEASE = NAME
 _CERTIFICATES = "certificates.k8s.io"
-_SIGNERS = ("kubernetes.io/kube-apiserver-client-kubelet", "kubernetes.io/kubelet-serving")
 _CLUSTER_RIGHTS = (
     objects.rule("", "nodes", "list"),
     objects.rule(_CERTIFICATES, "certificatesigningrequests", "get", "list", "watch"),
     objects.rule(_CERTIFICATES, "certificatesigningrequests/approval", "update"),
-    objects.rule(_CERTIFICATES, "signers", "approve", names=_SIGNERS),
+    objects.rule(_CERTIFICATES, "signers", "approve", names=SIGNERS),
 )
 _RIGHTS = {
     objects.NAMESPACE: (

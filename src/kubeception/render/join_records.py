@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from kubeception import timestamp
 from kubeception.pki.token import Claim, Role
 from kubeception.render import objects
 
@@ -28,7 +29,6 @@ TOKEN = "token"  # noqa: S105 - a kind of record
 CLAIM = "claim"
 NODE = "node"
 _YES, _NO = "true", "false"
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def from_token(record: TokenRecord) -> objects.Object:
         "id": record.id,
         "publicKey": b64encode(record.public_key).decode(),
         "role": record.role.value,
-        "expires": record.expires.strftime(_TIME),
+        "expires": timestamp.text(record.expires),
         "node": record.node or "",
         "rejoin": _YES if record.rejoin else _NO,
         "revoked": _YES if record.revoked else _NO,

@@ -7,6 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from kubeception import timestamp
+
 Object = dict[str, Any]
 
 NAMESPACE = "kube-system"
@@ -179,7 +181,7 @@ def warning(
     has its events in `default`.
     """
     metadata = about["metadata"]
-    when = at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    when = timestamp.text(at)
     known = ("name", "namespace", "uid")
     return {
         "apiVersion": "v1",

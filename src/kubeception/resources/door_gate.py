@@ -6,6 +6,7 @@ how the DaemonSet's controller learns of it.
 
 from dataclasses import dataclass
 
+from kubeception import timestamp
 from kubeception.kube.client import Object
 from kubeception.reach import Reach
 from kubeception.render import apiserver
@@ -32,7 +33,7 @@ class DoorGate:
         mark = {
             "type": apiserver.DOOR_GATE,
             "status": "True",
-            "lastTransitionTime": reach.host.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "lastTransitionTime": timestamp.text(reach.host.clock.now()),
         }
         for pod in self._unmarked(reach):
             reach.api.merge(

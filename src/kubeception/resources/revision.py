@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
-from kubeception import revisions
+from kubeception import revisions, timestamp
 from kubeception.errors import ApiError
 from kubeception.kube.client import FIELD_MANAGER, KEEPER, Object
 from kubeception.reach import Reach
@@ -56,7 +56,7 @@ class Revision:
             return
 
     def _remember(self, reach: Reach, broken: Object, why: str) -> None:
-        settings, since = _settings_of(broken), revisions.said(reach.host.clock.now())
+        settings, since = _settings_of(broken), timestamp.text(reach.host.clock.now())
         if settings == _settings_of(self.template):
             settings = ""  # then it was somebody's edit
         broke = Broken(revision.identity(broken), why, since, settings)

@@ -1,38 +1,17 @@
-"""`kubeception certs` as a process, and its table."""
+"""`kubeception certs` as a process."""
 
 import subprocess
 import sys
 
 import pytest
 
-from kubeception.certificates import Row
-from kubeception.cli.certs import table
 from kubeception.config import Config
 from kubeception.pki import catalog
-
-ROWS = [
-    Row("join", "/pki/join.crt", None, None, None, "missing"),
-    Row("apiserver", "/pki/apiserver.crt", -1, "2027-03-01T12:00:00Z", "kubernetes", "expired"),
-    Row("etcd/ca", "/pki/etcd/ca.crt", 3650, "2036-02-27T12:00:00Z", "etcd-ca", None),
-]
 
 
 def certs(*words: str) -> "subprocess.CompletedProcess[str]":
     argv = [sys.executable, "-m", "kubeception", "certs", *words]
     return subprocess.run(argv, capture_output=True, text=True, check=False)
-
-
-def test_the_table_has_a_line_for_each() -> None:
-    assert table(ROWS) == [
-        "NAME       DAYS  EXPIRES               ISSUER      PROBLEM  FILE",
-        "join       -     -                     -           missing  /pki/join.crt",
-        "apiserver  -1    2027-03-01T12:00:00Z  kubernetes  expired  /pki/apiserver.crt",
-        "etcd/ca    3650  2036-02-27T12:00:00Z  etcd-ca     ok       /pki/etcd/ca.crt",
-    ]
-
-
-def test_a_host_without_certificates_has_no_table() -> None:
-    assert table([]) == ["there is no certificate on this host"]
 
 
 def test_unknown_names_are_told_all_at_once_with_those_that_are_known() -> None:

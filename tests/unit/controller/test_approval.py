@@ -12,7 +12,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from kubeception.config.model import KeyAlgorithm
-from kubeception.controller import approval
 from kubeception.controller.approval import (
     Approved,
     Asked,
@@ -36,7 +35,7 @@ CLAIM = Claim(TOKEN.id, "w1", ("10.0.0.2",), b"\3" * 32, b"\4" * 32, request.dig
 MADE = MadeClaim(ClaimRecord(CLAIM, TOKEN.sign(CLAIM), PEM), NOW)
 ASKED = Asked(
     name=join_records.request_name(TOKEN.id),
-    signer=approval.CLIENT,
+    signer=request.CLIENT_SIGNER,
     user=SERVICE,
     groups=("system:serviceaccounts", "system:authenticated"),
     usages=frozenset({"digital signature", "client auth"}),
@@ -233,7 +232,7 @@ def serving(*names: x509.GeneralName, node: str = "w1") -> Asked:
     )
     return Asked(
         name="csr-2",
-        signer=approval.SERVING,
+        signer=request.SERVING_SIGNER,
         user=f"system:node:{node}",
         groups=("system:nodes", "system:authenticated"),
         usages=frozenset({"digital signature", "server auth"}),
