@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from kubeception import timestamp
+from kubeception import membership, timestamp
 from kubeception.errors import KubeceptionError
 from kubeception.gather import node_name
 from kubeception.host import gateway
@@ -50,7 +50,12 @@ def look(reach: Reach) -> list[Row]:
             "there is no default route to take the node's address from",
             hint="set address in the [node] section of the configuration",
         )
-    rows = [*_table(reach, node, address), *_kubelets_own(reach, node), *_kubeconfigs(reach)]
+    rows = [
+        *_table(reach, node, address),
+        *_kubelets_own(reach, node),
+        *_workers_server(reach, node, address),
+        *_kubeconfigs(reach),
+    ]
     return sorted(rows, key=lambda row: (row.days is not None, row.days, row.name))
 
 
@@ -59,7 +64,8 @@ def until(reach: Reach, node: str) -> dict[Path, datetime]:
     layout = reach.config.layout
     table = catalog.entries(reach.config, node, "127.0.0.1")  # where they lie, and no more
     found = {}
-    for path in (*(entry.at.certificate for entry in table), layout.kubelet.renewed_client):
+    kubelets = (layout.kubelet.renewed_client, layout.kubelet.renewed_server)
+    for path in (*(entry.at.certificate for entry in table), *kubelets):
         with contextlib.suppress(OSError, ValueError):
             found[path] = issue.valid_until(reach.host.real(path).read_bytes())
     return found
@@ -126,6 +132,18 @@ def _kubelets_own(reach: Reach, node: str) -> Iterator[Row]:
         yield _row(reach, catalog.KUBELETS_OWN, path, wanted.drift(reach))
 
 
+def _workers_server(reach: Reach, node: str, address: str) -> Iterator[Row]:
+    """Yield what a worker's kubelet serves with; a control-plane host's is in the table."""
+    path = reach.config.layout.kubelet.renewed_server
+    pem = _read(reach, path)
+    if pem is not None and membership.read(reach.layout.membership):
+        certificate, key = issue.halves(pem)
+        ca, now = _read(reach, reach.config.layout.pki.ca.certificate), reach.host.clock.now()
+        spec = catalog.kubelet_server(node, address)
+        problem = issue.certificate_problem(spec, certificate, key, ca=ca, now=now)
+        yield _judged(reach, catalog.KUBELETS_OWN_SERVER, path, certificate, problem)
+
+
 def _kubeconfigs(reach: Reach) -> Iterator[Row]:
     """Yield what kubeconfigs embed, and the files that they name and the table doesn't."""
     at, now = reach.config.layout, reach.host.clock.now()
@@ -143,8 +161,6 @@ def _kubeconfigs(reach: Reach) -> Iterator[Row]:
             key = _content(reach, client.key)
             if pem is None or not issue.is_certificate(pem):
                 problem: str | None = "missing" if pem is None else "is no certificate"
-            elif key is None or (wrong := issue.key_problem(key)):
-                problem = "its key is missing" if key is None else f"its key {wrong}"
             else:
                 problem = issue.pair_problem(pem, key, ca=ca, now=now)
             yield _judged(reach, path.name, file, pem, problem)

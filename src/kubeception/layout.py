@@ -123,6 +123,11 @@ class Kubelet:
         return self.pki / "kubelet-client-current.pem"
 
     @property
+    def renewed_server(self) -> Path:
+        """What a worker's kubelet serves with, and its key; it got them by itself, too."""
+        return self.pki / "kubelet-server-current.pem"
+
+    @property
     def pki(self) -> Path:
         """Where the kubelet keeps its certificates."""
         return self.state / "pki"

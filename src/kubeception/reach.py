@@ -98,6 +98,9 @@ class Reach:
         try:
             signer = issue.Signer(ca.certificate.read_bytes(), ca.key.read_bytes())
         except FileNotFoundError as error:
+            if self.layout.membership.exists():
+                problem = "this host is a worker, which can't change its cluster"
+                raise KubeceptionError(problem, hint="do it on a control-plane host") from error
             raise KubeceptionError(
                 f"{error.filename}: no such file", hint="kubeception bootstrap makes it"
             ) from error

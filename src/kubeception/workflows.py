@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
-from kubeception import certificates, preflight
+from kubeception import certificates, membership, preflight
 from kubeception.engine import Phase, Summary, carry_out
 from kubeception.errors import KubeceptionError, PreflightError, WaitTimeout
 from kubeception.facts import Facts
@@ -228,6 +228,11 @@ def renew(reach: Reach, *, asked: frozenset[str]) -> Summary:
         KubeceptionError: the key of a CA is not here; nothing was renewed that was asked for.
         Locked: somebody else is changing this host.
     """
+    if membership.read(reach.layout.membership):
+        raise KubeceptionError(
+            "this host is a worker: its kubelet renews its certificates before they expire",
+            hint="if they have: kubeception token create --rejoin NAME, on a control-plane host",
+        )
     with lock.hold(reach.layout.lock, "kubeception certs renew"), Steps(log) as steps:
         if problems := certificates.not_renewable(reach, asked):
             raise KubeceptionError("\n".join(problems), hint="do it on a control-plane host")

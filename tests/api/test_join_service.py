@@ -3,6 +3,10 @@
 Each attack that docs/security.md names has its test in this or one of its neighbours.
 """
 
+import contextlib
+import http.client
+import re
+import ssl
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -20,6 +24,13 @@ from kubeception.pki.token import Role, Token
 from kubeception.reach import Reach
 from kubeception.render import join_records
 from kubeception.render.join_records import CLAIMS, RECORDS, NodeRecord
+
+
+def told(reach: Reach, reason: str, token: Token) -> list[str]:
+    """Return what the administrator is told of a token."""
+    events = reach.api.list("Event", namespace=CLAIMS)
+    said = [one["message"] for one in events if one["reason"] == reason]
+    return [one for one in said if one.startswith(f"token {token.id}")]
 
 
 @pytest.mark.usefixtures("approving")
@@ -79,6 +90,30 @@ def test_nothing_is_said_about_a_stranger(service: Service, reach: Reach) -> Non
         for path in ("/", "/join/", f"/join/{token.id}", "/metrics", "/tokens", "/join?x"):
             said = made.ask("GET", path)
             assert (said.status, said.body) == (404, b"not found")
+
+
+def test_nothing_of_the_api_can_be_read_by_a_stranger(rig: Rig, reach: Reach) -> None:
+    """A04: there is no resource that anybody can list, and no `cluster-info`."""
+    token = token_for(reach)
+    tls = ssl.create_default_context(cafile=str(reach.layout.pki.ca.certificate))
+
+    def ask(path: str) -> tuple[int, str]:
+        made = http.client.HTTPSConnection("127.0.0.1", rig.ports.api, timeout=10, context=tls)
+        with contextlib.closing(made):
+            made.request("GET", path)
+            answer = made.getresponse()
+            return answer.status, answer.read().decode()
+
+    named = f"/api/v1/namespaces/{RECORDS}/configmaps/{join_records.token_name(token.id)}"
+    info = "/api/v1/namespaces/kube-public/configmaps/cluster-info"
+    known = rig.kubectl("api-resources", "--verbs=list", "--no-headers").stdout
+    lists = [
+        f"/{'apis' if '/' in version else 'api'}/{version}/{name}"
+        for name, version in re.findall(r"^(\S+) .*?(\S+) +(?:true|false) ", known, re.MULTILINE)
+    ]
+    assert "/api/v1/configmaps" in lists and len(lists) > 40
+    assert {ask(path)[0] for path in (named, info, "/", "/api", "/metrics", *lists)} == {403}
+    assert all(token.id not in ask(path)[1] for path in ("/version", "/healthz", "/livez?verbose"))
 
 
 def test_guessing_gets_one_constant_answer(service: Service, reach: Reach) -> None:
@@ -167,6 +202,7 @@ def test_a_token_is_good_once(service: Service, reach: Reach) -> None:
     ):
         said = thief.join(service.port)
         assert (said.status, said.error) == (403, "the token is spent")
+    assert len(told(reach, "TokenReused", token)) == 1
 
 
 @pytest.mark.usefixtures("approving")
@@ -256,9 +292,9 @@ def test_a_name_that_is_there_cannot_be_had(service: Service, reach: Reach) -> N
 
     assert (said.status, said.error) == (409, "the name is taken")
     assert untouched(reach.api, token)
-    events = reach.api.list("Event", namespace=CLAIMS)
-    told = [one["message"] for one in events if one["reason"] == "NameTaken"]
-    assert f"token {token.id} was used to join as {node}, which is there already" in told
+    assert told(reach, "NameTaken", token) == [
+        f"token {token.id} was used to join as {node}, which is there already"
+    ]
 
 
 @pytest.mark.usefixtures("approving")

@@ -60,6 +60,7 @@ def _ask(reach: Reach, url: str | None, token_file: Path | None) -> "Ask":
     Raises:
         ConfigError: there is no URL or token to ask with, or none that can be read.
     """
+    from kubeception.host import core_dump
     from kubeception.join import pinned
     from kubeception.join.client import Client
 
@@ -71,7 +72,9 @@ def _ask(reach: Reach, url: str | None, token_file: Path | None) -> "Ask":
             [f"{name} is missing, and this host has not joined yet" for name in missing],
             hint="kubeception token create, on a control-plane host, prints the whole command",
         )
-    at, token = pinned.place(url), _token(token_file)
+    at = pinned.place(url)
+    core_dump.refuse()
+    token = _token(token_file)
     return Client(at, token, clock=reach.host.clock)
 
 

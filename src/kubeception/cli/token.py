@@ -74,8 +74,10 @@ def create(
     options.only_root("reach the cluster's keys", "token …")
     from kubeception import tokens
     from kubeception.gather import address
+    from kubeception.host import core_dump
 
     config = options.loaded(config_file)
+    core_dump.refuse()
     with Reach(config) as reach:
         url = f"https://{address(reach)}:{config.join_port}/join"
         made, record = tokens.create(reach, node=rejoin or node, rejoin=rejoin is not None, ttl=ttl)

@@ -17,7 +17,8 @@ from kubeception.pki.request import CLIENT_SIGNER
 from kubeception.render import join_records, objects
 from kubeception.render.join_records import ClaimRecord, NodeRecord, TokenRecord
 
-NAME_TAKEN = "NameTaken"  # as the controller denies for it, and as events say
+# As events say, and the first as the controller denies for it.
+NAME_TAKEN, TOKEN_REUSED = "NameTaken", "TokenReused"
 CONFLICT = 409
 _STRANGERS, _PROVEN = 4, 16
 
@@ -99,23 +100,23 @@ class Cluster:
                 return Verdict(denied=condition.get("reason") or condition["type"])
         return None
 
-    async def alert(self, token: str, node: str) -> None:
-        """Leave an event for the administrator: a token was used for a name that is taken."""
+    async def alert(self, token: str, reason: str, message: str) -> None:
+        """Leave an event for the administrator about what a token was used for."""
         name = join_records.claim_name(token)
         about = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {"name": name, "namespace": join_records.CLAIMS},
         }
-        # One of a name, so that asking again and again leaves no more than one.
+        # One a reason, so that asking again and again leaves no more than one.
         await self._create(
             objects.warning(
                 about,
-                NAME_TAKEN,
-                f"token {token} was used to join as {node}, which is there already",
+                reason,
+                message,
                 by={"component": "kubeception-serve"},
                 at=datetime.now(UTC),
-                name=f"name-taken-{token}",
+                name=f"{reason.lower()}-{token}",
             )
         )
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kubeception.join import nonce, wire
-from kubeception.join.cluster import NAME_TAKEN, Cluster
+from kubeception.join.cluster import NAME_TAKEN, TOKEN_REUSED, Cluster
 from kubeception.pki import request as requests
 from kubeception.pki.token import Claim, Role, verifies
 from kubeception.render.join_records import ClaimRecord, TokenRecord
@@ -119,9 +119,9 @@ class Joining:
             await self._name_is_free(token, record.claim.node)
             # Two at once: the API makes one of the two claims, and that one counts.
             if not await self.cluster.spend(record) and not await self._is_again(record):
-                raise Refused(403, "the token is spent")
+                raise await self._spent(record)
         if not await self.cluster.ask_for_certificate(record, usages=_usages(record.request)):
-            raise Refused(403, "the token is spent")
+            raise await self._spent(record)
         return self.terms.with_certificate(await self._signed(token.id, is_gone))
 
     async def _is_again(self, record: ClaimRecord) -> bool:
@@ -133,7 +133,7 @@ class Joining:
         try:
             found = await self.cluster.claim(record.claim.token)
         except ValueError as error:
-            raise Refused(403, "the token is spent") from error
+            raise await self._spent(record) from error
         if found is None:
             return False
         before, now = found.claim, record.claim
@@ -142,8 +142,15 @@ class Joining:
             now.node,
             now.addresses,
         ):
-            raise Refused(403, "the token is spent")
+            raise await self._spent(record)
         return True
+
+    async def _spent(self, record: ClaimRecord) -> Refused:
+        """Return the refusal of a token that took another host in; the administrator is told."""
+        token, node = record.claim.token, record.claim.node
+        said = f"token {token}, which is spent, was used again, to join as {node}"
+        await self.cluster.alert(token, TOKEN_REUSED, said)
+        return Refused(403, "the token is spent")
 
     async def _name_is_free(self, token: TokenRecord, node: str) -> None:
         """Go on only if no other host has a name, or if the token may take it over."""
@@ -156,7 +163,8 @@ class Joining:
         except ValueError:
             is_own, is_taken = False, True
         if is_taken and not is_own:
-            await self.cluster.alert(token.id, node)
+            said = f"token {token.id} was used to join as {node}, which is there already"
+            await self.cluster.alert(token.id, NAME_TAKEN, said)
             raise Refused(409, "the name is taken")
 
     async def _signed(self, token: str, is_gone: Callable[[], bool]) -> str:

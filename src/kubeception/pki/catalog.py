@@ -17,8 +17,9 @@ LEAF_LIFETIME = timedelta(days=365)
 RENEWED_WITHIN = timedelta(days=30)
 CA_LIFETIME = timedelta(days=3650)
 
-# What a person calls the certificate that the kubelet got by itself.
+# What a person calls the certificates that a kubelet got by itself.
 KUBELETS_OWN = "kubelet-client-current"
+KUBELETS_OWN_SERVER = "kubelet-server-current"
 
 ADMINS = "kubeadm:cluster-admins"
 KEEPERS = "kubeception:keepers"

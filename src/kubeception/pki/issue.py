@@ -135,7 +135,7 @@ def key_problem(key: bytes) -> str | None:
 
 
 def certificate_problem(
-    spec: Spec, pem: bytes, key: bytes, *, ca: bytes | None, now: datetime
+    spec: Spec, pem: bytes, key: bytes | None, *, ca: bytes | None, now: datetime
 ) -> str | None:
     """Say why a certificate that is there won't do for `spec`, or None if it is good."""
     if (problem := pair_problem(pem, key, ca=ca, now=now)) or spec.is_ca:
@@ -147,8 +147,10 @@ def certificate_problem(
     return f"does not name {', '.join(missing)}" if missing else None
 
 
-def pair_problem(pem: bytes, key: bytes, *, ca: bytes | None, now: datetime) -> str | None:
+def pair_problem(pem: bytes, key: bytes | None, *, ca: bytes | None, now: datetime) -> str | None:
     """Say why a certificate is good for nobody, whatever it says; or None."""
+    if key is None or (problem := key_problem(key)):
+        return "its key is missing" if key is None else f"its key {problem}"
     try:
         cert = x509.load_pem_x509_certificate(pem)
     except ValueError:
