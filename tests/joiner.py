@@ -5,6 +5,7 @@ import hashlib
 import json
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from kubeception.pki import request as requests
 from kubeception.pki.token import Claim, Token
 
 TIMEOUT_S = 20.0
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,8 @@ CONTEXT = context()
 class Line:
     """One TLS connection to the service."""
 
-    def __init__(self, port: int, *, timeout_s: float = TIMEOUT_S) -> None:
-        plain = socket.create_connection(("127.0.0.1", port), timeout_s)
+    def __init__(self, port: int, host: str = LOOPBACK) -> None:
+        plain = socket.create_connection((host, port), TIMEOUT_S)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             self.tls = CONTEXT.wrap_socket(plain)
@@ -74,7 +76,15 @@ class Line:
         self.tls.close()
 
     def send(self, raw: bytes) -> None:
-        self.tls.sendall(raw)
+        """Send bytes as they are.
+
+        Raises:
+            Gone: the service has had enough.
+        """
+        try:
+            self.tls.sendall(raw)
+        except (ssl.SSLError, ConnectionError) as error:
+            raise Gone from error
 
     def ask(self, method: str, path: str, body: bytes = b"", *headers: tuple[str, str]) -> Said:
         """Ask for something and return the answer."""
@@ -104,9 +114,7 @@ class Line:
     def _more(self) -> None:
         try:
             more = self.tls.recv(65536)
-        except ssl.SSLError as error:
-            raise Gone from error
-        except ConnectionError as error:
+        except (ssl.SSLError, ConnectionError) as error:
             raise Gone from error
         if not more:
             raise Gone
@@ -128,9 +136,9 @@ class Line:
 
 
 @contextlib.contextmanager
-def line(port: int) -> Iterator[Line]:
+def line(port: int, host: str = LOOPBACK) -> Iterator[Line]:
     """Connect for the length of the block."""
-    made = Line(port)
+    made = Line(port, host)
     try:
         yield made
     finally:
@@ -174,7 +182,14 @@ class Joiner:
         }
         return {**made, **wrong}
 
-    def join(self, port: int, **wrong: Any) -> Said:
+    def join(self, port: int, host: str = LOOPBACK, **wrong: Any) -> Said:
         """Join on a connection of its own."""
-        with line(port) as made:
+        with line(port, host) as made:
             return made.post(self.document(made.nonce(), made.server, **wrong))
+
+    def persist(self, port: int, host: str = LOOPBACK, *, patience_s: float) -> Said:
+        """Join, and come again for as long as it is put off, as it is told to."""
+        until = time.monotonic() + patience_s
+        while (said := self.join(port, host)).status == 503 and time.monotonic() < until:
+            time.sleep(int(said.headers["retry-after"]))
+        return said

@@ -3,10 +3,8 @@
 import contextlib
 import os
 import random
-import selectors
 import signal
 import socket
-import ssl
 import threading
 import time
 from collections import Counter
@@ -15,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests import fuzz
+from tests import crowd, fuzz
 from tests.api.rig import Rig
 from tests.api.serving import (
     Answering,
@@ -26,7 +24,7 @@ from tests.api.serving import (
     untouched,
 )
 from tests.conftest import Note
-from tests.joiner import CONTEXT, Gone, Joiner, Line, line
+from tests.joiner import LOOPBACK, Gone, Joiner, Line, line
 
 from kubeception.reach import Reach
 
@@ -83,74 +81,13 @@ def test_the_log_says_who_and_never_what(service: Service, reach: Reach) -> None
         assert secret not in log
 
 
-def slowly(port: int, kind: str, ending: threading.Event) -> int:
-    """Be 250 slow clients of a kind, each of which comes back when it is shown out."""
-    hello = client_hello()
-    chosen = selectors.DefaultSelector()
-    count = 0
-
-    def come() -> None:
-        nonlocal count
-        made = socket.socket()
-        made.setblocking(False)
-        with contextlib.suppress(BlockingIOError):
-            made.connect(("127.0.0.1", port))
-        chosen.register(made, selectors.EVENT_READ)
-        count += 1
-
-    for _ in range(250):
-        come()
-    while not ending.wait(0.05):
-        for key, _ in chosen.select(0):
-            made = key.fileobj
-            assert isinstance(made, socket.socket)
-            chosen.unregister(made)
-            made.close()
-            come()
-        if kind == "half":
-            for key in list(chosen.get_map().values()):
-                made = key.fileobj
-                assert isinstance(made, socket.socket)
-                with contextlib.suppress(OSError):
-                    made.send(hello[:100])
-    for key in list(chosen.get_map().values()):
-        made = key.fileobj
-        assert isinstance(made, socket.socket)
-        made.close()
-    return count
-
-
-def client_hello() -> bytes:
-    """Return what a TLS client says first."""
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    made = CONTEXT.wrap_bio(incoming, outgoing)
-    with contextlib.suppress(ssl.SSLWantReadError):
-        made.do_handshake()
-    return outgoing.read()
-
-
-def drip(port: int, head: bytes, ending: threading.Event) -> None:
-    """Send a byte a second after a beginning, on one connection after the other."""
-    while not ending.is_set():
-        with contextlib.suppress(OSError, Gone), line(port) as made:
-            made.send(head)
-            while not ending.wait(1):
-                made.send(b"x")
-
-
 @pytest.mark.usefixtures("approving")
 def test_slow_clients_hold_nobody_up(rig: Rig, service: Service, reach: Reach, note: Note) -> None:
     """A thousand and more connections that do nothing, or too little; a join takes two seconds."""
     ending = threading.Event()
     took = []
-    with ThreadPoolExecutor(64) as pool:
-        kinds = ("silent", "silent", "half", "half")
-        slow = [pool.submit(slowly, service.port, kind, ending) for kind in kinds]
-        heads = (
-            b"GET /join HTTP/1.1\r\nx: ",
-            b"POST /join HTTP/1.1\r\ncontent-length: 9999\r\n\r\n",
-        )
-        dripping = [pool.submit(drip, service.port, head, ending) for head in heads * 15]
+    with ThreadPoolExecutor() as pool:
+        slow = pool.submit(crowd.gather, (LOOPBACK, service.port), 1_000, ending)
         try:
             rig.until("a crowd to be there", lambda: service.descriptors() > 900)
             for _ in range(10):
@@ -160,11 +97,8 @@ def test_slow_clients_hold_nobody_up(rig: Rig, service: Service, reach: Reach, n
                 took.append(time.monotonic() - started)
         finally:
             ending.set()
-        came = sum(one.result() for one in slow)
-        for one in dripping:
-            one.result()
 
-    note(f"join beside {came} slow connections: {max(took):.2f} s at most of {len(took)}")
+    note(f"join beside {slow.result()} slow connections: {max(took):.2f} s at most of {len(took)}")
     assert max(took) < 2
 
 
@@ -184,7 +118,7 @@ def test_who_is_slow_is_shown_out(service: Service, start: str, ends_s: float) -
     if start in {"silent", "half"}:
         with socket.create_connection(("127.0.0.1", service.port), 10) as plain:
             if start == "half":
-                plain.sendall(client_hello()[:100])
+                plain.sendall(crowd.client_hello()[:100])
             with contextlib.suppress(ConnectionError):
                 while plain.recv(4096):
                     pass
@@ -222,8 +156,8 @@ def test_any_request_at_all_gets_a_decent_answer(
         made = made or Line(service.port)
         nonce = made.nonce() if chance.random() < 0.3 else "00" * 32
         sent, is_whole = fuzz.changed(chance, host.document(nonce, made.server))
-        made.send(sent)
         try:
+            made.send(sent)
             said = made.hear()
         except Gone:  # what was sent after the answer made the kernel drop it
             answers[0] += 1
@@ -251,15 +185,9 @@ def test_many_hosts_join_at_once(service: Service, reach: Reach, note: Note) -> 
     """More than may at once: the others are told to come again, and do."""
     hosts = [Joiner(token_for(reach), fresh_name()) for _ in range(100)]
 
-    def persist(host: Joiner) -> int:
-        until = time.monotonic() + 50
-        while (said := host.join(service.port)).status == 503 and time.monotonic() < until:
-            time.sleep(int(said.headers["retry-after"]))
-        return said.status
-
     started = time.monotonic()
     with ThreadPoolExecutor(100) as pool:
-        statuses = set(pool.map(persist, hosts))
+        said = list(pool.map(lambda host: host.persist(service.port, patience_s=50), hosts))
 
     note(f"join: {len(hosts)} hosts at once in {time.monotonic() - started:.1f} s")
-    assert statuses == {200}
+    assert {one.status for one in said} == {200}
