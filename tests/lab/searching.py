@@ -14,6 +14,13 @@ from pathlib import Path
 FOLDERS = ("/etc", "/var/lib", "/var/log", "/run/kubeception")
 CHUNK = 16 * 2**20
 JOURNAL = ("journalctl", "--no-pager", "--output", "export")
+ETCD = Path("/etc/kubernetes/pki/etcd")
+# Every key with its value as the API server wrote it; files of etcd's are searched as well.
+DUMP = (
+    *("etcdctl", f"--cacert={ETCD}/ca.crt", "--endpoints=https://127.0.0.1:2379"),
+    *(f"--cert={ETCD}/healthcheck-client.crt", f"--key={ETCD}/healthcheck-client.key"),
+    *("get", "", "--prefix", "--write-out=simple"),
+)
 
 
 def files() -> Iterator[Path]:
@@ -37,8 +44,9 @@ def parts() -> Iterator[tuple[str, bytes]]:
                     before = part[-256:]
         except OSError:  # gone, or a process that has ended
             continue
-    said = subprocess.run(JOURNAL, capture_output=True, check=True).stdout
-    yield "journal", said
+    yield "journal", subprocess.run(JOURNAL, capture_output=True, check=True).stdout
+    if ETCD.exists():
+        yield "etcd", subprocess.run(DUMP, capture_output=True, check=True).stdout
 
 
 def main() -> None:

@@ -34,6 +34,17 @@ def test_modules_that_the_architecture_names_exist() -> None:
     assert gone == []
 
 
+def test_every_attack_that_was_thought_of_has_its_test() -> None:
+    _, _, rows = (ROOT / "docs/security.md").read_text().partition("| Attack | Answer | Test |\n")
+    sources = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    made = set(re.findall(r"^def test_(\w+)", sources, re.MULTILINE))
+
+    attacks = re.findall(r"^\|[^|]+\|[^|]+\|([^|]+)\|$", rows.partition("\n\n")[0], re.MULTILINE)
+    named = {name for cell in attacks for name in re.findall(r"`(\w+)`", cell)}
+    assert len(attacks) > 20
+    assert named - made == set()
+
+
 def test_every_direct_dependency_has_its_reason() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
