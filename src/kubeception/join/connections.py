@@ -7,7 +7,6 @@ anything makes way.
 """
 
 import asyncio
-import contextlib
 import logging
 import socket
 import ssl
@@ -117,19 +116,23 @@ class Connections:
 
     async def _receive(self, visitor: Visitor, connection: socket.socket) -> None:
         until = asyncio.get_running_loop().time() + HANDSHAKE_S
-        # Who fails at TLS, or goes away, is nobody's concern.
-        with connection, contextlib.suppress(OSError, TimeoutError):
-            self._outside.enter(visitor)
-            try:
-                async with asyncio.timeout_at(until):
-                    is_welcome = await has_said_hello(connection)
-            finally:
-                self._outside.leave(visitor)
-            if is_welcome and self._inside.enter(visitor):
+        try:
+            with connection:
+                self._outside.enter(visitor)
                 try:
-                    await self._speak(visitor, connection, until)
+                    async with asyncio.timeout_at(until):
+                        is_welcome = await has_said_hello(connection)
                 finally:
-                    self._inside.leave(visitor)
+                    self._outside.leave(visitor)
+                if is_welcome and self._inside.enter(visitor):
+                    try:
+                        await self._speak(visitor, connection, until)
+                    finally:
+                        self._inside.leave(visitor)
+        except (OSError, TimeoutError) as error:
+            # Who fails at TLS, or goes away, is nobody's concern. But the reader keeps the error,
+            # and that would keep the reader, with all of a connection's memory.
+            error.__traceback__ = None
 
     async def _speak(self, visitor: Visitor, connection: socket.socket, until: float) -> None:
         loop = asyncio.get_running_loop()

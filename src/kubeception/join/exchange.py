@@ -84,10 +84,11 @@ class Exchange:
                 self._http.start_next_cycle()
                 wait_s = IDLE_S
         except Malformed as error:
-            await self._write(refusal(error.status), is_last=True)
-            await self._linger()
+            status = error.status
         except TimeoutError:
             return
+        await self._write(refusal(status), is_last=True)
+        await self._linger()
 
     async def _read(self, wait_s: float) -> Asked | None:
         """Read a request, or None where no more come."""
@@ -117,6 +118,8 @@ class Exchange:
             while (event := self._http.next_event()) is h11.NEED_DATA:
                 self._http.receive_data(await self._reader.read(_CHUNK))
         except h11.RemoteProtocolError as error:
+            # A frame of h11's keeps the error, and that would keep the frames: a whole connection.
+            error.__traceback__ = None
             hint = error.error_status_hint  # 501 for an encoding that it doesn't know
             raise Malformed(hint if hint < 500 else 400) from error
         return event
