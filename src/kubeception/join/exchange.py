@@ -72,6 +72,7 @@ class Exchange:
         Who takes too long gets no answer, but the end of the connection.
         """
         wait_s = HEADERS_S
+        status = 400
         try:
             while True:
                 async with asyncio.timeout(wait_s + WHOLE_S):
