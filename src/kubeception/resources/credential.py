@@ -1,6 +1,5 @@
 """A worker's credential: the certificate by which the API knows its kubelet, got by joining."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,6 @@ from kubeception.reach import Reach
 # The kubelet's own: PAIR-current.pem is a link to the newest of PAIR-<time>.pem.
 # https://github.com/kubernetes/client-go/blob/master/util/certificate/certificate_store.go
 _TIME = "%Y-%m-%d-%H-%M-%S"
-_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.S)
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,8 @@ def credential_problem(reach: Reach, node: str) -> str | None:
     ca, both = _bytes(at.pki.ca.certificate), _bytes(at.kubelet.renewed_client)
     if membership.read(at.membership) is None or ca is None or both is None:
         return "missing"
-    return _certificate_problem(reach, node, both, _key_of(both), ca=ca)
+    certificate, key = issue.halves(both)
+    return _certificate_problem(reach, node, certificate, key or b"", ca=ca)
 
 
 def _certificate_problem(
@@ -127,11 +126,6 @@ def _certificate_problem(
         return f"has a key that {problem}"
     client = Spec(request.user(node), frozenset({Use.CLIENT}), request.NODES)
     return issue.certificate_problem(client, pem, key, ca=ca, now=reach.host.clock.now())
-
-
-def _key_of(pem: bytes) -> bytes:
-    found = _KEY.search(pem)
-    return found[0] + b"\n" if found else b""
 
 
 def _bytes(path: Path) -> bytes | None:
