@@ -3,6 +3,7 @@
 import base64
 import json
 import logging
+import re
 import shutil
 import ssl
 import sys
@@ -348,6 +349,21 @@ def test_the_command_ends_with_1_where_something_is_wrong(reach: Reach, tmp_path
     head, line, *_ = table.stdout.splitlines()
     assert head.split() == ["NAME", "DAYS", "EXPIRES", "ISSUER", "PROBLEM", "FILE"]
     assert line.startswith("etcd/peer") and "expired on" in line
+    others = table.stdout.splitlines()[2:]
+    assert others and all(re.search(r"Z  +\S+  +ok  +/", other) for other in others)
+
+
+def test_a_host_without_certificates_has_no_table(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(
+        f'[node]\nname = "{FACTS.node}"\naddress = "{FACTS.address}"\n'
+        f'[secrets]\npath = "{tmp_path}/pki"\n[etcd]\nconfig_path = "{tmp_path}/etcd"\n'
+    )
+
+    found, told = check(config), check(config, "-o", "json")
+
+    assert (found.code, found.stdout) == (1, "there is no certificate on this host\n")
+    assert json.loads(told.stdout) == {"ok": False, "certificates": []}
 
 
 def with_certificates(root: Path, hands: Hands) -> Reach:

@@ -115,24 +115,27 @@ class Connections:
             await asyncio.wait(list(self._tasks), timeout=within_s)
 
     async def _receive(self, visitor: Visitor, connection: socket.socket) -> None:
-        until = asyncio.get_running_loop().time() + HANDSHAKE_S
         try:
             with connection:
-                self._outside.enter(visitor)
-                try:
-                    async with asyncio.timeout_at(until):
-                        is_welcome = await has_said_hello(connection)
-                finally:
-                    self._outside.leave(visitor)
-                if is_welcome and self._inside.enter(visitor):
-                    try:
-                        await self._speak(visitor, connection, until)
-                    finally:
-                        self._inside.leave(visitor)
+                await self._let_in(visitor, connection)
         except (OSError, TimeoutError) as error:
             # Who fails at TLS, or goes away, is nobody's concern. But the reader keeps the error,
             # and that would keep the reader, with all of a connection's memory.
             error.__traceback__ = None
+
+    async def _let_in(self, visitor: Visitor, connection: socket.socket) -> None:
+        until = asyncio.get_running_loop().time() + HANDSHAKE_S
+        self._outside.enter(visitor)
+        try:
+            async with asyncio.timeout_at(until):
+                is_welcome = await has_said_hello(connection)
+        finally:
+            self._outside.leave(visitor)
+        if is_welcome and self._inside.enter(visitor):
+            try:
+                await self._speak(visitor, connection, until)
+            finally:
+                self._inside.leave(visitor)
 
     async def _speak(self, visitor: Visitor, connection: socket.socket, until: float) -> None:
         loop = asyncio.get_running_loop()

@@ -71,25 +71,30 @@ class Exchange:
 
         Who takes too long gets no answer, but the end of the connection.
         """
-        wait_s = HEADERS_S
-        status = 400
         try:
-            while True:
-                async with asyncio.timeout(wait_s + WHOLE_S):
-                    asked = await self._read(wait_s)
-                    if asked is None:
-                        return
-                    await self._write(await answer(asked))
-                if self._http.our_state is not h11.DONE:
-                    return
-                self._http.start_next_cycle()
-                wait_s = IDLE_S
+            await self._converse(answer)
         except Malformed as error:
             status = error.status
         except TimeoutError:
             return
+        else:
+            return
+        # Out here, or what fails now would keep the error, and with it a connection's memory.
         await self._write(refusal(status), is_last=True)
         await self._linger()
+
+    async def _converse(self, answer: Callable[[Asked], Awaitable[Reply]]) -> None:
+        wait_s = HEADERS_S
+        while True:
+            async with asyncio.timeout(wait_s + WHOLE_S):
+                asked = await self._read(wait_s)
+                if asked is None:
+                    return
+                await self._write(await answer(asked))
+            if self._http.our_state is not h11.DONE:
+                return
+            self._http.start_next_cycle()
+            wait_s = IDLE_S
 
     async def _read(self, wait_s: float) -> Asked | None:
         """Read a request, or None where no more come."""
