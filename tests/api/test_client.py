@@ -1,5 +1,10 @@
 """The API client's verbs, and what it says when the API says no."""
 
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
+from ipaddress import ip_network
+from threading import Thread, Timer
 from time import monotonic
 from typing import Any
 
@@ -126,3 +131,95 @@ def test_a_watch_outlives_the_servers_time_limit_but_not_the_server(rig: Rig, re
 
 def namespace(name: str) -> Object:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+
+
+def service(name: str, address: str, node_port: int) -> Object:
+    ports = [{"name": "dns", "port": 53, "protocol": "UDP", "nodePort": node_port}]
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"type": "NodePort", "clusterIP": address, "ports": ports},
+    }
+
+
+def test_a_service_whose_client_died_is_created_by_the_next_one(
+    rig: Rig, reach: Reach, api: Api
+) -> None:
+    """Its address and its node port are fixed, and must not stay taken by nobody."""
+    pair = reach.layout.pki.admin
+    client = Credential(pair.certificate, pair.key)
+    ca = reach.layout.pki.ca.certificate
+    network = ip_network(reach.config.net.service_cluster_ip_range)
+    cut = 0
+    for one in range(25):
+        wanted = service(f"cut-{one}", str(network[100 + one]), 31_000 + one)
+        with relay(rig.ports.api) as (port, hang_up):
+            dying = Api(f"https://127.0.0.1:{port}", ca, client, retry_s=0)
+            assert dying.get("Namespace", "default")
+            timer = Timer(one * 0.001, hang_up)
+            timer.start()
+            try:
+                dying.apply(wanted)
+            except ApiError:
+                cut += 1
+            finally:
+                timer.join()
+                dying.close()
+
+        def is_applied(wanted: Object = wanted) -> bool:
+            with contextlib.suppress(ApiError):
+                return bool(api.apply(wanted))
+            return False
+
+        rig.until(f"{wanted['metadata']['name']} to be applied", is_applied)
+        api.delete("Service", wanted["metadata"]["name"], namespace="default")
+
+    assert cut > 5
+
+
+def test_what_is_no_longer_wanted_of_a_service_goes(api: Api) -> None:
+    made = service("less", "10.96.0.99", 31_999)
+    more = {"name": "more", "port": 54, "protocol": "UDP"}
+    made["spec"]["ports"].append(more)
+    assert len(api.apply(made)["spec"]["ports"]) == 2
+
+    made["spec"]["ports"].remove(more)
+    assert len(api.apply(made)["spec"]["ports"]) == 1
+    api.delete("Service", "less", namespace="default")
+
+
+@contextlib.contextmanager
+def relay(port: int) -> Iterator[tuple[int, Callable[[], None]]]:
+    """Stand between one client and the server; yields where, and what ends both connections."""
+    ends = list[socket.socket]()
+
+    def pump(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+
+    def hang_up() -> None:
+        for end in ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def stand_between() -> None:
+        with listener:  # there is no second connection
+            near, _ = listener.accept()
+        far = socket.create_connection(("127.0.0.1", port))
+        ends.extend((near, far))
+        back = Thread(target=pump, args=(far, near))
+        back.start()
+        pump(near, far)
+        hang_up()
+        back.join()
+        near.close()
+        far.close()
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    where = listener.getsockname()[1]
+    standing = Thread(target=stand_between)
+    standing.start()
+    yield where, hang_up
+    standing.join()

@@ -8,10 +8,10 @@ import functools
 import os
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 from lightkube import ApiError as LightkubeError
@@ -33,12 +33,20 @@ from kubeception.errors import ApiError
 from kubeception.kube.kinds import KINDS, identity, kind_of
 
 Object = dict[str, Any]
+Answer = TypeVar("Answer")
 
 FIELD_MANAGER = "kubeception"
 # What the keeper writes by itself; as much ours as the other.
 KEEPER = "kubeception-keeper"
+OURS = frozenset({FIELD_MANAGER, KEEPER})
 TIMEOUT_S = 10.0
 RETRY_S = 5.0
+_TAKEN = (
+    "see who has it: kubectl get services -A; if nobody, an API server died while it made a"
+    " Service, and the next one gives it back within ten minutes"
+)
+# Statuses of what was not done, or not for good: no answer, too many requests, a server's trouble.
+_PASSING = frozenset({0, 429, 500, 503, 504})
 
 
 @dataclass(frozen=True)
@@ -148,6 +156,8 @@ class Api:
         resource = _resource(kind_of(wanted))
         metadata = wanted["metadata"]
         if not dry_run:
+            if wanted["kind"] == "Service":
+                self._create_missing(wanted)
             crash.before("apply", identity(wanted))
         return dict(
             self._idempotent(
@@ -162,6 +172,34 @@ class Api:
                 dry_run=dry_run,
             )
         )
+
+    def _create_missing(self, wanted: Object) -> None:
+        """Create an object where there is none, as if it had been applied.
+
+        A PATCH that creates a Service and is cut off, because its client dies, leaves the
+        Service's address and node port taken without a Service, for up to nine minutes: the API
+        server takes them for good before it stores the object. With a POST it gives them back.
+        """
+        metadata = wanted["metadata"]
+        namespace = metadata.get("namespace")
+
+        def create() -> Object | None:
+            # Looked for each time: it may be there although no answer came.
+            if self.get(wanted["kind"], metadata["name"], namespace=namespace) is not None:
+                return None
+            crash.before("create", identity(wanted))
+            made = self._client.create(_resource(kind_of(wanted))(wanted), namespace=namespace)
+            return dict(made)
+
+        try:
+            made = self._again(create)
+        except ApiError as error:
+            if "already allocated" in error.message:
+                error.hint = _TAKEN
+            raise
+        if made:
+            # Otherwise a field that a later version wants no more would stay.
+            self.set_fields(made, {"/metadata/managedFields/0/operation": "Apply"})
 
     def merge(
         self,
@@ -293,16 +331,22 @@ class Api:
             self._client.create(eviction, metadata["name"], namespace=metadata["namespace"])
 
     def _idempotent(self, verb: str, *arguments: Any, **options: Any) -> Any:
+        def call() -> Any:
+            answer = getattr(self._client, verb)(*arguments, **options)
+            # A list is asked for only while it is gone through.
+            return list(answer) if verb == "list" else answer
+
+        return self._again(call)
+
+    def _again(self, call: Callable[[], Answer]) -> Answer:
         """Call, and for a short while again where no answer came or the server was not ready."""
         deadline = time.monotonic() + self._retry_s
         while True:
             try:
                 with _errors(self.url):
-                    answer = getattr(self._client, verb)(*arguments, **options)
-                    # A list is asked for only while it is gone through.
-                    return list(answer) if verb == "list" else answer
+                    return call()
             except ApiError as error:
-                if error.status not in {0, 429, 500, 503, 504} or time.monotonic() >= deadline:
+                if error.status not in _PASSING or time.monotonic() >= deadline:
                     raise
             time.sleep(0.2)
 

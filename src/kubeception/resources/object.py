@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubeception.errors import ApiError
-from kubeception.kube.client import KEEPER
+from kubeception.kube.client import OURS
 from kubeception.kube.kinds import identity
 from kubeception.reach import Reach
 
@@ -68,8 +68,9 @@ class Object:
         try:
             return reach.api.apply(self.wanted, force=force, dry_run=dry_run)
         except ApiError as error:
-            # What the keeper has put back is ours to change.
-            if error.status != 409 or set(_OWNERS.findall(error.message)) != {KEEPER}:
+            # What the keeper has put back is ours to change, and so is what we have created.
+            owners = set(_OWNERS.findall(error.message))
+            if error.status != 409 or not owners or owners - OURS:
                 raise
         return reach.api.apply(self.wanted, force=True, dry_run=dry_run)
 

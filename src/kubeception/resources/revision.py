@@ -6,13 +6,12 @@ from typing import Any
 
 from kubeception import revisions, timestamp
 from kubeception.errors import ApiError
-from kubeception.kube.client import FIELD_MANAGER, KEEPER, Object
+from kubeception.kube.client import KEEPER, OURS, Object
 from kubeception.reach import Reach
 from kubeception.render import apiserver, revision
 from kubeception.render.objects import NAMESPACE
 from kubeception.revisions import Broken
 
-OURS = frozenset({FIELD_MANAGER, KEEPER})
 _OWNERS = "/metadata/managedFields"
 
 
