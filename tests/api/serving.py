@@ -22,7 +22,7 @@ from kubeception import tokens
 from kubeception.kube.client import Api
 from kubeception.pki.token import Token
 from kubeception.reach import Reach
-from kubeception.render import join_records
+from kubeception.render import join_records, join_service
 from kubeception.render.join_records import CLAIMS
 
 LISTENING = re.compile(r" INFO .*: listening on 127\.0\.0\.1:(\d+)\n")
@@ -78,7 +78,12 @@ def command(rig: Rig, token: Path, port: int = 0) -> list[str]:
 @contextlib.contextmanager
 def running(rig: Rig, credential: Path, log: Path, port: int = 0) -> Iterator[Service]:
     with log.open("wb") as sink:
-        process = subprocess.Popen(command(rig, credential, port), stdout=sink, stderr=sink)
+        process = subprocess.Popen(
+            command(rig, credential, port),
+            stdout=sink,
+            stderr=sink,
+            env={**os.environ, **join_service.ENVIRONMENT},
+        )
     try:
         until = time.monotonic() + 20
         while not (found := LISTENING.search(log.read_text())):
