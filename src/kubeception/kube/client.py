@@ -156,7 +156,7 @@ class Api:
         resource = _resource(kind_of(wanted))
         metadata = wanted["metadata"]
         if not dry_run:
-            if wanted["kind"] == "Service":
+            if kind_of(wanted) == "Service":
                 self._create_missing(wanted)
             crash.before("apply", identity(wanted))
         return dict(
@@ -180,16 +180,14 @@ class Api:
         Service's address and node port taken without a Service, for up to nine minutes: the API
         server takes them for good before it stores the object. With a POST it gives them back.
         """
-        metadata = wanted["metadata"]
-        namespace = metadata.get("namespace")
+        kind, metadata = kind_of(wanted), wanted["metadata"]
 
         def create() -> Object | None:
             # Looked for each time: it may be there although no answer came.
-            if self.get(wanted["kind"], metadata["name"], namespace=namespace) is not None:
+            if self.get(kind, metadata["name"], namespace=metadata.get("namespace")) is not None:
                 return None
             crash.before("create", identity(wanted))
-            made = self._client.create(_resource(kind_of(wanted))(wanted), namespace=namespace)
-            return dict(made)
+            return self._post(wanted)
 
         try:
             made = self._again(create)
@@ -262,10 +260,13 @@ class Api:
             ApiError: among others 409 where one of that name is there.
         """
         crash.before("create a", kind_of(wanted))
-        resource = _resource(kind_of(wanted))
         with _errors(self.url):
-            namespace = wanted["metadata"].get("namespace")
-            return dict(self._client.create(resource(wanted), namespace=namespace))
+            return self._post(wanted)
+
+    def _post(self, wanted: Object) -> Object:
+        resource = _resource(kind_of(wanted))
+        namespace = wanted["metadata"].get("namespace")
+        return dict(self._client.create(resource(wanted), namespace=namespace))
 
     def delete(self, kind: str, name: str, *, namespace: str | None = None) -> None:
         """Delete an object; one that is gone already is fine."""

@@ -12,7 +12,7 @@ LABELS = {"k8s-app": NAME}
 PORT = 8443
 # glibc is to give back big blocks as soon as they are freed (mallopt(3)). By itself it stops to do
 # so with the first one: asyncio's TLS buffers, 256 KiB for each connection, then come and go in the
-# heap, and what is left between them makes that grow by some 25 bytes for each request.
+# heap, and what is left between them makes that grow, by some 25 bytes a request to begin with.
 ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": str(128 * 1024)}
 _ROLE = "kubeception:join"
 # It finds what it knows the name of, lists nothing, and changes nothing that is there.
