@@ -79,7 +79,7 @@ def command(rig: Rig, token: Path, port: int = 0) -> list[str]:
 def running(rig: Rig, credential: Path, log: Path, port: int = 0) -> Iterator[Service]:
     with log.open("wb") as sink:
         process = subprocess.Popen(
-            command(rig, credential, port),
+            ["setpriv", "--pdeathsig", "KILL", "--", *command(rig, credential, port)],
             stdout=sink,
             stderr=sink,
             env={**os.environ, **join_service.ENVIRONMENT},
