@@ -18,6 +18,7 @@ FACTS = Facts(
         name: Path(f"/opt/kubeception/current/images/{name}.tar")
         for name in ("kube-apiserver", "pause")
     },
+    new_token="0123456789abcdef0123456789abcdef",
 )
 MEMBER = Membership(
     apiservers=("https://192.0.2.10:6443",),

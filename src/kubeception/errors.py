@@ -58,15 +58,25 @@ class ConfigError(_Problems):
 
 
 class PreflightError(_Problems):
-    """The host has problems; each may have a hint of its own."""
+    """The host has problems; each may have a hint of its own.
+
+    `is_final` says that going on in spite of them could lose something, or make it a second time:
+    not even the keeper does.
+    """
 
     exit_code = 3
 
     def __init__(
-        self, problems: Sequence[str], *, hint: str | None = None, hints: Sequence[str] = ()
+        self,
+        problems: Sequence[str],
+        *,
+        hint: str | None = None,
+        hints: Sequence[str] = (),
+        is_final: bool = False,
     ) -> None:
         super().__init__(problems, hint=hint)
         self.hints = tuple(hints)
+        self.is_final = is_final
 
     def lines(self) -> Iterator[str]:
         """Yield each problem with its hint under it."""

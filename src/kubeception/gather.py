@@ -2,16 +2,21 @@
 
 import json
 import platform
+import re
+import secrets
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from kubeception import conditions, membership, revisions, versions
+from kubeception import authorities, conditions, identity, membership, revisions, versions
 from kubeception.errors import KubeceptionError
-from kubeception.facts import Facts, Hosted
-from kubeception.host import door, gateway, kernel, tree
+from kubeception.etcd import data
+from kubeception.facts import Facts, Hosted, Identity
+from kubeception.host import door, gateway, kernel, network, tree
 from kubeception.kube import health
 from kubeception.layout import LIBRARY, OUR_MARK
+from kubeception.pki import catalog, issue
 from kubeception.reach import DOOR_PORT, Reach
 from kubeception.render import apiserver, etcd, revision
 from kubeception.render.objects import CONTROL_PLANE, NAMESPACE
@@ -23,18 +28,74 @@ UNITS = ("etcd.service", "containerd.service", "kubelet.service")
 
 
 def address(reach: Reach) -> str:
-    """Return this host's address, as others know it.
+    """Return this host's address, as others know it: it keeps one for as long as it has it.
 
     Raises:
         KubeceptionError: it has none that could be told.
     """
-    found = reach.config.node.address or gateway.default_address()
+    found = chosen_address(reach)
     if not found:
         raise KubeceptionError(
             "there is no default route to take the node's address from",
             hint="set address in the [node] section of the configuration",
         )
     return found
+
+
+def chosen_address(reach: Reach) -> str | None:
+    """Return the address that is configured, or remembered and still there, or the best route's."""
+    if reach.config.node.address:
+        return reach.config.node.address
+    known = remembered(reach).address
+    return known if known and network.has_address(known) else gateway.default_address()
+
+
+def remembered(reach: Reach) -> Identity:
+    """Return by which name and address this host has gone; what nobody remembers is ""."""
+    at = reach.layout
+    if (known := identity.read(at.member)) and known.is_legible:
+        return known
+    member = membership.read(at.membership)
+    if told := identity.of_settings(_text(at.etcd.environment)) if member is None else None:
+        return told
+    if member is None:
+        return Identity()
+    flags = _text(at.kubelet.environment)
+    name, own = (
+        re.search(rf"--{flag}=([^\s\"]+)", flags) for flag in ("hostname-override", "node-ip")
+    )
+    return Identity(node=name[1] if name else "", address=own[1] if own else "")
+
+
+def changes(reach: Reach) -> Iterator[tuple[str, str]]:
+    """Yield how this host is called or reached otherwise than before, and how it may go by that.
+
+    It goes on under the name and the address that it has.
+    """
+    known, config = remembered(reach), reach.config.node
+    own, best = reach.host.name.lower(), gateway.default_address()
+    if known.node and not config.name and not reach.is_renaming and own != known.node:
+        yield (
+            f"this host is called {own!r} now, and goes on as node {known.node}",
+            "kubeception bootstrap --rename, or set name in the [node] section",
+        )
+    if known.node and config.name and config.name != known.node:
+        yield (
+            f"node {known.node} becomes node {config.name}, by the [node] section",
+            f"take name out of it to stay {known.node}",
+        )
+    if not known.address or config.address or not best or best == known.address:
+        return
+    if network.has_address(known.address):
+        yield (
+            f"the default route leads from {best} now, and this host goes on by {known.address}",
+            "set address in the [node] section to change that",
+        )
+    else:
+        yield (
+            f"{known.address} is gone from this host, which goes on by {best}",
+            "set address in the [node] section to change that",
+        )
 
 
 def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
@@ -53,9 +114,10 @@ def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
     carries = live in apiserver.HOSTED_PORTS and hosted is not None
     is_led = answers and _are_held(reach)
     broken = revisions.broken(reach.layout.revisions)
+    rebuild = rebuild or remembered(reach).node not in {"", of_host.node}
     dead_leases = _dead_leases(reach) if answers else ()
     return replace(
-        of_host,
+        with_belongings(of_host, reach),
         door=live,
         is_answered=answers,
         hosted=hosted,
@@ -67,6 +129,30 @@ def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
         is_led=is_led,
         proven=revisions.newest(reach.layout.revisions),
         refused=broken.settings if broken else "",
+    )
+
+
+def with_belongings(facts: Facts, reach: Reach) -> Facts:
+    """Return facts with what this host remembers of its cluster, and what it has of it."""
+    certificates: dict[str, str] = {}
+    signing = []
+    for entry in authorities.entries(reach):
+        name = catalog.name(reach.config.layout.pki, entry.at)
+        pem = _text(reach.host.at(entry.at.certificate))
+        if issue.is_certificate(pem.encode()):
+            certificates[name] = pem
+            if reach.host.at(entry.at.key).exists():
+                signing.append(name)
+    public = _text(reach.layout.pki.service_account_public)
+    known = identity.read(reach.layout.member)
+    return replace(
+        facts,
+        identity=known or identity.of_settings(_text(reach.layout.etcd.environment)),
+        stored=data.stored(reach.layout.etcd.data),
+        authorities=certificates,
+        signing=tuple(signing),
+        service_account=public if issue.public_keys(public.encode()) else "",
+        new_token=secrets.token_hex(16),
     )
 
 
@@ -96,8 +182,11 @@ def host(reach: Reach) -> Facts:
 
 
 def node_name(reach: Reach) -> str:
-    """Return what this host's Node is called."""
-    return reach.config.node.name or reach.host.name.lower()
+    """Return what this host's Node is called: another name of the host's later changes nothing."""
+    own = reach.host.name.lower()
+    if reach.config.node.name:
+        return reach.config.node.name
+    return own if reach.is_renaming else remembered(reach).node or own
 
 
 @cache
@@ -187,6 +276,13 @@ def _etcd_uid(reach: Reach) -> int | None:
         return int(user)
     uids = (int(line.split(":")[2]) for line in lines if line.startswith(f"{user}:"))
     return next(uids, None)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return ""
 
 
 def _kernel_version() -> tuple[int, int]:

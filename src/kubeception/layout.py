@@ -195,6 +195,8 @@ class Layout:
     modules: Path = Path("/etc/modules-load.d/kubeception.conf")
     config: Path = Path("/etc/kubeception/config.toml")
     membership: Path = Path("/etc/kubeception/join.json")
+    member: Path = Path("/etc/kubeception/member.json")
+    progress: Path = Path("/var/lib/kubeception/etcd-progress.json")
     lock: Path = Path("/run/kubeception/lock")
     keeper: Path = Path("/run/kubeception/keeper")
     revisions: Path = Path("/var/lib/kubeception/revisions")

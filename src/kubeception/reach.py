@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from kubeception.config import Config
 from kubeception.errors import KubeceptionError
 from kubeception.etcd.client import Etcd
+from kubeception.facts import Accept
 from kubeception.host.anteroom import Anteroom
 from kubeception.host.gateway import Host, this_host
 from kubeception.layout import Layout, Pair
@@ -27,12 +28,15 @@ class Reach:
     `api_port` is the door's wherever there is a door, `etcd_port` the member's wherever it is ours.
     `api_url` is another host's API, for a host that has none: a worker.
     `client` is who asks the API; without one it is a superuser whose credential lives in memory
-    alone.
+    alone. `accepted` is what a person goes on in spite of, `is_renaming` that the host's name of
+    today becomes its node's.
     """
 
     config: Config
     host: Host = field(default_factory=this_host)
     force_conflicts: bool = False
+    accepted: frozenset[Accept] = frozenset()
+    is_renaming: bool = False
     api_port: int = DOOR_PORT
     api_url: str | None = None
     client: Pair | None = None

@@ -18,6 +18,7 @@ from kubeception.render import revision
 log = logging.getLogger("kubeception.keeper")
 
 KEPT = 2
+PROVEN = "proven-*.json"
 _BROKEN = "broken.json"
 
 
@@ -95,7 +96,7 @@ def broken(folder: Path) -> Broken | None:
 
 
 def _read(folder: Path) -> Iterator[Kept]:
-    for path in folder.glob("proven-*.json"):
+    for path in folder.glob(PROVEN):
         try:
             document = json.loads(path.read_text())
             since = document.pop("since")

@@ -10,6 +10,7 @@ from kubeception import (
     __version__,
     certificates,
     conditions,
+    losses,
     membership,
     revisions,
     timestamp,
@@ -19,7 +20,7 @@ from kubeception.conditions import Condition
 from kubeception.config import Config
 from kubeception.errors import ApiError, KubeceptionError
 from kubeception.facts import Facts, Membership
-from kubeception.gather import UNITS, gather
+from kubeception.gather import UNITS, changes, gather
 from kubeception.gather import host as of_host
 from kubeception.keeper import record
 from kubeception.kube import health
@@ -92,7 +93,8 @@ class Revisions:
 class Status:
     """The node, the port that its door leads to (0 for none), and every check's outcome.
 
-    `keeper` is the keeper's last verdict, `opened` are webhooks that the API no longer waits for.
+    `keeper` is the keeper's last verdict, `opened` are webhooks that the API no longer waits for,
+    `notices` say what has changed of the host and changes nothing by itself.
     `worker_of` is the API server that a worker goes to; a worker has no door, keeper or revisions.
     """
 
@@ -106,6 +108,7 @@ class Status:
     opened: tuple[str, ...]
     checks: tuple[Check, ...]
     worker_of: str | None = None
+    notices: tuple[str, ...] = ()
 
     @property
     def healthy(self) -> bool:
@@ -128,6 +131,7 @@ def look(reach: Reach) -> Status:
         certificates=_first_to_expire(reach, facts),
         revisions=_revisions(reach),
         opened=() if silence else _opened(reach),
+        notices=tuple(what for what, _ in changes(reach)),
         checks=tuple(_checks(reach, facts, silence)),
     )
 
@@ -154,6 +158,7 @@ def _of_worker(reach: Reach, member: Membership) -> Status:
         certificates=_first_to_expire(reach, facts),
         revisions=Revisions(),
         opened=(),
+        notices=tuple(what for what, _ in changes(reach)),
         checks=checks,
         worker_of=member.apiserver,
     )
@@ -250,6 +255,7 @@ def _first_to_expire(reach: Reach, facts: Facts) -> Certificates:
 def _conditions(config: Config, facts: Facts) -> Iterator[tuple[str, Condition]]:
     for unit in (*UNITS, keeper.UNIT):
         yield "host", conditions.unit_active(unit)
+    yield "host", _nothing_lost()
     yield "certificates", _all_valid(facts)
     yield "etcd", conditions.etcd_serves()
     port = facts.hosted.port if facts.hosted else apiserver.HOSTED_PORTS[0]
@@ -269,6 +275,14 @@ def _absent(manifest: Path, name: str) -> Condition:
         return f"{manifest} is there" if reach.host.at(manifest).exists() else None
 
     return Condition(f"{name} to be gone", problem, hint="kubeception bootstrap")
+
+
+def _nothing_lost() -> Condition:
+    def problem(reach: Reach) -> str | None:
+        return "; ".join(map(str, losses.look(reach))) or None
+
+    what = "etcd's data and the CAs to be this host's own"
+    return Condition(what, problem, hint="kubeception preflight")
 
 
 def _all_valid(facts: Facts) -> Condition:

@@ -7,10 +7,11 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
-from kubeception import certificates, membership, preflight
+from kubeception import authorities, certificates, losses, membership, preflight
 from kubeception.engine import Phase, Summary, carry_out
-from kubeception.errors import KubeceptionError, PreflightError, WaitTimeout
-from kubeception.facts import Facts
+from kubeception.errors import KubeceptionError, PreflightError, UnitFailed, WaitTimeout
+from kubeception.etcd import damage
+from kubeception.facts import Accept, Facts
 from kubeception.gather import gather, node_name
 from kubeception.gather import host as of_host
 from kubeception.host import files, kernel, lock
@@ -24,7 +25,7 @@ from kubeception.phases.bootstrap_plane import (
     LEADERS,
 )
 from kubeception.phases.control_plane import CONTROL_PLANE
-from kubeception.phases.etcd import ETCD
+from kubeception.phases.etcd import ETCD, MEMBER
 from kubeception.phases.handover import HANDOVER, RETIRE_API, RETIRE_CONTROLLERS, STABILITY
 from kubeception.phases.join import WORKER_KUBELET, WORKER_READY, credential
 from kubeception.phases.keeper import BOOT, KEEPER
@@ -37,6 +38,7 @@ from kubeception.phases.reset import phases as undoing
 from kubeception.phases.revision import PROVEN_REVISION
 from kubeception.phases.runtime import RUNTIME
 from kubeception.reach import Reach
+from kubeception.render import etcd
 from kubeception.report import Steps
 from kubeception.resources.credential import Ask, credential_problem
 
@@ -49,6 +51,7 @@ BOOTSTRAP: tuple[Phase, ...] = (
     KERNEL,
     RUNTIME,
     ETCD,
+    MEMBER,
     KUBELET,
     REREAD,
     BOOTSTRAP_API,
@@ -112,14 +115,16 @@ def bootstrap(
         preflight.require(reach, rebuild=rebuild)  # nobody else may take the lock
     with lock.hold(reach.layout.lock, f"kubeception {by}"), Steps(log) as steps:
         with steps.step("preflight", "looking for problems", quiet=True):
+            authorities.put_all_back(reach)
             try:
                 preflight.require(reach, rebuild=rebuild)
             except PreflightError as error:
-                if by != KEEPER.name:
+                if by != KEEPER.name or error.is_final:
                     raise
                 # Nobody is there to mend them first; what can still be saved is tried.
                 for problem in error.problems:
                     log.warning("%s", problem)
+        losses.accept(reach)
         if source is not None:
             _keep(source, reach.layout.config)
         facts = partial(gather, reach, rebuild=rebuild)
@@ -138,6 +143,18 @@ def _carry_out(
             anew = partial(gather, reach, rebuild=True)
             carry_out([BOOTSTRAP_CONTROLLERS], reach, gather=anew, steps=steps)
         raise
+    except UnitFailed as error:
+        words = damage.said(error.last_words) if error.unit == etcd.UNIT else None
+        if words is None:
+            raise
+        at = reach.config.layout.etcd.data
+        raise KubeceptionError(
+            f"{at}: etcd can't read its data, which are left as they are: {words}",
+            hint=f"put a backup of the folder back; or begin anew, which gives up all that the "
+            f"cluster knew: mv {at} {at}.damaged && kubeception bootstrap --accept "
+            f"{Accept.EMPTY_ETCD}",
+            last_words=error.last_words,
+        ) from error
 
 
 def recover(reach: Reach, *, source: Source | None = None) -> tuple[Source, Summary]:
@@ -147,10 +164,13 @@ def recover(reach: Reach, *, source: Source | None = None) -> tuple[Source, Summ
 
     Raises:
         KubeceptionError: there is nothing of that source.
+        PreflightError: something of this host's cluster is lost, or another one's.
         Locked: somebody else is changing this host.
         WaitTimeout: a step did not come to its end.
     """
     with lock.hold(reach.layout.lock, "kubeception recover"), Steps(log) as steps:
+        authorities.put_all_back(reach)
+        losses.require(reach)
         used = _source(gather(reach), source)
         log.info("recovering from %s", WHAT_THEY_ARE[used])
 
@@ -206,7 +226,7 @@ def _of_worker(reach: Reach) -> Facts:
     return facts
 
 
-def reset(reach: Reach, *, etcd: bool = False, pki: bool = False) -> Summary:
+def reset(reach: Reach, *, with_etcd: bool = False, with_pki: bool = False) -> Summary:
     """Remove what bootstrap or join made of this host; etcd and the CAs only if asked.
 
     Raises:
@@ -215,7 +235,7 @@ def reset(reach: Reach, *, etcd: bool = False, pki: bool = False) -> Summary:
     at = reach.layout
     is_worker = at.membership.exists() or at.kubelet.join_key.exists()
     done = joining(None) if is_worker else BOOTSTRAP
-    phases = tuple(undoing(done, etcds=etcd, pkis=pki and not is_worker))
+    phases = tuple(undoing(done, etcds=with_etcd, pkis=with_pki and not is_worker))
     with lock.hold(at.lock, "kubeception reset"), Steps(log) as steps:
         facts = partial(of_host, reach) if is_worker else partial(gather, reach, rebuild=True)
         return carry_out(phases, reach, gather=facts, steps=steps)
@@ -236,6 +256,7 @@ def renew(reach: Reach, *, asked: frozenset[str]) -> Summary:
     with lock.hold(reach.layout.lock, "kubeception certs renew"), Steps(log) as steps:
         if problems := certificates.not_renewable(reach, asked):
             raise KubeceptionError("\n".join(problems), hint="do it on a control-plane host")
+        losses.require(reach)
         return carry_out(renewed(asked), reach, gather=partial(gather, reach), steps=steps)
 
 
@@ -248,7 +269,9 @@ def boot(reach: Reach) -> Summary:
         lock.hold(reach.layout.lock, "kubeception keeper, at boot"),
         Steps(log) as steps,
     ):
-        return carry_out([EXPIRED, BOOT], reach, gather=partial(gather, reach), steps=steps)
+        # What is signed by a CA that isn't this host's would be of no use.
+        phases = [BOOT] if any(losses.of_keys(reach)) else [EXPIRED, BOOT]
+        return carry_out(phases, reach, gather=partial(gather, reach), steps=steps)
 
 
 def _keep(source: Path, config: Path) -> None:

@@ -13,6 +13,7 @@ from kubeception import certificates
 from kubeception.certificates import Row
 from kubeception.config import Config
 from kubeception.config.model import KeyAlgorithm, Node
+from kubeception.facts import Accept
 from kubeception.host import files
 from kubeception.layout import Pair
 from kubeception.phases import pki
@@ -95,6 +96,7 @@ def spoil_names(reach: Reach) -> None:
 def spoil_ca(reach: Reach) -> None:
     for path in (AT.front_proxy_ca.certificate, AT.front_proxy_ca.key):
         reach.host.at(path).unlink()
+    reach.accepted = frozenset({Accept.NEW_CA})
     KeyPair(next(one for one in table() if one.at == AT.front_proxy_ca), P256).apply(reach)
 
 

@@ -11,6 +11,7 @@ import click
 from kubeception import report
 from kubeception.cli import options
 from kubeception.errors import PreflightError
+from kubeception.facts import Accept
 from kubeception.reach import Reach
 
 if TYPE_CHECKING:
@@ -53,14 +54,32 @@ def preflight(context: click.Context, config_file: Path | None, output: str) -> 
 @click.option(
     "--force-conflicts", is_flag=True, help="Take back our fields that somebody else changed."
 )
+@click.option(
+    "--rename", is_flag=True, help="Have the node take the name that the host has by now."
+)
+@click.option(
+    "--accept",
+    "accepted",
+    multiple=True,
+    metavar="LOSS",
+    type=click.Choice([one.value for one in Accept]),
+    help="Go on in spite of a loss that bootstrap has named, and give up what it says.",
+)
 @click.option("--by-keeper", is_flag=True, hidden=True)
 def bootstrap(
-    config_file: Path | None, output: str, rebuild: bool, force_conflicts: bool, by_keeper: bool
+    config_file: Path | None,
+    output: str,
+    rebuild: bool,
+    force_conflicts: bool,
+    rename: bool,
+    accepted: tuple[str, ...],
+    by_keeper: bool,
 ) -> None:
     """Make this host's control plane run inside the cluster.
 
     Safe to run again at any time, whatever state the cluster is in: what is as wanted is left
-    alone, and what isn't is mended.
+    alone, and what isn't is mended. What is lost of a cluster that this host has had, its data or
+    its CAs, is never made anew, unless by --accept.
 
     \b
     Example:
@@ -68,7 +87,12 @@ def bootstrap(
     """
     from kubeception import workflows
 
-    with Reach(options.loaded(config_file), force_conflicts=force_conflicts) as reach:
+    with Reach(
+        options.loaded(config_file),
+        force_conflicts=force_conflicts,
+        accepted=frozenset(map(Accept, accepted)),
+        is_renaming=rename,
+    ) as reach:
         summary = workflows.bootstrap(
             reach, rebuild=rebuild, source=config_file, by="keeper" if by_keeper else "bootstrap"
         )

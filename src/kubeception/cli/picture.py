@@ -130,6 +130,8 @@ def header(found: Status) -> Iterator[tuple[str, Mark | None, str]]:
     """Yield what is told besides the checks: a name, a mark if it needs one, and the words."""
     if found.worker_of is None:
         yield "keeper", None, found.keeper
+    for notice in found.notices:
+        yield "identity", Mark.SOON, notice
     yield "versions", None, _versions(found.versions)
     yield "certificates", *_certificates(found.certificates)
     if found.worker_of is not None:

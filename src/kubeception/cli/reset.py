@@ -34,7 +34,7 @@ def reset(config_file: Path | None, etcd: bool, pki: bool, yes: bool) -> None:
     if not yes:
         _ask(etcd=etcd, pki=pki)
     with Reach(config) as reach:
-        summary = workflows.reset(reach, etcd=etcd, pki=pki)
+        summary = workflows.reset(reach, with_etcd=etcd, with_pki=pki)
     if not report.is_live(sys.stderr):
         for change in summary.changes:
             click.echo(change)

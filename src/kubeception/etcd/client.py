@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kubeception.errors import KubeceptionError
+from kubeception.facts import Stored
 
 TIMEOUT_S = 2.0
 
@@ -38,6 +39,19 @@ class Etcd:
         """Return the server's own version."""
         answer: str = self._ask("/v3/maintenance/status", {})["version"]
         return answer
+
+    def progress(self) -> tuple[Stored, int]:
+        """Return whose data it serves, and the index of the last entry that it has committed."""
+        answer = self._ask("/v3/maintenance/status", {})
+        ids = answer["header"]
+        of = Stored(f"{int(ids['cluster_id']):x}", f"{int(ids['member_id']):x}")
+        return of, int(answer["raftIndex"])
+
+    def value(self, key: str) -> bytes | None:
+        """Return what a key says, None where there is none."""
+        wanted = base64.b64encode(key.encode()).decode()
+        found = self._ask("/v3/kv/range", {"key": wanted}).get("kvs", [])
+        return base64.b64decode(found[0].get("value", "")) if found else None
 
     def mod_revisions(self, *keys: str) -> tuple[int, ...]:
         """Return at which revision each key last changed, 0 where there is none; one request."""

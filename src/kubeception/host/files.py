@@ -74,6 +74,18 @@ def remove(path: Path) -> None:
                 sync_folder(path.parent)
 
 
+def move(path: Path, to: Path) -> None:
+    """Give a file another name in its folder, durably; what had that name is gone.
+
+    Raises:
+        KubeceptionError: the disk is read-only or broken.
+    """
+    with told(path):
+        crash.before("move to", to)
+        path.replace(to)
+        sync_folder(path.parent)
+
+
 def remove_tree(path: Path) -> None:
     """Remove the folder at `path` with all that is in it, if it is there."""
     with told(path):

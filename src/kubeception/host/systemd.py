@@ -37,7 +37,7 @@ class UnitState:
     `file` is where its unit file lies, or lay. `started_s` is when it last became active, in
     seconds since the epoch, 0 for never; `restarts` is how often systemd has started it again by
     itself. `command` is what it runs, as written, and `environment` names the files with its
-    variables. `user` is whom it runs as, "" for root.
+    variables. `user` is whom it runs as, "" for root, and `pid` its main process, 0 for none.
     """
 
     load: str
@@ -52,6 +52,7 @@ class UnitState:
     command: tuple[str, ...]
     environment: tuple[Path, ...]
     user: str
+    pid: int = 0
 
     @property
     def exists(self) -> bool:
@@ -109,6 +110,7 @@ class Systemd:
             command=tuple(service["ExecStart"][0][1]) if service.get("ExecStart") else (),
             environment=tuple(Path(path) for path, _ in service.get("EnvironmentFiles", ())),
             user=service.get("User", ""),
+            pid=service.get("MainPID", 0),
         )
 
     def booted_s(self) -> float:

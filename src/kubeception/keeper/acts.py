@@ -7,7 +7,7 @@ Lease.
 import logging
 from datetime import datetime, timedelta
 
-from kubeception import revisions
+from kubeception import authorities, revisions
 from kubeception.errors import KubeceptionError
 from kubeception.facts import Proven
 from kubeception.gather import gather
@@ -80,6 +80,13 @@ def put_back(reach: Reach, rollout: Rollout, *, node: str, why: str) -> None:
         _tell(reach, found, f"{why}; put back to revision {proven.revision}", node=node)
         Revision(wanted, proven.manager, instead_of=why).apply(reach)
         log.warning("%s; revision %s is back", why, proven.revision)
+
+
+def put_back_authorities(reach: Reach) -> None:
+    """Put back what can be of the CAs' certificates: without them nobody can even be asked."""
+    if any(authorities.lost_one(reach, entry) for entry in authorities.entries(reach)):
+        with lock.hold(reach.layout.lock, "kubeception keeper: putting certificates back"):
+            authorities.put_all_back(reach)
 
 
 def _daemonset(reach: Reach) -> Object:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-from kubeception import workflows
+from kubeception import gather, workflows
 from kubeception.errors import KubeceptionError, Locked
 from kubeception.gather import node_name
 from kubeception.host import door
@@ -32,6 +32,8 @@ def run(reach: Reach) -> None:
     _boot(reach)
     notify("READY=1")
     node = node_name(reach)
+    for what, hint in gather.changes(reach):
+        log.warning("%s (%s)", what, hint)
     watch = Watch(reach, node)
     last: Verdict | None = None
     while True:
@@ -57,6 +59,8 @@ def _act(verdict: Verdict, seen: Observation, reach: Reach, node: str) -> None:
         match verdict.action:
             case Action.BOOTSTRAP:
                 _bootstrap()
+            case Action.REFUSE:
+                acts.put_back_authorities(reach)
             case Action.RAISE_DOOR | Action.TURN_DOOR:
                 port = seen.ready[0] if seen.ready or rollout is None else rollout.port
                 acts.turn_door(reach, port=port, why=verdict.why)

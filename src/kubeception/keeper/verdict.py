@@ -23,6 +23,7 @@ class Action(StrEnum):
     WAIT = "wait"
     RAISE_DOOR = "raise the door"
     BOOTSTRAP = "bootstrap"
+    REFUSE = "refuse"
     PUT_BACK = "put back"
     MOVE = "move to the other port"
     TURN_DOOR = "turn the door"
@@ -40,12 +41,15 @@ class Observation:
     takes connections and answers none. `lost` is an object that has to be there and isn't,
     `free_leases` were let go and have not moved since. `api_is_back` says that an API answers again
     after a silence that nobody has looked after yet. `expiring` says which certificate has little
-    time left.
+    time left. `refusal` says what of the cluster is lost or another one's: nothing may be made anew
+    then. `is_unrecorded` says that this host has no record of itself yet.
     """
 
     paused: str | None = None
     locked: str | None = None
     manifests: tuple[str, ...] = ()
+    refusal: str | None = None
+    is_unrecorded: bool = False
     api_silent_s: float = 0.0
     api_is_back: bool = False
     has_door: bool = True
@@ -71,8 +75,11 @@ class Verdict:
 
 
 def judge(seen: Observation) -> Verdict:
-    """Return what to do; the first rule that applies counts."""
-    return (
+    """Return what to do; the first rule that applies counts.
+
+    What is lost keeps nobody from turning the door, say, but anything from being made anew.
+    """
+    verdict = (
         _hands_off(seen)
         or _about_the_door(seen)
         or _about_what_is_broken(seen)
@@ -80,6 +87,8 @@ def judge(seen: Observation) -> Verdict:
         or _about_the_rest(seen)
         or Verdict(Action.NOTHING, "all is well")
     )
+    may_hide_it = verdict.action in {Action.BOOTSTRAP, Action.WAIT, Action.NOTHING}
+    return Verdict(Action.REFUSE, seen.refusal) if seen.refusal and may_hide_it else verdict
 
 
 def _hands_off(seen: Observation) -> Verdict | None:
@@ -138,6 +147,8 @@ def _about_the_rest(seen: Observation) -> Verdict | None:
     for lease, still_s in seen.still_leases:
         if still_s >= LEASE_STILL_S:
             return Verdict(Action.BOOTSTRAP, f"Lease {lease} has not moved for {still_s:.0f} s")
+    if seen.is_unrecorded:
+        return Verdict(Action.BOOTSTRAP, "this host has no record of itself yet")
     if seen.node_problem:
         return Verdict(Action.BOOTSTRAP, seen.node_problem)
     verdict = _about_the_rollout(seen.rollout) if seen.rollout else None

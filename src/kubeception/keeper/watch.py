@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from itertools import repeat
 from typing import Any
 
-from kubeception import certificates, revisions
+from kubeception import certificates, identity, losses, revisions
 from kubeception.conditions import LEASES
 from kubeception.errors import KubeceptionError
 from kubeception.host import containers, door, lock
+from kubeception.identity import Progress
 from kubeception.keeper import pause
 from kubeception.keeper.rollout import History, Rollout, Server
 from kubeception.keeper.verdict import LEASE_FREE_S, Observation
@@ -31,6 +32,7 @@ from kubeception.resources.revision import daemonset
 STARTS_WITHIN_S = 15.0
 # A certificate that is renewed has had weeks left.
 CERTIFICATES_EVERY_S = 3600.0
+PROGRESS_EVERY_S = 60.0
 
 _MANIFESTS = (apiserver.BOOTSTRAP_NAME, *(one.bootstrap_name for one in controllers.BOTH))
 _LEASE_KEYS = tuple(f"/registry/leases/{NAMESPACE}/{lease}" for lease in LEASES)
@@ -46,6 +48,9 @@ class Watch:
         self._history = History()
         self._certificates_read_s: float | None = None
         self._own_certificate = self._own_age()
+        self._belongings: tuple[object, ...] | None = None
+        self._lost: str | None = None
+        self._progress_noted_s: float | None = None
         self.forget()
 
     def forget(self) -> None:
@@ -77,6 +82,8 @@ class Watch:
             manifests=tuple(n for n in _MANIFESTS if (manifests / f"{n}.yaml").exists()),
             api_silent_s=silent_s,
             api_is_back=answered and self._was_silent,
+            refusal=self._refusal(),
+            is_unrecorded=not reach.layout.member.exists(),
             expiring=self._expiring,
         )
         if silent_s:
@@ -93,6 +100,7 @@ class Watch:
         node_key = f"/registry/minions/{self._node}"
         try:
             *leases, server, node = reach.etcd.mod_revisions(*_LEASE_KEYS, _DAEMONSET_KEY, node_key)
+            self._note_progress(now)
         except KubeceptionError as error:
             return replace(
                 seen, etcd_problem=error.message, etcd_silent_s=now - self._etcd_answered_s
@@ -109,6 +117,27 @@ class Watch:
             node_problem=self._node_problem if node else f"Node {self._node} is gone",
             rollout=self._rollout,
         )
+
+    def _refusal(self) -> str | None:
+        """Say what of the cluster is lost; read anew where a file of it is another one by now."""
+        found = tuple(losses.signature(self._reach))
+        if found != self._belongings:
+            self._belongings = found
+            try:
+                lost = losses.look(self._reach)
+            except KubeceptionError as error:
+                self._lost = error.message
+            else:
+                self._lost = "; ".join(map(str, lost)) or None
+        return self._lost
+
+    def _note_progress(self, now: float) -> None:
+        """Remember once in a while how far etcd's data go: older ones are told by that."""
+        last = self._progress_noted_s
+        if last is None or now - last >= PROGRESS_EVERY_S:
+            self._progress_noted_s = now
+            of, index = self._reach.etcd.progress()
+            identity.note_progress(self._reach.layout.progress, Progress(of.cluster, index))
 
     def _read_certificates(self) -> None:
         """Read them all once in a while; and go on with our own as soon as that is another one."""

@@ -268,11 +268,14 @@ class Api:
         namespace = wanted["metadata"].get("namespace")
         return dict(self._client.create(resource(wanted), namespace=namespace))
 
-    def delete(self, kind: str, name: str, *, namespace: str | None = None) -> None:
-        """Delete an object; one that is gone already is fine."""
+    def delete(
+        self, kind: str, name: str, *, namespace: str | None = None, grace_s: int | None = None
+    ) -> None:
+        """Delete an object, by default with its own grace; one that is gone already is fine."""
         crash.before("delete", f"{kind} {name}")
+        more = {} if grace_s is None else {"grace_period": grace_s}
         try:
-            self._idempotent("delete", _resource(kind), name, namespace=namespace)
+            self._idempotent("delete", _resource(kind), name, namespace=namespace, **more)
         except ApiError as error:
             if error.status != 404:
                 raise

@@ -1,27 +1,46 @@
-"""Run this host's etcd member."""
+"""Run this host's etcd member, and remember whose it is beside its data."""
 
 from collections.abc import Iterator
 
-from kubeception import conditions
+from kubeception import conditions, identity
 from kubeception.conditions import Condition
 from kubeception.config import Config
 from kubeception.engine import Phase
-from kubeception.facts import Facts
+from kubeception.facts import Facts, Identity
 from kubeception.render import etcd
 from kubeception.resources import Resource
 from kubeception.resources.file import File
+from kubeception.resources.image_root import ImageRoot
+from kubeception.resources.own_data import OwnData
+from kubeception.resources.settled import Settled
 from kubeception.resources.unit import Unit
 
 
 def plan(config: Config, facts: Facts) -> Iterator[Resource]:
-    """Want its settings, and the unit running with them."""
+    """Want the record of this host, then its settings, and the unit running with them."""
     at = config.layout
-    yield File(at.etcd.environment, etcd.environment(config, facts), mode=0o640)
+    yield from _remembering(config, facts, facts.remembered)
     if etcd.UNIT not in facts.foreign_units:
-        yield File(at.units / etcd.UNIT, etcd.unit(config))
-    # etcd reads these files only when it starts, so a newer one means a restart. Certificates it
-    # reads anew for each connection.
-    yield Unit(etcd.UNIT, started_after=(at.etcd.environment, at.pki.etcd_ca.certificate))
+        if facts.image:  # its guard runs in it
+            yield ImageRoot(at.image(facts.image))
+        yield File(at.units / etcd.UNIT, etcd.unit(config, facts))
+    # etcd reads its CA only when it starts, so a newer one means a restart, as other settings do.
+    # Certificates it reads anew for each connection.
+    yield Unit(etcd.UNIT, started_after=(at.pki.etcd_ca.certificate,), keeps_running=True)
+    yield Settled(etcd.UNIT, at.etcd.environment, but=(etcd.FIRST_START, etcd.DATA_DIR))
+
+
+def member(config: Config, facts: Facts) -> Iterator[Resource]:
+    """Want the same once there are data, and these to be of the cluster whose keys are here."""
+    # Etcd's settings, the shorter copy, know the data but not the keys.
+    yield OwnData(is_known=facts.identity is not None and bool(facts.identity.authorities))
+    yield from _remembering(config, facts, facts.remembered_with_keys)
+
+
+def _remembering(config: Config, facts: Facts, known: Identity) -> Iterator[Resource]:
+    at = config.layout
+    yield File(at.member, identity.text(known), mode=0o600)
+    yield File(at.etcd.environment, etcd.environment(config, facts), mode=0o640)
 
 
 def until(_config: Config, _facts: Facts) -> Iterator[Condition]:
@@ -29,4 +48,5 @@ def until(_config: Config, _facts: Facts) -> Iterator[Condition]:
     yield conditions.etcd_serves()
 
 
+MEMBER = Phase("member", "remembering whose data these are", member, module="etcd")
 ETCD = Phase("etcd", "bootstrapping", plan, until=until, module="etcd")

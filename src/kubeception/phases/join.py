@@ -50,6 +50,7 @@ def worker(config: Config, facts: Facts) -> Iterator[Resource]:
             at.kubernetes.kubelet,
             at.membership,  # written anew with each join, as the credential is
         ),
+        keeps_running=True,
     )
 
 

@@ -26,7 +26,7 @@ def plan(config: Config, facts: Facts) -> Iterator[Resource]:
         yield File(at.units / kubelet.UNIT, kubelet.unit(config))
     yield from bootstrap_plane.api(config, facts)
     started_after = (at.kubelet.settings, at.kubelet.environment, at.kubernetes.kubelet)
-    yield Unit(kubelet.UNIT, started_after=started_after)
+    yield Unit(kubelet.UNIT, started_after=started_after, keeps_running=True)
 
 
 def until(_config: Config, _facts: Facts) -> Iterator[Condition]:

@@ -1,8 +1,22 @@
-"""Wait for this host's node, and mark it as a control-plane node."""
+"""Wait for this host's node, and mark it as a control-plane node; no other one is this host's."""
+
+from collections.abc import Iterator
 
 from kubeception import conditions
+from kubeception.config import Config
 from kubeception.engine import Phase
+from kubeception.facts import Facts
+from kubeception.resources import Resource
+from kubeception.resources.former_node import NoFormerNode
 from kubeception.resources.node import ControlPlaneNode, KnownNode
+
+
+def marked(_config: Config, facts: Facts) -> Iterator[Resource]:
+    """Want its label and taint, and no Node by a name that this host gave up."""
+    yield ControlPlaneNode(facts.node)
+    if facts.remembered.former:
+        yield NoFormerNode(facts.remembered.former)
+
 
 REGISTERED = Phase(
     "registered",
@@ -10,8 +24,4 @@ REGISTERED = Phase(
     lambda _config, facts: [KnownNode(facts.node)],
     until=lambda _config, facts: [conditions.node_registered(facts.node)],
 )
-MARKED = Phase(
-    "marked",
-    "labeling node and setting taints",
-    lambda _config, facts: [ControlPlaneNode(facts.node)],
-)
+MARKED = Phase("marked", "labeling node and setting taints", marked)

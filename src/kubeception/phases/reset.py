@@ -9,13 +9,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from kubeception import identity
 from kubeception.config import Config
 from kubeception.config.model import Cni, ProxyMode
 from kubeception.engine import Phase
 from kubeception.facts import Facts
 from kubeception.layout import Layout
 from kubeception.phases import pki
-from kubeception.phases.etcd import ETCD
+from kubeception.phases.etcd import ETCD, MEMBER
 from kubeception.render import etcd, flannel, keeper, kubelet, proxy
 from kubeception.resources import Resource
 from kubeception.resources.absent import (
@@ -60,9 +61,12 @@ def phases(bootstrap: Sequence[Phase], *, etcds: bool, pkis: bool) -> Iterator[P
     if etcds or pkis:
         yield STOP_ETCD
     if etcds:
+        yield FORGET
         yield ETCD_DATA
+    elif pkis:
+        yield FORGET_KEYS
     for phase in reversed(bootstrap):
-        if etcds or phase is not ETCD:
+        if etcds or phase not in {ETCD, MEMBER}:
             yield _undone(phase)
     if pkis:
         yield CERTIFICATES
@@ -105,6 +109,22 @@ def kubelet_state(config: Config, _facts: Facts) -> Iterator[Resource]:
 def stop_etcd(config: Config, _facts: Facts) -> Iterator[Resource]:
     """Want no etcd to run: without its data or its certificates it can't."""
     yield WhereOurs(config.layout.etcd.environment, StoppedUnit(etcd.UNIT))
+
+
+def forget(config: Config, _facts: Facts) -> Iterator[Resource]:
+    """Want no record of the data that are to go: before them, or what is left would look lost."""
+    at = config.layout
+    for path in (at.member, at.progress):
+        yield File(path, None)
+    yield NoFolder(at.revisions)
+
+
+def forget_keys(config: Config, facts: Facts) -> Iterator[Resource]:
+    """Want a record that knows no CA and no key, where there is one."""
+    known = facts.identity
+    if known and known.is_legible:
+        kept = replace(known, authorities={}, signing=(), service_account="")
+        yield File(config.layout.member, identity.text(kept), mode=0o600)
 
 
 def etcd_data(config: Config, _facts: Facts) -> Iterator[Resource]:
@@ -187,6 +207,8 @@ PODS = Phase("pods", "ending the pods of the cluster", pods)
 NETWORK = Phase("network", "removing the network of the pods", network)
 KUBELET_STATE = Phase("kubelet-state", "removing what the kubelet kept", kubelet_state)
 STOP_ETCD = Phase("stop-etcd", "stopping etcd", stop_etcd, module="etcd")
+FORGET = Phase("forget", "forgetting whose data this host has", forget, module="etcd")
+FORGET_KEYS = Phase("forget-keys", "forgetting which keys this host has", forget_keys, module="pki")
 ETCD_DATA = Phase("etcd-data", "removing the data of etcd", etcd_data, module="etcd")
 CERTIFICATES = Phase("certificates", "removing certificates and keys", certificates, module="pki")
 FOLDERS = Phase("folders", "removing empty folders", folders, module="host")

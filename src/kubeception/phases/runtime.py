@@ -22,7 +22,8 @@ def plan(config: Config, facts: Facts) -> Iterator[Resource]:
     else:
         yield File(at.containerd.settings, containerd.settings(config, facts))
         yield File(at.units / containerd.UNIT, containerd.unit(config))
-        yield Unit(containerd.UNIT, started_after=(at.containerd.settings,))
+        settings = (at.containerd.settings,)
+        yield Unit(containerd.UNIT, started_after=settings, keeps_running=True)
     for component, archive in facts.archives.items():
         yield Image(facts.images[component], archive)
 

@@ -18,9 +18,11 @@ from kubeception.config.model import KeyAlgorithm
 from kubeception.pki.catalog import Spec, Use
 
 BACKDATED = timedelta(minutes=5)
+NOT_ITS_KEYS = "does not belong to its key"
 NOT_BY_ITS_CA = "is not signed by its CA"
 
 _KEY = re.compile(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?-----END \1-----\n?", re.DOTALL)
+_PUBLIC = re.compile(rb"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----\n?", re.DOTALL)
 _PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
@@ -57,6 +59,41 @@ def public_key(key: bytes) -> bytes:
         .public_key()
         .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
+
+
+def public_key_of(certificate: bytes) -> bytes:
+    """Return the public key that a certificate is about, as PEM."""
+    public = x509.load_pem_x509_certificate(certificate).public_key()
+    return public.public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
+def public_keys(pem: bytes) -> set[bytes]:
+    """Return every public key of a file as PEM; what can't be read is none."""
+    found = set()
+    for one in _PUBLIC.findall(pem):
+        try:
+            key = serialization.load_pem_public_key(one)
+        except (ValueError, TypeError):
+            continue
+        found.add(
+            key.public_bytes(
+                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+            )
+        )
+    return found
+
+
+def is_signed_by(certificate: bytes, ca: bytes) -> bool:
+    """Tell whether a certificate was signed by the key of another one."""
+    try:
+        x509.load_pem_x509_certificate(certificate).verify_directly_issued_by(
+            x509.load_pem_x509_certificate(ca)
+        )
+    except Exception:  # noqa: BLE001 - any reason means the same: not by this CA
+        return False
+    return True
 
 
 def certificate(spec: Spec, key: bytes, *, signer: Signer | None, now: datetime) -> bytes:
@@ -156,15 +193,10 @@ def pair_problem(pem: bytes, key: bytes | None, *, ca: bytes | None, now: dateti
     except ValueError:
         return "is no certificate"
     if cert.public_key() != _load_key(key).public_key():
-        return "does not belong to its key"
+        return NOT_ITS_KEYS
     if now > cert.not_valid_after_utc:
         return f"expired on {cert.not_valid_after_utc:%Y-%m-%d}"
-    if ca is not None:
-        try:
-            cert.verify_directly_issued_by(x509.load_pem_x509_certificate(ca))
-        except Exception:  # noqa: BLE001 - any reason means the same: not by this CA
-            return NOT_BY_ITS_CA
-    return None
+    return NOT_BY_ITS_CA if ca is not None and not is_signed_by(pem, ca) else None
 
 
 def _missing_names(spec: Spec, cert: x509.Certificate) -> list[str]:

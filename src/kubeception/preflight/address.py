@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from kubeception import gather
 from kubeception.config.model import DNS_NAME
 from kubeception.host import network
 from kubeception.preflight.finding import Finding, warning
@@ -17,6 +18,12 @@ def node_name(scene: Scene) -> Iterator[Finding]:
     if not re.fullmatch(DNS_NAME, scene.node) or len(scene.node) > _LONGEST_NAME:
         hint = "hostnamectl set-hostname NAME, or set name in the [node] section"
         yield Finding("Hostname", f"{scene.node!r} is no name for a node", hint)
+
+
+def remembered(scene: Scene) -> Iterator[Finding]:
+    """Tell of another name or a better route of this host, which change nothing by themselves."""
+    for what, hint in gather.changes(scene.reach):
+        yield warning("Identity", what, hint)
 
 
 def of_this_host(scene: Scene) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 
 from kubeception.errors import PreflightError
-from kubeception.preflight import address, host, pki, ports, programs, room, webhooks
+from kubeception.preflight import address, belongings, host, pki, ports, programs, room, webhooks
 from kubeception.preflight.finding import Check, Finding, Severity
 from kubeception.preflight.scene import Scene, survey
 from kubeception.reach import Reach
@@ -24,8 +24,12 @@ CHECKS: tuple[Check, ...] = (
     address.node_name,
     address.of_this_host,
     address.choice,
+    address.remembered,
+    belongings.losses,
+    belongings.put_back,
+    belongings.without_keys,
+    belongings.guard_of_etcd,
     pki.content,
-    pki.authorities,
     pki.certificates,
     room.folders,
     room.disk,
@@ -37,8 +41,11 @@ CHECKS: tuple[Check, ...] = (
 # A worker has no door, no certificates but its own, and no API whose webhooks are its business.
 _CONTROL_PLANES = (
     host.packet_filter,
+    belongings.losses,
+    belongings.put_back,
+    belongings.without_keys,
+    belongings.guard_of_etcd,
     pki.content,
-    pki.authorities,
     pki.certificates,
     webhooks.without_backend,
 )
@@ -68,7 +75,11 @@ def require(reach: Reach, *, rebuild: bool = False, worker: bool = False) -> Non
             log.warning("%s (%s)", finding, finding.hint)
     errors = [finding for finding in found if finding.severity is Severity.ERROR]
     if errors:
-        raise PreflightError([str(e) for e in errors], hints=[e.hint for e in errors])
+        raise PreflightError(
+            [str(e) for e in errors],
+            hints=[e.hint for e in errors],
+            is_final=any(e.is_final for e in errors),
+        )
 
 
 def _carry_out(check: Check, scene: Scene) -> list[Finding]:

@@ -17,12 +17,16 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found: its name, in kubeadm's way, what was seen, and what to do."""
+    """What a check found: its name, in kubeadm's way, what was seen, and what to do.
+
+    `is_final` says that going on in spite of it could lose something, or make it a second time.
+    """
 
     check: str
     problem: str
     hint: str
     severity: Severity = Severity.ERROR
+    is_final: bool = False
 
     def __str__(self) -> str:
         return f"{self.check}: {self.problem}"

@@ -1,8 +1,7 @@
-"""Certificates and keys that a person has to look at.
+"""Certificates that a person has to look at.
 
 What is missing is made, and a leaf that won't do is issued anew: neither is a problem. What can't
-be read is nobody's to replace silently, and a CA is never made anew while anything of the old one
-is around.
+be read is nobody's to replace silently. What is lost of CAs is told in belongings.py.
 """
 
 from collections.abc import Iterator
@@ -13,48 +12,13 @@ from kubeception.pki import catalog, issue
 from kubeception.preflight.finding import Finding, of_path, warning
 from kubeception.preflight.scene import Scene
 
-_RESTORE = "a CA is never replaced by itself; put the right pair back"
-
 
 def content(scene: Scene) -> Iterator[Finding]:
-    """Want every certificate and key that is there to be one."""
+    """Want every leaf's certificate and key that is there to be one."""
     for entry in _table(scene):
-        made_anew = "put it back, or move it away and it is issued anew"
-        hint = _RESTORE if entry.issuer is None else made_anew
-        for path, what in _unreadable(scene, entry.at):
-            yield _finding(path, what, hint)
-    pki = scene.config.layout.pki
-    key, public = _read(scene, pki.service_account_key), _read(scene, pki.service_account_public)
-    hint = "put it back: with another key every ServiceAccount's token becomes void"
-    if key is not None and (problem := issue.key_problem(key)):
-        yield _finding(pki.service_account_key, problem, hint)
-    elif key is None and public is not None and scene.is_root:
-        what = f"is missing, while {pki.service_account_public} is there"
-        yield _finding(pki.service_account_key, what, hint)
-
-
-def authorities(scene: Scene) -> Iterator[Finding]:
-    """Want each CA to be good, and never to be lost while certificates of it are there."""
-    table = list(_table(scene))
-    for entry in table:
-        if entry.issuer is not None or any(_unreadable(scene, entry.at)):
-            continue
-        pem, key = _read(scene, entry.at.certificate), _read(scene, entry.at.key)
-        if pem is None:
-            # A key alone is what a run leaves that was killed between the two.
-            issued = [
-                leaf.at.certificate
-                for leaf in table
-                if leaf.issuer == entry.at and _read(scene, leaf.at.certificate) is not None
-            ]
-            if issued:
-                what = f"is missing, while {issued[0]}, which it signed, is there"
-                hint = f"{_RESTORE}; for a new CA move what it signed away, too"
-                yield _finding(entry.at.certificate, what, hint)
-        elif key is not None:
-            now = scene.reach.host.clock.now()
-            if problem := issue.certificate_problem(entry.spec, pem, key, ca=None, now=now):
-                yield _finding(entry.at.certificate, problem, _RESTORE)
+        if entry.issuer is not None:
+            for path, what in _unreadable(scene, entry.at):
+                yield _finding(path, what, "put it back, or move it away and it is issued anew")
 
 
 def certificates(scene: Scene) -> Iterator[Finding]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from kubeception.config import Config
 from kubeception.errors import KubeceptionError
-from kubeception.gather import UNITS, is_foreign, node_name
-from kubeception.host import door, gateway, kernel
+from kubeception.gather import UNITS, chosen_address, is_foreign, node_name
+from kubeception.host import door, kernel
 from kubeception.host.systemd import UnitState
 from kubeception.kube import health
 from kubeception.layout import Layout
@@ -70,7 +70,7 @@ def survey(reach: Reach, *, rebuild: bool = False, worker: bool = False) -> Scen
         units=units,
         foreign=foreign,
         node=node_name(reach),
-        address=reach.config.node.address or gateway.default_address(),
+        address=chosen_address(reach),
         live=0 if worker else _live_port(reach),
         rebuild=rebuild,
         is_worker=worker,

@@ -45,6 +45,7 @@ def unit(config: Config) -> str:
 Description=containerd
 Documentation=https://containerd.io
 After=network.target local-fs.target dbus.service
+RequiresMountsFor={config.layout.containerd.state}
 StartLimitIntervalSec=0
 
 [Service]

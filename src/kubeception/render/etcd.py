@@ -1,25 +1,54 @@
 """etcd's environment file and, where the host has none, its unit."""
 
+from pathlib import Path
+
 from kubeception.config import Config
 from kubeception.facts import Facts
-from kubeception.layout import OUR_MARK
+from kubeception.layout import IMAGE_COMMAND, IMAGE_ENVIRONMENT, MOUNTED_HOST, OUR_MARK
 
 UNIT = "etcd.service"
+# What etcd reads of these counts only where there are no data: it needs no restart for them.
+FIRST_START = "ETCD_INITIAL_"
+# Our unit gives it as a flag, which no empty file can take away; etcd refuses both at once.
+DATA_DIR = "ETCD_DATA_DIR"
+# The ids of the cluster and of the member stand in comments: etcd knows no such variables.
+CLUSTER_NOTE, MEMBER_NOTE = "CLUSTER", "MEMBER"
+# Without one of these it would serve other data, or anybody.
+REQUIRED = (
+    "ETCD_NAME",
+    DATA_DIR,
+    "ETCD_LISTEN_CLIENT_URLS",
+    "ETCD_LISTEN_PEER_URLS",
+    "ETCD_CLIENT_CERT_AUTH",
+    "ETCD_TRUSTED_CA_FILE",
+    "ETCD_CERT_FILE",
+    "ETCD_KEY_FILE",
+    "ETCD_PEER_CLIENT_CERT_AUTH",
+    "ETCD_PEER_TRUSTED_CA_FILE",
+    "ETCD_PEER_CERT_FILE",
+    "ETCD_PEER_KEY_FILE",
+)
 
 
 def environment(config: Config, facts: Facts) -> str:
-    """Return the settings of a first, single member; names as `etcd --help` has them."""
+    """Return the settings of a single member; names as `etcd --help` has them.
+
+    Once it has data its cluster exists: told so, etcd itself refuses to start without them, also by
+    a unit of the host's own.
+    """
     at = config.layout
     pki = at.pki
+    known = facts.remembered
     settings = {
         "ETCD_NAME": facts.node,
-        "ETCD_DATA_DIR": at.etcd.data,
+        DATA_DIR: at.etcd.data,
         "ETCD_LISTEN_CLIENT_URLS": f"https://127.0.0.1:2379,https://{facts.address}:2379",
         "ETCD_ADVERTISE_CLIENT_URLS": f"https://{facts.address}:2379",
         "ETCD_LISTEN_PEER_URLS": f"https://{facts.address}:2380",
         "ETCD_INITIAL_ADVERTISE_PEER_URLS": f"https://{facts.address}:2380",
         "ETCD_INITIAL_CLUSTER": f"{facts.node}=https://{facts.address}:2380",
-        "ETCD_INITIAL_CLUSTER_STATE": "new",
+        "ETCD_INITIAL_CLUSTER_STATE": "existing" if known.cluster else "new",
+        **({"ETCD_INITIAL_CLUSTER_TOKEN": known.token} if known.token else {}),
         "ETCD_LISTEN_METRICS_URLS": "http://127.0.0.1:2381",
         "ETCD_CLIENT_CERT_AUTH": "true",
         "ETCD_TRUSTED_CA_FILE": pki.etcd_ca.certificate,
@@ -32,23 +61,45 @@ def environment(config: Config, facts: Facts) -> str:
         "ETCD_FEATURE_GATES": "InitialCorruptCheck=true",
         "ETCD_WATCH_PROGRESS_NOTIFY_INTERVAL": "5s",
     }
-    return OUR_MARK + "".join(f'{name}="{value}"\n' for name, value in settings.items())
+    notes = {CLUSTER_NOTE: known.cluster, MEMBER_NOTE: known.member} if known.cluster else {}
+    return "".join(
+        (
+            OUR_MARK,
+            *(f'# {name}="{value}"\n' for name, value in notes.items()),
+            *(f'{name}="{value}"\n' for name, value in settings.items()),
+        )
+    )
 
 
-def unit(config: Config) -> str:
-    """Return the unit; etcd says itself when it serves."""
+def unit(config: Config, facts: Facts) -> str:
+    """Return the unit; etcd says itself when it serves.
+
+    Before each start it is asked whether etcd may start on the data that are there, and after each
+    end it is noted how far they go.
+    """
+    at = config.layout
+    ours = f"{at.launchers}/kubeception"
+    if facts.image:
+        ours = _in_image(at.image(facts.image))
+    folders = sorted({at.etcd.data, at.pki.folder, at.pki.etcd_folder, at.etcd.environment.parent})
+    data = f"--data-dir={at.etcd.data}"
     return f"""{OUR_MARK}
 [Unit]
 Description=etcd
 Documentation=https://etcd.io/docs/
 After=network-online.target
 Wants=network-online.target
+RequiresMountsFor={" ".join(map(str, folders))}
 StartLimitIntervalSec=0
 
 [Service]
 Type=notify
-EnvironmentFile={config.layout.etcd.environment}
-ExecStart={config.layout.launchers}/etcd
+EnvironmentFile={at.etcd.environment}
+UnsetEnvironment={DATA_DIR}
+ExecStartPre={ours} etcd may-start {data} --settings={at.etcd.environment} --record={at.member} \
+  --progress={at.progress}
+ExecStart={at.launchers}/etcd {data}
+ExecStopPost=-{ours} etcd stopped {data} --progress={at.progress}
 Restart=always
 RestartSec=1
 LimitNOFILE=65536
@@ -58,3 +109,12 @@ IOSchedulingPriority=0
 [Install]
 WantedBy=multi-user.target
 """
+
+
+def _in_image(root: Path) -> str:
+    """Return how our command runs from the file system of our image, on a host without Python."""
+    words = " ".join(f"{name}={value}" for name, value in IMAGE_ENVIRONMENT.items())
+    enter = f"mkdir -p {root}{MOUNTED_HOST} && mount --rbind / {root}{MOUNTED_HOST}"
+    command = " ".join(IMAGE_COMMAND)
+    inside = f"exec chroot {root} /usr/bin/env {words} {command}"
+    return f"""/usr/bin/unshare --mount /bin/sh -c '{enter} && {inside} "$$@"' sh"""

@@ -50,6 +50,7 @@ Documentation=https://kubernetes.io/docs/
 After=network-online.target dbus.service
 Wants=network-online.target
 Before=kubelet.service
+RequiresMountsFor={config.layout.member.parent} {config.layout.revisions}
 StartLimitIntervalSec=0
 
 [Service]

@@ -88,6 +88,7 @@ Description=kubelet
 Documentation=https://kubernetes.io/docs/
 After=network-online.target containerd.service
 Wants=network-online.target
+RequiresMountsFor={config.layout.kubelet.state} {config.layout.pki.folder}
 StartLimitIntervalSec=0
 
 [Service]

@@ -5,12 +5,15 @@ anew for the key that is there. A CA that is there and bad is never replaced: ev
 it, so a person decides.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from kubeception import authorities, losses
 from kubeception.config.model import KeyAlgorithm
-from kubeception.errors import KubeceptionError
+from kubeception.errors import KubeceptionError, PreflightError
+from kubeception.facts import Loss
 from kubeception.host import files
 from kubeception.layout import Pair
 from kubeception.pki import issue
@@ -56,11 +59,16 @@ class KeyPair:
             return
         at = self.entry.at
         pem, key = _read(reach, at)
-        if self.entry.spec.is_ca and pem is not None:
-            raise KubeceptionError(
-                f"{at.certificate}: {drift}",
-                hint="a CA is never replaced by itself; put the right pair back",
-            )
+        if self.entry.spec.is_ca:
+            if found := authorities.lost_one(reach, self.entry):
+                authorities.put_back(reach, self.entry, *found)
+                return
+            _refuse(losses.of_authority(reach, self.entry), reach)
+            if pem is not None:
+                raise KubeceptionError(
+                    f"{at.certificate}: {drift}",
+                    hint="a CA is never replaced by itself; put the right pair back",
+                )
         if key is None:
             key = issue.new_key(self.algorithm)
             self._write_key(reach, key)
@@ -122,17 +130,20 @@ class ServiceAccountKey:
             return "missing"
         if problem := issue.key_problem(key):
             return problem
-        public = _bytes(reach.host.at(self.public))
-        return None if public == issue.public_key(key) else f"{self.public} does not match it"
+        publics = issue.public_keys(_bytes(reach.host.at(self.public)) or b"")
+        return None if issue.public_key(key) in publics else f"{self.public} does not match it"
 
     def apply(self, reach: Reach) -> None:
-        """Make the key if there is none, and write its public half."""
+        """Make the key if there never was one, and write its public half.
+
+        Raises:
+            PreflightError: there was another one, or it is that of another public half.
+        """
+        _refuse(losses.of_service_account(reach), reach)
         key = _bytes(reach.host.at(self.key))
         if key is None:
             key = issue.new_key(self.algorithm)
             files.write(reach.host.at(self.key), key, mode=0o600)
-        elif problem := issue.key_problem(key):
-            raise KubeceptionError(f"{self.key}: {problem}", hint="put the right key back")
         files.write(reach.host.at(self.public), issue.public_key(key))
 
 
@@ -159,6 +170,18 @@ class NotExpired:
     def apply(self, reach: Reach) -> None:
         """Issue it anew."""
         self.pair.apply(reach)
+
+
+def _refuse(lost: Iterable[Loss], reach: Reach) -> None:
+    """Make nothing anew while something says that there was one.
+
+    Raises:
+        PreflightError: something is lost that nobody has accepted.
+    """
+    found = [loss for loss in lost if loss.accepted_as not in reach.accepted]
+    if found:
+        hints = [loss.hint for loss in found]
+        raise PreflightError([str(loss) for loss in found], hints=hints, is_final=True)
 
 
 def short_of(pem: bytes, at_least: timedelta, now: datetime) -> str | None:

@@ -12,11 +12,14 @@ class Unit:
     """A wanted running unit.
 
     Restart is a wanted state, not a notification: a unit that reads files only when it starts has
-    to have started after them, so a run killed between the two is mended by the next one.
+    to have started after them, so a run killed between the two is mended by the next one. One that
+    `keeps_running` is not restarted when only its unit file changes: what that says counts from its
+    next start on.
     """
 
     name: str
     started_after: tuple[Path, ...] = ()
+    keeps_running: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -45,6 +48,8 @@ class Unit:
         state = systemd.state(self.name)
         if state.needs_reload or not state.exists:
             systemd.reload()
+            if self.keeps_running and state.exists and self.drift(reach) is None:
+                return
         if state.enabled != "enabled":
             systemd.enable(self.name)
             systemd.reload()

@@ -10,10 +10,11 @@ from tests.fixed import CONFIG, FACTS
 from tests.unit.preflight.scenes import host_with_pki, said, scene_of
 from tests.unit.reaching import Hands, reach_of
 
+from kubeception.facts import Accept
 from kubeception.phases import pki as pki_phase
 from kubeception.phases import reset
 from kubeception.pki import catalog
-from kubeception.preflight import pki
+from kubeception.preflight import belongings, pki
 from kubeception.preflight.scene import Scene
 from kubeception.reach import Reach
 from kubeception.resources.keypair import KeyPair
@@ -25,7 +26,7 @@ RESTORE = "a CA is never replaced by itself; put the right pair back"
 def everything(scene: Scene) -> list[str]:
     return [
         finding
-        for check in (pki.content, pki.authorities, pki.certificates)
+        for check in (belongings.losses, pki.content, pki.certificates)
         for finding in said(check, scene)
     ]
 
@@ -55,6 +56,8 @@ def test_a_run_killed_after_any_file_is_no_problem(tmp_path: Path) -> None:
 
 
 def test_a_reset_killed_after_any_file_is_no_problem(reach: Reach) -> None:
+    for kubeconfig in (*reach.layout.kubernetes.admin.parent.glob("*.conf"),):
+        kubeconfig.unlink()  # reset removes them first
     for wanted in reset.certificates(CONFIG, FACTS):
         wanted.apply(reach)
         assert everything(scene_of(reach)) == []
@@ -103,10 +106,12 @@ def test_all_are_named_at_once(reach: Reach) -> None:
 def test_a_ca_and_a_key_that_do_not_match(reach: Reach) -> None:
     reach.host.at(AT.etcd_ca.key).write_bytes(reach.host.at(AT.ca.key).read_bytes())
 
-    (finding,) = pki.authorities(scene_of(reach))
+    (finding,) = belongings.losses(scene_of(reach))
 
     assert finding.check == "FileContent--etc-kubernetes-pki-etcd-ca.crt"
-    assert finding.problem == f"{AT.etcd_ca.certificate}: does not belong to its key"
+    assert finding.problem == (
+        f"{AT.etcd_ca.certificate}: does not belong to its key, {AT.etcd_ca.key}"
+    )
     assert finding.hint == RESTORE
 
 
@@ -124,6 +129,9 @@ def test_a_ca_is_not_made_anew_while_what_it_signed_is_there(
     ]
     for half in ("certificate", "key"):
         reach.host.at(getattr(AT.front_proxy_client, half)).unlink()
+    [other] = everything(scene_of(reach))
+    assert other.endswith(f"is missing, while {CONFIG.layout.kubernetes.admin} is there")
+    reach.accepted = frozenset({Accept.NEW_CA})
     assert everything(scene_of(reach)) == []
 
 

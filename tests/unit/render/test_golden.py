@@ -9,6 +9,7 @@ import pytest
 from tests.conftest import Golden
 from tests.fixed import CONFIG, FACTS, MEMBER
 
+from kubeception.facts import Stored
 from kubeception.layout import Pair
 from kubeception.render import (
     access,
@@ -29,6 +30,7 @@ from kubeception.render import (
 from kubeception.render.objects import Object
 
 FILES = Path(__file__).parent / "golden"
+WITH_DATA = replace(FACTS, stored=Stored("2691d9d456ecb1c7", "a43fbdb85108d0a4"))
 IN_AN_IMAGE = replace(FACTS, image="0123456789ab")
 
 OBJECTS: dict[str, Iterable[Object]] = {
@@ -55,7 +57,9 @@ TEXTS = {
     "containerd.toml": containerd.settings(CONFIG, FACTS),
     "containerd.service": containerd.unit(CONFIG),
     "etcd.env": etcd.environment(CONFIG, FACTS),
-    "etcd.service": etcd.unit(CONFIG),
+    "etcd-of-a-member.env": etcd.environment(CONFIG, WITH_DATA),
+    "etcd.service": etcd.unit(CONFIG, FACTS),
+    "etcd-from-an-image.service": etcd.unit(CONFIG, IN_AN_IMAGE),
     "keeper.service": keeper.unit(CONFIG, FACTS),
     "keeper-from-an-image.service": keeper.unit(CONFIG, IN_AN_IMAGE),
     "kubeconfig.json": kubeconfig.document(

@@ -1,0 +1,112 @@
+"""`kubeception etcd …`: what etcd's unit asks before it starts, and tells when it has ended."""
+
+import time
+from pathlib import Path
+
+import click
+
+# For as long a start waits for what is in its way to go, such as a disk that isn't mounted yet.
+PATIENCE_S = 20.0
+_LOOK_EVERY_S = 0.5
+
+_FILE = click.Path(path_type=Path)
+_data_dir = click.option(
+    "--data-dir", "data_dir", type=_FILE, required=True, help="The folder of etcd's data."
+)
+_progress = click.option(
+    "--progress", type=_FILE, required=True, help="The note of how far the data were seen to go."
+)
+
+
+@click.group()
+def etcd() -> None:
+    """Guard etcd's data.
+
+    The unit of etcd calls these by itself; nobody else needs them.
+    """
+
+
+@etcd.command(name="may-start")
+@_data_dir
+@click.option("--settings", type=_FILE, required=True, help="etcd's environment file.")
+@click.option("--record", type=_FILE, required=True, help="What this host remembers of itself.")
+@_progress
+@click.pass_context
+def may_start(
+    context: click.Context, data_dir: Path, settings: Path, record: Path, progress: Path
+) -> None:
+    """Say whether etcd may start on the data that are there; end with 3 if it may not.
+
+    Without the data that this host has had, an etcd would make an empty cluster in their place.
+    While something is in the way it waits a moment: a disk may be on its way.
+
+    \b
+    Example:
+      kubeception etcd may-start --data-dir /var/lib/etcd/default.etcd \\
+        --settings /etc/kubernetes/etcd.env --record /etc/kubeception/member.json \\
+        --progress /var/lib/kubeception/etcd-progress.json
+    """
+    from kubeception.errors import PreflightError
+
+    told: list[tuple[str, str]] = []
+    deadline = time.monotonic() + PATIENCE_S
+    while found := problems(data_dir, settings, record, progress):
+        if found != told:
+            told = found
+            for line in PreflightError([p for p, _ in found], hints=[h for _, h in found]).lines():
+                click.echo(line, err=True)
+        if time.monotonic() > deadline:
+            context.exit(PreflightError.exit_code)
+        time.sleep(_LOOK_EVERY_S)
+
+
+@etcd.command()
+@_data_dir
+@_progress
+def stopped(data_dir: Path, progress: Path) -> None:
+    """Note how far etcd's data go, so that older ones are told from them.
+
+    \b
+    Example:
+      kubeception etcd stopped --data-dir /var/lib/etcd/default.etcd \\
+        --progress /var/lib/kubeception/etcd-progress.json
+    """
+    from kubeception import identity
+    from kubeception.etcd import data
+    from kubeception.host.gateway import this_host
+
+    host = this_host()
+    folder = host.real(data_dir)
+    if there := data.stored(folder):
+        seen = identity.Progress(there.cluster, data.last_index(folder))
+        identity.note_progress(host.real(progress), seen)
+
+
+def problems(data_dir: Path, settings: Path, record: Path, progress: Path) -> list[tuple[str, str]]:
+    """Return what is in the way of a start, each with the way on."""
+    from kubeception import identity
+    from kubeception.etcd import data, guard
+    from kubeception.host.gateway import this_host
+    from kubeception.layout import OUR_MARK
+    from kubeception.render import etcd as rendered
+
+    host = this_host()
+    try:
+        text = host.real(settings).read_text(errors="replace")
+    except OSError as error:
+        text, problem = "", (error.strerror or str(error)).lower()
+    else:
+        problem = guard.settings_problem(text, mark=OUR_MARK, wanted=rendered.REQUIRED) or ""
+    if problem:
+        return [(f"{settings}: {problem}", "kubeception bootstrap writes it")]
+    known, witness = identity.read(host.real(record)), f"{record} says so"
+    if known is None:
+        known, witness = identity.of_settings(text), f"{settings} says so"
+    folder = host.real(data_dir)
+    there = data.stored(folder)
+    went = identity.progress(host.real(progress))
+    index = seen = 0
+    if there and there.cluster == went.cluster:
+        index, seen = data.last_index(folder), went.index
+    remains = guard.Remains(data_dir, there, index, known, witness, seen)
+    return [(str(loss), loss.hint) for loss in guard.losses(remains)]

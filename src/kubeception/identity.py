@@ -1,0 +1,96 @@
+"""What a control-plane host remembers of itself: its record, and what etcd's settings repeat of it.
+
+The record lies beside neither etcd's data nor the certificates, so that it is there when one of
+these is gone, and tells that there was something.
+"""
+
+import json
+import re
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from kubeception.facts import Identity
+from kubeception.host import files
+from kubeception.render.etcd import CLUSTER_NOTE, MEMBER_NOTE
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far etcd's data of a cluster were seen to go: the index of the last entry of its log."""
+
+    cluster: str = ""
+    index: int = 0
+
+
+def read(path: Path) -> Identity | None:
+    """Return the record, None where there is none, an illegible one where it can't be read."""
+    try:
+        found = json.loads(path.read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (ValueError, IsADirectoryError):
+        return Identity()
+    known = {field.name for field in fields(Identity)}
+    return _checked(found) if isinstance(found, dict) and known <= set(found) else Identity()
+
+
+def renamed(identity: Identity) -> Identity:
+    """Return the record of a host that has given up its former name."""
+    return replace(identity, former="")
+
+
+def text(identity: Identity) -> str:
+    """Return it as the file's text."""
+    return json.dumps(asdict(identity), indent=2, sort_keys=True) + "\n"
+
+
+def of_settings(settings: str) -> Identity | None:
+    """Return what etcd's settings say of it, None where they aren't ours: a second, shorter copy.
+
+    Those of an earlier version tell no ids; whether there are data, they don't tell then.
+    """
+    found = dict(re.findall(r'^(?:# )?(\w+)="([^"\n]*)"$', settings, re.MULTILINE))
+    peer = re.fullmatch(r"https://(.+):\d+", found.get("ETCD_INITIAL_ADVERTISE_PEER_URLS", ""))
+    if not found.get("ETCD_NAME") or peer is None:
+        return None
+    return Identity(
+        node=found["ETCD_NAME"],
+        address=peer[1],
+        token=found.get("ETCD_INITIAL_CLUSTER_TOKEN", ""),
+        cluster=found.get(CLUSTER_NOTE, ""),
+        member=found.get(MEMBER_NOTE, ""),
+    )
+
+
+def progress(path: Path) -> Progress:
+    """Return how far the data went; what can't be read says nothing."""
+    try:
+        found = json.loads(path.read_text())
+        return Progress(str(found["cluster"]), int(found["index"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return Progress()
+
+
+def note_progress(path: Path, seen: Progress) -> None:
+    """Remember how far the data go, unless they went as far before."""
+    before = progress(path)
+    if seen.cluster and (seen.cluster != before.cluster or seen.index > before.index):
+        files.write(path, json.dumps(asdict(seen)) + "\n")
+
+
+def _checked(found: dict[str, Any]) -> Identity:
+    """Return the record if each part of it is what it should be, else an illegible one."""
+    words = ("node", "address", "former", "token", "cluster", "member", "service_account")
+    authorities, signing = found["authorities"], found["signing"]
+    is_good = (
+        all(isinstance(found[name], str) for name in words)
+        and isinstance(authorities, dict)
+        and all(isinstance(one, str) for one in authorities.values())
+        and isinstance(signing, list)
+        and all(isinstance(one, str) for one in signing)
+    )
+    if not is_good:
+        return Identity()
+    told = {name: found[name] for name in words}
+    return Identity(**told, authorities=authorities, signing=tuple(signing))

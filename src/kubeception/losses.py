@@ -1,0 +1,302 @@
+"""What of a cluster is gone from this host, or is another one's: nobody goes on by himself.
+
+One verdict for whoever would make something anew: bootstrap, recover, the keeper, preflight and
+`status`. That there was something, anything may say that only a cluster leaves behind; what a
+person has accepted is no loss any more.
+"""
+
+import logging
+import stat
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from kubeception import authorities, identity, revisions
+from kubeception.errors import KubeceptionError, PreflightError
+from kubeception.etcd import data, guard
+from kubeception.facts import Accept, Identity, Loss, Stored
+from kubeception.host import files
+from kubeception.layout import OUR_MARK
+from kubeception.pki import catalog, issue
+from kubeception.pki.catalog import Entry
+from kubeception.reach import Reach
+from kubeception.render import etcd, keeper
+
+log = logging.getLogger("kubeception.host")
+
+_ACCEPT = "kubeception bootstrap --accept"
+_RESTORE = "a CA is never replaced by itself; put the right pair back"
+_TOKENS = "with another key every ServiceAccount's token becomes void"
+
+
+def look(reach: Reach) -> list[Loss]:
+    """Return everything that is lost, or another cluster's, and that nobody has accepted.
+
+    Raises:
+        KubeceptionError: etcd's data can't be read.
+    """
+    every = (*of_etcd(reach), *of_keys(reach))
+    return [loss for loss in every if loss.accepted_as not in reach.accepted]
+
+
+def of_etcd(reach: Reach) -> Iterator[Loss]:
+    """Yield what is lost of etcd's data."""
+    known, witness = _known(reach)
+    folder = reach.layout.etcd.data
+    there = data.stored(folder)
+    went = identity.progress(reach.layout.progress)
+    index = seen = 0
+    if there and there.cluster == went.cluster and not _runs(reach):
+        index, seen = data.last_index(folder), went.index
+    at = reach.config.layout.etcd.data
+    yield from guard.losses(guard.Remains(at, there, index, known, witness, seen))
+
+
+def of_keys(reach: Reach) -> Iterator[Loss]:
+    """Yield what is lost of the CAs, and of the key that signs ServiceAccounts' tokens."""
+    for entry in authorities.entries(reach):
+        yield from of_authority(reach, entry)
+    yield from of_service_account(reach)
+
+
+def of_authority(reach: Reach, entry: Entry) -> Iterator[Loss]:
+    """Yield why a CA is not the one that it was, or why none may be made in its place."""
+    pem, key = _read(reach, entry.at.certificate), _read(reach, entry.at.key)
+    known = identity.read(reach.layout.member) or Identity()
+    name = catalog.name(reach.config.layout.pki, entry.at)
+    if key is not None and (problem := issue.key_problem(key)):
+        yield Loss(entry.at.key, problem, _RESTORE, None)
+    if pem is None or not issue.is_certificate(pem):
+        if authorities.copy_of(reach, entry):
+            return  # it is put back
+        if pem is not None:
+            yield Loss(entry.at.certificate, "is no certificate", _RESTORE, None)
+        elif witness := _witness_of(reach, entry, known):
+            hint = f"{_RESTORE}; or make a new one, which voids all that it signed, on every host: "
+            hint += f"{_ACCEPT} {Accept.NEW_CA}"
+            yield Loss(entry.at.certificate, f"is missing, while {witness}", hint, Accept.NEW_CA)
+        return
+    recorded = known.authorities.get(name, "").encode()
+    if _differs(recorded, pem):
+        yield _other(entry, f"is not the CA that this host had: {reach.config.layout.member}")
+    elif entry.at == reach.config.layout.pki.ca and not recorded:
+        for path, leaf in _kubelets_own(reach):
+            if not issue.is_signed_by(leaf, pem):
+                yield _other(entry, f"has not signed {path}, which this host's cluster issued")
+    if key is None and name in known.signing and entry.at == reach.config.layout.pki.ca:
+        hint = "put it back from a backup: without it nothing can be signed or renewed; or make "
+        hint += f"a new CA, which voids all that this one signed: {_ACCEPT} {Accept.NEW_CA}"
+        yield Loss(entry.at.key, "is gone, and this host had it", hint, Accept.NEW_CA)
+    elif key is not None and not issue.key_problem(key):
+        now = reach.host.clock.now()
+        if problem := issue.certificate_problem(entry.spec, pem, key, ca=None, now=now):
+            words = f"does not belong to its key, {entry.at.key}"
+            problem = words if problem == issue.NOT_ITS_KEYS else problem
+            yield Loss(entry.at.certificate, problem, _RESTORE, None)
+
+
+def of_service_account(reach: Reach) -> Iterator[Loss]:
+    """Yield why the key of ServiceAccounts' tokens is not the one that it was, or is lost."""
+    at = reach.config.layout.pki
+    key, public = _read(reach, at.service_account_key), _read(reach, at.service_account_public)
+    known = identity.read(reach.layout.member) or Identity()
+    if key is None:
+        witness = f"{at.service_account_public} is there" if public is not None else None
+        if known.service_account:
+            witness = witness or f"{reach.config.layout.member} knows of it"
+        if witness := witness or _sign_of_a_cluster(reach):
+            hint = f"put it back: {_TOKENS}; to make a new one all the same: "
+            hint += f"{_ACCEPT} {Accept.NEW_SERVICE_ACCOUNT_KEY}"
+            accepted_as = Accept.NEW_SERVICE_ACCOUNT_KEY
+            yield Loss(at.service_account_key, f"is missing, while {witness}", hint, accepted_as)
+        return
+    if problem := issue.key_problem(key):
+        yield Loss(at.service_account_key, problem, f"put it back: {_TOKENS}", None)
+        return
+    own = issue.public_key(key)
+    publics = issue.public_keys(public or b"")
+    recorded = issue.public_keys(known.service_account.encode())
+    if (publics and own not in publics) or (recorded and own not in recorded):
+        than = at.service_account_public if publics and own not in publics else None
+        hint = f"put the right pair back: {_TOKENS}; to go on with this key all the same: "
+        hint += f"{_ACCEPT} {Accept.OTHER_SERVICE_ACCOUNT_KEY}"
+        yield Loss(
+            at.service_account_key,
+            f"is another key than that of {than or reach.config.layout.member}",
+            hint,
+            Accept.OTHER_SERVICE_ACCOUNT_KEY,
+        )
+
+
+def signature(reach: Reach) -> Iterator[object]:
+    """Yield what changes when anything does that losses are told by; costs a look at each file."""
+    at = reach.config.layout
+    cas = (path for entry in authorities.entries(reach) for path in vars(entry.at).values())
+    keys = (at.pki.service_account_key, at.pki.service_account_public)
+    others = (
+        at.member,
+        at.etcd.environment,
+        at.etcd.data / "member/wal",
+        at.kubelet.renewed_client,
+    )
+    for path in (*cas, *keys, *others):
+        try:
+            found = reach.host.real(path).stat()
+        except OSError as error:
+            yield error.errno
+        else:
+            is_folder = stat.S_ISDIR(found.st_mode)
+            yield (found.st_dev, found.st_ino, None if is_folder else found.st_mtime_ns)
+    yield any(reach.layout.etcd.data.glob("member/wal/*.wal"))
+
+
+def require(reach: Reach) -> None:
+    """Stop where something is lost.
+
+    Raises:
+        PreflightError: something is; everything is named, each with the way on.
+    """
+    if found := look(reach):
+        hints = [loss.hint for loss in found]
+        raise PreflightError([str(loss) for loss in found], hints=hints, is_final=True)
+
+
+def accept(reach: Reach) -> None:
+    """Have the record say what a person has accepted, so that later runs go on from there.
+
+    Given up is only what is gone, or what nobody could use: it is put aside, never removed.
+    """
+    known, _ = _known(reach)
+    before = identity.read(reach.layout.member)
+    after = before or replace(known or Identity(), authorities={}, signing=(), service_account="")
+    if not after.is_legible:
+        name = reach.config.node.name or reach.host.name.lower()
+        after = Identity(node=known.node if known and known.is_legible else name)
+    for loss in (*of_etcd(reach), *of_keys(reach)):
+        if loss.accepted_as in reach.accepted:
+            log.warning("%s: accepted as %s", loss, loss.accepted_as)
+            after = _given_up(reach, after, loss)
+    if after != before and reach.accepted:
+        files.write(reach.layout.member, identity.text(after), mode=0o600)
+
+
+def _given_up(reach: Reach, known: Identity, loss: Loss) -> Identity:
+    """Return what is still remembered once a loss is accepted."""
+    pki = reach.config.layout.pki
+    match loss.accepted_as:
+        case Accept.EMPTY_ETCD:
+            return replace(known, token="", cluster="", member="")
+        case Accept.OTHER_ETCD:
+            there = data.stored(reach.layout.etcd.data) or Stored()
+            return replace(known, token="", cluster=there.cluster, member=there.member)
+        case Accept.OLDER_ETCD:
+            files.remove(reach.layout.progress)
+            return known
+        case Accept.NEW_CA | Accept.OTHER_CA:
+            [entry] = [e for e in authorities.entries(reach) if loss.path in vars(e.at).values()]
+            name = catalog.name(pki, entry.at)
+            certificate = reach.host.at(entry.at.certificate)
+            if loss.accepted_as is Accept.NEW_CA and certificate.exists():
+                files.move(certificate, certificate.with_name(f"{certificate.name}.old"))
+            left = {n: pem for n, pem in known.authorities.items() if n != name}
+            signing = tuple(n for n in known.signing if n != name)
+            return replace(known, authorities=left, signing=signing)
+        case Accept.NEW_SERVICE_ACCOUNT_KEY | Accept.OTHER_SERVICE_ACCOUNT_KEY:
+            public = reach.host.at(pki.service_account_public)
+            if public.exists():
+                files.move(public, public.with_name(f"{public.name}.old"))
+            return replace(known, service_account="")
+        case None:
+            return known
+
+
+def _known(reach: Reach) -> tuple[Identity | None, str]:
+    """Return what is known of this host, by its record or else by what a cluster left; and by what.
+
+    What only says that there was a cluster makes an identity that nobody can read.
+    """
+    at = reach.config.layout
+    if (known := identity.read(reach.layout.member)) is not None:
+        return known, f"{at.member} says so" if known.is_legible else f"{at.member}, illegible"
+    told = identity.of_settings(_text(reach, at.etcd.environment))
+    if told and told.has_data:
+        return told, f"{at.etcd.environment} says so"
+    if sign := _sign_of_a_cluster(reach, but_data=True):
+        return Identity(), sign
+    return told, ""
+
+
+def _sign_of_a_cluster(reach: Reach, *, but_data: bool = False) -> str | None:
+    """Say what is on this host that only a cluster leaves there, or None."""
+    at = reach.config.layout
+    if not but_data and reach.layout.etcd.data.joinpath("member").exists():
+        return f"{at.etcd.data} has the data of a cluster"
+    if any(reach.layout.revisions.glob(revisions.PROVEN)):
+        return f"{at.revisions} has a revision of its API server"
+    if reach.host.real(at.kubelet.renewed_client).exists():
+        return f"{at.kubelet.renewed_client} was issued by it"
+    # A bootstrap writes these only once etcd serves.
+    for path in (at.units / keeper.UNIT, at.kubelet.environment):
+        if _text(reach, path).startswith(OUR_MARK):
+            return f"{path} was written after it"
+    return None
+
+
+def _witness_of(reach: Reach, entry: Entry, known: Identity) -> str | None:
+    """Say what shows that there was such a CA, or None."""
+    at = reach.config.layout
+    for path, _ in authorities.signed_by(reach, entry.at):
+        return f"{path}, which it signed, is there"
+    if catalog.name(at.pki, entry.at) in known.authorities:
+        return f"{at.member} knows of it"
+    # A CA that is new in this version was not there when all of this was made.
+    if entry.at not in {at.pki.ca, at.pki.etcd_ca, at.pki.front_proxy_ca}:
+        return None
+    # Kubeconfigs are written once all keys are made.
+    named = at.kubernetes
+    for path in (named.admin, named.controller_manager, named.scheduler, named.kubelet):
+        if _read(reach, path) is not None:
+            return f"{path} is there"
+    return _sign_of_a_cluster(reach)
+
+
+def _kubelets_own(reach: Reach) -> Iterator[tuple[Path, bytes]]:
+    path = reach.config.layout.kubelet.renewed_client
+    pem = _read(reach, path)
+    if pem is not None and issue.is_certificate(pem):
+        yield path, pem
+
+
+def _other(entry: Entry, problem: str) -> Loss:
+    hint = f"{_RESTORE}; or go on with this one, which voids all that the other signed: "
+    hint += f"{_ACCEPT} {Accept.OTHER_CA}"
+    return Loss(entry.at.certificate, problem, hint, Accept.OTHER_CA)
+
+
+def _differs(recorded: bytes, pem: bytes) -> bool:
+    """Tell whether a recorded certificate is about another key; the same key may be signed anew."""
+    if not issue.is_certificate(recorded):
+        return False
+    return issue.public_key_of(recorded) != issue.public_key_of(pem)
+
+
+def _runs(reach: Reach) -> bool:
+    """Tell whether etcd has its data open: then it writes them, and nobody else can judge them."""
+    try:
+        return reach.host.systemd.state(etcd.UNIT).active == "active"
+    except KubeceptionError:
+        return False
+
+
+def _text(reach: Reach, path: Path) -> str:
+    return (_read(reach, path) or b"").decode(errors="replace")
+
+
+def _read(reach: Reach, path: Path) -> bytes | None:
+    """Return a file's content, None where there is none; a folder in its place has none either."""
+    try:
+        return reach.host.real(path).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except IsADirectoryError:
+        return b""

@@ -1,0 +1,56 @@
+"""What belongs to this host's cluster, etcd's data and the CAs: there, and its own."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from kubeception import authorities, identity
+from kubeception import losses as lost
+from kubeception.facts import Identity
+from kubeception.pki import catalog
+from kubeception.preflight.finding import Finding, of_path, warning
+from kubeception.preflight.scene import Scene
+from kubeception.render import etcd
+
+
+def losses(scene: Scene) -> Iterator[Finding]:
+    """Want nothing lost that a run would make a second time, or take from another cluster."""
+    if not scene.is_root:  # keys are for root alone to read
+        return
+    for loss in lost.look(scene.reach):
+        found = Finding(of_path("FileContent", loss.path), str(loss), loss.hint)
+        yield replace(found, is_final=True)
+
+
+def put_back(scene: Scene) -> Iterator[Finding]:
+    """Tell of CA certificates that are gone and can be read elsewhere."""
+    if not scene.is_root:
+        return
+    for entry in authorities.entries(scene.reach):
+        if found := authorities.lost_one(scene.reach, entry):
+            path = entry.at.certificate
+            what = f"{path}: is gone; it is put back as {found[1]} has it"
+            yield warning(of_path("FileContent", path), what, "kubeception bootstrap")
+
+
+def without_keys(scene: Scene) -> Iterator[Finding]:
+    """Tell of CAs that this host could sign for before, and can't any more."""
+    if not scene.is_root:
+        return
+    known = identity.read(scene.layout.member) or Identity()
+    pki = scene.config.layout.pki
+    for entry in authorities.entries(scene.reach):
+        is_gone = not scene.reach.host.at(entry.at.key).exists()
+        if is_gone and entry.at != pki.ca and catalog.name(pki, entry.at) in known.signing:
+            what = f"{entry.at.key}: is gone: what its CA signed can't be renewed here"
+            yield warning(of_path("FileContent", entry.at.key), what, "put it back from a backup")
+
+
+def guard_of_etcd(scene: Scene) -> Iterator[Finding]:
+    """Tell that a unit of the host's own has no guard against starting without its data."""
+    if etcd.UNIT in scene.foreign:
+        yield warning(
+            "Service-etcd",
+            f"{etcd.UNIT} is the host's own, and not kept from starting without its data",
+            f"ETCD_INITIAL_CLUSTER_STATE in {scene.config.layout.etcd.environment} refuses that, "
+            "if the unit reads it",
+        )

@@ -1,0 +1,179 @@
+"""What a host's cluster lives on is never made a second time, whatever of it is lost."""
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+from tests.lab import cluster, losing
+from tests.lab.cluster import bootstrap, kubectl, until
+from tests.lab.losing import AT, DATA, Lost
+
+from kubeception.facts import Accept
+from kubeception.lab import Host, Lab
+
+pytestmark = [pytest.mark.hosts(1, bundle=True), pytest.mark.timeout(600)]
+
+ROOM = 2
+ETCD = "etcd.service"
+KEEPER = "kubeception-keeper.service"
+
+
+@pytest.fixture(scope="module")
+def made(lab: Lab) -> Host:
+    host = lab.host("cp1")
+    cluster.configure(host)
+    bootstrap(host)
+    kubectl(host, "create", "configmap", "remembered")
+    return host
+
+
+@pytest.fixture
+def cp1(made: Host, hosts: list[Host]) -> Iterator[Host]:
+    """A host that is well; afterwards it has the same cluster as before, and is well again."""
+    before = cluster_id(made)
+    until(lambda: verdict(made).startswith(("nothing: ", "wait: revision")), timeout_s=ROOM * 60)
+    yield made
+    cluster.settle(made, timeout_s=ROOM * 120)
+    assert cluster_id(made) == before
+    assert kubectl(made, "get", "configmap", "remembered")
+
+
+def cluster_id(host: Host) -> str:
+    """Return the id of the etcd cluster that the host remembers."""
+    [found] = re.findall(r'"cluster": "(\w+)"', host.get(AT.member))
+    return str(found)
+
+
+def verdict(host: Host) -> str:
+    said = host.run("kubeception", "status", "-o", "json", check=False).stdout
+    return str(json.loads(said)["keeper"])
+
+
+def refused(host: Host, lost: Lost) -> None:
+    """See that nobody goes on, that each says why, and that nothing is another one then."""
+    there = losing.authorities(host)
+    until(lambda: verdict(host).startswith("refuse: "), timeout_s=ROOM * 40)
+    if lost.name == "a CA and its key gone":  # the certificate is back by now
+        there = losing.authorities(host)
+    for command in ("bootstrap", "recover"):
+        said = cluster.after_the_keeper(host, "kubeception", command)
+        assert said.code == 3, said.stderr
+        assert f"{lost.named}: {lost.words}" in said.stderr
+        assert "Traceback" not in said.stderr
+        if lost.accepted_as:
+            assert f"kubeception bootstrap --accept {lost.accepted_as}" in said.stderr
+        assert "put" in said.stderr
+    status = host.run("kubeception", "status", check=False)
+    assert status.code == 1
+    assert f"{lost.named}: {lost.words}" in status.stdout
+    assert losing.authorities(host) == there
+
+
+@pytest.mark.parametrize("lost", losing.table(), ids=lambda lost: lost.name)
+def test_what_is_lost_is_refused_by_everybody_until_it_is_back(cp1: Host, lost: Lost) -> None:
+    containers = cp1.run("crictl", "ps", "--quiet", "--name", "coredns").stdout.split()
+    if lost.is_of_etcd:
+        cp1.run("systemctl", "stop", ETCD)
+    losing.run(cp1, lost.inject)
+    if lost.is_of_etcd:
+        cp1.run("systemctl", "start", "--no-block", ETCD)
+
+    refused(cp1, lost)
+
+    if lost.is_of_etcd:
+        assert cp1.run("systemctl", "is-active", ETCD, check=False).stdout != "active\n"
+        journal = cp1.run("journalctl", "-u", ETCD, "-o", "cat", "-n", "30").stdout
+        assert f"{lost.named}: {lost.words}" in journal
+    assert set(containers) <= set(cp1.run("crictl", "ps", "--quiet").stdout.split())
+    losing.run(cp1, lost.mend)
+
+
+def test_data_that_are_older_than_what_was_seen_are_refused(cp1: Host) -> None:
+    mend = losing.older_copy(cp1)
+    cp1.run("systemctl", "start", "--no-block", ETCD)
+    older = Lost("", "", DATA, "these data end at entry", Accept.OLDER_ETCD, "")
+
+    refused(cp1, older)
+
+    mend()
+    until(lambda: cluster.answers(cp1), timeout_s=ROOM * 60)
+    assert kubectl(cp1, "get", "configmap", "written-later-19")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        f"dd if=/dev/urandom of={DATA}/member/snap/db bs=4096 seek=2 count=30 conv=notrunc",
+        f"truncate --size 5000 {DATA}/member/snap/db",
+        f"dd if=/dev/urandom of=$(ls {DATA}/member/wal/*.wal) bs=1 seek=300 count=40 conv=notrunc",
+    ],
+    ids=["pages of the database", "the database cut", "the log"],
+)
+def test_damaged_data_are_left_alone_and_the_way_on_is_named(cp1: Host, spoil: str) -> None:
+    cp1.run("kubeception", "keeper", "pause")
+    cp1.run("systemctl", "stop", ETCD)
+    losing.run(cp1, f"rm -rf {losing.AWAY} && cp -a {DATA} {losing.AWAY} && {spoil}")
+    digests = ("sh", "-c", f"find {DATA} -type f | sort | xargs sha256sum")
+    before = cp1.run(*digests).stdout
+
+    said = cp1.fail("kubeception", "bootstrap")
+
+    assert said.code == 1
+    assert f"error: {DATA}: etcd can't read its data" in said.stderr
+    assert f"mv {DATA} {DATA}.damaged && kubeception bootstrap --accept empty-etcd" in said.stderr
+    assert cp1.run(*digests).stdout == before
+    cp1.run("systemctl", "stop", ETCD)
+    losing.run(cp1, f"rm -rf {DATA} && mv {losing.AWAY} {DATA}")
+    cp1.run("kubeception", "keeper", "resume")
+
+
+@pytest.mark.parametrize("name", ["ca", "front-proxy-ca", "etcd/ca"])
+def test_the_certificate_of_a_ca_alone_is_put_back(cp1: Host, name: str) -> None:
+    path = f"{AT.pki.folder}/{name}.crt"
+    before = cp1.get(path)
+    cp1.run("rm", path)
+
+    bootstrap(cp1)
+
+    assert cp1.get(path) == before
+
+
+def test_a_cut_off_certificate_of_a_ca_is_put_back_by_the_keeper(cp1: Host) -> None:
+    path = AT.pki.ca.certificate
+    before = cp1.get(path)
+    cp1.run("truncate", "--size", "100", str(path))
+
+    until(lambda: cp1.get(path) == before, timeout_s=ROOM * 40)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        ": > {0}",
+        "head -n 1 {0} > {0}.x && mv {0}.x {0}",
+        "sed -i 1d {0}",
+        "sed -i /ETCD_CLIENT_CERT_AUTH/d {0}",
+        "rm {0}",
+    ],
+    ids=["empty", "cut off", "a stranger's", "open to everybody", "gone"],
+)
+def test_etcd_does_not_start_with_settings_that_are_not_ours(cp1: Host, spoil: str) -> None:
+    cp1.run("kubeception", "keeper", "pause")  # it would mend them first
+    cp1.run("systemctl", "stop", ETCD)
+    losing.run(cp1, spoil.format(AT.etcd.environment))
+
+    cp1.run("systemctl", "start", "--no-block", ETCD)
+    until(lambda: str(AT.etcd.environment) in last_words(cp1), timeout_s=ROOM * 10)
+    assert cp1.run("ss", "-Hltn", "sport = :2379").stdout == ""
+    cp1.fail("test", "-e", "/default.etcd")
+
+    cp1.run("kubeception", "keeper", "resume")
+    until(lambda: cluster.answers(cp1), timeout_s=ROOM * 60)
+
+
+def last_words(host: Host) -> str:
+    since = host.run("systemctl", "show", "--value", "-p", "InvocationID", ETCD).stdout.strip()
+    return host.run("journalctl", f"_SYSTEMD_INVOCATION_ID={since}", "-o", "cat").stdout + (
+        host.run("journalctl", "-u", ETCD, "-o", "cat", "-n", "3").stdout
+    )

@@ -1,0 +1,144 @@
+"""What a host remembers of itself, and what a record says that nobody can read."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.fixed import CONFIG, FACTS
+
+from kubeception import identity
+from kubeception.facts import Facts, Identity, Stored
+from kubeception.identity import Progress
+from kubeception.render import etcd
+
+OURS = Stored("2691d9d456ecb1c7", "a43fbdb85108d0a4")
+KNOWN = Identity(
+    node="cp1",
+    address="192.0.2.10",
+    token="00ff",
+    cluster=OURS.cluster,
+    member=OURS.member,
+    authorities={"ca": "PEM"},
+    signing=("ca",),
+    service_account="PEM",
+)
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
+    (tmp_path / "member.json").write_text(identity.text(KNOWN))
+
+    assert identity.read(tmp_path / "member.json") == KNOWN
+    assert identity.read(tmp_path / "none.json") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "\0" * 300, "{", "[]", "{}", '{"node": 1}', identity.text(KNOWN)[:-9]],
+    ids=["empty", "zeros", "cut", "a list", "nothing", "a number", "cut off"],
+)
+def test_a_record_that_is_illegible_still_says_that_there_was_a_cluster(
+    tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "member.json").write_text(text)
+
+    found = identity.read(tmp_path / "member.json")
+
+    assert found is not None
+    assert not found.is_legible
+    assert found.has_data
+
+
+def test_a_record_of_wrong_kinds_is_illegible(tmp_path: Path) -> None:
+    (tmp_path / "member.json").write_text(identity.text(KNOWN).replace('"cp1"', "[]"))
+
+    assert identity.read(tmp_path / "member.json") == Identity()
+
+
+def test_etcds_settings_are_a_second_copy() -> None:
+    facts = replace(FACTS, stored=OURS)
+
+    told = identity.of_settings(etcd.environment(CONFIG, facts))
+
+    assert told == Identity(
+        node=FACTS.node, address=FACTS.address, cluster=OURS.cluster, member=OURS.member
+    )
+
+
+@pytest.mark.parametrize("text", ["", "# Written by kubeception\n", 'ETCD_NAME="cp1"\n', "\0\0"])
+def test_other_settings_say_nothing(text: str) -> None:
+    assert identity.of_settings(text) is None
+
+
+@pytest.mark.parametrize(
+    ("facts", "wanted"),
+    [
+        (FACTS, {"token": FACTS.new_token, "cluster": ""}),
+        # An earlier version's data were made with etcd's default.
+        (replace(FACTS, stored=OURS), {"token": "", "cluster": OURS.cluster}),
+        (replace(FACTS, identity=KNOWN), {"token": "00ff", "cluster": OURS.cluster}),
+        (replace(FACTS, identity=Identity(), stored=OURS), {"token": "", "node": "cp1"}),
+        (replace(FACTS, identity=KNOWN, node="cp2"), {"node": "cp2", "former": "cp1"}),
+        (
+            replace(FACTS, identity=replace(KNOWN, node="cp2", former="cp1")),
+            {"node": "cp1", "former": "cp2"},
+        ),
+        (
+            replace(
+                FACTS,
+                identity=KNOWN,
+                stored=Stored("ff", "ff"),
+                authorities={"ca": "other"},
+                service_account="other",
+            ),
+            {"cluster": OURS.cluster, "authorities": {"ca": "PEM"}, "service_account": "PEM"},
+        ),
+        (replace(FACTS, identity=replace(KNOWN, former="cp0")), {"former": "cp0"}),
+        (replace(FACTS, identity=KNOWN, address="192.0.2.11"), {"address": "192.0.2.11"}),
+        (
+            replace(FACTS, identity=KNOWN, authorities={"etcd/ca": "PEM"}, signing=()),
+            {"authorities": {"ca": "PEM", "etcd/ca": "PEM"}, "signing": ("ca",)},
+        ),
+    ],
+    ids=[
+        *(
+            "new",
+            "taken over",
+            "known",
+            "illegible",
+            "renamed",
+            "renamed back",
+            "exchanged",
+            "not done yet",
+        ),
+        *("moved", "keys"),
+    ],
+)
+def test_what_is_remembered(facts: Facts, wanted: dict[str, object]) -> None:
+    found = facts.remembered_with_keys
+
+    assert {name: getattr(found, name) for name in wanted} == wanted
+
+
+def test_once_there_are_data_etcd_is_told_that_its_cluster_exists() -> None:
+    before, after = (
+        etcd.environment(CONFIG, replace(FACTS, stored=stored)) for stored in (None, OURS)
+    )
+
+    assert 'ETCD_INITIAL_CLUSTER_STATE="new"' in before
+    assert f'ETCD_INITIAL_CLUSTER_TOKEN="{FACTS.new_token}"' in before
+    assert 'ETCD_INITIAL_CLUSTER_STATE="existing"' in after
+
+
+def test_progress_never_goes_back_within_a_cluster(tmp_path: Path) -> None:
+    path = tmp_path / "progress.json"
+    assert identity.progress(path) == Progress()
+
+    for seen, kept in (
+        (Progress("a", 7), Progress("a", 7)),
+        (Progress("a", 5), Progress("a", 7)),
+        (Progress("a", 9), Progress("a", 9)),
+        (Progress("b", 1), Progress("b", 1)),
+        (Progress("", 99), Progress("b", 1)),
+    ):
+        identity.note_progress(path, seen)
+        assert identity.progress(path) == kept
