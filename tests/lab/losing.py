@@ -48,7 +48,8 @@ class Lost:
 
 def table() -> list[Lost]:
     """Return every way."""
-    pki_back = f"rm -rf {PKI.folder} && mv {AWAY} {PKI.folder}"
+    # In place: pods that run have the folder itself mounted.
+    pki_back = f"cp -a {AWAY}/. {PKI.folder}/ && rm -rf {AWAY}"
     keep_pki = f"cp -a {PKI.folder} {AWAY}"
     sa, pub = PKI.service_account_key, PKI.service_account_public
     new_key = f"openssl ecparam -name prime256v1 -genkey -noout -out {sa}"
@@ -158,7 +159,7 @@ def table() -> list[Lost]:
         ),
         Lost(
             "the whole folder of keys gone",
-            f"mv {PKI.folder} {AWAY}",
+            f"{keep_pki} && find {PKI.folder} -type f -delete",
             PKI.ca.key,
             "is gone, and this host had it",
             Accept.NEW_CA,

@@ -3,6 +3,8 @@
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 
 import pytest
 from tests.lab import cluster, losing
@@ -54,7 +56,10 @@ def refused(host: Host, lost: Lost) -> None:
     """See that nobody goes on, that each says why, and that nothing is another one then."""
     there = losing.authorities(host)
     until(lambda: verdict(host).startswith("refuse: "), timeout_s=ROOM * 40)
-    if lost.name == "a CA and its key gone":  # the certificate is back by now
+    if lost.named == AT.pki.ca.key:  # the certificates are put back all the same
+        for ca in (AT.pki.ca, AT.pki.join_ca):
+            path = ca.certificate
+            until(partial(is_there, host, path), timeout_s=ROOM * 10)
         there = losing.authorities(host)
     for command in ("bootstrap", "recover"):
         said = cluster.after_the_keeper(host, "kubeception", command)
@@ -68,6 +73,10 @@ def refused(host: Host, lost: Lost) -> None:
     assert status.code == 1
     assert f"{lost.named}: {lost.words}" in status.stdout
     assert losing.authorities(host) == there
+
+
+def is_there(host: Host, path: Path) -> bool:
+    return host.run("test", "-e", str(path), check=False).code == 0
 
 
 @pytest.mark.parametrize("lost", losing.table(), ids=lambda lost: lost.name)

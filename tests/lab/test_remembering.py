@@ -15,8 +15,8 @@ ROOM = 2
 KEEPER = "kubeception-keeper.service"
 # What the unit of etcd and the units of an earlier version did not have.
 _NEW_LINES = (
-    r"/^ExecStartPre=/,/[^\\]$/d;/^UnsetEnvironment=/d;/^ExecStopPost=/d;/^RequiresMountsFor=/d;"
-    r"s/ --data-dir=.*//"
+    "/^ExecStartPre=/d;/^UnsetEnvironment=/d;/^ExecStopPost=/d;/^RequiresMountsFor=/d;"
+    "s/ --data-dir=.*//"
 )
 _NEW_SETTINGS = r"/^# [A-Z]/d;/INITIAL_CLUSTER_TOKEN/d;s/\"existing\"/\"new\"/"
 

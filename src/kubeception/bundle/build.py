@@ -32,7 +32,11 @@ _SIDE_BY_SIDE = 2
 
 def cache() -> Path:
     """Return the folder of all that is built."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    try:
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError as error:
+        problem = "this user has no home folder for the cache"
+        raise KubeceptionError(problem, hint="set XDG_CACHE_HOME to a folder") from error
     return Path(home) / "kubeception"
 
 

@@ -1,13 +1,17 @@
 """The command line: flags in, a workflow, an exit code out."""
 
 import importlib
+import logging
 import sys
 from collections.abc import Sequence
 
 import click
 
 from kubeception import __version__, report
+from kubeception.cli import streams
 from kubeception.errors import KubeceptionError
+
+log = logging.getLogger(__name__)
 
 # Name → module:attribute. Modules are imported when their command runs, so `--help` stays quick;
 # the help line stands here for the same reason.
@@ -46,6 +50,21 @@ class _Lazy(click.Group):
         command: click.Command = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; what the machine refuses it is told like any expected failure.
+
+        Here, as click would end the process without a word where any pipe at all breaks.
+        """
+        from kubeception.host import refusal
+
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            log.debug("this was refused:", exc_info=True)
+            if (expected := refusal.told(error)) is None:
+                raise
+            raise expected from error
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
@@ -53,7 +72,7 @@ class _Lazy(click.Group):
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-V", "--version", message="kubeception %(version)s")
-def _root() -> None:
+def root() -> None:
     """Kubernetes whose control plane runs inside the cluster it controls.
 
     \b
@@ -71,10 +90,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run one command and end the process with its exit code.
 
     0 success · 1 failure · 2 usage or configuration · 3 preflight · 4 time ran out ·
-    5 join refused · 70 a bug · 130 interrupted.
+    5 join refused · 70 a bug · 130 interrupted · 141 nobody reads the output.
     """
+    streams.prepare()
     try:
-        code = _root.main(
+        code = root.main(
             args=None if argv is None else list(argv),
             prog_name="kubeception",
             standalone_mode=False,
@@ -86,6 +106,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     except click.ClickException as error:
         error.show()
         code = error.exit_code
+    except streams.OutputLost as lost:
+        if not lost.is_unread:
+            click.echo(f"error: {lost}", err=True)
+        code = streams.NOBODY_READS if lost.is_unread else 1
     except (KeyboardInterrupt, click.Abort):
         click.echo("error: interrupted; running the same command again goes on from here", err=True)
         code = 130

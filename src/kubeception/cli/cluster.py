@@ -123,6 +123,7 @@ def recover(config_file: Path | None, output: str, source: str | None) -> None:
     """
     from kubeception import workflows
 
+    options.only_root("bring the control plane back", "recover")
     asked = workflows.Source(source) if source else None
     with Reach(options.loaded(config_file)) as reach:
         used, summary = workflows.recover(reach, source=asked)

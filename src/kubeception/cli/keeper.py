@@ -23,6 +23,7 @@ def run() -> None:
     from kubeception.keeper import loop
     from kubeception.reach import Reach
 
+    options.only_root("keep a control plane alive", "keeper run")
     with Reach(options.loaded()) as reach:
         reach.client = reach.layout.pki.keeper
         loop.run(reach)
@@ -39,6 +40,7 @@ def pause(length: timedelta) -> None:
     """
     from kubeception.keeper import pause as pauses
 
+    options.only_root("pause the keeper", "keeper pause")
     until = datetime.now(UTC) + length
     pauses.begin(this_host().at(options.loaded().layout.keeper), until)
     click.echo(f"the keeper stands back until {timestamp.text(until)}")
@@ -49,5 +51,6 @@ def resume() -> None:
     """Have the keeper go on."""
     from kubeception.keeper import pause as pauses
 
+    options.only_root("have the keeper go on", "keeper resume")
     pauses.end(this_host().at(options.loaded().layout.keeper))
     click.echo("the keeper goes on")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from kubeception.errors import KubeceptionError
+from kubeception.cli.options import only_root
 
 if TYPE_CHECKING:
     from kubeception.lab import Host, Lab
@@ -141,15 +141,14 @@ def reboot(name: str, hosts: tuple[str, ...], every: bool) -> None:
 def _lab(name: str) -> "Lab":
     from kubeception.lab import Lab
 
-    if os.geteuid() != 0:
-        raise KubeceptionError("a lab's hosts need root", hint="run this as root")
+    only_root("make and reach hosts of a lab", "lab …")
     return Lab(name)
 
 
 def _chosen(name: str, hosts: tuple[str, ...], *, every: bool) -> "list[Host]":
+    found = _lab(name)
     if bool(hosts) == every:
         raise click.UsageError("name the hosts, or say --all")
-    found = _lab(name)
     return found.hosts() if every else [found.host(host) for host in hosts]
 
 

@@ -1,5 +1,6 @@
 """Options that several commands have."""
 
+import os
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -31,8 +32,10 @@ class _Duration(click.ParamType[timedelta]):
 
 def seen(path: Path) -> Path:
     """Return where a path that the user gave lies: one that a container lacks is its host's."""
+    if os.path.exists(path):  # noqa: PTH110 - what can't be looked at is not there
+        return path
     on_host = this_host().at(path.absolute())
-    return path if path.exists() or not on_host.exists() else on_host
+    return on_host if os.path.exists(on_host) else path  # noqa: PTH110 - see above
 
 
 def loaded(path: Path | None = None) -> Config:

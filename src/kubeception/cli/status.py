@@ -16,6 +16,7 @@ from kubeception import report, timestamp
 from kubeception.cli import options
 from kubeception.cli.picture import Seen, document, first, following, lines, picture
 from kubeception.errors import KubeceptionError
+from kubeception.host import refusal
 from kubeception.reach import Reach
 from kubeception.status import Status, look
 
@@ -40,6 +41,7 @@ def status(context: click.Context, config_file: Path | None, output: str, is_wat
       kubeception status -o json
       kubeception status --watch
     """
+    options.only_root("read the keys of this host", "status")
     logging.getLogger("kubeception").setLevel(logging.ERROR)
     config = options.loaded(config_file)
 
@@ -73,6 +75,10 @@ def watch(once: Callable[[], Status], show: Show, *, every_s: float = EVERY_S) -
                 found = once()
             except KubeceptionError as error:
                 found = error
+            except OSError as error:
+                if (expected := refusal.told(error)) is None:
+                    raise
+                found = expected
             now = datetime.now(UTC)
             last = following(last, found, now) if last else first(found, now)
             show(last)

@@ -19,6 +19,9 @@ from kubeception.layout import Layout
 
 Table = dict[str, Any]
 
+# The reference with every key and its explanation has 4 KiB.
+LONGEST = 1 << 20
+
 # msgspec raises a plain ValueError for numbers of thousands of digits.
 MISFIT = (msgspec.ValidationError, ValueError)
 
@@ -33,7 +36,7 @@ def load(path: Path | None = None, *, root: Path = Path("/")) -> Config:
     """
     chosen = path or root / Layout.config.relative_to("/")
     try:
-        text = chosen.read_bytes().decode()
+        text = _read(chosen).decode()
     except FileNotFoundError as error:
         if path is None:
             return Config()
@@ -45,6 +48,20 @@ def load(path: Path | None = None, *, root: Path = Path("/")) -> Config:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError([f"{chosen}:{line}: not UTF-8 text"]) from error
     return parse(text, str(chosen))
+
+
+def _read(path: Path) -> bytes:
+    """Return a file's content; what never ends, or would have to be waited for, is none.
+
+    It may be read again, to become the host's own: a pipe could not.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ConfigError([f"{path}: not a regular file"])
+    with path.open("rb") as file:
+        content = file.read(LONGEST + 1)
+    if len(content) > LONGEST:
+        raise ConfigError([f"{path}: has more than {LONGEST >> 20} MiB"])
+    return content
 
 
 def parse(text: str, name: str) -> Config:

@@ -1,10 +1,10 @@
 """Durable changes of files: whole or not at all, also when the power goes.
 
-What a disk refuses (full, read-only, broken) is an expected failure that names the path.
+What is refused (a full, read-only or broken disk, a missing right) is an expected failure that
+names the path.
 """
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import os
@@ -14,15 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kubeception import crash
-from kubeception.errors import KubeceptionError
+from kubeception.host import refusal
 
 _UNFINISHED = ".kubeception-unfinished"
-_REFUSALS = {
-    errno.ENOSPC: "df {folder}",
-    errno.EDQUOT: "df {folder}",
-    errno.EROFS: "findmnt --target {folder}",
-    errno.EIO: "dmesg | tail",
-}
 
 
 def write(
@@ -178,12 +172,9 @@ def told(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _REFUSALS:
+        if not refusal.is_expected(error) or (expected := refusal.told(error, path)) is None:
             raise
-        raise KubeceptionError(
-            f"{path}: {os.strerror(error.errno).lower()}",
-            hint=_REFUSALS[error.errno].format(folder=path.parent),
-        ) from error
+        raise expected from error
 
 
 def digest(path: Path) -> str:

@@ -45,7 +45,7 @@ def run(
 
     Raises:
         CommandFailed: it ended with another code than 0 and `check` is set, or ran out of time.
-        KubeceptionError: there is no such program.
+        KubeceptionError: there is no such program, or none that this user can run.
     """
     words = tuple(str(word) for word in argv)
     inside = () if root is None else ("chroot", str(root))
@@ -67,6 +67,8 @@ def run(
         )
     except FileNotFoundError as error:
         raise KubeceptionError(f"{words[0]}: no such program", hint=_hint(words[0])) from error
+    except OSError as error:  # not ours to run, made for another machine, no memory for it
+        raise KubeceptionError(f"{words[0]}: {(error.strerror or str(error)).lower()}") from error
     except subprocess.TimeoutExpired as error:
         raise CommandFailed(words, 124, f"not finished after {timeout:g} s") from error
     finally:

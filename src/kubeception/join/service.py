@@ -58,7 +58,7 @@ def serve(settings: Settings) -> None:
     """Serve until a signal to end comes; then finish what was asked, and exit with 0."""
     context = _tls(settings)
     terms = Terms(
-        ca=settings.cluster_ca.read_text(),
+        ca=settings.cluster_ca.read_text(errors="replace"),
         apiservers=settings.apis,
         kubelet=wire.KubeletSettings(settings.cluster_dns, settings.cluster_domain),
     )

@@ -110,12 +110,17 @@ class Api:
         self.url = url
         self._timeout_s = timeout_s
         self._retry_s = retry_s
-        self._client = Client(
-            config=config,
-            field_manager=FIELD_MANAGER,
-            trust_env=False,
-            timeout=httpx2.Timeout(timeout_s),
-        )
+        try:
+            self._client = Client(
+                config=config,
+                field_manager=FIELD_MANAGER,
+                trust_env=False,
+                timeout=httpx2.Timeout(timeout_s),
+            )
+        except (OSError, ValueError) as error:  # Python's TLS doesn't say which file
+            which = ", ".join(str(file) for file in (ca, *_files(credential)))
+            what = (error.strerror if isinstance(error, OSError) else None) or error
+            raise ApiError(0, "", f"{which}: {what}") from error
 
     def close(self) -> None:
         """Close the connections."""
@@ -364,6 +369,12 @@ def _user(credential: Credential | TokenFile) -> dict[str, str]:
     }
 
 
+def _files(credential: Credential | TokenFile) -> tuple[Path, ...]:
+    if isinstance(credential, TokenFile):
+        return ()  # it is read with each request
+    return credential.certificate, credential.key
+
+
 @functools.cache
 def _resource(kind: str, *, part: str = "") -> Any:
     """Return lightkube's class for a kind: a dict that knows its place in the API.
@@ -394,5 +405,8 @@ def _errors(url: str) -> Iterator[None]:
     except httpx2.HTTPStatusError as error:
         code = error.response.status_code
         raise ApiError(code, error.response.reason_phrase, f"{url}: answered {code}") from error
+    except UnicodeDecodeError as error:
+        problem = f"{url}: the credential to ask it with is no text"
+        raise ApiError(0, "Unreachable", problem) from error
     except (httpx2.HTTPError, ConfigError, ssl.SSLError, OSError) as error:
         raise ApiError(0, "Unreachable", f"{url}: {error}") from error

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kubeception import versions
 from kubeception.config.model import Cni
-from kubeception.errors import CommandFailed, KubeceptionError
+from kubeception.errors import KubeceptionError
 from kubeception.preflight.finding import Finding, warning
 from kubeception.preflight.scene import Scene
 from kubeception.render import containerd, etcd, kubelet
@@ -115,11 +115,8 @@ def _version(scene: Scene, program: Program, path: Path) -> Iterator[Finding]:
         hint += f", once {program.unit}, the host's own, is gone"
     try:
         said = scene.reach.host.run([path, "--version"], check=False, timeout=_ANSWER_S)
-    except (CommandFailed, KubeceptionError) as error:
-        yield Finding(program.check, f"{path}: {error.message}", hint)
-        return
-    except OSError as error:  # such as one built for another architecture
-        yield Finding(program.check, f"{path}: {error.strerror}", hint)
+    except KubeceptionError as error:  # such as one built for another architecture
+        yield Finding(program.check, error.message, hint)
         return
     found = re.search(rf"{program.answer}v?(\d+)\.(\d+)(?:\.(\d+))?", said.stdout, re.MULTILINE)
     if found is None:

@@ -82,7 +82,8 @@ def unit(config: Config, facts: Facts) -> str:
     if facts.image:
         ours = _in_image(at.image(facts.image))
     folders = sorted({at.etcd.data, at.pki.folder, at.pki.etcd_folder, at.etcd.environment.parent})
-    data = f"--data-dir={at.etcd.data}"
+    data, progress = f"--data-dir={at.etcd.data}", f"--progress={at.progress}"
+    asked = f"{data} --settings={at.etcd.environment} --record={at.member} {progress}"
     return f"""{OUR_MARK}
 [Unit]
 Description=etcd
@@ -96,10 +97,9 @@ StartLimitIntervalSec=0
 Type=notify
 EnvironmentFile={at.etcd.environment}
 UnsetEnvironment={DATA_DIR}
-ExecStartPre={ours} etcd may-start {data} --settings={at.etcd.environment} --record={at.member} \
-  --progress={at.progress}
+ExecStartPre={ours} etcd may-start {asked}
 ExecStart={at.launchers}/etcd {data}
-ExecStopPost=-{ours} etcd stopped {data} --progress={at.progress}
+ExecStopPost=-{ours} etcd stopped {data} {progress}
 Restart=always
 RestartSec=1
 LimitNOFILE=65536

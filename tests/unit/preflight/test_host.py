@@ -74,7 +74,7 @@ def test_a_program_that_cannot_run_is_told(tmp_path: Path) -> None:
     (found,) = programs.supported(scene_of(reach_of(tmp_path)))
 
     assert (found.check, found.severity) == ("EtcdVersion", Severity.ERROR)
-    assert "Exec format error" in found.problem
+    assert "exec format error" in found.problem
 
 
 def test_what_is_not_there_is_told_by_its_path(tmp_path: Path) -> None:

@@ -1,0 +1,63 @@
+"""What this machine refuses, as an expected failure: an OSError is seldom a bug of ours."""
+
+import errno
+import os
+from pathlib import Path
+
+from kubeception.errors import KubeceptionError, PreflightError
+from kubeception.host import kernel
+
+# What helps a person to see why, by a command.
+_HINTS = {
+    errno.ENOSPC: "df {folder}",
+    errno.EDQUOT: "df {folder}",
+    errno.EROFS: "findmnt --target {folder}",
+    errno.EIO: "dmesg | tail",
+    errno.EACCES: "namei -l {path}",
+    errno.EPERM: "lsattr -d {path}",
+    errno.EMFILE: "ulimit -n",
+    errno.ENOMEM: "free -h",
+}
+_DENIED = (errno.EACCES, errno.EPERM)
+# What a program is told that has lost track of its own files: a bug.
+_OURS = frozenset({errno.EBADF, errno.EFAULT, errno.ENOTSOCK, errno.ENOTTY})
+
+
+def told(error: OSError, path: Path | None = None) -> KubeceptionError | None:
+    """Return what was refused of a path, by default the error's own; None where it is a bug."""
+    if error.errno in _OURS or (not error.errno and not error.strerror):
+        return None
+    what = (error.strerror or str(error)).lower()
+    named = path or (_name(error.filename) if error.filename is not None else None)
+    if named is None:
+        if error.errno == errno.ENOENT and not _has_folder():
+            return KubeceptionError("the folder that this runs in is gone", hint="cd /")
+        return KubeceptionError(what, hint=_hint(error, None))
+    line = f"{named}: {what}"
+    if error.errno in _DENIED and not kernel.is_root():
+        return PreflightError([line], hint="sudo kubeception …")
+    return KubeceptionError(line, hint=_hint(error, named))
+
+
+def is_expected(error: OSError) -> bool:
+    """Tell whether a disk may refuse so, where a path is known to be right."""
+    return error.errno in _HINTS
+
+
+def _hint(error: OSError, path: Path | None) -> str | None:
+    hint = _HINTS.get(error.errno or 0)
+    if hint is None or (path is None and "{" in hint):
+        return None
+    return hint.format(path=path, folder=path.parent if path else "")
+
+
+def _name(name: str | bytes | int) -> Path:
+    return Path("/proc/self/fd") / str(name) if isinstance(name, int) else Path(os.fsdecode(name))
+
+
+def _has_folder() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
