@@ -6,7 +6,6 @@ person has accepted is no loss any more.
 """
 
 import logging
-import stat
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -145,8 +144,8 @@ def signature(reach: Reach) -> Iterator[object]:
         except OSError as error:
             yield error.errno
         else:
-            is_folder = stat.S_ISDIR(found.st_mode)
-            yield (found.st_dev, found.st_ino, None if is_folder else found.st_mtime_ns)
+            # What is put in place of something that is gone may get its number.
+            yield found.st_dev, found.st_ino, found.st_ctime_ns
     yield any(reach.layout.etcd.data.glob("member/wal/*.wal"))
 
 

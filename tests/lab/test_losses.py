@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.lab import cluster, losing
+from tests.lab import cluster, healing, losing
 from tests.lab.cluster import bootstrap, kubectl, until
 from tests.lab.losing import AT, DATA, Lost
 
@@ -36,7 +36,7 @@ def cp1(made: Host, hosts: list[Host]) -> Iterator[Host]:
     before = cluster_id(made)
     until(lambda: verdict(made).startswith(("nothing: ", "wait: revision")), timeout_s=ROOM * 60)
     yield made
-    cluster.settle(made, timeout_s=ROOM * 120)
+    assert healing.wait(made, patience_s=ROOM * 120) == []
     assert cluster_id(made) == before
     assert kubectl(made, "get", "configmap", "remembered")
 

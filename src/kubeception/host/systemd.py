@@ -8,6 +8,7 @@ import contextlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from signal import SIGKILL
 from types import TracebackType
 from typing import Any
 
@@ -131,6 +132,11 @@ class Systemd:
     def stop(self, unit: str) -> None:
         """Stop a unit and wait until its job is done."""
         self._job("StopUnit", unit)
+
+    def kill(self, unit: str) -> None:
+        """Kill a unit's main process, which may hang."""
+        crash.before("kill", unit)
+        self._call("KillUnit", "ssi", unit, "main", SIGKILL)
 
     def enable(self, unit: str) -> None:
         """Have a unit start at boot."""

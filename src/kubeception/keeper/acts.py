@@ -15,7 +15,7 @@ from kubeception.host import lock
 from kubeception.keeper.rollout import Rollout
 from kubeception.kube.client import KEEPER, Object
 from kubeception.reach import Reach
-from kubeception.render import apiserver, keeper, objects, revision
+from kubeception.render import apiserver, keeper, kubelet, objects, revision
 from kubeception.render.objects import NAMESPACE
 from kubeception.resources.door import Door
 from kubeception.resources.door_gate import DoorGate
@@ -33,6 +33,15 @@ def turn_door(reach: Reach, *, port: int, why: str) -> None:
         wanted = Door(port, facts.address, reach.config.net.apiserver_ip)
         if wanted.drift(reach):
             wanted.apply(reach)
+
+
+def restart_kubelet(reach: Reach) -> None:
+    """Restart the kubelet; one that hangs would not end when it is asked to, so it is killed."""
+    with lock.hold(reach.layout.lock, "kubeception keeper: restarting the kubelet"):
+        systemd = reach.host.systemd
+        if systemd.state(kubelet.UNIT).active == "active":
+            systemd.kill(kubelet.UNIT)
+        systemd.restart(kubelet.UNIT)
 
 
 def move(reach: Reach, rollout: Rollout, *, node: str) -> None:

@@ -47,6 +47,8 @@ def run(reach: Reach) -> None:
         if verdict.action in {Action.BOOTSTRAP, Action.KILL, Action.TURN_DOOR}:
             watch.forget()
             reach.hang_up()  # a certificate may be another one by now
+        if verdict.action is Action.RESTART_KUBELET:
+            watch.has_restarted_the_kubelet()
         notify("WATCHDOG=1")
         is_close = seen.api_silent_s > 0 or (seen.rollout and seen.rollout.others)
         time.sleep(LOOK_CLOSELY_S if is_close else LOOK_EVERY_S)
@@ -66,6 +68,8 @@ def _act(verdict: Verdict, seen: Observation, reach: Reach, node: str) -> None:
                 acts.turn_door(reach, port=port, why=verdict.why)
             case Action.KILL:
                 NoHungServer().apply(reach)
+            case Action.RESTART_KUBELET:
+                acts.restart_kubelet(reach)
             case Action.MOVE if rollout:
                 acts.move(reach, rollout, node=node)
             case Action.PROVE if rollout:

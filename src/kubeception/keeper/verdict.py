@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from kubeception.keeper.own_node import Moved, Unready
 from kubeception.keeper.rollout import Rollout
 
 # A rolled or restarted API server is back well within this; a dead one is not.
@@ -28,6 +29,7 @@ class Action(StrEnum):
     MOVE = "move to the other port"
     TURN_DOOR = "turn the door"
     KILL = "kill what hangs"
+    RESTART_KUBELET = "restart the kubelet"
     PROVE = "prove"
 
 
@@ -42,7 +44,8 @@ class Observation:
     `free_leases` were let go and have not moved since. `api_is_back` says that an API answers again
     after a silence that nobody has looked after yet. `expiring` says which certificate has little
     time left. `refusal` says what of the cluster is lost or another one's: nothing may be made anew
-    then. `is_unrecorded` says that this host has no record of itself yet.
+    then. `is_unrecorded` says that this host has no record of itself yet. `unready` and `moved` are
+    None where this host's node is Ready, and where it has the address that it goes by.
     """
 
     paused: str | None = None
@@ -64,6 +67,8 @@ class Observation:
     node_problem: str | None = None
     expiring: str | None = None
     rollout: Rollout | None = None
+    unready: Unready | None = None
+    moved: Moved | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,7 @@ def judge(seen: Observation) -> Verdict:
         or _about_what_is_broken(seen)
         or _about_the_api(seen)
         or _about_the_rest(seen)
+        or _about_what_may_pass(seen)
         or Verdict(Action.NOTHING, "all is well")
     )
     may_hide_it = verdict.action in {Action.BOOTSTRAP, Action.WAIT, Action.NOTHING}
@@ -151,10 +157,21 @@ def _about_the_rest(seen: Observation) -> Verdict | None:
         return Verdict(Action.BOOTSTRAP, "this host has no record of itself yet")
     if seen.node_problem:
         return Verdict(Action.BOOTSTRAP, seen.node_problem)
+    if seen.moved and seen.moved.is_to_be_followed:
+        return Verdict(Action.BOOTSTRAP, str(seen.moved))
+    if seen.unready and seen.unready.may_need_a_new_kubelet:
+        node, for_s = seen.unready.node, seen.unready.for_s
+        why = f"node {node} has been NotReady for {for_s:.0f} s: restarting the kubelet"
+        return Verdict(Action.RESTART_KUBELET, why)
     verdict = _about_the_rollout(seen.rollout) if seen.rollout else None
     if seen.expiring and (verdict is None or verdict.action is Action.WAIT):
         return Verdict(Action.BOOTSTRAP, seen.expiring)
     return verdict
+
+
+def _about_what_may_pass(seen: Observation) -> Verdict | None:
+    what = seen.moved or seen.unready
+    return Verdict(Action.WAIT, str(what)) if what else None
 
 
 def _about_the_rollout(rollout: Rollout) -> Verdict | None:

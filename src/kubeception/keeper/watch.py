@@ -12,18 +12,21 @@ from datetime import UTC, datetime
 from itertools import repeat
 from typing import Any
 
-from kubeception import certificates, identity, losses, revisions
+from kubeception import certificates, conditions, identity, losses, revisions
 from kubeception.conditions import LEASES
+from kubeception.config.model import Cni
 from kubeception.errors import KubeceptionError
-from kubeception.host import containers, door, lock
+from kubeception.gather import address
+from kubeception.host import containers, door, lock, network
 from kubeception.identity import Progress
 from kubeception.keeper import pause
+from kubeception.keeper.own_node import Moved, Restarts, Unready
 from kubeception.keeper.rollout import History, Rollout, Server
 from kubeception.keeper.verdict import LEASE_FREE_S, Observation
 from kubeception.kube import health
 from kubeception.kube.health import Answer
 from kubeception.reach import DOOR_PORT, Reach
-from kubeception.render import apiserver, controllers, revision
+from kubeception.render import apiserver, controllers, kubelet, revision
 from kubeception.render.objects import NAMESPACE
 from kubeception.resources import node as nodes
 from kubeception.resources.revision import daemonset
@@ -46,6 +49,8 @@ class Watch:
         self._reach = reach
         self._node = node
         self._history = History()
+        self._restarts = Restarts()
+        self._kubelet = ""
         self._certificates_read_s: float | None = None
         self._own_certificate = self._own_age()
         self._belongings: tuple[object, ...] | None = None
@@ -61,8 +66,15 @@ class Watch:
         self._leases: dict[str, tuple[int, float]] = dict.fromkeys(LEASES, (-1, now))
         self._read: tuple[int, ...] = ()
         self._node_problem: str | None = None
+        self._not_ready: str | None = None
+        self._ready_s = self._at_home_s = now
         self._rollout: Rollout | None = None
         self._expiring: str | None = None
+
+    def has_restarted_the_kubelet(self) -> None:
+        """Remember that the kubelet was restarted, or that it could not be: it gets its time."""
+        self._ready_s = self._reach.host.clock.monotonic()
+        self._restarts = self._restarts.then(self._ready_s)
 
     def look(self) -> Observation:
         """Return what is to be seen now."""
@@ -85,6 +97,7 @@ class Watch:
             refusal=self._refusal(),
             is_unrecorded=not reach.layout.member.exists(),
             expiring=self._expiring,
+            moved=self._moved(now),
         )
         if silent_s:
             with ThreadPoolExecutor() as pool:
@@ -116,6 +129,7 @@ class Watch:
             lost=None if server else f"DaemonSet {apiserver.NAME}",
             node_problem=self._node_problem if node else f"Node {self._node} is gone",
             rollout=self._rollout,
+            unready=self._unready(now) if answered else None,
         )
 
     def _refusal(self) -> str | None:
@@ -176,6 +190,40 @@ class Watch:
                 if found is not None and not found["spec"].get("holderIdentity"):
                     yield lease
 
+    def _moved(self, now: float) -> Moved | None:
+        """Return where the host has gone, None while it has the address that it goes by."""
+        before = _address_gone_by(self._reach)
+        if before is None or network.has_address(before):
+            self._at_home_s = now
+            return None
+        try:
+            other = address(self._reach)
+        except KubeceptionError:  # it has none now
+            other = before
+        return Moved(before, other if other != before else None, now - self._at_home_s)
+
+    def _unready(self, now: float) -> Unready | None:
+        """Return how this host's node is not Ready; the API is asked for it elsewhere."""
+        start = self._start_of_the_kubelet() if self._not_ready else self._kubelet
+        if self._not_ready is None or start != self._kubelet:
+            self._kubelet, self._ready_s = start, now
+        if self._not_ready is None:
+            return None
+        return Unready(
+            self._node,
+            self._not_ready,
+            now - self._ready_s,
+            self._restarts.patience_s(now),
+            brings_network=self._reach.config.net.cni is not Cni.NONE,
+        )
+
+    def _start_of_the_kubelet(self) -> str:
+        """Return what tells one start of the kubelet from another, as far as that can be asked."""
+        try:
+            return self._reach.host.systemd.state(kubelet.UNIT).invocation
+        except KubeceptionError:
+            return self._kubelet
+
     def _ask(self, changed: tuple[int, ...], now: float) -> None:
         """Ask the API for what etcd alone can't tell, where it may have changed."""
         is_on = self._rollout is not None and not self._rollout.is_settled
@@ -183,6 +231,7 @@ class Watch:
             return
         try:
             self._node_problem = nodes.ControlPlaneNode(self._node).drift(self._reach)
+            self._not_ready = conditions.node_ready(self._node).problem(self._reach)
             rollout = _rollout(self._reach, self._node)
         except KubeceptionError:  # a moment later it may answer
             return
@@ -191,6 +240,14 @@ class Watch:
             self._history = self._history.then(rollout, now)
             rollout = self._history.tell(rollout, now)
         self._rollout = rollout
+
+
+def _address_gone_by(reach: Reach) -> str | None:
+    """Return the address that this host was made to go by, None where nobody says."""
+    try:
+        return kubelet.address_in(reach.layout.kubelet.environment.read_text())
+    except OSError:
+        return None
 
 
 def _has_server(reach: Reach, answers: Iterable[Answer]) -> bool | None:

@@ -14,7 +14,8 @@ LABELS = {"k8s-app": "flannel"}
 PLUGIN = "10-flannel.conflist"
 RUN = Path("/run/flannel")
 # What flannel and its plugin make of themselves on a host, besides the file and folder above.
-LINKS = ("flannel.1", "cni0")
+BRIDGE = "cni0"
+LINKS = ("flannel.1", BRIDGE)
 TABLES = (("ip", "flannel-ipv4"), ("ip6", "flannel-ipv6"))
 FOLDERS = (Path("/var/lib/cni/flannel"), Path("/var/lib/cni/networks/cbr0"))
 _SETTINGS = "/etc/kube-flannel"
@@ -72,12 +73,16 @@ def _pod_spec(config: Config, facts: Facts) -> objects.Object:
     }
     # With the plugin's settings in place the runtime calls the node's network ready, so they may
     # only be there once flannel can serve: a sandbox that fails before is not tried again for long.
-    hand_over = (
-        f"until [ -s {RUN}/subnet.env ]; do sleep 0.1; done;"
-        f" cp {_SETTINGS}/{PLUGIN} {cni}/.{PLUGIN} && mv {cni}/.{PLUGIN} {cni}/{PLUGIN}"
+    # Not in a hook after the start: while that runs, a kubelet can neither end nor replace the pod.
+    program = (
+        f"{{ until [ -s {RUN}/subnet.env ]; do sleep 0.1; done;"
+        f" cp {_SETTINGS}/{PLUGIN} {cni}/.{PLUGIN} && mv {cni}/.{PLUGIN} {cni}/{PLUGIN}; }}"
+        " & exec flanneld --ip-masq --kube-subnet-mgr"
     )
     return {
         "hostNetwork": True,
+        # The pause container takes in the shell that is left behind; flannel would not.
+        "shareProcessNamespace": True,
         "priorityClassName": objects.NODE_CRITICAL,
         "serviceAccountName": "flannel",
         "nodeSelector": {"kubernetes.io/os": "linux"},
@@ -88,9 +93,15 @@ def _pod_spec(config: Config, facts: Facts) -> objects.Object:
                 "name": "flannel",
                 "image": facts.images["flannel"],
                 "imagePullPolicy": "IfNotPresent",
-                "command": ["flanneld", "--ip-masq", "--kube-subnet-mgr"],
+                "command": ["sh", "-c", program],
                 "env": [*objects.api_by_the_door(facts.address), objects.NODE_NAME],
-                "lifecycle": {"postStart": {"exec": {"command": ["sh", "-c", hand_over]}}},
+                # One that can't serve is not ready, and after two minutes started anew.
+                "startupProbe": {
+                    "exec": {"command": ["test", "-e", f"{cni}/{PLUGIN}"]},
+                    "periodSeconds": 1,
+                    "timeoutSeconds": 15,
+                    "failureThreshold": 120,
+                },
                 "resources": {"requests": {"cpu": "100m", "memory": "50Mi"}},
                 "securityContext": {"capabilities": {"add": ["NET_ADMIN", "NET_RAW"]}},
                 "volumeMounts": [

@@ -1,5 +1,7 @@
 """The kubelet's settings, environment file and, where the host has none, its unit."""
 
+import re
+
 from kubeception.config import Config
 from kubeception.facts import Facts, Membership
 from kubeception.layout import OUR_MARK
@@ -78,6 +80,12 @@ def environment(config: Config, facts: Facts) -> str:
         "node-ip": facts.address,
     }
     return f'{OUR_MARK}KUBELET_ARGS="{" ".join(objects.flags(flags))}"\n'
+
+
+def address_in(environment: str) -> str | None:
+    """Return the address that a host goes by, read from the text of its environment file."""
+    found = re.search(r"--node-ip=([\d.]+)", environment)
+    return found[1] if found else None
 
 
 def unit(config: Config) -> str:

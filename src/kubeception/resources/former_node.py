@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from kubeception import identity
+from kubeception.config.model import Cni
 from kubeception.facts import Identity
-from kubeception.host import files
+from kubeception.host import files, links
 from kubeception.reach import Reach
+from kubeception.render import flannel
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,16 @@ class NoFormerNode:
         return "was this host's" if known.former == self.name else None
 
     def apply(self, reach: Reach) -> None:
-        """Delete it and its pods, which no kubelet would end, and forget the name."""
+        """Delete it and its pods, which no kubelet would end, and forget the name.
+
+        The pods' bridge has an address of its range, which is not the new one's.
+        """
         reach.api.delete("Node", self.name)
         for pod in reach.api.list("Pod", fields={"spec.nodeName": self.name}):
             at = pod["metadata"]
             reach.api.delete("Pod", at["name"], namespace=at["namespace"], grace_s=0)
+        if reach.config.net.cni is Cni.FLANNEL and links.has_link(flannel.BRIDGE):
+            links.remove_link(flannel.BRIDGE)
         known = identity.read(reach.layout.member) or Identity()
         if known.former == self.name:
             kept = identity.text(identity.renamed(known))

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from kubeception.keeper.own_node import Moved, Unready
 from kubeception.keeper.rollout import Rollout, Server
 from kubeception.keeper.verdict import Action, Observation, judge
 
@@ -19,6 +20,11 @@ def rollout(*servers: Server, wanted: Server = NEW, live: int = 6445, **more: An
     )
 
 
+def unready(for_s: float, *, why: str = "it hangs", **more: Any) -> Unready:
+    return Unready("cp1", why, for_s, **more)
+
+
+NO_NETWORK = "container runtime network not ready: cni plugin not initialized"
 HELD = "pid 7: kubeception bootstrap"
 
 TABLE = {
@@ -228,6 +234,81 @@ TABLE = {
         Observation(expiring="certificate apiserver has 12 days left", api_silent_s=4),
         Action.WAIT,
         "no API answers",
+    ),
+    "a node that is NotReady is told, and has a minute": (
+        Observation(unready=unready(59.9)),
+        Action.WAIT,
+        "node cp1 is NotReady: it hangs",
+    ),
+    "then it gets a new kubelet": (
+        Observation(unready=unready(60)),
+        Action.RESTART_KUBELET,
+        "node cp1 has been NotReady for 60 s: restarting the kubelet",
+    ),
+    "and after that a longer time": (
+        Observation(unready=unready(239.9, patience_s=240)),
+        Action.WAIT,
+        "node cp1 is NotReady: it hangs",
+    ),
+    "also where it waits for our network": (
+        Observation(unready=unready(60, why=NO_NETWORK)),
+        Action.RESTART_KUBELET,
+        "node cp1 has been NotReady for 60 s: restarting the kubelet",
+    ),
+    "no kubelet brings a network that is the user's to bring": (
+        Observation(unready=unready(9999, why=NO_NETWORK, brings_network=False)),
+        Action.WAIT,
+        "node cp1 waits for a pod network, which net.cni leaves to you",
+    ),
+    "what else it hangs in has nothing to do with that": (
+        Observation(unready=unready(60, brings_network=False)),
+        Action.RESTART_KUBELET,
+        "node cp1 has been NotReady for 60 s: restarting the kubelet",
+    ),
+    "a pause keeps it from the kubelet": (
+        Observation(paused="paused until then", unready=unready(99)),
+        Action.STAND_BACK,
+        "paused until then",
+    ),
+    "and so does a bootstrap": (
+        Observation(locked=HELD, unready=unready(99)),
+        Action.STAND_BACK,
+        f"the host is being changed by {HELD}",
+    ),
+    "and an API that is silent": (
+        Observation(api_silent_s=4, unready=unready(99)),
+        Action.WAIT,
+        "no API answers",
+    ),
+    "a trial does not keep it": (
+        Observation(unready=unready(60), rollout=rollout(OLD, NEW, steady_s=59.9)),
+        Action.RESTART_KUBELET,
+        "node cp1 has been NotReady for 60 s: restarting the kubelet",
+    ),
+    "and what a rollout needs is not kept from it": (
+        Observation(unready=unready(30), rollout=rollout(OLD, NEW, steady_s=60)),
+        Action.TURN_DOOR,
+        "revision 2 is ready on port 6446",
+    ),
+    "an address that is gone may come back": (
+        Observation(moved=Moved("192.0.2.10", "192.0.2.11", 59.9)),
+        Action.WAIT,
+        "address 192.0.2.10 is gone, and the host has 192.0.2.11",
+    ),
+    "one that stays away is left for the other": (
+        Observation(moved=Moved("192.0.2.10", "192.0.2.11", 60)),
+        Action.BOOTSTRAP,
+        "address 192.0.2.10 is gone, and the host has 192.0.2.11",
+    ),
+    "without another one there is nothing to follow": (
+        Observation(moved=Moved("192.0.2.10", None, 9999)),
+        Action.WAIT,
+        "address 192.0.2.10 is gone, and the host has no other to go by",
+    ),
+    "it goes before the kubelet, which gets a new address then": (
+        Observation(moved=Moved("192.0.2.10", "192.0.2.11", 60), unready=unready(99)),
+        Action.BOOTSTRAP,
+        "address 192.0.2.10 is gone, and the host has 192.0.2.11",
     ),
     "one that moves has somebody": (
         Observation(still_leases=(("kube-scheduler", 19.9),)),

@@ -278,6 +278,27 @@ def test_a_pod_is_replaced_when_the_settings_that_it_mounts_change() -> None:
         assert len(digests) == 2 and digests[0] != digests[1]
 
 
+def test_no_pod_of_ours_has_a_hook() -> None:
+    """A kubelet can't end or replace a pod while a hook of its start runs."""
+    for wanted in hosted(CONFIG, FACTS):
+        for container in (
+            wanted.get("spec", {}).get("template", {}).get("spec", {}).get("containers", [])
+        ):
+            assert "lifecycle" not in container, wanted["metadata"]["name"]
+
+
+def test_a_flannel_that_does_not_serve_is_started_anew() -> None:
+    [pod] = [
+        wanted["spec"]["template"]["spec"]
+        for wanted in flannel.everything(CONFIG, FACTS)
+        if wanted["kind"] == "DaemonSet"
+    ]
+
+    probe = pod["containers"][0]["startupProbe"]
+    assert probe["exec"]["command"][-1] == str(CONFIG.layout.cni.settings / flannel.PLUGIN)
+    assert probe["periodSeconds"] * probe["failureThreshold"] == 120
+
+
 def test_facts_of_the_host_reach_its_programs() -> None:
     """What an old kernel or a lesser machine lacks is not asked of it."""
     poor = replace(

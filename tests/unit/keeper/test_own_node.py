@@ -1,0 +1,53 @@
+"""How often the kubelet is restarted, and which address a host goes by."""
+
+from itertools import pairwise
+
+import pytest
+from tests.fixed import CONFIG, FACTS
+
+from kubeception.keeper.own_node import LONGEST_S, UNREADY_S, Restarts
+from kubeception.render import kubelet
+
+
+def test_a_node_that_stays_unready_is_tried_ever_more_seldom() -> None:
+    restarts, now_s = Restarts(), 1000.0
+    waited = []
+    for _ in range(9):
+        waited.append(restarts.patience_s(now_s))
+        now_s += waited[-1]
+        restarts = restarts.then(now_s)
+
+    assert waited[:5] == [60, 240, 480, 960, 1920]
+    assert waited[5:] == [LONGEST_S] * 4
+
+
+def test_a_node_that_is_ready_in_between_is_no_exception() -> None:
+    """One that is Ready for a moment after each restart would have its kubelet killed for ever."""
+    first = Restarts().then(1000.0)
+    second = first.then(1300.0)
+
+    assert [one.patience_s(1301.0) for one in (first, second)] == [240, 480]
+
+
+def test_what_was_long_ago_does_not_count() -> None:
+    restarts = Restarts(3, 1000.0)
+
+    later_s = 1000.0 + 2 * LONGEST_S
+    assert restarts.patience_s(later_s - 1) > UNREADY_S
+    assert restarts.patience_s(later_s) == UNREADY_S
+    assert restarts.then(later_s) == Restarts(1, later_s)
+
+
+def test_no_pause_is_shorter_than_the_one_before() -> None:
+    pauses = [Restarts(count, 0.0).patience_s(1.0) for count in range(12)]
+
+    assert all(one <= other for one, other in pairwise(pauses))
+
+
+@pytest.mark.parametrize("text", ["", 'KUBELET_ARGS="--v=2"\n'])
+def test_a_host_that_goes_by_no_address(text: str) -> None:
+    assert kubelet.address_in(text) is None
+
+
+def test_the_address_that_a_host_goes_by() -> None:
+    assert kubelet.address_in(kubelet.environment(CONFIG, FACTS)) == FACTS.address
