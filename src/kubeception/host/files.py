@@ -8,13 +8,13 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from kubeception import crash
-from kubeception.host import refusal
+from kubeception.host import mounts, refusal, removal
+from kubeception.host.mounts import shown
 
 _UNFINISHED = ".kubeception-unfinished"
 
@@ -81,12 +81,20 @@ def move(path: Path, to: Path) -> None:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove the folder at `path` with all that is in it, if it is there."""
-    with told(path):
-        if path.is_symlink() or path.is_file():
-            path.unlink()
-        elif path.exists():
-            shutil.rmtree(path)
+    """Remove the folder at `path` with all that is in it, if it is there, and nothing else.
+
+    What is mounted in it, and what links in it lead to, stays.
+
+    Raises:
+        KubeceptionError: something is mounted in it, or the disk is read-only or broken.
+    """
+    try:
+        removal.remove(path)
+    except OSError as error:
+        named = Path(shown(Path(error.filename or path)))
+        if (expected := refusal.told(error, named)) is None:
+            raise
+        raise expected from error
 
 
 def remove_empty(path: Path) -> None:
@@ -104,18 +112,22 @@ def remove_empty(path: Path) -> None:
 def discard(path: Path) -> None:
     """Remove a folder (or file) in one rename, so that half of it is never taken for the whole.
 
+    Nothing may be mounted in it; if something is, it stays, and what holds it.
+
     Raises:
-        KubeceptionError: the disk is read-only or broken.
+        KubeceptionError: something is mounted in it, or the disk is read-only or broken.
     """
     doomed = path if path.name.endswith(_UNFINISHED) else unfinished(path)
+    for folder in (path, doomed):
+        mounts.refuse(folder.parent.resolve() / folder.name)
     with told(path):
-        if path.exists() and not doomed.exists():
+        if os.path.lexists(path) and not os.path.lexists(doomed):
             crash.before("put away", path)
             path.rename(doomed)
             sync_folder(path.parent)
         crash.before("remove", doomed)
         remove_tree(doomed)
-    if path.exists():  # one that a killed run had put away was in its place
+    if os.path.lexists(path):  # one that a killed run had put away was in its place
         discard(path)
 
 
@@ -166,13 +178,23 @@ def unfinished(path: Path) -> Path:
     return path.with_name(f".{path.name}{_UNFINISHED}")
 
 
+def finished(path: Path) -> Path:
+    """Return what a file or folder is called once it is no longer being written or removed."""
+    if path.name.startswith(".") and path.name.endswith(_UNFINISHED):
+        return path.with_name(path.name[1:].removesuffix(_UNFINISHED))
+    return path
+
+
 @contextlib.contextmanager
 def told(path: Path) -> Iterator[None]:
     """Tell what the disk refuses of `path` as an expected failure; a bug stays what it is."""
     try:
         yield
     except OSError as error:
-        if not refusal.is_expected(error) or (expected := refusal.told(error, path)) is None:
+        if (
+            not refusal.is_expected(error)
+            or (expected := refusal.told(error, Path(shown(path)))) is None
+        ):
             raise
         raise expected from error
 

@@ -15,6 +15,7 @@ _HINTS = {
     errno.EIO: "dmesg | tail",
     errno.EACCES: "namei -l {path}",
     errno.EPERM: "lsattr -d {path}",
+    errno.EBUSY: "fuser -vm {path}",
     errno.EMFILE: "ulimit -n",
     errno.ENOMEM: "free -h",
 }

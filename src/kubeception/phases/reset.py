@@ -34,22 +34,27 @@ from kubeception.resources.keypair import KeyPair, ServiceAccountKey
 from kubeception.resources.pods import NoPods
 from kubeception.resources.unit import Unit
 
-# What a kubelet keeps in its folder, besides the pods' own and its settings.
-_KUBELETS_OWN = (
-    "actuated_pods_state",
-    "allocated_pods_state",
-    "checkpoints",
-    "cpu_manager_state",
-    "device-plugins",
-    "dra_manager_state",
-    "image_manager",
-    "memory_manager_state",
-    "pki",
-    "plugins",
-    "plugins_registry",
-    "pod-resources",
-    "pods-api",
-)
+# What a kubelet keeps in its folder, besides the pods' own and its settings; and of each folder,
+# should it be a link or a mount point, what in it is surely the kubelet's.
+_KUBELETS_OWN: dict[str, tuple[str, ...]] = {
+    "actuated_pods_state": (),
+    "allocated_pods_state": (),
+    "checkpoints": (),
+    "cpu_manager_state": (),
+    "device-plugins": ("*.sock", "kubelet_internal_checkpoint*"),
+    "dra_manager_state": (),
+    "image_manager": (),
+    "memory_manager_state": (),
+    "pki": ("kubelet*",),
+    "plugins": ("kubernetes.io",),
+    "plugins_registry": ("*.sock",),
+    "pod-resources": ("*.sock",),
+    "pods-api": ("*.sock",),
+}
+# Volumes that all pods of a node share are mounted there, and nowhere else but in pods' folders.
+_PLUGINS = "plugins"
+# What a member has in its folder; each of these may lie on a disk of its own.
+_MEMBERS_OWN = ("member", "member/snap", "member/wal")
 
 
 def phases(bootstrap: Sequence[Phase], *, etcds: bool, pkis: bool) -> Iterator[Phase]:
@@ -94,7 +99,7 @@ def network(config: Config, facts: Facts) -> Iterator[Resource]:
         gone += [File(config.layout.cni.settings / flannel.PLUGIN, None)]
         gone += [NoTable(*table) for table in flannel.TABLES]
         gone += [NoLink(link) for link in flannel.LINKS]
-        gone += [NoFolder(folder) for folder in (flannel.RUN, *flannel.FOLDERS)]
+        gone += [NoFolder(folder, own=own) for folder, own in flannel.FOLDERS.items()]
     for one in gone:
         yield WhereOurs(config.layout.kubelet.environment, one)
 
@@ -102,8 +107,9 @@ def network(config: Config, facts: Facts) -> Iterator[Resource]:
 def kubelet_state(config: Config, _facts: Facts) -> Iterator[Resource]:
     """Want nothing of what the kubelet keeps, such as a client certificate of its own."""
     at = config.layout.kubelet
-    for name in _KUBELETS_OWN:
-        yield WhereOurs(at.environment, NoFolder(at.state / name))
+    for name, own in _KUBELETS_OWN.items():
+        folder = NoFolder(at.state / name, own=own, mounts=name == _PLUGINS)
+        yield WhereOurs(at.environment, folder)
 
 
 def stop_etcd(config: Config, _facts: Facts) -> Iterator[Resource]:
@@ -130,7 +136,7 @@ def forget_keys(config: Config, facts: Facts) -> Iterator[Resource]:
 def etcd_data(config: Config, _facts: Facts) -> Iterator[Resource]:
     """Want none of the cluster's objects."""
     at = config.layout.etcd
-    yield WhereOurs(at.environment, NoFolder(at.data))
+    yield WhereOurs(at.environment, NoFolder(at.data, own=_MEMBERS_OWN))
 
 
 def certificates(config: Config, facts: Facts) -> Iterator[Resource]:
@@ -157,8 +163,8 @@ def certificates(config: Config, facts: Facts) -> Iterator[Resource]:
 def folders(config: Config, _facts: Facts) -> Iterator[Resource]:
     """Want no folder of the keeper's, and none that only we had use for and that is empty now."""
     at = config.layout
-    yield NoFolder(at.keeper)
-    yield NoFolder(at.revisions)
+    yield NoFolder(at.keeper, own=("paused", "verdict.json"))
+    yield NoFolder(at.revisions, own=("*.json",))
     pki_folders = (at.pki.etcd_folder, at.pki.folder)
     ours = (at.kubelet.manifests, *pki_folders, at.kubernetes.admin.parent, at.revisions.parent)
     for folder in ours:
@@ -194,7 +200,8 @@ def _opposite(wanted: Resource, at: Layout, files: set[Path]) -> Iterator[Resour
 
 def _no_credential(at: Layout) -> Iterator[Resource]:
     """Want nothing of what a join gave; the file that makes a host a worker goes last."""
-    yield WhereOurs(at.membership, NoFolder(at.kubelet.pki), marked=False)
+    kubelets = NoFolder(at.kubelet.pki, own=_KUBELETS_OWN[at.kubelet.pki.name])
+    yield WhereOurs(at.membership, kubelets, marked=False)
     yield WhereOurs(at.membership, File(at.pki.ca.certificate, None), marked=False)
     yield File(at.kubelet.join_request, None)
     yield File(at.kubelet.join_key, None)

@@ -13,11 +13,20 @@ NAME = "kube-flannel"
 LABELS = {"k8s-app": "flannel"}
 PLUGIN = "10-flannel.conflist"
 RUN = Path("/run/flannel")
-# What flannel and its plugin make of themselves on a host, besides the file and folder above.
 BRIDGE = "cni0"
+# What flannel and its plugins make of themselves on a host, besides the file above. Of a folder
+# also what in it is theirs: a file for each container, and one for each address.
 LINKS = ("flannel.1", BRIDGE)
 TABLES = (("ip", "flannel-ipv4"), ("ip6", "flannel-ipv6"))
-FOLDERS = (Path("/var/lib/cni/flannel"), Path("/var/lib/cni/networks/cbr0"))
+FOLDERS = {
+    RUN: ("subnet.env",),
+    Path("/var/lib/cni/flannel"): ("[0-9a-f]" * 64,),
+    Path("/var/lib/cni/networks/cbr0"): (
+        "[0-9]*.[0-9]*.[0-9]*.[0-9]*",
+        "last_reserved_ip.[0-9]*",
+        "lock",
+    ),
+}
 _SETTINGS = "/etc/kube-flannel"
 
 

@@ -1,12 +1,20 @@
 """Things that are wanted gone from a host, other than files; what reset is made of."""
 
+import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from kubeception.host import files, links, mounts
+from kubeception.host.gateway import Host
 from kubeception.reach import Reach
 from kubeception.resources import Resource
 from kubeception.resources.file import is_ours
+
+log = logging.getLogger("kubeception.host")
+
+# What a disk has at its top by itself.
+_FILE_SYSTEMS = "lost+found"
 
 
 @dataclass(frozen=True)
@@ -123,28 +131,93 @@ class NoLink:
 
 @dataclass(frozen=True)
 class NoFolder:
-    """No such folder; `if_empty` wants only an empty one gone."""
+    """No such folder; `if_empty` wants only an empty one gone.
+
+    One that is a link, or at which something is mounted, is where somebody wants it to be: it stays
+    without what is ours in it. `own` tells what that is, by paths in it; below one of them that has
+    no others in it, all is ours. Without `own` nobody can tell, and all of it is left.
+
+    What is mounted in a folder that has to go is refused, unless the cluster `mounts` there itself.
+    """
 
     path: Path
     if_empty: bool = False
+    own: tuple[str, ...] = ()
+    mounts: bool = False
 
     def __str__(self) -> str:
         return str(self.path)
 
     def drift(self, reach: Reach) -> str | None:
         """Say whether it is there, or what is left of it."""
-        path = reach.host.at(self.path)
         if self.if_empty:
-            # A disk that is mounted here was not put here by us.
-            kept = not path.is_dir() or any(path.iterdir()) or path in mounts.below(path)
+            path = _at(reach.host, self.path)
+            kept = _stays(reach.host, self.path) or not path.is_dir() or any(path.iterdir())
             return None if kept else "is empty"
-        return "is there" if path.exists() or files.unfinished(path).exists() else None
+        gone = self._gone(reach.host)
+        if _stays(reach.host, self.path):
+            log.info("%s: a link or a mount of yours, which is left", self.path)
+            return f"has {', '.join(path.name for path in gone)} in it" if gone else None
+        return "is there" if gone else None
 
     def apply(self, reach: Reach) -> None:
-        """Unmount what is mounted there, and remove it with all that is in it."""
-        path = reach.host.at(self.path)
+        """Remove it, or what has to go of it.
+
+        Raises:
+            KubeceptionError: something is mounted in it that stays; nothing of it was removed.
+        """
         if self.if_empty:
-            files.remove_empty(path)
-        else:
-            mounts.unmount(reach.host, path)
+            files.remove_empty(_at(reach.host, self.path))
+            return
+        gone = self._gone(reach.host)
+        for path in gone:
+            if self.mounts:
+                mounts.unmount(reach.host, path)
+            mounts.refuse(path, reach.host)
+        for path in gone:
             files.discard(path)
+
+    def _gone(self, host: Host) -> list[Path]:
+        return _gone(host, self.path, self.own)
+
+
+def _gone(host: Host, path: Path, own: tuple[str, ...]) -> list[Path]:
+    """Return what is to go of a folder: itself, or where it stays what is ours in it."""
+    at = _at(host, path)
+    folders = (path, *(path / name for name in own if not _is_pattern(name)))
+    if not any(_stays(host, one) for one in folders):
+        return _there(files.unfinished(at), at)
+    gone = _there(files.unfinished(at))
+    for name in own:
+        if _is_pattern(name):
+            gone += _matching(host.real(path), name)
+        elif "/" not in name:
+            inside = tuple(
+                one.removeprefix(f"{name}/") for one in own if one.startswith(f"{name}/")
+            )
+            gone += _gone(host, path / name, inside or ("*",))
+    return gone
+
+
+def _is_pattern(name: str) -> bool:
+    return "*" in name or "[" in name
+
+
+def _matching(folder: Path, pattern: str) -> list[Path]:
+    patterns = (pattern, files.unfinished(Path(pattern)).name)
+    found = {path for one in patterns for path in folder.glob(one)}
+    return sorted(path for path in found if path.name != _FILE_SYSTEMS)
+
+
+def _there(*paths: Path) -> list[Path]:
+    return [path for path in paths if os.path.lexists(path)]
+
+
+def _stays(host: Host, path: Path) -> bool:
+    at = _at(host, path)
+    return at.is_symlink() or at in mounts.points(at, host)
+
+
+def _at(host: Host, path: Path) -> Path:
+    """Return where a path of the host's lies for this process; it may itself be a link."""
+    return host.real(path.parent) / path.name

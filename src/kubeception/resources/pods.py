@@ -1,5 +1,6 @@
 """The pods of the cluster, wanted gone from a host whose kubelet does not run."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,10 +9,17 @@ from kubeception.reach import Reach
 from kubeception.render import containerd
 from kubeception.render.objects import MANAGED_BY
 
+# What an API server gives a pod, or the kubelet a static one; also as put away by a killed run.
+_UID = re.compile(r"([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32})")
+
 
 @dataclass(frozen=True)
 class NoPods:
-    """No pod of the cluster in the runtime, nor a folder of one; static pods of others stay."""
+    """No pod of the cluster in the runtime, nor a folder of one; static pods of others stay.
+
+    What is mounted in the folder of a pod is its volume, and is unmounted. What else lies between
+    these folders stays, such as a mount of the user's.
+    """
 
     folder: Path
 
@@ -48,6 +56,10 @@ class NoPods:
         return ours, [one for one in found if one not in ours]
 
     def _folders(self, reach: Reach, others: list[pods.Sandbox]) -> list[Path]:
-        folder = reach.host.at(self.folder)
         kept = {one.uid for one in others}
-        return [path for path in folder.glob("*") if path.name not in kept]
+        found = [
+            path
+            for path in reach.host.real(self.folder).glob("*")
+            if path.name not in kept and not path.is_symlink()
+        ]
+        return [path for path in found if _UID.fullmatch(files.finished(path).name)]
