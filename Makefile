@@ -87,7 +87,7 @@ soak: bundle ## Run the long tests: every fault, 20 power cuts, 20 reboots, kill
 	@KUBECEPTION_SOAK=1 KUBECEPTION_KILLS=10 KUBECEPTION_CUTS=20 KUBECEPTION_REQUESTS=1000000 \
 	  $(VENV)/bin/pytest tests/lab/test_survival.py tests/lab/test_crash_steps.py \
 	  tests/lab/test_recovery.py tests/lab/test_certs.py tests/lab/test_soak.py \
-	  tests/api/test_join_load.py
+	  tests/lab/test_losses.py tests/api/test_states.py tests/api/test_join_load.py
 
 lock: setup ## Write requirements/*.txt anew from pyproject.toml
 	@$(VENV)/bin/pip install -q uv

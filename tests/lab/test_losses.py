@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.lab import cluster, healing, losing
 from tests.lab.cluster import bootstrap, kubectl, until
-from tests.lab.losing import AT, DATA, Lost
+from tests.lab.losing import AT, DATA, SEED, Lost, drawn
 
 from kubeception.facts import Accept
 from kubeception.lab import Host, Lab
@@ -79,7 +79,14 @@ def is_there(host: Host, path: Path) -> bool:
     return host.run("test", "-e", str(path), check=False).code == 0
 
 
-@pytest.mark.parametrize("lost", losing.table(), ids=lambda lost: lost.name)
+ETCDS, KEYS = (
+    [lost for lost in losing.table() if lost.is_of_etcd is of_etcd] for of_etcd in (True, False)
+)
+
+
+@pytest.mark.parametrize(
+    "lost", [*drawn(ETCDS, 2), *drawn(KEYS, 3)], ids=lambda lost: f"{lost.name} (seed {SEED})"
+)
 def test_what_is_lost_is_refused_by_everybody_until_it_is_back(cp1: Host, lost: Lost) -> None:
     containers = cp1.run("crictl", "ps", "--quiet", "--name", "coredns").stdout.split()
     if lost.is_of_etcd:
@@ -110,16 +117,20 @@ def test_data_that_are_older_than_what_was_seen_are_refused(cp1: Host) -> None:
     assert kubectl(cp1, "get", "configmap", "written-later-19")
 
 
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        f"dd if=/dev/urandom of={DATA}/member/snap/db bs=4096 seek=2 count=30 conv=notrunc",
-        f"truncate --size 5000 {DATA}/member/snap/db",
-        f"dd if=/dev/urandom of=$(ls {DATA}/member/wal/*.wal) bs=1 seek=300 count=40 conv=notrunc",
-    ],
-    ids=["pages of the database", "the database cut", "the log"],
-)
-def test_damaged_data_are_left_alone_and_the_way_on_is_named(cp1: Host, spoil: str) -> None:
+DAMAGES = {
+    "pages of the database": (
+        f"dd if=/dev/urandom of={DATA}/member/snap/db bs=4096 seek=2 count=30 conv=notrunc"
+    ),
+    "the database cut": f"truncate --size 5000 {DATA}/member/snap/db",
+    "the log": (
+        f"dd if=/dev/urandom of=$(ls {DATA}/member/wal/*.wal) bs=1 seek=300 count=40 conv=notrunc"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", drawn(list(DAMAGES), 1))
+def test_damaged_data_are_left_alone_and_the_way_on_is_named(cp1: Host, name: str) -> None:
+    spoil = DAMAGES[name]
     cp1.run("kubeception", "keeper", "pause")
     cp1.run("systemctl", "stop", ETCD)
     losing.run(cp1, f"rm -rf {losing.AWAY} && cp -a {DATA} {losing.AWAY} && {spoil}")
@@ -137,7 +148,7 @@ def test_damaged_data_are_left_alone_and_the_way_on_is_named(cp1: Host, spoil: s
     cp1.run("kubeception", "keeper", "resume")
 
 
-@pytest.mark.parametrize("name", ["ca", "front-proxy-ca", "etcd/ca"])
+@pytest.mark.parametrize("name", drawn(["ca", "front-proxy-ca", "etcd/ca"], 1))
 def test_the_certificate_of_a_ca_alone_is_put_back(cp1: Host, name: str) -> None:
     path = f"{AT.pki.folder}/{name}.crt"
     before = cp1.get(path)
@@ -156,18 +167,18 @@ def test_a_cut_off_certificate_of_a_ca_is_put_back_by_the_keeper(cp1: Host) -> N
     until(lambda: cp1.get(path) == before, timeout_s=ROOM * 40)
 
 
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        ": > {0}",
-        "head -n 1 {0} > {0}.x && mv {0}.x {0}",
-        "sed -i 1d {0}",
-        "sed -i /ETCD_CLIENT_CERT_AUTH/d {0}",
-        "rm {0}",
-    ],
-    ids=["empty", "cut off", "a stranger's", "open to everybody", "gone"],
-)
-def test_etcd_does_not_start_with_settings_that_are_not_ours(cp1: Host, spoil: str) -> None:
+SETTINGS = {
+    "empty": ": > {0}",
+    "cut off": "head -n 1 {0} > {0}.x && mv {0}.x {0}",
+    "a stranger's": "sed -i 1d {0}",
+    "open to everybody": "sed -i /ETCD_CLIENT_CERT_AUTH/d {0}",
+    "gone": "rm {0}",
+}
+
+
+@pytest.mark.parametrize("name", ["empty", *drawn(list(SETTINGS)[1:], 1)])
+def test_etcd_does_not_start_with_settings_that_are_not_ours(cp1: Host, name: str) -> None:
+    spoil = SETTINGS[name]
     cp1.run("kubeception", "keeper", "pause")  # it would mend them first
     cp1.run("systemctl", "stop", ETCD)
     losing.run(cp1, spoil.format(AT.etcd.environment))
@@ -186,3 +197,19 @@ def last_words(host: Host) -> str:
     return host.run("journalctl", f"_SYSTEMD_INVOCATION_ID={since}", "-o", "cat").stdout + (
         host.run("journalctl", "-u", ETCD, "-o", "cat", "-n", "3").stdout
     )
+
+
+def test_a_person_may_begin_anew_and_the_next_runs_go_on_from_there(
+    made: Host, hosts: list[Host]
+) -> None:
+    before, there = cluster_id(made), losing.authorities(made)
+    made.run("systemctl", "stop", ETCD)
+    losing.run(made, f"rm -rf {DATA}")
+
+    bootstrap(made, "--accept", "empty-etcd")
+
+    assert cluster_id(made) != before
+    assert losing.authorities(made) == there
+    assert kubectl(made, "get", "configmap", "remembered", check=False) == ""
+    assert healing.wait(made, patience_s=ROOM * 120) == []
+    assert bootstrap(made).changes == []
