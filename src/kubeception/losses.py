@@ -6,7 +6,7 @@ person has accepted is no loss any more.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -155,7 +155,16 @@ def require(reach: Reach) -> None:
     Raises:
         PreflightError: something is; everything is named, each with the way on.
     """
-    if found := look(reach):
+    refuse((*of_etcd(reach), *of_keys(reach)), reach)
+
+
+def refuse(lost: Iterable[Loss], reach: Reach) -> None:
+    """Stop where there are losses that nobody has accepted.
+
+    Raises:
+        PreflightError: there are; everything is named, each with the way on.
+    """
+    if found := [loss for loss in lost if loss.accepted_as not in reach.accepted]:
         hints = [loss.hint for loss in found]
         raise PreflightError([str(loss) for loss in found], hints=hints, is_final=True)
 

@@ -256,7 +256,7 @@ def renew(reach: Reach, *, asked: frozenset[str]) -> Summary:
     with lock.hold(reach.layout.lock, "kubeception certs renew"), Steps(log) as steps:
         if problems := certificates.not_renewable(reach, asked):
             raise KubeceptionError("\n".join(problems), hint="do it on a control-plane host")
-        losses.require(reach)
+        losses.refuse(losses.of_keys(reach), reach)
         return carry_out(renewed(asked), reach, gather=partial(gather, reach), steps=steps)
 
 

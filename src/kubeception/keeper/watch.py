@@ -5,6 +5,7 @@ says that the hosted API server or the node has changed, and while a rollout is 
 read at the start and once an hour.
 """
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -151,7 +152,8 @@ class Watch:
         if last is None or now - last >= PROGRESS_EVERY_S:
             self._progress_noted_s = now
             of, index = self._reach.etcd.progress()
-            identity.note_progress(self._reach.layout.progress, Progress(of.cluster, index))
+            with contextlib.suppress(KubeceptionError):  # a full disk is told by who needs it
+                identity.note_progress(self._reach.layout.progress, Progress(of.cluster, index))
 
     def _read_certificates(self) -> None:
         """Read them all once in a while; and go on with our own as soon as that is another one."""

@@ -5,15 +5,13 @@ anew for the key that is there. A CA that is there and bad is never replaced: ev
 it, so a person decides.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from kubeception import authorities, losses
 from kubeception.config.model import KeyAlgorithm
-from kubeception.errors import KubeceptionError, PreflightError
-from kubeception.facts import Loss
+from kubeception.errors import KubeceptionError
 from kubeception.host import files
 from kubeception.layout import Pair
 from kubeception.pki import issue
@@ -63,7 +61,7 @@ class KeyPair:
             if found := authorities.lost_one(reach, self.entry):
                 authorities.put_back(reach, self.entry, *found)
                 return
-            _refuse(losses.of_authority(reach, self.entry), reach)
+            losses.refuse(losses.of_authority(reach, self.entry), reach)
             if pem is not None:
                 raise KubeceptionError(
                     f"{at.certificate}: {drift}",
@@ -139,7 +137,7 @@ class ServiceAccountKey:
         Raises:
             PreflightError: there was another one, or it is that of another public half.
         """
-        _refuse(losses.of_service_account(reach), reach)
+        losses.refuse(losses.of_service_account(reach), reach)
         key = _bytes(reach.host.at(self.key))
         if key is None:
             key = issue.new_key(self.algorithm)
@@ -170,18 +168,6 @@ class NotExpired:
     def apply(self, reach: Reach) -> None:
         """Issue it anew."""
         self.pair.apply(reach)
-
-
-def _refuse(lost: Iterable[Loss], reach: Reach) -> None:
-    """Make nothing anew while something says that there was one.
-
-    Raises:
-        PreflightError: something is lost that nobody has accepted.
-    """
-    found = [loss for loss in lost if loss.accepted_as not in reach.accepted]
-    if found:
-        hints = [loss.hint for loss in found]
-        raise PreflightError([str(loss) for loss in found], hints=hints, is_final=True)
 
 
 def short_of(pem: bytes, at_least: timedelta, now: datetime) -> str | None:
