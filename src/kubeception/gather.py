@@ -114,7 +114,8 @@ def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
     carries = live in apiserver.HOSTED_PORTS and hosted is not None
     is_led = answers and _are_held(reach)
     broken = revisions.broken(reach.layout.revisions)
-    rebuild = rebuild or remembered(reach).node not in {"", of_host.node}
+    known = remembered(reach)
+    is_renamed = bool(known.former) or known.node not in {"", of_host.node}
     dead_leases = _dead_leases(reach) if answers else ()
     return replace(
         with_belongings(of_host, reach),
@@ -122,8 +123,9 @@ def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
         is_answered=answers,
         hosted=hosted,
         ready=ready,
-        needs_api=rebuild or not (ready or carries),
-        needs_controllers=rebuild or bool(dead_leases) or not is_led,
+        # Under another name no pod that runs here is this node's any more.
+        needs_api=rebuild or is_renamed or not (ready or carries),
+        needs_controllers=rebuild or is_renamed or bool(dead_leases) or not is_led,
         dead_leases=dead_leases,
         etcd_uid=_etcd_uid(reach) if etcd.UNIT in of_host.foreign_units else None,
         is_led=is_led,

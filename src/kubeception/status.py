@@ -19,6 +19,7 @@ from kubeception import (
 from kubeception.conditions import Condition
 from kubeception.config import Config
 from kubeception.errors import ApiError, KubeceptionError
+from kubeception.etcd import data
 from kubeception.facts import Facts, Membership
 from kubeception.gather import UNITS, changes, gather
 from kubeception.gather import host as of_host
@@ -279,7 +280,9 @@ def _absent(manifest: Path, name: str) -> Condition:
 
 def _nothing_lost() -> Condition:
     def problem(reach: Reach) -> str | None:
-        return "; ".join(map(str, losses.look(reach))) or None
+        if lost := losses.look(reach):
+            return "; ".join(map(str, lost))
+        return None if data.stored(reach.layout.etcd.data) else "there are none"
 
     what = "etcd's data and the CAs to be this host's own"
     return Condition(what, problem, hint="kubeception preflight")

@@ -48,6 +48,7 @@ def may_start(
     """
     from kubeception.errors import PreflightError
 
+    _only_root("may-start")
     told: list[tuple[str, str]] = []
     deadline = time.monotonic() + PATIENCE_S
     while found := problems(data_dir, settings, record, progress):
@@ -75,11 +76,23 @@ def stopped(data_dir: Path, progress: Path) -> None:
     from kubeception.etcd import data
     from kubeception.host.gateway import this_host
 
+    _only_root("stopped")
     host = this_host()
     folder = host.real(data_dir)
     if there := data.stored(folder):
         seen = identity.Progress(there.cluster, data.last_index(folder))
         identity.note_progress(host.real(progress), seen)
+
+
+def _only_root(command: str) -> None:
+    """Go on only as root; not by `options`, which loads the configuration's modules."""
+    from kubeception.errors import PreflightError
+    from kubeception.host import kernel
+
+    if not kernel.is_root():
+        raise PreflightError(
+            ["only root can read etcd's data"], hint=f"sudo kubeception etcd {command} …"
+        )
 
 
 def problems(data_dir: Path, settings: Path, record: Path, progress: Path) -> list[tuple[str, str]]:
