@@ -1,6 +1,7 @@
 """reset destroys nothing of the user's that links and mounts in its folders lead to."""
 
 import json
+from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
@@ -8,6 +9,7 @@ from tests.lab import cluster
 from tests.lab.cluster import bootstrap, kubectl
 
 from kubeception.lab import Host
+from kubeception.layout import OUR_MARK
 
 pytestmark = pytest.mark.hosts(1, bundle=True)
 
@@ -18,6 +20,8 @@ DISK = f"{THEIRS}/sub/disk"
 LOCAL = "/srv/local"
 FILES = (f"{THEIRS}/sub/file", f"{THEIRS}/alone", f"{DISK}/file", f"{LOCAL}/file")
 ETCD = "/var/lib/etcd/default.etcd"
+UNIT = "/etc/systemd/system/etcd.service"
+SETTINGS = "/etc/kubernetes/etcd.env"
 
 
 def volumes(image: str) -> list[dict[str, object]]:
@@ -82,6 +86,34 @@ def theirs(host: Host) -> dict[str, str]:
 def put_away() -> str:
     """The folder of a pod that a killed run has put away while a volume was mounted in it."""
     return f"{KUBELET}/pods/.{uuid4()}.kubeception-unfinished"
+
+
+@pytest.fixture
+def own_etcd(hosts: list[Host]) -> Iterator[Host]:
+    """A host whose own unit of etcd has a folder of its own, and that has settings of ours."""
+    [cp1] = hosts
+    cp1.put(UNIT, "[Service]\nExecStart=/usr/local/bin/etcd --data-dir=/srv/etcd\n")
+    cp1.put(SETTINGS, OUR_MARK)
+    cp1.put("/srv/etcd/member/snap/db", "theirs")
+    cp1.run("systemctl", "daemon-reload")
+    yield cp1
+    cp1.run("rm", "-rf", UNIT, SETTINGS, "/srv/etcd")
+    cp1.run("systemctl", "daemon-reload")
+
+
+def test_data_that_a_unit_of_the_hosts_own_keeps_elsewhere_are_named_and_left(
+    own_etcd: Host,
+) -> None:
+    failed = own_etcd.fail("kubeception", "reset", "--yes", "--etcd")
+
+    assert (
+        f"error: etcd.service keeps its data in /srv/etcd, by its own unit, not in {ETCD}\n"
+        "hint: rm -r /srv/etcd/member"
+    ) in failed.stderr
+    assert own_etcd.get("/srv/etcd/member/snap/db") == "theirs"
+    own_etcd.run("rm", "-r", "/srv/etcd/member")
+    own_etcd.run("kubeception", "reset", "--yes", "--etcd")
+    own_etcd.fail("test", "-e", SETTINGS)
 
 
 def test_a_pod_uses_folders_of_the_users(hosts: list[Host], put_away: str) -> None:

@@ -31,6 +31,7 @@ from kubeception.resources.credential import KubeletCredential
 from kubeception.resources.door import NO_DOOR, Door
 from kubeception.resources.file import File
 from kubeception.resources.keypair import KeyPair, ServiceAccountKey
+from kubeception.resources.other_data import NoOtherData
 from kubeception.resources.pods import NoPods
 from kubeception.resources.unit import Unit
 
@@ -120,9 +121,10 @@ def stop_etcd(config: Config, _facts: Facts) -> Iterator[Resource]:
 def forget(config: Config, _facts: Facts) -> Iterator[Resource]:
     """Want no record of the data that are to go: before them, or what is left would look lost."""
     at = config.layout
+    yield WhereOurs(at.etcd.environment, NoOtherData(etcd.UNIT, at.etcd.data))
     for path in (at.member, at.progress):
         yield File(path, None)
-    yield NoFolder(at.revisions)
+    yield _no_revisions(at)
 
 
 def forget_keys(config: Config, facts: Facts) -> Iterator[Resource]:
@@ -164,11 +166,15 @@ def folders(config: Config, _facts: Facts) -> Iterator[Resource]:
     """Want no folder of the keeper's, and none that only we had use for and that is empty now."""
     at = config.layout
     yield NoFolder(at.keeper, own=("paused", "verdict.json"))
-    yield NoFolder(at.revisions, own=("*.json",))
+    yield _no_revisions(at)
     pki_folders = (at.pki.etcd_folder, at.pki.folder)
     ours = (at.kubelet.manifests, *pki_folders, at.kubernetes.admin.parent, at.revisions.parent)
     for folder in ours:
         yield NoFolder(folder, if_empty=True)
+
+
+def _no_revisions(at: Layout) -> Resource:
+    return NoFolder(at.revisions, own=("*.json",))
 
 
 def _undone(phase: Phase) -> Phase:
