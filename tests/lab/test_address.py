@@ -11,7 +11,7 @@ from kubeception.keeper import record
 from kubeception.keeper.verdict import Action
 from kubeception.lab import Host, Lab
 from kubeception.layout import Layout
-from kubeception.render import flannel, kubelet
+from kubeception.render import etcd, flannel, keeper, kubelet
 from kubeception.render.objects import NAMESPACE
 
 NETWORK = "/etc/systemd/network/10-host0.network"
@@ -83,15 +83,24 @@ def test_a_host_that_boots_with_another_address_comes_back_whole(cp1: Host, note
 
 
 def test_an_address_that_is_replaced_while_all_runs_is_followed(cp1: Host, note: Note) -> None:
+    """What etcd asks itself goes by one of its addresses, which one is chance: here by loopback."""
+    cp1.put("/etc/etcd-on-loopback.env", "ETCD_LISTEN_CLIENT_URLS=https://127.0.0.1:2379\n")
+    drop_in = "[Service]\nEnvironmentFile=/etc/etcd-on-loopback.env\n"
+    cp1.put(f"/etc/systemd/system/{etcd.UNIT}.d/loopback.conf", drop_in)
+    cp1.run("systemctl", "daemon-reload")
+    cp1.run("systemctl", "restart", etcd.UNIT)
+    assert healing.wait(cp1, patience_s=PATIENCE_S) == []
     before, after = move(cp1)
 
     cp1.run("networkctl", "reload")
     cp1.run("networkctl", "reconfigure", "host0")
     followed_s = until(lambda: address(cp1) == after, timeout_s=PATIENCE_S)
     left = healing.wait(cp1, patience_s=PATIENCE_S)
+    told = cp1.run("journalctl", "--no-pager", "-u", keeper.UNIT, "-n", "200").stdout
 
     note(f"moved without a reboot: followed after {followed_s:.1f} s")
     assert left == []
+    assert f"bootstrap: address {before} is gone, and the host has {after}" in told
     assert_is_at(cp1, now=after, before=before)
 
 
@@ -125,7 +134,7 @@ def test_a_kubelet_that_hangs_is_restarted(cp1: Host, note: Note) -> None:
 
     note(f"a kubelet that hangs: restarted after {after_s:.1f} s")
     assert left == []
-    words = cp1.run("journalctl", "--no-pager", "-u", "kubeception-keeper", "-n", "50").stdout
+    words = cp1.run("journalctl", "--no-pager", "-u", keeper.UNIT, "-n", "200").stdout
     assert "node cp1 has been NotReady for " in words
     assert "node cp1 is NotReady: Kubelet stopped posting node status." in words
 

@@ -27,7 +27,7 @@ REST_S = 5.0
 
 
 def run(reach: Reach) -> None:
-    """Keep this host's control plane alive until told to end."""
+    """Keep this host's control plane alive until told to end, or until it has another name."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     _boot(reach)
     notify("READY=1")
@@ -36,7 +36,7 @@ def run(reach: Reach) -> None:
         log.warning("%s (%s)", what, hint)
     watch = Watch(reach, node)
     last: Verdict | None = None
-    while True:
+    while node_name(reach) == node:
         seen = watch.look()
         verdict = judge(seen)
         if last is None or verdict != last:
@@ -52,6 +52,7 @@ def run(reach: Reach) -> None:
         notify("WATCHDOG=1")
         is_close = seen.api_silent_s > 0 or (seen.rollout and seen.rollout.others)
         time.sleep(LOOK_CLOSELY_S if is_close else LOOK_EVERY_S)
+    log.info("this host is node %s now; starting anew", node_name(reach))
 
 
 def _act(verdict: Verdict, seen: Observation, reach: Reach, node: str) -> None:

@@ -102,6 +102,8 @@ def _hands_off(seen: Observation) -> Verdict | None:
         return Verdict(Action.STAND_BACK, seen.paused)
     if seen.locked:
         return Verdict(Action.STAND_BACK, f"the host is being changed by {seen.locked}")
+    if seen.etcd_problem and seen.moved and seen.moved.now is None:
+        return Verdict(Action.WAIT, str(seen.moved))
     if seen.etcd_problem and seen.etcd_silent_s >= ETCD_SILENT_S:
         return Verdict(Action.BOOTSTRAP, f"etcd has not served for {seen.etcd_silent_s:.0f} s")
     if seen.etcd_problem:

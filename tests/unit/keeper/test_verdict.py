@@ -49,6 +49,11 @@ TABLE = {
         Action.BOOTSTRAP,
         "etcd has not served for 20 s",
     ),
+    "but no settings help where there is no address to go by": (
+        Observation(etcd_problem="refused", etcd_silent_s=99, moved=Moved("192.0.2.10", None, 99)),
+        Action.WAIT,
+        "address 192.0.2.10 is gone, and the host has no other to go by",
+    ),
     "a door that is gone is raised to who is ready": (
         Observation(has_door=False, api_silent_s=2, ready=(6445,)),
         Action.RAISE_DOOR,
