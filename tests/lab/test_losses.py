@@ -134,7 +134,7 @@ def test_damaged_data_are_left_alone_and_the_way_on_is_named(cp1: Host, name: st
     cp1.run("kubeception", "keeper", "pause")
     cp1.run("systemctl", "stop", ETCD)
     losing.run(cp1, f"rm -rf {losing.AWAY} && cp -a {DATA} {losing.AWAY} && {spoil}")
-    digests = ("sh", "-c", f"find {DATA} -type f | sort | xargs sha256sum")
+    digests = ("sh", "-c", f"sha256sum {DATA}/member/wal/*.wal")
     before = cp1.run(*digests).stdout
 
     said = cp1.fail("kubeception", "bootstrap")
