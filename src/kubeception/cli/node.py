@@ -48,7 +48,7 @@ def list_(config_file: Path | None, output: str) -> None:
 
 @node.command()
 @options.config_file
-@click.argument("name")
+@click.argument("name", callback=options.node_name)
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @click.option(
     "--timeout",

@@ -43,6 +43,17 @@ def loaded(path: Path | None = None) -> Config:
     return load(path, root=this_host().root)
 
 
+def node_name(
+    _context: click.Context, _parameter: click.Parameter, value: str | None
+) -> str | None:
+    """Take a name that a node can have."""
+    from kubeception.config import names
+
+    if value is not None and (problem := names.node_problem(value)):
+        raise click.BadParameter(problem)
+    return value
+
+
 def only_root(what: str, command: str) -> None:
     """Go on only as root.
 

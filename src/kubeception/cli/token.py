@@ -1,7 +1,6 @@
 """`kubeception token`: what a person carries to a host that is to join."""
 
 import json
-import re
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,23 +26,16 @@ def token() -> None:
     """
 
 
-def _name(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
-    """Take a name that a node can have."""
-    from kubeception.config.model import DNS_NAME
-
-    if value is not None and (len(value) > 63 or not re.fullmatch(DNS_NAME, value)):
-        raise click.BadParameter(f"{value!r} is no name that a node can have")
-    return value
-
-
 @token.command()
 @options.config_file
 @options.output
-@click.option("--node", metavar="NAME", callback=_name, help="Only for the node of this name.")
+@click.option(
+    "--node", metavar="NAME", callback=options.node_name, help="Only for the node of this name."
+)
 @click.option(
     "--rejoin",
     metavar="NAME",
-    callback=_name,
+    callback=options.node_name,
     help="Only for this node, which the cluster knows already: its host was lost, or made anew.",
 )
 @click.option("--ttl", type=options.DURATION, default="1h", show_default=True, help="How long.")

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from kubeception.config.names import DNS_NAME, LONGEST_NODE_NAME
 from kubeception.layout import Etcd as EtcdLayout
 from kubeception.layout import Kubelet as KubeletLayout
 from kubeception.layout import Layout, Pki
@@ -19,8 +20,6 @@ from kubeception.layout import Layout, Pki
 END = r"$(?!\n)"
 OCTET = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 IPV4 = rf"{OCTET}(\.{OCTET}){{3}}"
-# RFC 1123 as Kubernetes reads it: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
-DNS_NAME = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 
 
 def _text(pattern: str, title: str, *, most: int | None = None) -> Meta:
@@ -36,8 +35,14 @@ Network = Annotated[
     str, _text(rf"{IPV4}/(3[0-2]|[12]?[0-9])", "an IPv4 network such as 10.0.0.0/16")
 ]
 DnsName = Annotated[str, _text(DNS_NAME, "a DNS name in lower case", most=253)]
-# A node's name is also the value of its label kubernetes.io/hostname, hence 63.
-NodeName = Annotated[str, _text(DNS_NAME, "a DNS name in lower case, 63 letters at most", most=63)]
+NodeName = Annotated[
+    str,
+    _text(
+        DNS_NAME,
+        f"a DNS name in lower case, {LONGEST_NODE_NAME} letters at most",
+        most=LONGEST_NODE_NAME,
+    ),
+]
 San = Annotated[str, _text(rf"(\*\.)?{DNS_NAME}", "a DNS name or an IPv4 address", most=253)]
 Image = Annotated[str, _text(r"\S+", "the name of an image")]
 # The original wrote its port as a string.

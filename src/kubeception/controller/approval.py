@@ -4,14 +4,13 @@ The join service is believed nothing: what it forwards carries the proof of the 
 that is verified here with the token's public key, which only administrators write.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address
 
-from kubeception.config.model import DNS_NAME
+from kubeception.config import names
 from kubeception.pki import request as requests
 from kubeception.pki.token import Claim, Role, verifies
 from kubeception.render import join_records
@@ -21,7 +20,6 @@ Network = IPv4Network | IPv6Network
 
 _LONGEST = timedelta(days=366)
 _MOST_ADDRESSES = 4
-_MOST_LETTERS = 63
 _USAGES = {requests.CLIENT_SIGNER: "client auth", requests.SERVING_SIGNER: "server auth"}
 
 
@@ -158,7 +156,7 @@ def _problems(asked: Asked, made: MadeClaim, token: TokenRecord, known: Known) -
         yield Denied(Reason.TOKEN_REVOKED, "the token was revoked")
     if token.role is not Role.WORKER:
         yield Denied(Reason.NOT_PROVEN, f"nobody can join as {token.role} yet")
-    if len(claim.node) > _MOST_LETTERS or not re.fullmatch(DNS_NAME, claim.node):
+    if names.node_problem(claim.node):
         yield Denied(Reason.WRONG_NAME, "no node can have the name")
     if token.node not in {None, claim.node}:
         yield Denied(Reason.WRONG_NAME, "the token is for another name")

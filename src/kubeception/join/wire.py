@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from kubeception.config.model import DNS_NAME, END
+from kubeception.config.model import END
+from kubeception.config.names import DNS_NAME, LONGEST_NODE_NAME
 
 PATH = "/join"
 BODY_BYTES = 16 * 1024
@@ -21,7 +22,7 @@ NONCE_LIFETIME_S = 10
 
 _Hex32 = Annotated[str, Meta(pattern=rf"^[0-9a-f]{{64}}{END}")]
 _Hex64 = Annotated[str, Meta(pattern=rf"^[0-9a-f]{{128}}{END}")]
-_NodeName = Annotated[str, Meta(pattern=rf"^{DNS_NAME}{END}", max_length=63)]
+_NodeName = Annotated[str, Meta(pattern=rf"^{DNS_NAME}{END}", max_length=LONGEST_NODE_NAME)]
 
 
 class Challenge(Struct, frozen=True, forbid_unknown_fields=True):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from kubeception.config import Config
+from kubeception.config import Config, names
 from kubeception.engine import Phase
 from kubeception.facts import Facts
 from kubeception.layout import Pair
@@ -43,7 +43,7 @@ def plan(config: Config, facts: Facts) -> Iterator[Resource]:
         at.pki.controller_manager,
     )
     yield access(at.kubernetes.scheduler, "system:kube-scheduler", at.pki.scheduler)
-    yield access(at.kubernetes.kubelet, f"system:node:{facts.node}", at.pki.kubelet_client)
+    yield access(at.kubernetes.kubelet, names.of_kubelet(facts.node), at.pki.kubelet_client)
     # The original's two, for people.
     yield access(at.kubeconfig_bootstrap, admin, at.pki.admin, BOOTSTRAP)
     yield access(at.kubeconfig_cluster, admin, at.pki.admin)

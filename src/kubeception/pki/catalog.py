@@ -10,6 +10,7 @@ from enum import StrEnum
 from ipaddress import ip_address
 
 from kubeception.config import Config
+from kubeception.config.names import of_keeper, of_kubelet
 from kubeception.layout import Pair, Pki
 
 LEAF_LIFETIME = timedelta(days=365)
@@ -113,7 +114,7 @@ def entries(config: Config, node: str, address: str) -> Iterator[Entry]:
     wanted = _client("system:kube-controller-manager")
     yield Entry(at.controller_manager, wanted, at.ca, Read.WITHIN_MINUTES)
     yield Entry(at.scheduler, _client("system:kube-scheduler"), at.ca, Read.WITHIN_MINUTES)
-    wanted = _client(f"kubeception:keeper:{node}", KEEPERS)
+    wanted = _client(of_keeper(node), KEEPERS)
     yield Entry(at.keeper, wanted, at.ca, Read.WHEN_IT_CHANGES)
     yield Entry(at.kubelet_client, kubelet_client(node), at.ca, Read.AT_START)
     wanted = kubelet_server(node, address)
@@ -159,12 +160,13 @@ def apiserver(config: Config, node: str, address: str) -> Spec:
 
 def kubelet_client(node: str) -> Spec:
     """Return what a kubelet's client certificate says, as the CSR API would sign it."""
-    return _client(f"system:node:{node}", NODES)
+    return _client(of_kubelet(node), NODES)
 
 
 def kubelet_server(node: str, address: str) -> Spec:
     """Return what a kubelet's serving certificate says, as the CSR API would sign it."""
-    return Spec(f"system:node:{node}", frozenset({Use.SERVER}), NODES, (node,), (address,))
+    user = of_kubelet(node)
+    return Spec(user, frozenset({Use.SERVER}), NODES, (node,), (address,))
 
 
 def superuser(lifetime: timedelta) -> Spec:

@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from kubeception.config.model import KeyAlgorithm
+from kubeception.config.names import LONGEST_COMMON_NAME
+from kubeception.errors import KubeceptionError
 from kubeception.pki.catalog import Spec, Use
 
 BACKDATED = timedelta(minutes=5)
@@ -178,8 +180,8 @@ def certificate_problem(
     if (problem := pair_problem(pem, key, ca=ca, now=now)) or spec.is_ca:
         return problem
     cert = x509.load_pem_x509_certificate(pem)
-    if cert.subject != _subject(spec):
-        return f"is for {cert.subject.rfc4514_string()}, not {_subject(spec).rfc4514_string()}"
+    if _attributes(cert.subject) != _wanted(spec):
+        return f"is for {cert.subject.rfc4514_string()}, not {_written(spec)}"
     missing = _missing_names(spec, cert)
     return f"does not name {', '.join(missing)}" if missing else None
 
@@ -219,10 +221,27 @@ def _load_key(pem: bytes) -> _PrivateKey:
 
 
 def _subject(spec: Spec) -> x509.Name:
-    attributes = [x509.NameAttribute(NameOID.COMMON_NAME, spec.common_name)]
-    if spec.organization:
-        attributes.insert(0, x509.NameAttribute(NameOID.ORGANIZATION_NAME, spec.organization))
-    return x509.Name(attributes)
+    if len(spec.common_name) > LONGEST_COMMON_NAME:
+        raise KubeceptionError(
+            f"{spec.common_name}: a certificate takes names of {LONGEST_COMMON_NAME} letters",
+            hint="set a shorter name in the [node] section of the configuration",
+        )
+    return x509.Name([x509.NameAttribute(oid, value) for oid, value in _wanted(spec)])
+
+
+def _wanted(spec: Spec) -> list[tuple[x509.ObjectIdentifier, str]]:
+    """Return what a subject says, also where no certificate could: what is there is compared."""
+    name = (NameOID.COMMON_NAME, spec.common_name)
+    return [(NameOID.ORGANIZATION_NAME, spec.organization), name] if spec.organization else [name]
+
+
+def _attributes(name: x509.Name) -> list[tuple[x509.ObjectIdentifier, str | bytes]]:
+    return [(one.oid, one.value) for one in name]
+
+
+def _written(spec: Spec) -> str:
+    parts = [f"CN={spec.common_name}", *([f"O={spec.organization}"] if spec.organization else [])]
+    return ",".join(parts)
 
 
 def _alternative_names(spec: Spec) -> list[x509.GeneralName]:

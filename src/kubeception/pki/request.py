@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.oid import NameOID
 
+from kubeception.config.names import of_kubelet
+
 NODES = "system:nodes"
 CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
 SERVING_SIGNER = "kubernetes.io/kubelet-serving"
@@ -26,7 +28,7 @@ _Name = str | IPv4Address | IPv6Address
 
 def user(node: str) -> str:
     """Return the name by which the API knows a node's kubelet."""
-    return f"system:node:{node}"
+    return of_kubelet(node)
 
 
 def new(key: bytes, node: str) -> bytes:

@@ -4,20 +4,19 @@ import re
 from collections.abc import Iterator
 
 from kubeception import gather
-from kubeception.config.model import DNS_NAME
+from kubeception.config import names
 from kubeception.host import network
 from kubeception.preflight.finding import Finding, warning
 from kubeception.preflight.scene import Scene
 
-_LONGEST_NAME = 63
 _CHOOSE = "set address in the [node] section of the configuration"
 
 
 def node_name(scene: Scene) -> Iterator[Finding]:
     """Want a host name that can be a node's, unless another one is configured."""
-    if not re.fullmatch(DNS_NAME, scene.node) or len(scene.node) > _LONGEST_NAME:
-        hint = "hostnamectl set-hostname NAME, or set name in the [node] section"
-        yield Finding("Hostname", f"{scene.node!r} is no name for a node", hint)
+    hint = "hostnamectl set-hostname NAME, or set name in the [node] section"
+    if problem := names.node_problem(scene.node):
+        yield Finding("Hostname", problem, hint)
 
 
 def remembered(scene: Scene) -> Iterator[Finding]:
