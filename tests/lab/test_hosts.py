@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.lab import unplugged
 from tests.lab.conftest import Names, Note
 from tests.lab.traces import traces
 
@@ -21,6 +22,7 @@ from kubeception.errors import CommandFailed, KubeceptionError, UnitFailed
 from kubeception.host import process
 from kubeception.lab import Host, Lab
 from kubeception.lab.place import HostPlace
+from kubeception.lab.supervisor import DISK_FOLDERS
 
 CLI = (sys.executable, "-m", "kubeception", "lab")
 
@@ -196,22 +198,61 @@ def test_a_host_that_powers_off_stays_off_until_it_is_booted(lab: Lab, hosts: li
 
 
 @pytest.mark.hosts(1)
-@pytest.mark.parametrize("folder", ["/etc/kubernetes", "/var/lib/etcd", "/var/lib/kubelet"])
-def test_a_power_cut_loses_what_was_not_synced(lab: Lab, hosts: list[Host], folder: str) -> None:
+def test_a_power_cut_loses_what_was_not_synced(lab: Lab, hosts: list[Host]) -> None:
     [cp1] = hosts
-    cp1.put(f"{folder}/kept", "kept")
-    cp1.put(f"{folder}/replaced", "before")
-    cp1.run("sync", "-f", folder)
+    for folder in DISK_FOLDERS:
+        cp1.put(folder / "kept", "kept")
+        cp1.put(folder / "replaced", "before")
+        cp1.run("sync", "-f", str(folder))
     write = "cd $1 && echo lost >lost && echo after >.new && mv .new replaced && cat lost replaced"
-    assert cp1.run("sh", "-c", write, "sh", folder).stdout == "lost\nafter\n"
+    for folder in DISK_FOLDERS:
+        assert cp1.run("sh", "-c", write, "sh", str(folder)).stdout == "lost\nafter\n"
 
     subprocess.run(cli("power-cut", lab, "cp1"), check=True)
     assert cp1.state() == "off"
     cp1.boot()
 
-    assert cp1.get(f"{folder}/kept") == "kept"
-    assert cp1.get(f"{folder}/replaced") == "before"
-    assert cp1.run("cat", f"{folder}/lost", check=False).stdout == ""
+    for folder in DISK_FOLDERS:
+        assert cp1.get(folder / "kept") == "kept"
+        assert cp1.get(folder / "replaced") == "before"
+        assert cp1.run("cat", str(folder / "lost"), check=False).stdout == ""
+
+
+@pytest.mark.hosts(1)
+def test_what_lies_on_the_disk_hides_nothing_that_the_host_has(hosts: list[Host]) -> None:
+    [cp1] = hosts
+
+    system = cp1.run("ls", "-A", "/etc/systemd/system").stdout.split()
+
+    assert {"kubeception-lab-cgroups.service", "multi-user.target.wants"} <= {*system}
+    assert cp1.run("systemctl", "is-enabled", "systemd-networkd").stdout == "enabled\n"
+
+
+def test_a_host_that_was_made_before_its_disk_held_all_folders_keeps_what_it_has(
+    spare: Lab,
+) -> None:
+    """Three were on it, by their last names; the others lay over the Debian tree."""
+    [cp1] = spare.up()
+    for folder in DISK_FOLDERS:
+        cp1.put(folder / "kept", str(folder))
+    cp1.power_off()
+    upper = cp1.place.upper
+    unplugged.on_disk(
+        cp1,
+        "mv etc/kubernetes var/lib/etcd var/lib/kubelet .\n"
+        'rm -r "$1/etc/systemd/system"\n'
+        'cp -a etc/kubeception etc/systemd "$1/etc/"\n'
+        'cp -a var/lib/kubeception "$1/var/lib/"\n'
+        "rm -r etc var",
+        upper,
+    )
+
+    for _ in range(2):
+        cp1.boot()
+        assert {cp1.get(folder / "kept") for folder in DISK_FOLDERS} == {*map(str, DISK_FOLDERS)}
+        cp1.power_cut()
+
+    assert unplugged.on_disk(cp1, "ls").split() == ["etc", "lost+found", "var"]
 
 
 @pytest.mark.hosts(2)

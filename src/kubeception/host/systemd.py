@@ -138,11 +138,12 @@ class Systemd:
         crash.before("kill", unit)
         self._call("KillUnit", "ssi", unit, "main", SIGKILL)
 
-    def enable(self, unit: str) -> None:
-        """Have a unit start at boot."""
+    def enable(self, unit: str) -> tuple[Path, ...]:
+        """Have a unit start at boot; return the links that say so, which systemd does not sync."""
         crash.before("enable", unit)
         runtime, force = False, True
-        self._call("EnableUnitFiles", "asbb", [unit], runtime, force)
+        _, changes = self._call("EnableUnitFiles", "asbb", [unit], runtime, force)
+        return tuple(Path(path) for kind, path, _ in changes if kind == "symlink")
 
     def disable(self, unit: str) -> None:
         """Have a unit no longer start at boot."""

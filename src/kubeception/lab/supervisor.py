@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from kubeception.host import kernel, process
+from kubeception.host import files, kernel, process, tree
 from kubeception.lab import cgroups, disk
 from kubeception.lab.place import BRIDGE, RUN, HostPlace, Place, Spec
 from kubeception.lab.waiting import wait_for
@@ -20,8 +20,11 @@ REBOOT = 133  # how nspawn ends when its host has rebooted itself
 
 # What lies on the disk that a power cut loses unsynced data from, and each folder's mode.
 DISK_FOLDERS = {
+    Path("/etc/kubeception"): 0o755,
     Path("/etc/kubernetes"): 0o755,
+    Path("/etc/systemd/system"): 0o755,
     Path("/var/lib/etcd"): 0o700,
+    Path("/var/lib/kubeception"): 0o755,
     Path("/var/lib/kubelet"): 0o750,
 }
 
@@ -59,7 +62,32 @@ def _mount(place: HostPlace, spec: Spec) -> None:
     )
     process.run(["mount", "-o", "loop", place.image, place.disk])
     for folder, mode in DISK_FOLDERS.items():
-        (place.disk / folder.name).mkdir(mode=mode, exist_ok=True)
+        _provide(place, folder, mode)
+
+
+def _provide(place: HostPlace, folder: Path, mode: int) -> None:
+    """Have the disk hold a folder; a new one starts with what the host has there, durably."""
+    at = on_disk(place, folder)
+    if at.exists():
+        return
+    partial = files.unfinished(at)
+    files.remove_tree(partial)
+    files.make_folder(at.parent)
+    before, beneath = place.disk / folder.name, place.root / folder.relative_to("/")
+    if before.is_dir():  # the lab was made when the disk's folders had no more than a name
+        before.rename(at)
+        files.sync_folder(place.disk)
+    elif beneath.is_dir():
+        tree.copy(beneath, partial)
+        partial.rename(at)
+    else:
+        at.mkdir(mode=mode)
+    files.sync_folder(at.parent)
+
+
+def on_disk(place: HostPlace, folder: Path) -> Path:
+    """Return where a folder of the host lies on its disk."""
+    return place.disk / folder.relative_to("/")
 
 
 def _boot(place: HostPlace) -> int:
@@ -84,7 +112,7 @@ def _boot(place: HostPlace) -> int:
 def nspawn(place: HostPlace) -> list[str]:
     """Return the command line that is the host."""
     binds = {Path("/var/lib/containerd"): place.containerd}
-    binds |= {folder: place.disk / folder.name for folder in DISK_FOLDERS}
+    binds |= {folder: on_disk(place, folder) for folder in DISK_FOLDERS}
     kmsg = Path("/dev/kmsg")
     return [
         "systemd-nspawn",

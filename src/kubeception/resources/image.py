@@ -7,6 +7,8 @@ from kubeception import crash
 from kubeception.reach import Reach
 
 _CTR = ("ctr", "--namespace", "k8s.io")
+# Against garbage collection. It is given last, so it also says that all of the image is there.
+_PINNED = ("io.cri-containerd.pinned", "pinned")
 
 
 @dataclass(frozen=True)
@@ -20,14 +22,18 @@ class Image:
         return f"image {self.reference}"
 
     def drift(self, reach: Reach) -> str | None:
-        """Say whether containerd lacks it."""
-        named = f"name=={self.reference}"
+        """Say whether containerd lacks it, or had not yet all of it."""
+        label, value = _PINNED
+        named = f'name=={self.reference},labels."{label}"=={value}'
         found = reach.host.run([*_CTR, "images", "list", "--quiet", named], check=False)
         return None if self.reference in found.stdout.split() else "missing"
 
     def apply(self, reach: Reach) -> None:
-        """Import it from the bundle's archive."""
-        pinned = "io.cri-containerd.pinned=pinned"
-        reach.host.run([*_CTR, "images", "import", "--label", pinned, self.archive])
+        """Import it from the bundle's archive, through to the disk.
+
+        A file that a power cut left empty would stay so: what is unpacked is never unpacked again.
+        Only a client that imports by itself (`--local`) has it synced.
+        """
+        reach.host.run([*_CTR, "images", "import", "--local", "--sync-fs", self.archive])
         crash.before("pin", self.reference)
-        reach.host.run([*_CTR, "images", "label", self.reference, pinned])
+        reach.host.run([*_CTR, "images", "label", self.reference, "=".join(_PINNED)])

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from kubeception import crash
+from kubeception.host import files
 from kubeception.reach import Reach
 
 
@@ -51,12 +53,20 @@ class Unit:
             if self.keeps_running and state.exists and self.drift(reach) is None:
                 return
         if state.enabled != "enabled":
-            systemd.enable(self.name)
+            for link in systemd.enable(self.name):
+                _sync(reach, link)
             systemd.reload()
         if state.active == "active":
             systemd.restart(self.name)
         else:
             systemd.start(self.name)
+
+
+def _sync(reach: Reach, link: Path) -> None:
+    """Make a link that systemd has made survive a power cut: it may be the first in its folder."""
+    for folder in (link.parent, link.parent.parent):
+        crash.before("sync the folder", folder)
+        files.sync_folder(reach.host.real(folder))
 
 
 def newer(reach: Reach, paths: Iterable[Path], *, than_s: float) -> Path | None:
