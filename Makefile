@@ -83,9 +83,11 @@ bench: bundle ## Race kubeadm, time what is promised, write docs/bench.md (ROUND
 recovery: bundle ## Inject every fault and write docs/recovery.md (TIMES=3 for more, CUTS=20)
 	@$(VENV)/bin/python -m bench.recovery --times $(TIMES) --cuts $(CUTS)
 
-soak: bundle ## Run the long tests: every fault, 20 power cuts, 20 reboots, kills at every step, fuzzing
-	@KUBECEPTION_SOAK=1 KUBECEPTION_KILLS=10 KUBECEPTION_CUTS=20 KUBECEPTION_REQUESTS=1000000 \
+soak: bundle ## Run the long tests: every fault, 50 power cuts, 20 reboots, kills at every step, fuzzing
+	@KUBECEPTION_SOAK=1 KUBECEPTION_KILLS=10 KUBECEPTION_CUTS=20 KUBECEPTION_MOMENTS=5 \
+	  KUBECEPTION_REQUESTS=1000000 \
 	  $(VENV)/bin/pytest tests/lab/test_survival.py tests/lab/test_crash_steps.py \
+	  tests/lab/test_power_cut_moments.py \
 	  tests/lab/test_recovery.py tests/lab/test_certs.py tests/lab/test_soak.py \
 	  tests/lab/test_losses.py tests/api/test_states.py tests/api/test_join_load.py
 
