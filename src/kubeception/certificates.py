@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from kubeception import membership, timestamp
+from kubeception import losses, membership, timestamp
 from kubeception.errors import KubeceptionError
-from kubeception.gather import node_name
-from kubeception.host import gateway
+from kubeception.gather import chosen_address, node_name
 from kubeception.pki import catalog, issue, kubeconfigs
 from kubeception.reach import Reach
 from kubeception.resources.keypair import KeyPair
@@ -44,7 +43,7 @@ def look(reach: Reach) -> list[Row]:
         KubeceptionError: the host has no address that certificates could be compared with.
     """
     node = node_name(reach)
-    address = reach.config.node.address or gateway.default_address()
+    address = chosen_address(reach)
     if not address:
         raise KubeceptionError(
             "there is no default route to take the node's address from",
@@ -55,6 +54,7 @@ def look(reach: Reach) -> list[Row]:
         *_kubelets_own(reach, node),
         *_workers_server(reach, node, address),
         *_kubeconfigs(reach),
+        *_service_account(reach),
     ]
     return sorted(rows, key=lambda row: (row.days is not None, row.days, row.name))
 
@@ -91,6 +91,16 @@ def expiring(reach: Reach, node: str) -> str | None:
     left, name = min(due)
     has = "has expired" if left < timedelta(0) else f"has {left // _DAY} days left"
     return f"certificate {name} {has}"
+
+
+def broken(reach: Reach) -> str | None:
+    """Say which leaf is missing or won't do, where a bootstrap can issue it anew; the first one."""
+    by_file = {str(e.at.certificate): ca for e, ca in catalog.leaves(reach.config, "", "127.0.0.1")}
+    for row in look(reach):
+        ca = by_file.get(row.file)
+        if row.problem and ca is not None and reach.host.at(ca.key).exists():
+            return f"certificate {row.name}: {row.problem}"
+    return None
 
 
 def not_renewable(reach: Reach, asked: Iterable[str]) -> list[str]:
@@ -152,7 +162,13 @@ def _kubeconfigs(reach: Reach) -> Iterator[Row]:
     ca = _read(reach, pki.ca.certificate)
     named = at.kubernetes
     people = (at.kubeconfig_bootstrap, at.kubeconfig_cluster)
-    for path in (named.admin, named.controller_manager, named.scheduler, named.kubelet, *people):
+    ours = (named.admin, named.controller_manager, named.scheduler, named.kubelet, *people)
+    is_control_plane = _read(reach, pki.admin.certificate) is not None
+    for path in ours:
+        if unfit := _access_problem(reach, path):
+            if is_control_plane or unfit != "missing":
+                yield Row(path.name, str(path), None, None, None, unfit)
+            continue
         for client in kubeconfigs.clients((_read(reach, path) or b"").decode(errors="replace")):
             file = Path(client.certificate) if isinstance(client.certificate, str) else path
             if file in table or file == at.kubelet.renewed_client:
@@ -164,6 +180,32 @@ def _kubeconfigs(reach: Reach) -> Iterator[Row]:
             else:
                 problem = issue.pair_problem(pem, key, ca=ca, now=now)
             yield _judged(reach, path.name, file, pem, problem)
+
+
+def _access_problem(reach: Reach, path: Path) -> str | None:
+    """Say why nobody can use a kubeconfig, whoever's it is; or None."""
+    content = _read(reach, path)
+    if content is None:
+        return "missing"
+    text = content.decode(errors="replace")
+    return None if kubeconfigs.is_one(text) else "is no kubeconfig"
+
+
+def _service_account(reach: Reach) -> Iterator[Row]:
+    """Yield the pair that ServiceAccounts' tokens are signed and checked by, where there is one."""
+    at = reach.config.layout.pki
+    key, public = _read(reach, at.service_account_key), _read(reach, at.service_account_public)
+    if key is None and public is None:
+        return
+    problem = next((loss.problem for loss in losses.of_service_account(reach)), None)
+    if problem is None and key is not None:
+        # Its losses have nothing against it, so it is a key.
+        is_whole = issue.public_key(key) in issue.public_keys(public or b"")
+        words = "missing" if public is None else "does not belong to its key"
+        if not is_whole:
+            yield Row("sa", str(at.service_account_public), None, None, None, words)
+    if problem:
+        yield Row("sa", str(at.service_account_key), None, None, None, problem)
 
 
 def _content(reach: Reach, part: bytes | str | None) -> bytes | None:

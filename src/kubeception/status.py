@@ -168,7 +168,7 @@ def _of_worker(reach: Reach, member: Membership) -> Status:
 def _of_a_worker(facts: Facts) -> Iterator[tuple[str, Condition]]:
     for unit in (containerd.UNIT, kubelet.UNIT):
         yield "host", conditions.unit_active(unit)
-    yield "certificates", _all_valid(facts)
+    yield "certificates", all_valid()
     yield "cluster", conditions.node_ready(facts.node)
 
 
@@ -257,7 +257,7 @@ def _conditions(config: Config, facts: Facts) -> Iterator[tuple[str, Condition]]
     for unit in (*UNITS, keeper.UNIT):
         yield "host", conditions.unit_active(unit)
     yield "host", _nothing_lost()
-    yield "certificates", _all_valid(facts)
+    yield "certificates", all_valid()
     yield "etcd", conditions.etcd_serves()
     port = facts.hosted.port if facts.hosted else apiserver.HOSTED_PORTS[0]
     yield "API server", conditions.apiserver_ready(port)
@@ -288,11 +288,12 @@ def _nothing_lost() -> Condition:
     return Condition(what, problem, hint="kubeception preflight")
 
 
-def _all_valid(facts: Facts) -> Condition:
-    def problem(reach: Reach) -> str | None:
-        now = reach.host.clock.now()
-        until = certificates.until(reach, facts.node)
-        expired = [f"{path} expired on {at:%Y-%m-%d}" for path, at in until.items() if at < now]
-        return "; ".join(expired) or (None if until else "there is none")
+def all_valid() -> Condition:
+    """Every certificate, kubeconfig and key that `certs check` looks at will do."""
 
-    return Condition("every certificate to be valid", problem, hint="kubeception bootstrap")
+    def problem(reach: Reach) -> str | None:
+        rows = certificates.look(reach)
+        bad = [f"{row.file}: {row.problem}" for row in rows if row.problem]
+        return "; ".join(bad) or (None if rows else "there is none")
+
+    return Condition("every certificate to be valid", problem, hint="kubeception certs check")

@@ -9,7 +9,7 @@ import pytest
 from tests.fixed import FACTS
 from tests.unit.reaching import Hands, reach_of
 
-from kubeception import certificates
+from kubeception import certificates, status
 from kubeception.certificates import Row
 from kubeception.config import Config
 from kubeception.config.model import KeyAlgorithm, Node
@@ -19,7 +19,6 @@ from kubeception.layout import Pair
 from kubeception.phases import pki
 from kubeception.pki import catalog, issue
 from kubeception.reach import Reach
-from kubeception.resources.file import File
 from kubeception.resources.keypair import KeyPair
 
 P256 = KeyAlgorithm.ECDSA_P256
@@ -38,8 +37,7 @@ def reach(tmp_path: Path, hands: Hands) -> Reach:
     """A host with all of its certificates, and the kubeconfigs."""
     reach = reach_of(tmp_path, config=CONFIG, hands=hands)
     for wanted in pki.plan(CONFIG, FACTS):
-        if isinstance(wanted, KeyPair | File):
-            wanted.apply(reach)
+        wanted.apply(reach)
     return reach
 
 
@@ -280,3 +278,52 @@ def test_a_host_without_certificates_has_nothing_that_runs_out(tmp_path: Path) -
 def test_where_all_is_there_all_can_be_renewed(reach: Reach) -> None:
     for asked in ([], catalog.names(CONFIG), [catalog.KUBELETS_OWN]):
         assert certificates.not_renewable(reach, asked) == []
+
+
+KUBERNETES = CONFIG.layout.kubernetes
+
+
+def exchange(reach: Reach, path: Path, content: bytes | None) -> None:
+    found = reach.host.at(path)
+    if content is None:
+        found.unlink()
+    else:
+        found.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "problem"),
+    [
+        (KUBERNETES.admin, b"", "is no kubeconfig"),
+        (KUBERNETES.scheduler, bytes(99), "is no kubeconfig"),
+        (KUBERNETES.kubelet, None, "missing"),
+        (CONFIG.layout.kubeconfig_cluster, b"{", "is no kubeconfig"),
+        (AT.service_account_public, b"", "does not belong to its key"),
+        (AT.service_account_public, None, "missing"),
+        (AT.service_account_key, b"", "is no private key"),
+        (AT.apiserver.certificate, b"junk", "is no certificate"),
+        (AT.apiserver.certificate, None, "missing"),
+    ],
+)
+def test_status_and_the_check_tell_the_same(
+    reach: Reach, path: Path, content: bytes | None, problem: str
+) -> None:
+    valid = status.all_valid()
+    assert valid.problem(reach) is None
+
+    exchange(reach, path, content)
+
+    told = {row.file: row.problem for row in certificates.look(reach) if row.problem}
+    assert list(told) == [str(path)]
+    assert problem in str(told[str(path)])
+    assert valid.problem(reach) == f"{path}: {told[str(path)]}"
+
+
+def test_a_broken_leaf_is_for_the_keeper_and_what_nobody_may_mend_is_not(reach: Reach) -> None:
+    assert certificates.broken(reach) is None
+    exchange(reach, AT.service_account_key, b"")
+    assert certificates.broken(reach) is None
+
+    exchange(reach, AT.apiserver.certificate, None)
+
+    assert certificates.broken(reach) == "certificate apiserver: missing"

@@ -161,7 +161,7 @@ class Watch:
         last = self._certificates_read_s
         if last is None or now - last >= CERTIFICATES_EVERY_S:
             self._certificates_read_s = now
-            self._expiring = certificates.expiring(reach, self._node)
+            self._expiring = certificates.expiring(reach, self._node) or _broken_certificate(reach)
         if (age := self._own_age()) != self._own_certificate:
             self._own_certificate = age
             reach.hang_up()
@@ -242,6 +242,13 @@ class Watch:
             self._history = self._history.then(rollout, now)
             rollout = self._history.tell(rollout, now)
         self._rollout = rollout
+
+
+def _broken_certificate(reach: Reach) -> str | None:
+    try:
+        return certificates.broken(reach)
+    except KubeceptionError:  # no address to compare names with, for the moment
+        return None
 
 
 def _address_gone_by(reach: Reach) -> str | None:

@@ -19,6 +19,12 @@ class Client:
     key: bytes | str | None
 
 
+def is_one(text: str) -> bool:
+    """Tell whether a text says anything that a kubeconfig says; an empty or cut one does not."""
+    names = "client-certificate(-data)?|token|exec|server"
+    return bool(re.search(rf"""["']?({names})["']?\s*:""", text))
+
+
 def clients(text: str) -> Iterator[Client]:
     """Yield the certificate of each user who has one, with its key, in the order of the file."""
     certificates, keys = _parts(text, "client-certificate"), _parts(text, "client-key")

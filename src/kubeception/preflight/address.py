@@ -1,6 +1,5 @@
 """The node's name and address, which go into certificates and into etcd's membership."""
 
-import re
 from collections.abc import Iterator
 
 from kubeception import gather

@@ -30,14 +30,18 @@ class NoFormerNode:
     def apply(self, reach: Reach) -> None:
         """Delete it and its pods, which no kubelet would end, and forget the name.
 
-        The pods' bridge has an address of its range, which is not the new one's.
+        The pods' network has the former one's range: what says so goes before any pod can start
+        in it, and comes back with the new node's own flannel.
         """
         reach.api.delete("Node", self.name)
         for pod in reach.api.list("Pod", fields={"spec.nodeName": self.name}):
             at = pod["metadata"]
             reach.api.delete("Pod", at["name"], namespace=at["namespace"], grace_s=0)
-        if reach.config.net.cni is Cni.FLANNEL and links.has_link(flannel.BRIDGE):
-            links.remove_link(flannel.BRIDGE)
+        if reach.config.net.cni is Cni.FLANNEL:
+            files.remove(reach.layout.cni.settings / flannel.PLUGIN)
+            files.remove(reach.host.at(flannel.RUN / "subnet.env"))
+            if links.has_link(flannel.BRIDGE):
+                links.remove_link(flannel.BRIDGE)
         known = identity.read(reach.layout.member) or Identity()
         if known.former == self.name:
             kept = identity.text(identity.renamed(known))

@@ -11,9 +11,9 @@ from kubeception.cli.token import token
     [
         (["--role", "control-plane"], "role control-plane is reserved"),
         (["--node", "w1", "--rejoin", "w1"], "exclude each other"),
-        (["--node", "../w1"], "no name that a node can have"),
-        (["--rejoin", "W1"], "no name that a node can have"),
-        (["--node", "a" * 64], "no name that a node can have"),
+        (["--node", "../w1"], "is no name for a node"),
+        (["--rejoin", "W1"], "is no name for a node"),
+        (["--node", "a" * 53], "is no name for a node: it has 53 letters"),
         (["--ttl", "soon"], "no length of time"),
         (["--ttl", "0s"], "expired already"),
     ],
