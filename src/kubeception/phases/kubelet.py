@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from kubeception import conditions
 from kubeception.conditions import Condition
 from kubeception.config import Config
+from kubeception.config.model import Cni
 from kubeception.engine import Phase
 from kubeception.facts import Facts
 from kubeception.phases import bootstrap_plane
 from kubeception.render import kubelet
 from kubeception.resources import Resource
 from kubeception.resources.file import File
+from kubeception.resources.former_node import NoFormerNetwork
 from kubeception.resources.unit import Unit
 
 
@@ -25,6 +27,8 @@ def plan(config: Config, facts: Facts) -> Iterator[Resource]:
     if kubelet.UNIT not in facts.foreign_units:
         yield File(at.units / kubelet.UNIT, kubelet.unit(config))
     yield from bootstrap_plane.api(config, facts)
+    if facts.remembered.former and config.net.cni is Cni.FLANNEL:
+        yield NoFormerNetwork(facts.remembered.former)
     started_after = (at.kubelet.settings, at.kubelet.environment, at.kubernetes.kubelet)
     yield Unit(kubelet.UNIT, started_after=started_after, keeps_running=True)
 
