@@ -95,7 +95,9 @@ def test_it_becomes_a_cluster_and_its_units_stay_its_own(first_run: Run, cp1: Ho
         assert shown.strip() == f"{UNITS}/{unit}"
         assert cp1.get(f"{UNITS}/{unit}") == text
     # Each unit reads what was written for it.
-    assert "preflight: Service-" not in first_run.log
+    assert "does not read" not in first_run.log
+    # And the one that has nobody who keeps it from starting without its data is told.
+    assert "Service-etcd: etcd.service is the host's own, and not kept from" in first_run.log
 
 
 def test_the_files_lie_where_the_original_put_them(cp1: Host) -> None:
