@@ -18,6 +18,8 @@ Shape = dict[str, Said]
 _OWN = (x509.SubjectKeyIdentifier, x509.AuthorityKeyIdentifier)
 _BEGIN = b"-----BEGIN "
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z ]+)-----\n.*?\n-----END \1-----\n", re.DOTALL)
+# What makes one etcd cluster another one than the next.
+_DRAWN = re.compile(rb'((?:CLUSTER|MEMBER|TOKEN)=)"[0-9a-f]+"')
 _SUFFIXES = {".crt", ".csr", ".key", ".pem", ".pub"}
 _PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
@@ -108,7 +110,7 @@ def _below(root: Path, folders: tuple[str, ...]) -> Iterator[Path]:
     for folder in folders or (".",):
         if os.path.lexists(root / folder):
             yield root / folder
-        yield from (root / folder).rglob("*")
+        yield from sorted((root / folder).rglob("*"))
 
 
 def _pair(path: Path) -> Iterator[Block]:
@@ -126,7 +128,7 @@ def _said(path: Path, holders: dict[bytes, list[str]]) -> object:
         return None
     found = blocks(path)
     if found is None:
-        return path.read_bytes()
+        return _DRAWN.sub(rb"\1", path.read_bytes())
     return tuple((one.kind, one.said, tuple(holders[one.public])) for one in found)
 
 

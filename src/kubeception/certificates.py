@@ -163,10 +163,10 @@ def _kubeconfigs(reach: Reach) -> Iterator[Row]:
     named = at.kubernetes
     people = (at.kubeconfig_bootstrap, at.kubeconfig_cluster)
     ours = (named.admin, named.controller_manager, named.scheduler, named.kubelet, *people)
-    is_control_plane = _read(reach, pki.admin.certificate) is not None
+    are_there = any(_read(reach, path) is not None for path in ours)
     for path in ours:
         if unfit := _access_problem(reach, path):
-            if is_control_plane or unfit != "missing":
+            if are_there or unfit != "missing":
                 yield Row(path.name, str(path), None, None, None, unfit)
             continue
         for client in kubeconfigs.clients((_read(reach, path) or b"").decode(errors="replace")):
