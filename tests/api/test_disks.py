@@ -1,4 +1,6 @@
-"""Files stay whole whatever ends a write: SIGKILL, or a disk that is full or read-only and told."""
+"""Files stay whole whatever ends a write: SIGKILL, a power cut, or a disk that is full or read-only
+and told.
+"""
 
 import itertools
 import json
@@ -8,7 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from tests.unit.reaching import reach_of
 from kubeception.errors import KubeceptionError
 from kubeception.host import files, lock
 from kubeception.host.process import run
+from kubeception.lab import disk
 from kubeception.resources.file import File
 
 Mounted = Callable[..., Path]
@@ -28,6 +31,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "make a folder": lambda folder: files.make_folder(folder / "folder"),
     "link": lambda folder: files.link(folder / "file", Path("elsewhere")),
     "remove": lambda folder: files.remove(folder / "file"),
+    "remove an empty folder": lambda folder: files.remove_empty(folder / "kept"),
     "discard": lambda folder: files.discard(folder / "kept"),
     "lock": lambda folder: lock.hold(folder / "lock", "a test").__enter__(),
 }
@@ -85,6 +89,59 @@ def test_a_writer_that_is_killed_at_any_time_leaves_the_old_or_the_new_file(
     assert left > 0, f"seed {seed}: no writer was killed while it wrote"
     files.write(path, "done")
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+# What tells that a change was made.
+MADE: dict[str, Callable[[Path], bool]] = {
+    "write": lambda folder: (folder / "file").read_text() == "new" * 100_000,
+    "write anew": lambda folder: _read(folder / "another") == "new" * 100_000,
+    "make a folder": lambda folder: (folder / "folder").is_dir(),
+    "link": lambda folder: (folder / "file").is_symlink(),
+    "remove": lambda folder: not (folder / "file").exists(),
+    "remove an empty folder": lambda folder: not (folder / "kept").exists(),
+    "discard": lambda folder: not (folder / "kept").exists(),
+}
+
+
+def _read(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """A disk that can lose power, with a file and a folder on it."""
+    image = tmp_path / "image"
+    disk.make(image)
+    with plugged_in(image, tmp_path / "disk") as folder:
+        files.write(folder / "file", "old")
+        files.make_folder(folder / "kept")
+    return image
+
+
+@contextmanager
+def plugged_in(image: Path, at: Path) -> Iterator[Path]:
+    """Mount a disk for a while; what is not synced is lost when its power is cut meanwhile."""
+    at.mkdir(exist_ok=True)
+    run(["mount", "-o", "loop", image, at])
+    try:
+        yield at
+    finally:
+        run(["umount", at])
+        while disk.in_use(image):  # the kernel lets go of it a moment later
+            time.sleep(0.01)
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_what_was_said_to_be_done_outlives_a_power_cut(image: Path, name: str) -> None:
+    at = image.with_name("disk")
+    with plugged_in(image, at) as folder:
+        WRITERS[name](folder)
+        (folder / "careless").write_text("not synced")
+        disk.cut(image, mounted_at=folder)
+
+    with plugged_in(image, at) as folder:
+        assert MADE[name](folder)
+        assert not (folder / "careless").exists()
 
 
 @pytest.mark.parametrize("name", ["write", "write anew"])
