@@ -1,5 +1,8 @@
 """Trees of keys and certificates are compared by what they say, and what is torn is told."""
 
+import random
+import shutil
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +18,7 @@ PAIR = ("ca.crt", "ca.key")
 
 
 def make(root: Path) -> Path:
-    """Make a CA and the ServiceAccount key, with one more file."""
+    """Make a CA and the ServiceAccount key, with two more files."""
     ca = next(e for e in catalog.entries(CONFIG, FACTS.node, FACTS.address) if e.spec.is_ca)
     key, account = (issue.new_key(KeyAlgorithm.ECDSA_P256) for _ in range(2))
     root.mkdir()
@@ -23,6 +26,8 @@ def make(root: Path) -> Path:
     (root / "ca.crt").write_bytes(issue.certificate(ca.spec, key, signer=None, now=NOW))
     (root / "sa.key").write_bytes(account)
     (root / "sa.pub").write_bytes(issue.public_key(account))
+    token = "".join(random.choices("0123456789abcdef", k=32))
+    (root / "etcd.env").write_text(f'ETCD_NAME="cp1"\nETCD_INITIAL_CLUSTER_TOKEN="{token}"\n')
     (root / "admin.conf").write_text('# ours\n{\n "users": [{}\n]\n}\n')
     return root
 
@@ -40,6 +45,18 @@ def test_trees_of_other_keys_have_the_same_shape_and_nothing_torn(tmp_path: Path
     assert (one / "ca.key").read_bytes() != (other / "ca.key").read_bytes()
     assert difference(shape(one), shape(other)) == []
     assert torn(one) == []
+
+
+def test_a_shape_does_not_depend_on_the_order_in_which_files_were_made() -> None:
+    # In memory, where the newest file is listed first.
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        one, other = make(Path(folder, "one")), Path(folder, "other")
+        other.mkdir()
+        for path in one.iterdir():
+            shutil.copy2(path, other)
+        assert [p.name for p in one.iterdir()] != [p.name for p in other.iterdir()]
+
+        assert difference(shape(one), shape(other)) == []
 
 
 @pytest.mark.parametrize("how", ["empty", "cut off", "zeros"])
