@@ -4,19 +4,23 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tests.fixed import FACTS
 from tests.lab import timeline
 
 from kubeception import versions
 from kubeception.bundle.build import default_folder
 from kubeception.bundle.components import SOURCES
+from kubeception.config.load import load
 from kubeception.errors import CommandFailed
 from kubeception.host.process import Completed
 from kubeception.lab import Host
+from kubeception.phases import control_plane
+from kubeception.render import api_service
 
 CONFIG = "/etc/kubeception/config.toml"
 UNITS = ("containerd.service", "etcd.service", "kubelet.service")
@@ -133,14 +137,35 @@ def door(host: Host) -> str:
 
 
 def our_objects(host: Host) -> list[dict[str, Any]]:
-    """Return every object that bootstrap applies."""
-    kinds = "daemonsets,deployments,configmaps,services,serviceaccounts,poddisruptionbudgets"
-    cluster_kinds = "clusterroles,clusterrolebindings"
-    ours = "app.kubernetes.io/managed-by=kubeception"
-    objects: list[dict[str, Any]] = get(host, kinds, "-A", "-l", ours)["items"]
-    objects += get(host, cluster_kinds, "-l", ours)["items"]
-    objects += get(host, "endpoints,endpointslices,services", "-n", "default")["items"]
-    return objects
+    """Return every object that bootstrap applies, by its plan, and whatever else bears our label.
+
+    What controllers make of a Service copies its labels.
+    """
+    planned = {name_of(one): one["kind"] for one in _planned(host)}
+    kinds = ",".join(sorted({*planned.values()}))
+    listed = get(host, kinds, "-A", "-l", "app.kubernetes.io/managed-by=kubeception")["items"]
+    found = {name_of(one): one for one in listed}
+    assert planned.keys() <= found.keys(), sorted(planned.keys() - found.keys())
+    assert planned
+    return [
+        one
+        for name, one in found.items()
+        if name in planned or one["kind"] not in {"Endpoints", "EndpointSlice"}
+    ]
+
+
+def _planned(host: Host) -> Iterator[dict[str, Any]]:
+    """Yield what bootstrap wants there to be on a host with its configuration."""
+    config = load(root=host.root())
+    facts = replace(FACTS, node=host.name)
+    yield from control_plane.everything(config, facts)
+    yield from api_service.everything(config, facts)
+
+
+def name_of(found: dict[str, Any]) -> str:
+    """Return an object's kind, namespace and name as one word."""
+    about = found["metadata"]
+    return "/".join((found["kind"], about.get("namespace", ""), about["name"]))
 
 
 def standing(host: Host) -> dict[str, Any]:
@@ -151,7 +176,8 @@ def standing(host: Host) -> dict[str, Any]:
     return {
         "door": door(host),
         "objects": {
-            f"{o['kind']} {o['metadata']['name']}": o["metadata"]["resourceVersion"]
+            # Whoever holds a Lease renews it all the time.
+            name_of(o): o["metadata"]["uid" if o["kind"] == "Lease" else "resourceVersion"]
             for o in our_objects(host)
         },
         "pods": {
