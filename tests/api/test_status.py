@@ -1,5 +1,6 @@
 """The status: where nothing runs every check says why, and elsewhere it tells what is there."""
 
+import logging
 import re
 import shutil
 import socket
@@ -13,20 +14,24 @@ from pathlib import Path
 import pytest
 from tests.api.network import new
 from tests.api.rig import Rig
+from tests.fixed import FACTS
 from tests.terminal import CTRL_C, terminal
 
 from kubeception import __version__, status, versions
 from kubeception.bundle import packages
 from kubeception.config import Config
 from kubeception.config.model import KeyAlgorithm, Node
+from kubeception.engine import carry_out
 from kubeception.gather import UNITS
 from kubeception.host import files
 from kubeception.host.gateway import Clock, Host
 from kubeception.host.systemd import Systemd
 from kubeception.layout import OUR_MARK
+from kubeception.phases.pki import PKI
 from kubeception.pki import catalog, issue
 from kubeception.pki.catalog import Spec, Use
 from kubeception.reach import Reach
+from kubeception.report import Steps
 from kubeception.status import Certificates, Check, Status
 
 CONFIG = Config(node=Node(name="cp1", address="192.0.2.10"))
@@ -94,6 +99,8 @@ def beside(rig: Rig, reach: Reach) -> Iterator[Reach]:
     packages.ensure({"nftables": "nft"})
     at = CONFIG.layout.pki.folder
     shutil.copytree(rig.root / at.relative_to("/"), reach.host.at(at))
+    with Steps(logging.getLogger("kubeception.test")) as steps:
+        carry_out([PKI], reach, gather=lambda: FACTS, steps=steps)
     ports = rig.ports
     with Reach(CONFIG, reach.host, api_port=ports.api, etcd_port=ports.etcd) as beside:
         yield beside
@@ -180,9 +187,12 @@ def test_the_kubelets_own_certificate_counts(
     later: timedelta, days: int, problem: str | None, beside: Reach
 ) -> None:
     now = datetime.now(UTC)
-    spec = Spec("system:node:cp1", frozenset({Use.CLIENT}), lifetime=timedelta(days=10))
+    uses, ten_days = frozenset({Use.CLIENT}), timedelta(days=10)
+    spec = Spec("system:node:cp1", uses, "system:nodes", lifetime=ten_days)
     key = issue.new_key(KeyAlgorithm.ECDSA_P256)
-    own = issue.certificate(spec, key, signer=None, now=now) + key
+    ca = CONFIG.layout.pki.ca
+    signer = issue.Signer(*(beside.host.at(part).read_bytes() for part in (ca.certificate, ca.key)))
+    own = issue.certificate(spec, key, signer=signer, now=now) + key
     path = CONFIG.layout.kubelet.renewed_client
     files.write(beside.host.at(path), own)
 
@@ -194,7 +204,7 @@ def test_the_kubelets_own_certificate_counts(
     assert (found.certificates.first, found.certificates.days) == (str(path), days)
     assert found.certificates.is_near
     told = validity(found).problem
-    assert told == (problem and f"{path} {problem} {now + spec.lifetime:%Y-%m-%d}")
+    assert told == (problem and f"{path}: {problem} {now + spec.lifetime:%Y-%m-%d}")
 
 
 def test_what_is_no_certificate_is_left_to_preflight(reach: Reach) -> None:
