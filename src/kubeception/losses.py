@@ -169,6 +169,11 @@ def refuse(lost: Iterable[Loss], reach: Reach) -> None:
         raise PreflightError([str(loss) for loss in found], hints=hints, is_final=True)
 
 
+def is_accepted(reach: Reach) -> bool:
+    """Tell whether something is lost that a person has accepted to go on without."""
+    return any(loss.accepted_as in reach.accepted for loss in (*of_etcd(reach), *of_keys(reach)))
+
+
 def accept(reach: Reach) -> None:
     """Have the record say what a person has accepted, so that later runs go on from there.
 
@@ -204,8 +209,13 @@ def _given_up(reach: Reach, known: Identity, loss: Loss) -> Identity:
             [entry] = [e for e in authorities.entries(reach) if loss.path in vars(e.at).values()]
             name = catalog.name(pki, entry.at)
             certificate = reach.host.at(entry.at.certificate)
-            if loss.accepted_as is Accept.NEW_CA and certificate.exists():
-                files.move(certificate, certificate.with_name(f"{certificate.name}.old"))
+            if loss.accepted_as is Accept.NEW_CA:
+                if certificate.exists():
+                    files.move(certificate, certificate.with_name(f"{certificate.name}.old"))
+                # Beside another key nobody takes a copy of the old certificate for what is lost.
+                if _read(reach, entry.at.key) is None:
+                    key = issue.new_key(reach.config.certificates.key_algorithm)
+                    files.write(reach.host.at(entry.at.key), key, mode=0o600)
             left = {n: pem for n, pem in known.authorities.items() if n != name}
             signing = tuple(n for n in known.signing if n != name)
             return replace(known, authorities=left, signing=signing)

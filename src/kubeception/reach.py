@@ -73,16 +73,15 @@ class Reach:
     def api(self) -> "Api":
         """The API behind the door."""
         if self._api is None:
-            from kubeception.kube.client import Api, Credential
-
-            if self.client is None:
-                credential = self._open.enter_context(self._superuser())
-            else:
-                credential = Credential(self.client.certificate, self.client.key)
             url = self.api_url or f"https://127.0.0.1:{self.api_port}"
-            self._api = Api(url, self.layout.pki.ca.certificate, credential)
-            self._open.callback(self._api.close)
+            self._api = self._connected(url, self._open)
         return self._api
+
+    @contextlib.contextmanager
+    def api_on(self, port: int) -> "Iterator[Api]":
+        """Give the API of this host's server on a port, wherever the door leads, for a block."""
+        with contextlib.ExitStack() as stack:
+            yield self._connected(f"https://127.0.0.1:{port}", stack)
 
     def hang_up(self) -> None:
         """Have the next request to the API open a new connection: a standing one stays where it is.
@@ -92,6 +91,17 @@ class Reach:
         if self._api is not None:
             self._api.close()
             self._api = None
+
+    def _connected(self, url: str, stack: contextlib.ExitStack) -> "Api":
+        from kubeception.kube.client import Api, Credential
+
+        if self.client is None:
+            credential = stack.enter_context(self._superuser())
+        else:
+            credential = Credential(self.client.certificate, self.client.key)
+        api = Api(url, self.layout.pki.ca.certificate, credential)
+        stack.callback(api.close)
+        return api
 
     @contextlib.contextmanager
     def _superuser(self) -> "Iterator[Credential]":

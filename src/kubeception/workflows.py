@@ -34,6 +34,7 @@ from kubeception.phases.kubelet import KUBELET
 from kubeception.phases.node import MARKED, REGISTERED
 from kubeception.phases.pki import PKI
 from kubeception.phases.renew import EXPIRED, REREAD, renewed
+from kubeception.phases.reset import NETWORK, PODS, STOP
 from kubeception.phases.reset import phases as undoing
 from kubeception.phases.revision import PROVEN_REVISION
 from kubeception.phases.runtime import RUNTIME
@@ -113,6 +114,7 @@ def bootstrap(
     """
     if not kernel.is_root():
         preflight.require(reach, rebuild=rebuild)  # nobody else may take the lock
+    facts = partial(gather, reach, rebuild=rebuild)
     with lock.hold(reach.layout.lock, f"kubeception {by}"), Steps(log) as steps:
         with steps.step("preflight", "looking for problems", quiet=True):
             authorities.put_all_back(reach)
@@ -124,10 +126,13 @@ def bootstrap(
                 # Nobody is there to mend them first; what can still be saved is tried.
                 for problem in error.problems:
                     log.warning("%s", problem)
+        if losses.is_accepted(reach):
+            # Whoever runs by what is given up would go on by it: lead a new cluster, say, until
+            # the kubelet learns that nobody there knows him; or show a token that is void.
+            carry_out((STOP, PODS, NETWORK), reach, gather=facts, steps=steps)
         losses.accept(reach)
         if source is not None:
             _keep(source, reach.layout.config)
-        facts = partial(gather, reach, rebuild=rebuild)
         return _carry_out(BOOTSTRAP, reach, facts=facts, steps=steps)
 
 

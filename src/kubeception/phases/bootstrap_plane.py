@@ -14,6 +14,7 @@ from kubeception.resources.dead_lease import DeadLease
 from kubeception.resources.door import Door
 from kubeception.resources.file import File
 from kubeception.resources.hung_server import NoHungServer
+from kubeception.resources.published_ca import PublishedCa
 from kubeception.resources.stuck_webhooks import NoStuckWebhooks
 
 # Pods that are still bound to the host come back by themselves, and their controllers with them.
@@ -51,6 +52,12 @@ def api_is_ready(_config: Config, facts: Facts) -> Iterator[Condition]:
     """Wait for the bootstrap API server, where there is to be one."""
     if facts.needs_api:
         yield conditions.apiserver_ready(apiserver.BOOTSTRAP_PORT)
+
+
+def publish(_config: Config, facts: Facts) -> Iterator[Resource]:
+    """Want pods to know it by the CA of today, before the door lets the kubelet see them."""
+    if facts.needs_api:
+        yield PublishedCa(apiserver.BOOTSTRAP_PORT)
 
 
 def turn(config: Config, facts: Facts) -> Iterator[Resource]:
@@ -100,7 +107,7 @@ FIRST_API = Phase("first-api", "placing the bootstrap apiserver", first_api)
 BOOTSTRAP_API = Phase(
     "bootstrap-api",
     "waiting for bootstrap apiserver",
-    lambda _config, _facts: (),
+    publish,
     after=api_is_ready,
 )
 BOOTSTRAP_DOOR = Phase(

@@ -14,7 +14,7 @@ class Settled:
     """A running unit whose process was given what a file says; names that begin with `but` aside.
 
     It is what the process has that counts, not when the file was written: clocks are set, and not
-    every change of a file matters.
+    every change of a file matters. What a drop-in's own file sets too is its author's to say.
     """
 
     name: str
@@ -26,28 +26,37 @@ class Settled:
 
     def drift(self, reach: Reach) -> str | None:
         """Say which setting it runs without; a process that nobody can look at has all."""
-        given = self._given(reach)
-        if given is None:
+        state = reach.host.systemd.state(self.name)
+        if state.active != "active" or self.environment not in state.environment:
             return None
-        wanted = dict(_LINE.findall(_text(reach.host.real(self.environment))))
-        others = sorted(
+        given = _environment(reach.host.proc / str(state.pid))
+        if not given:
+            return None
+        by_others = {
             name
-            for name, value in wanted.items()
-            if not name.startswith(self.but) and given.get(name) != value
+            for path in state.environment
+            if path != self.environment
+            for name in _settings(reach, path)
+        }
+        missing = sorted(
+            name
+            for name, value in _settings(reach, self.environment).items()
+            if name not in by_others and not name.startswith(self.but) and given.get(name) != value
         )
-        return f"runs without {others[0]} of {self.environment}" if others else None
+        return f"runs without {missing[0]} of {self.environment}" if missing else None
 
     def apply(self, reach: Reach) -> None:
         """Restart it; waits for the job's end."""
         reach.host.systemd.restart(self.name)
 
-    def _given(self, reach: Reach) -> dict[str, str] | None:
-        state = reach.host.systemd.state(self.name)
-        if state.active != "active" or self.environment not in state.environment:
-            return None
-        given = _text(reach.host.proc / str(state.pid) / "environ")
-        pairs = (one.partition("=") for one in given.split("\0") if one)
-        return {name: value for name, _, value in pairs} if given else None
+
+def _settings(reach: Reach, path: Path) -> dict[str, str]:
+    return dict(_LINE.findall(_text(reach.host.real(path))))
+
+
+def _environment(process: Path) -> dict[str, str]:
+    pairs = (one.partition("=") for one in _text(process / "environ").split("\0") if one)
+    return {name: value for name, _, value in pairs}
 
 
 def _text(path: Path) -> str:
