@@ -23,9 +23,9 @@ WRITER = Path(__file__).with_name("writer.py")
 BEFORE, AFTER = 50, 200
 # Until a host that was off answers, and until all is well on it.
 BACK_S = 75.0
-# A new cluster is well when its API server has been proven, a minute after it has the door.
-SETTLED_S = 150.0
-# A minute, and three times the room for it and for what comes before.
+# What was just made or mended becomes well.
+SETTLED_S = 90.0
+# An API server is proven a minute after it has the door; three times the room for that.
 PROOF_S = 3 * 70
 
 
@@ -62,11 +62,17 @@ class Return:
 
 
 def problems(host: Host) -> list[str]:
-    """Return why all is not well: the keeper has something to do, or something is unhealthy."""
+    """Return why all is not well: the keeper has something to do, or something is unhealthy.
+
+    That a new revision has not been proven yet is none of its users' concern.
+    """
     try:
         last = record.read(host.root() / Layout.keeper.relative_to("/"))
-        if last is None or last.action != Action.NOTHING:
-            return [f"keeper: {last.action}: {last.why}" if last else "the keeper is silent"]
+        if last is None:
+            return ["the keeper is silent"]
+        is_on_trial = last.action == Action.WAIT and last.why.endswith(" is on trial")
+        if last.action != Action.NOTHING and not is_on_trial:
+            return [f"keeper: {last.action}: {last.why}"]
         return cluster.unhealthy(host)
     except (KubeceptionError, json.JSONDecodeError) as error:  # there is no API to ask, say
         return [str(error)]

@@ -200,6 +200,18 @@ def _keys() -> list[Path]:
     return [path for ca in cas for path in (ca.certificate, ca.key)] + [PKI.service_account_key]
 
 
+def lose(host: Host, accepted: Accept) -> None:
+    """Lose what a person can accept to have lost, in the first way there is, with no way back."""
+    run(host, f"rm -rf {AWAY}")
+    if accepted is Accept.OLDER_ETCD:
+        older_copy(host)
+        return
+    lost = next(one for one in table() if one.accepted_as is accepted)
+    if lost.is_of_etcd:
+        host.run("systemctl", "stop", "etcd")
+    run(host, lost.inject)
+
+
 def older_copy(host: Host) -> Callable[[], None]:
     """Put an older copy of etcd's data in their place, and return the way back."""
     host.run("systemctl", "stop", "etcd")

@@ -72,38 +72,6 @@ def assert_is_at(host: Host, *, now: str, before: str) -> None:
         host.run("curl", "--silent", *ca, "--max-time", "10", url)
 
 
-def test_a_host_that_boots_with_another_address_comes_back_whole(cp1: Host, note: Note) -> None:
-    before, after = move(cp1)
-
-    back = healing.come_back(cp1.reboot, cp1, batch="moved", patience_s=PATIENCE_S)
-
-    note(f"moved: API after {back.api_s:.1f} s, all well after {back.well_s:.1f} s")
-    assert back.lost == []
-    assert_is_at(cp1, now=after, before=before)
-
-
-def test_an_address_that_is_replaced_while_all_runs_is_followed(cp1: Host, note: Note) -> None:
-    """What etcd asks itself goes by one of its addresses, which one is chance: here by loopback."""
-    cp1.put("/etc/etcd-on-loopback.env", "ETCD_LISTEN_CLIENT_URLS=https://127.0.0.1:2379\n")
-    drop_in = "[Service]\nEnvironmentFile=/etc/etcd-on-loopback.env\n"
-    cp1.put(f"/etc/systemd/system/{etcd.UNIT}.d/loopback.conf", drop_in)
-    cp1.run("systemctl", "daemon-reload")
-    cp1.run("systemctl", "restart", etcd.UNIT)
-    assert healing.wait(cp1, patience_s=PATIENCE_S) == []
-    before, after = move(cp1)
-
-    cp1.run("networkctl", "reload")
-    cp1.run("networkctl", "reconfigure", "host0")
-    followed_s = until(lambda: address(cp1) == after, timeout_s=PATIENCE_S)
-    left = healing.wait(cp1, patience_s=PATIENCE_S)
-    told = cp1.run("journalctl", "--no-pager", "-u", keeper.UNIT, "-n", "200").stdout
-
-    note(f"moved without a reboot: followed after {followed_s:.1f} s")
-    assert left == []
-    assert f"bootstrap: address {before} is gone, and the host has {after}" in told
-    assert_is_at(cp1, now=after, before=before)
-
-
 def test_a_flannel_that_cannot_serve_is_replaced_like_any_pod(cp1: Host) -> None:
     binding = get(cp1, "clusterrolebinding", "flannel")
     for key in ("resourceVersion", "uid", "creationTimestamp"):
@@ -137,6 +105,38 @@ def test_a_kubelet_that_hangs_is_restarted(cp1: Host, note: Note) -> None:
     words = cp1.run("journalctl", "--no-pager", "-u", keeper.UNIT, "-n", "200").stdout
     assert "node cp1 has been NotReady for " in words
     assert "node cp1 is NotReady: Kubelet stopped posting node status." in words
+
+
+def test_a_host_that_boots_with_another_address_comes_back_whole(cp1: Host, note: Note) -> None:
+    before, after = move(cp1)
+
+    back = healing.come_back(cp1.reboot, cp1, batch="moved", patience_s=PATIENCE_S)
+
+    note(f"moved: API after {back.api_s:.1f} s, all well after {back.well_s:.1f} s")
+    assert back.lost == []
+    assert_is_at(cp1, now=after, before=before)
+
+
+def test_an_address_that_is_replaced_while_all_runs_is_followed(cp1: Host, note: Note) -> None:
+    """What etcd asks itself goes by one of its addresses, which one is chance: here by loopback."""
+    cp1.put("/etc/etcd-on-loopback.env", "ETCD_LISTEN_CLIENT_URLS=https://127.0.0.1:2379\n")
+    drop_in = "[Service]\nEnvironmentFile=/etc/etcd-on-loopback.env\n"
+    cp1.put(f"/etc/systemd/system/{etcd.UNIT}.d/loopback.conf", drop_in)
+    cp1.run("systemctl", "daemon-reload")
+    cp1.run("systemctl", "restart", etcd.UNIT)
+    assert healing.wait(cp1, patience_s=PATIENCE_S) == []
+    before, after = move(cp1)
+
+    cp1.run("networkctl", "reload")
+    cp1.run("networkctl", "reconfigure", "host0")
+    followed_s = until(lambda: address(cp1) == after, timeout_s=PATIENCE_S)
+    left = healing.wait(cp1, patience_s=PATIENCE_S)
+    told = cp1.run("journalctl", "--no-pager", "-u", keeper.UNIT, "-n", "200").stdout
+
+    note(f"moved without a reboot: followed after {followed_s:.1f} s")
+    assert left == []
+    assert f"bootstrap: address {before} is gone, and the host has {after}" in told
+    assert_is_at(cp1, now=after, before=before)
 
 
 def _uids(host: Host) -> set[str]:

@@ -92,6 +92,39 @@ def test_all_is_well_with_a_new_cluster(cp1: Host) -> None:
     assert renew(cp1).stdout == "nothing to renew\n"
 
 
+# How a file is spoiled, and the file that is named then.
+SPOILED = {
+    f"echo garbage > {PKI}/scheduler.crt": f"{PKI}/scheduler.crt",
+    f"rm {PKI}/apiserver-kubelet-client.crt": f"{PKI}/apiserver-kubelet-client.crt",
+    f"truncate --size 40 {PKI}/front-proxy-client.key": f"{PKI}/front-proxy-client.crt",
+    f": > {PKI}/sa.pub": f"{PKI}/sa.pub",
+    ": > /etc/kubernetes/scheduler.conf": "/etc/kubernetes/scheduler.conf",
+    "rm /etc/kubernetes/admin.conf": "/etc/kubernetes/admin.conf",
+}
+
+
+def test_what_is_no_certificate_key_or_kubeconfig_is_told_alike_and_mended(cp1: Host) -> None:
+    cp1.run("kubeception", "keeper", "pause")  # it would mend some of it first
+    cp1.run("sh", "-ec", "\n".join(SPOILED))
+
+    code, rows = check(cp1)
+    status = json.loads(cp1.run("kubeception", "status", "-o", "json", check=False).stdout)
+    (told,) = [one["problem"] for one in status["checks"] if one["group"] == "certificates"]
+
+    wrong = {row["file"]: row["problem"] for row in rows.values() if row["problem"]}
+    assert (code, set(wrong)) == (1, set(SPOILED.values()))
+    assert {f"{file}: {problem}" for file, problem in wrong.items()} == set(told.split("; "))
+    refused = cluster.after_the_keeper(cp1, "kubeception", "bootstrap")
+    # What can't be read is a person's to put back, or to move away.
+    unread = (f"{PKI}/scheduler.crt", f"{PKI}/front-proxy-client.key")
+    assert all(f"{path}: " in refused.stderr for path in unread)
+    assert "put it back, or move it away and it is issued anew" in refused.stderr
+    cp1.run("rm", *unread)
+    cluster.bootstrap(cp1)
+    assert check(cp1)[0] == 0
+    cp1.run("kubeception", "keeper", "resume")
+
+
 def test_a_live_renewal_restarts_nothing_and_no_request_fails(cp1: Host, note: Note) -> None:
     before = started(cp1)
     with cluster.Requests(cp1, "127.0.0.1") as requests:

@@ -34,7 +34,7 @@ def made(lab: Lab) -> Host:
 def cp1(made: Host, hosts: list[Host]) -> Iterator[Host]:
     """A host that is well; afterwards it has the same cluster as before, and is well again."""
     before = cluster_id(made)
-    until(lambda: verdict(made).startswith(("nothing: ", "wait: revision")), timeout_s=ROOM * 60)
+    assert healing.wait(made, patience_s=ROOM * 60) == []
     yield made
     assert healing.wait(made, patience_s=ROOM * 120) == []
     assert cluster_id(made) == before
@@ -196,3 +196,23 @@ def last_words(host: Host) -> str:
     return host.run("journalctl", f"_SYSTEMD_INVOCATION_ID={since}", "-o", "cat").stdout + (
         host.run("journalctl", "-u", ETCD, "-o", "cat", "-n", "12").stdout
     )
+
+
+@pytest.mark.parametrize("accepted", drawn(list(Accept), 1), ids=lambda one: f"{one} (seed {SEED})")
+def test_a_person_may_go_on_without_it(made: Host, hosts: list[Host], accepted: Accept) -> None:
+    """What ran by it is ended, so the host is whole again, with or without what was written."""
+    kubectl(made, "delete", "configmap", "kept", "--ignore-not-found")
+    kubectl(made, "create", "configmap", "kept")
+    before = losing.authorities(made)
+    losing.lose(made, accepted)
+
+    bootstrap(made, "--accept", accepted)
+
+    # The Lease of somebody who was ended counts for a while.
+    assert healing.wait(made, patience_s=ROOM * 60) == []
+    assert bootstrap(made).changes == []
+    is_new = accepted in {Accept.EMPTY_ETCD, Accept.OTHER_ETCD}
+    found = kubectl(made, "get", "configmap", "kept", "--ignore-not-found")
+    assert bool(found) is not is_new
+    is_of_etcd = accepted in {Accept.EMPTY_ETCD, Accept.OTHER_ETCD, Accept.OLDER_ETCD}
+    assert (losing.authorities(made) == before) is is_of_etcd

@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.hosts(1, bundle=True), pytest.mark.timeout(900 + CUTS 
 
 @pytest.fixture(scope="module")
 def made(lab: Lab) -> Host:
-    return healing.made(lab)
+    return healing.proven(lab)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from tests.lab import cluster, healing
 from tests.lab.cluster import bootstrap, get, kubectl, until
 from tests.lab.losing import AT
 
+from kubeception.config import names
 from kubeception.lab import Host, Lab
 
 pytestmark = [pytest.mark.hosts(1, bundle=True), pytest.mark.timeout(600)]
@@ -130,15 +131,36 @@ def test_without_its_record_the_host_still_goes_by_its_name(cp1: Host) -> None:
     assert record(cp1)["node"] == "cp1"
 
 
+def test_a_name_that_no_certificate_can_say_is_refused_and_the_host_goes_on(cp1: Host) -> None:
+    before, units = record(cp1), cluster.units(cp1)
+    too_long = "n" * (names.LONGEST_NODE_NAME + 1)
+    named = "/etc/kubeception/named.toml"
+    cp1.put(named, f'version = 1\n[node]\nname = "{too_long}"\n')
+    cp1.run("hostnamectl", "set-hostname", too_long)
+
+    by_host = cluster.after_the_keeper(cp1, "kubeception", "bootstrap", "--rename")
+    by_file = cluster.after_the_keeper(cp1, "kubeception", "bootstrap", "--config", named)
+
+    limit = names.LONGEST_NODE_NAME
+    assert by_host.code == 3
+    assert f"{too_long!r} is no name for a node: it has {limit + 1} letters" in by_host.stderr
+    assert by_file.code == 2
+    assert f"{named}:3:node.name: " in by_file.stderr
+    assert f"{limit} letters at most" in by_file.stderr
+    assert (record(cp1), cluster.units(cp1), nodes(cp1)) == (before, units, ["cp1"])
+
+
 def test_a_person_renames_a_host_and_no_other_node_is_left(cp1: Host) -> None:
+    """By the longest name that there can be."""
+    name = "n" * names.LONGEST_NODE_NAME
     kubectl(cp1, "create", "configmap", "remembered")
-    cp1.run("hostnamectl", "set-hostname", "other")
+    cp1.run("hostnamectl", "set-hostname", name)
 
     bootstrap(cp1, "--rename")
 
-    assert nodes(cp1) == ["other"]
-    assert (record(cp1)["node"], record(cp1)["former"]) == ("other", "")
+    assert nodes(cp1) == [name]
+    assert (record(cp1)["node"], record(cp1)["former"]) == (name, "")
     well(cp1)
-    assert {pod["spec"]["nodeName"] for pod in cluster.pods(cp1)} == {"other"}
+    assert {pod["spec"]["nodeName"] for pod in cluster.pods(cp1)} == {name}
     assert kubectl(cp1, "get", "configmap", "remembered")
     assert bootstrap(cp1).changes == []
