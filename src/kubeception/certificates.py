@@ -161,8 +161,10 @@ def _kubeconfigs(reach: Reach) -> Iterator[Row]:
     table = {entry.at.certificate for entry in catalog.entries(reach.config, "", "127.0.0.1")}
     ca = _read(reach, pki.ca.certificate)
     named = at.kubernetes
-    people = (at.kubeconfig_bootstrap, at.kubeconfig_cluster)
-    ours = (named.admin, named.controller_manager, named.scheduler, named.kubelet, *people)
+    ours = [named.kubelet]
+    if membership.read(reach.layout.membership) is None:  # a worker has no other
+        ours += [named.admin, named.controller_manager, named.scheduler]
+        ours += [at.kubeconfig_bootstrap, at.kubeconfig_cluster]
     are_there = any(_read(reach, path) is not None for path in ours)
     for path in ours:
         if unfit := _access_problem(reach, path):
