@@ -1,0 +1,213 @@
+"""What is lost of the CAs and of the ServiceAccount key: named with the way on, or nothing."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.fixed import CONFIG, FACTS, NOW
+from tests.unit.reaching import reach_of
+
+from kubeception import authorities, identity, losses
+from kubeception.errors import PreflightError
+from kubeception.facts import Accept
+from kubeception.gather import with_belongings
+from kubeception.host import files
+from kubeception.phases import pki
+from kubeception.pki import catalog, issue
+from kubeception.reach import Reach
+
+AT = CONFIG.layout
+CA, ETCD_CA, FRONT = AT.pki.ca, AT.pki.etcd_ca, AT.pki.front_proxy_ca
+SA, PUB = AT.pki.service_account_key, AT.pki.service_account_public
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A host with all its keys and kubeconfigs, and a record of them."""
+    root = tmp_path_factory.mktemp("host")
+    make(reach_of(root))
+    return root
+
+
+@pytest.fixture
+def reach(made: Path, tmp_path: Path) -> Reach:
+    """A copy of it."""
+    shutil.copytree(made, tmp_path / "host")
+    return reach_of(tmp_path / "host")
+
+
+def make(reach: Reach) -> None:
+    for wanted in pki.plan(CONFIG, FACTS):
+        wanted.apply(reach)
+    known = with_belongings(FACTS, reach).remembered_with_keys
+    files.write(reach.layout.member, identity.text(replace(known, token="t")))
+
+
+def gone(reach: Reach, *paths: Path) -> None:
+    for path in paths:
+        reach.host.at(path).unlink()
+
+
+def holds(reach: Reach, path: Path, content: bytes) -> None:
+    files.write(reach.host.at(path), content)
+
+
+def read(reach: Reach, path: Path) -> bytes:
+    return reach.host.at(path).read_bytes()
+
+
+def another_key() -> bytes:
+    return issue.new_key(CONFIG.certificates.key_algorithm)
+
+
+def signed_anew(reach: Reach, key: bytes) -> None:
+    """Put a certificate of the cluster's CA in place that is for a key."""
+    [entry] = [one for one in authorities.entries(reach) if one.at == CA]
+    holds(reach, CA.key, key)
+    holds(reach, CA.certificate, issue.certificate(entry.spec, key, signer=None, now=NOW))
+
+
+def of_another_cluster(reach: Reach) -> None:
+    signed_anew(reach, another_key())
+
+
+def halves(reach: Reach, key: bytes) -> None:
+    holds(reach, SA, key)
+    holds(reach, PUB, issue.public_key(key))
+
+
+Way = Callable[[Reach], object]
+# What happens, the file that is named, what is said of it, and as what it can be accepted.
+LOST: dict[str, tuple[Way, Path, str, Accept | None]] = {
+    "another key of ServiceAccounts": (
+        lambda reach: holds(reach, SA, another_key()),
+        SA,
+        f"is another key than that of {PUB}",
+        Accept.OTHER_SERVICE_ACCOUNT_KEY,
+    ),
+    "both halves of another one": (
+        lambda reach: halves(reach, another_key()),
+        SA,
+        f"is another key than that of {AT.member}",
+        Accept.OTHER_SERVICE_ACCOUNT_KEY,
+    ),
+    "no key of ServiceAccounts": (
+        lambda reach: gone(reach, SA),
+        SA,
+        f"is missing, while {PUB} is there",
+        Accept.NEW_SERVICE_ACCOUNT_KEY,
+    ),
+    "neither half of it": (
+        lambda reach: gone(reach, SA, PUB),
+        SA,
+        f"is missing, while {AT.member} knows of it",
+        Accept.NEW_SERVICE_ACCOUNT_KEY,
+    ),
+    "half a key of ServiceAccounts": (
+        lambda reach: holds(reach, SA, read(reach, SA)[:60]),
+        SA,
+        "is no private key",
+        None,
+    ),
+    "no key of the CA": (
+        lambda reach: gone(reach, CA.key),
+        CA.key,
+        "is gone, and this host had it",
+        Accept.NEW_CA,
+    ),
+    "another CA": (
+        of_another_cluster,
+        CA.certificate,
+        f"is not the CA that this host had: {AT.member}",
+        Accept.OTHER_CA,
+    ),
+    "the key of another CA": (
+        lambda reach: holds(reach, FRONT.key, read(reach, ETCD_CA.key)),
+        FRONT.certificate,
+        f"does not belong to its key, {FRONT.key}",
+        None,
+    ),
+    "half a key of a CA": (
+        lambda reach: holds(reach, ETCD_CA.key, read(reach, ETCD_CA.key)[:60]),
+        ETCD_CA.key,
+        "is no private key",
+        None,
+    ),
+    "a CA that only what it signed knows of": (
+        lambda reach: gone(reach, AT.member, ETCD_CA.certificate, ETCD_CA.key),
+        ETCD_CA.certificate,
+        "which it signed, is there",
+        Accept.NEW_CA,
+    ),
+    "a CA that only kubeconfigs know of": (
+        lambda reach: gone(reach, AT.member, *leaves_of(CA), CA.certificate, CA.key),
+        CA.certificate,
+        f"is missing, while {AT.kubernetes.admin} is there",
+        Accept.NEW_CA,
+    ),
+}
+
+
+def leaves_of(ca: object) -> list[Path]:
+    table = catalog.entries(CONFIG, FACTS.node, FACTS.address)
+    return [one.at.certificate for one in table if one.issuer == ca]
+
+
+@pytest.mark.parametrize("name", LOST)
+def test_what_is_lost_is_named_with_the_way_on_and_stays_as_it_is(name: str, reach: Reach) -> None:
+    happen, path, words, accepted_as = LOST[name]
+    happen(reach)
+    before = there(reach)
+
+    found = list(losses.of_keys(reach))
+
+    assert [(one.path, one.accepted_as) for one in found] == [(path, accepted_as)]
+    assert words in found[0].problem
+    if accepted_as:
+        assert f"kubeception bootstrap --accept {accepted_as}" in found[0].hint
+    with pytest.raises(PreflightError):
+        losses.require(reach)
+    assert there(reach) == before
+
+
+NOT_LOST: dict[str, Way] = {
+    "nothing": lambda reach: None,
+    "the certificate of a CA alone, which the record has": lambda reach: gone(
+        reach, ETCD_CA.certificate
+    ),
+    "a CA's certificate that was signed anew for its key": lambda reach: signed_anew(
+        reach, read(reach, CA.key)
+    ),
+    "the public half of a key that is there": lambda reach: gone(reach, PUB),
+    "the record alone": lambda reach: gone(reach, AT.member),
+    "the key of a CA that only signs leaves that are there": lambda reach: gone(reach, ETCD_CA.key),
+}
+
+
+@pytest.mark.parametrize("name", NOT_LOST)
+def test_what_can_be_put_back_or_told_is_not_lost(name: str, reach: Reach) -> None:
+    NOT_LOST[name](reach)
+
+    assert list(losses.of_keys(reach)) == []
+
+
+@pytest.mark.parametrize("name", [name for name, row in LOST.items() if row[3]])
+def test_what_a_person_accepts_is_lost_no_more(name: str, reach: Reach) -> None:
+    """Once all is made again; and a run that is killed before that is refused as before."""
+    happen, _, _, accepted_as = LOST[name]
+    happen(reach)
+    assert accepted_as is not None
+    accepting = replace(reach, accepted=frozenset({accepted_as}))
+
+    losses.accept(accepting)
+    make(accepting)
+
+    assert list(losses.of_keys(reach)) == []
+    for wanted in pki.plan(CONFIG, FACTS):
+        assert wanted.drift(reach) is None
+
+
+def there(reach: Reach) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in reach.host.root.rglob("*") if path.is_file()}
