@@ -198,6 +198,8 @@ def _given_up(reach: Reach, known: Identity, loss: Loss) -> Identity:
     pki = reach.config.layout.pki
     match loss.accepted_as:
         case Accept.EMPTY_ETCD:
+            # A database without its log is none, and yet would be opened.
+            files.put_aside(reach.layout.etcd.data / "member")
             return replace(known, token="", cluster="", member="")
         case Accept.OTHER_ETCD:
             there = data.stored(reach.layout.etcd.data) or Stored()
@@ -210,8 +212,7 @@ def _given_up(reach: Reach, known: Identity, loss: Loss) -> Identity:
             name = catalog.name(pki, entry.at)
             certificate = reach.host.at(entry.at.certificate)
             if loss.accepted_as is Accept.NEW_CA:
-                if certificate.exists():
-                    files.move(certificate, certificate.with_name(f"{certificate.name}.old"))
+                files.put_aside(certificate)
                 # Beside another key nobody takes a copy of the old certificate for what is lost.
                 if _read(reach, entry.at.key) is None:
                     key = issue.new_key(reach.config.certificates.key_algorithm)
@@ -220,9 +221,7 @@ def _given_up(reach: Reach, known: Identity, loss: Loss) -> Identity:
             signing = tuple(n for n in known.signing if n != name)
             return replace(known, authorities=left, signing=signing)
         case Accept.NEW_SERVICE_ACCOUNT_KEY | Accept.OTHER_SERVICE_ACCOUNT_KEY:
-            public = reach.host.at(pki.service_account_public)
-            if public.exists():
-                files.move(public, public.with_name(f"{public.name}.old"))
+            files.put_aside(reach.host.at(pki.service_account_public))
             return replace(known, service_account="")
         case None:
             return known

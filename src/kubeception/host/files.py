@@ -80,6 +80,20 @@ def move(path: Path, to: Path) -> None:
         sync_folder(path.parent)
 
 
+def put_aside(path: Path) -> None:
+    """Give a file or folder that may be there the first free name of those that say that it is old.
+
+    Raises:
+        KubeceptionError: it is a mount point, or the disk is read-only or broken.
+    """
+    to, number = path.with_name(f"{path.name}.old"), 1
+    while os.path.lexists(to):
+        number += 1
+        to = path.with_name(f"{path.name}.old{number}")
+    if os.path.lexists(path):
+        move(path, to)
+
+
 def remove_tree(path: Path) -> None:
     """Remove the folder at `path` with all that is in it, if it is there, and nothing else.
 

@@ -163,3 +163,14 @@ def test_what_a_killed_run_put_away_is_removed_under_its_own_name(tmp_path: Path
 
     files.discard(doomed)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_put_aside_takes_no_name_that_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "ca.crt"
+    for content in ("first", "second", "third"):
+        path.write_text(content)
+        files.put_aside(path)
+    files.put_aside(path)
+
+    there = {one.name: one.read_text() for one in tmp_path.iterdir()}
+    assert there == {"ca.crt.old": "first", "ca.crt.old2": "second", "ca.crt.old3": "third"}
