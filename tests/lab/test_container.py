@@ -9,6 +9,7 @@ from tests.lab import cluster
 from tests.lab.cluster import Run, bootstrap
 from tests.lab.conftest import Note
 from tests.lab.distribution import BUNDLE, UNITS, give_containerd, images
+from tests.lab.losing import AT
 
 from kubeception.lab import Host, Lab
 from kubeception.lab.waiting import wait_for
@@ -154,3 +155,29 @@ def test_reset_takes_it_back(cp1: Host) -> None:
     assert pods not in cp1.get("/proc/1/mounts")
     assert cp1.run("crictl", "pods", "--quiet").stdout == ""
     cp1.fail("test", "-e", f"/etc/systemd/system/{KEEPER}")
+
+
+def test_a_unit_of_ours_asks_the_image_whether_etcd_may_start(cp1: Host) -> None:
+    """On a host that has no etcd unit of its own, so that ours has to run its guard there."""
+    data = AT.etcd.data
+    cp1.run("rm", f"{UNITS}/etcd.service")
+    cp1.run("cp", "/usr/bin/etcd", "/usr/local/bin/etcd")
+    cp1.run("systemctl", "daemon-reload")
+    cluster.configure(cp1)
+    bootstrap(cp1, "--config", cluster.CONFIG)
+    cp1.run("kubeception", "keeper", "pause")
+    cp1.run("systemctl", "stop", "etcd")
+    cp1.run("mv", str(data), "/root/away")
+
+    cp1.run("systemctl", "start", "--no-block", "etcd")
+
+    def is_refused() -> bool:
+        return f"{data}: there are no data of etcd's" in cp1.run("journalctl", "-u", "etcd").stdout
+
+    cluster.until(is_refused, timeout_s=60)
+    cp1.fail("test", "-e", str(data))
+    cp1.run("mv", "/root/away", str(data))
+    cluster.until(lambda: cluster.answers(cp1), timeout_s=120)
+    cp1.run("kubeception", "keeper", "resume")
+    cluster.settle(cp1)
+    assert bootstrap(cp1).changes == []
