@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.utils import CryptographyDeprecationWarning
 
 Said = tuple[object, ...]
 Shape = dict[str, Said]
@@ -90,10 +92,13 @@ def blocks(path: Path) -> list[Block] | None:
     content = path.read_bytes()
     if not content.startswith(_BEGIN) or _BLOCK.sub(b"", content):
         return None
-    try:
-        return [_block(found[1].decode(), found[0]) for found in _BLOCK.finditer(content)]
-    except (TypeError, ValueError):
-        return None
+    with warnings.catch_warnings():
+        # An operating system trusts CAs that no CA may be like today.
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        try:
+            return [_block(found[1].decode(), found[0]) for found in _BLOCK.finditer(content)]
+        except (TypeError, ValueError):
+            return None
 
 
 def _is_text_to_its_end(content: bytes) -> bool:

@@ -198,12 +198,12 @@ def test_a_host_that_was_off_beyond_all_certificates_comes_back_alone(
     kubectl(cp1, "create", "configmap", f"remembered-{how.replace(' ', '-')}")
     access = cp1.get("/etc/kubernetes/admin.conf")
 
-    ends_s = shorten(cp1, 120)
+    ends_s = shorten(cp1, 45)
     if how == "power cut":
         cp1.power_cut()
     else:
         cp1.power_off()
-    until(lambda: time.time() > ends_s + 1, timeout_s=150)
+    until(lambda: time.time() > ends_s + 1, timeout_s=90)
     began_s = time.time()
     cp1.boot()
 

@@ -13,7 +13,7 @@ from tests.lab.conftest import Names, Note
 
 from kubeception.lab import Host, Lab
 
-KILLS = int(os.environ.get("KUBECEPTION_KILLS", "4"))
+KILLS = int(os.environ.get("KUBECEPTION_KILLS", "2"))
 KILLED = {-9, 128 + 9}
 # A run may be faster than the one that was measured; then its moment is drawn anew, earlier.
 DRAWS = 3
