@@ -16,6 +16,8 @@ ROOT = Path("/sys/fs/cgroup")
 # A file of version 1 and one of version 2, and what is written there.
 _FREEZERS = (("freezer.state", "FROZEN", "THAWED"), ("cgroup.freeze", "1", "0"))
 
+_ASKED_EVERY_S = 1.0
+
 
 class _Freezer(NamedTuple):
     """A file, and what to write to it."""
@@ -54,19 +56,33 @@ def entering(entries: Sequence[Path], argv: Sequence[str]) -> list[str]:
     return ["sh", "-ec", script, "sh", *map(str, entries), "--", *argv]
 
 
-def freeze(cgroup: Path, *, timeout_s: float = 10) -> None:
+def freeze(cgroup: Path, *, timeout_s: float = 20) -> None:
     """Stop every process in a cgroup and below it where it stands, and wait until they do.
 
-    One that waits for a disk stops when it has its answer.
+    One that waits for a disk stops when it has its answer. The freezer of version 1 may be stuck
+    where a process joins meanwhile, and has to be asked anew, as runc does it. Where that is of no
+    use either, all of them go on.
+
+    Raises:
+        WaitTimeout: one of them did not stop.
     """
     freezers = _freezer(cgroup)
-    for freezer in freezers:
-        freezer.file.write_text(freezer.frozen)
+    asked_s = 0.0
 
     def problem() -> str | None:
+        nonlocal asked_s
+        if time.monotonic() - asked_s > _ASKED_EVERY_S:
+            _thaw(cgroup)
+            for freezer in freezers:
+                freezer.file.write_text(freezer.frozen)
+            asked_s = time.monotonic()
         return None if all(_is_frozen(freezer.file) for freezer in freezers) else "it moves"
 
-    wait_for(f"cgroup {cgroup} to freeze", problem, timeout_s=timeout_s, pause_s=0.001)
+    try:
+        wait_for(f"cgroup {cgroup} to freeze", problem, timeout_s=timeout_s, pause_s=0.001)
+    except WaitTimeout:
+        _thaw(cgroup)
+        raise
 
 
 def _thaw(cgroup: Path) -> None:
