@@ -1,6 +1,6 @@
 """Carry out phases: plan, say what differs, change it, check again, wait.
 
-Idempotence, the dry run, progress and the check after a change live here, once for all phases.
+Idempotence, progress and the check after a change live here, once for all phases.
 """
 
 import logging
@@ -27,8 +27,8 @@ def _nothing(_config: Config, _facts: Facts) -> Iterable[Condition]:
 class Phase:
     """One step of a workflow.
 
-    `after` has to hold before the phase plans, `until` ends it. `module` and `says` are its log
-    line, in the original's words.
+    `after` has to hold before anything of the plan is compared or changed, `until` ends it.
+    `module` and `says` are its log line, in the original's words.
     """
 
     name: str
