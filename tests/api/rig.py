@@ -6,12 +6,13 @@ end with the test run, also when it is killed.
 
 import contextlib
 import logging
+import random
 import re
 import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from tests.fixed import FACTS
@@ -33,6 +34,8 @@ log = logging.getLogger("kubeception.rig")
 
 START_S = 60.0
 END_S = 10.0
+# Below those that Linux gives to outgoing connections, and like no port of a host's own.
+UNUSED = range(11_000, 20_000)
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,18 @@ class Ports:
 
     @classmethod
     def free(cls) -> "Ports":
-        """Find some; all are held until the last one is found, so that no two are the same."""
+        """Find some that no outgoing connection will get before they are listened on.
+
+        All are held until the last one is found, so that no two are the same.
+        """
+        found: list[int] = []
         with contextlib.ExitStack() as held:
-            found = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(5)]
-            return cls(*(one.getsockname()[1] for one in found))
+            while len(found) < len(fields(cls)):
+                port = random.choice(UNUSED)
+                with contextlib.suppress(OSError):  # somebody listens there
+                    held.enter_context(socket.create_server(("127.0.0.1", port)))
+                    found.append(port)
+        return cls(*found)
 
 
 @dataclass
