@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from tests.lab import faults, healing
 from tests.lab.faults import Fault
+from tests.lab.lot import SEED
 from tests.lab.timeline import Span
 
 from bench.recovery.figures import Act, Case, Run
@@ -59,7 +60,7 @@ def _fault(host: Host, fault: Fault) -> Run:
         acts=_acts(host, healed.began_s),
         replaced=healed.replaced,
         problems=healed.problems,
-        words=f"{fault.words} (seed {faults.SEED})" if fault.words else "",
+        words=f"{fault.words} (seed {SEED})" if fault.words else "",
         load=os.getloadavg()[0],
     )
 

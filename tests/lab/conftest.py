@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import Note as Note  # lab tests take it from here
+from tests.lab.lot import IS_SOAK, SEED
 
 from kubeception import versions
 from kubeception.bundle import packages
@@ -21,7 +22,7 @@ TESTS = Path(__file__).parent
 ARTIFACTS = TESTS.parents[1] / "artifacts"
 TIMEOUT_S = 300
 # What takes too long for every run.
-collect_ignore = [] if "KUBECEPTION_SOAK" in os.environ else ["test_soak.py"]
+collect_ignore = [] if IS_SOAK else ["test_soak.py"]
 
 Report = Generator[None, pytest.TestReport, pytest.TestReport]
 _FAILED = pytest.StashKey[bool]()
@@ -31,6 +32,10 @@ _NAME = re.compile(r"t(\d+)-(\d+)-\d+")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--keep-hosts", action="store_true", help="leave the lab hosts running")
+
+
+def pytest_report_header() -> str:
+    return f"drawn by lot: KUBECEPTION_SEED={SEED}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,18 +1,14 @@
 """The faults that a control plane has to get over by itself: one table, for tests and measuring."""
 
-import os
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tests.lab import breaking
 from tests.lab.breaking import Break
+from tests.lab.lot import SEED
 
 from kubeception.render import containerd, etcd, keeper, kubelet
-
-# What is drawn by lot comes from it; a run is repeated with the one that it printed.
-SEED = int(os.environ.get("KUBECEPTION_SEED") or random.randrange(10_000))
-IS_SOAK = "KUBECEPTION_SOAK" in os.environ
 
 _ADD_ONS = ("coredns-", "kube-flannel-", "kube-proxy-", "kubeception-")
 _EVERYBODY = ("coredns-", "kube-", "kubeception-")

@@ -1,19 +1,14 @@
 """Ways to lose what a cluster lives on, or to find another one's in its place; and the way back."""
 
-import os
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from tests.lab.cluster import kubectl, until
 
 from kubeception.config import Config
 from kubeception.facts import Accept
 from kubeception.lab import Host
-
-Way = TypeVar("Way")
 
 AT = Config().layout
 DATA = AT.etcd.data
@@ -49,16 +44,6 @@ class Lost:
     accepted_as: Accept | None
     mend: str
     is_of_etcd: bool = True
-
-
-IS_SOAK = "KUBECEPTION_SOAK" in os.environ
-SEED = int(os.environ.get("KUBECEPTION_SEED", random.randrange(10_000)))
-_CHANCE = random.Random(SEED)
-
-
-def drawn(every: Sequence[Way], count: int) -> list[Way]:
-    """Return some of several ways, drawn by lot; all of them where there is time."""
-    return list(every) if IS_SOAK else _CHANCE.sample(every, count)
 
 
 def table() -> list[Lost]:

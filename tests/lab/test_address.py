@@ -6,6 +6,7 @@ import pytest
 from tests.lab import cluster, healing
 from tests.lab.cluster import get, kubectl, until
 from tests.lab.conftest import Note
+from tests.lab.lot import drawn
 
 from kubeception.keeper import record
 from kubeception.keeper.verdict import Action
@@ -107,7 +108,7 @@ def test_a_kubelet_that_hangs_is_restarted(cp1: Host, note: Note) -> None:
     assert "node cp1 is NotReady: Kubelet stopped posting node status." in words
 
 
-def test_a_host_that_boots_with_another_address_comes_back_whole(cp1: Host, note: Note) -> None:
+def moved_by_a_boot(cp1: Host, note: Note) -> None:
     before, after = move(cp1)
 
     back = healing.come_back(cp1.reboot, cp1, batch="moved", patience_s=PATIENCE_S)
@@ -117,7 +118,7 @@ def test_a_host_that_boots_with_another_address_comes_back_whole(cp1: Host, note
     assert_is_at(cp1, now=after, before=before)
 
 
-def test_an_address_that_is_replaced_while_all_runs_is_followed(cp1: Host, note: Note) -> None:
+def moved_while_all_runs(cp1: Host, note: Note) -> None:
     """What etcd asks itself goes by one of its addresses, which one is chance: here by loopback."""
     cp1.put("/etc/etcd-on-loopback.env", "ETCD_LISTEN_CLIENT_URLS=https://127.0.0.1:2379\n")
     drop_in = "[Service]\nEnvironmentFile=/etc/etcd-on-loopback.env\n"
@@ -137,6 +138,14 @@ def test_an_address_that_is_replaced_while_all_runs_is_followed(cp1: Host, note:
     assert left == []
     assert f"bootstrap: address {before} is gone, and the host has {after}" in told
     assert_is_at(cp1, now=after, before=before)
+
+
+MOVES = {"by a boot": moved_by_a_boot, "while all runs": moved_while_all_runs}
+
+
+@pytest.mark.parametrize("how", drawn(list(MOVES), 1))
+def test_a_host_that_gets_another_address_comes_back_whole(cp1: Host, how: str, note: Note) -> None:
+    MOVES[how](cp1, note)
 
 
 def _uids(host: Host) -> set[str]:

@@ -9,7 +9,7 @@ import pytest
 from tests.lab import cluster, healing
 from tests.lab.cluster import kubectl, until
 from tests.lab.conftest import Note
-from tests.lab.faults import IS_SOAK
+from tests.lab.lot import IS_SOAK
 
 from kubeception.host.process import Completed
 from kubeception.lab import Host, Lab

@@ -4,7 +4,6 @@ Some steps here, drawn by lot, and every one with KUBECEPTION_SOAK=1. Those that
 are all killed in tests/api/test_every_step.py.
 """
 
-import os
 import random
 import re
 from dataclasses import dataclass
@@ -13,12 +12,12 @@ from typing import Any
 import pytest
 from tests.lab import cluster
 from tests.lab.conftest import Names, Note
+from tests.lab.lot import IS_SOAK
 from tests.shape import Shape, difference, shape
 
 from kubeception import crash
 from kubeception.lab import Host, Lab
 
-IS_SOAK = "KUBECEPTION_SOAK" in os.environ
 BOOTSTRAP = ("bootstrap",)
 RESET = ("reset", "--yes", "--etcd", "--pki")
 LOG = "/var/tmp/steps"

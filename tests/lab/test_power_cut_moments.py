@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from tests.lab import cluster, unplugged
 from tests.lab.conftest import Names, Note
-from tests.lab.faults import SEED
+from tests.lab.lot import SEED
 from tests.shape import blocks, torn
 
 from kubeception import identity

@@ -1,6 +1,5 @@
 """A control plane inside its cluster comes back by itself: after power cuts, reboots, and worse."""
 
-import json
 import os
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from tests.lab.cluster import answers, until
 from tests.lab.conftest import Note
 from tests.lab.faults import Fault
 from tests.lab.healing import Return
+from tests.lab.lot import IS_SOAK, SEED, drawn
 
 from kubeception.lab import Host, Lab
 from kubeception.render import keeper
@@ -19,7 +19,7 @@ from kubeception.render import keeper
 CUTS = int(os.environ.get("KUBECEPTION_CUTS", "2"))
 # Other work shares the machine: a limit's measure is taken where it is quiet.
 ROOM = 3
-FAULTS = [fault for fault in faults.table() if faults.IS_SOAK or not fault.is_long]
+SHORT = [fault for fault in faults.table() if IS_SOAK or not fault.is_long]
 
 pytestmark = [pytest.mark.hosts(1, bundle=True), pytest.mark.timeout(900 + CUTS * 200)]
 
@@ -65,30 +65,13 @@ def test_a_host_comes_back_alone_with_every_acknowledged_write(
     )
 
 
-def test_a_kept_revision_of_long_ago_is_passed_over_and_kept_anew(cp1: Host, note: Note) -> None:
-    path = healing.kept(cp1)[0]
-    before = cp1.get(path)
-    image = json.loads(before)["template"]["spec"]["containers"][0]["image"]
-    name, _, _ = image.rpartition(":")
-    cp1.put(path, before.replace(image, f"{name}:v1.30.0"))
-    cp1.run("sync")
-
-    back = healing.come_back(
-        lambda: healing.cut_power(cp1), cp1, batch="stale", patience_s=ROOM * healing.BACK_S
-    )
-
-    note(f"stale revision: API after {back.api_s:.1f} s, all well after {back.well_s:.1f} s")
-    assert back.lost == []
-    assert image in cp1.get(path)
-
-
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", drawn(SHORT, 8), ids=lambda fault: fault.name)
 def test_what_breaks_is_mended_by_itself(cp1: Host, fault: Fault, note: Note) -> None:
     healed = healing.heal(fault, cp1, patience_s=ROOM * fault.well_s)
 
     gap_s = timeline.gap_s(healed.spans)
     failed = timeline.failed(healed.spans)
-    drawn = f" (seed {faults.SEED}: {fault.words})" if fault.words else ""
+    drawn = f" (seed {SEED}: {fault.words})" if fault.words else ""
     well = "not well" if healed.well_s is None else f"all well after {healed.well_s:.1f} s"
     note(
         f"{fault.name}{drawn}: {well} (limit {fault.well_s:.0f}), gap of the API {gap_s:.1f} s "
@@ -122,7 +105,7 @@ def test_a_paused_keeper_stands_back(cp1: Host) -> None:
 
 def test_the_keeper_is_small_and_quiet(cp1: Host, note: Note) -> None:
     spent_ns = accounted(cp1, keeper.UNIT)
-    quiet_s = 120 if faults.IS_SOAK else 30
+    quiet_s = 120 if IS_SOAK else 30
 
     before_ns = spent_ns()
     time.sleep(quiet_s)  # what is measured is a length of time

@@ -6,6 +6,7 @@ import pytest
 from tests.lab import cluster, healing
 from tests.lab.cluster import bootstrap, get, kubectl, until
 from tests.lab.losing import AT
+from tests.lab.lot import drawn
 
 from kubeception.config import names
 from kubeception.lab import Host, Lab
@@ -61,7 +62,7 @@ def made_by_an_earlier_version(host: Host) -> None:
     until(lambda: cluster.answers(host), timeout_s=ROOM * 30)
 
 
-@pytest.mark.parametrize("by", ["bootstrap", "keeper"])
+@pytest.mark.parametrize("by", drawn(["bootstrap", "keeper"], 1))
 def test_a_cluster_of_an_earlier_version_gets_its_record_without_a_restart(
     cp1: Host, by: str
 ) -> None:
