@@ -140,17 +140,19 @@ def with_belongings(facts: Facts, reach: Reach) -> Facts:
     signing = []
     for entry in authorities.entries(reach):
         name = catalog.name(reach.config.layout.pki, entry.at)
-        pem = _text(reach.host.at(entry.at.certificate))
+        pem = _text(reach.host.real(entry.at.certificate))
         if issue.is_certificate(pem.encode()):
             certificates[name] = pem
-            if reach.host.at(entry.at.key).exists():
+            if reach.host.real(entry.at.key).exists():
                 signing.append(name)
-    public = _text(reach.layout.pki.service_account_public)
+    public = _text(reach.host.real(reach.config.layout.pki.service_account_public))
     known = identity.read(reach.layout.member)
+    if known is None or not known.is_legible:
+        known = identity.of_settings(_text(reach.layout.etcd.environment)) or known
     return replace(
         facts,
-        identity=known or identity.of_settings(_text(reach.layout.etcd.environment)),
-        stored=data.stored(reach.layout.etcd.data),
+        identity=known,
+        stored=data.stored(reach.etcd_data),
         authorities=certificates,
         signing=tuple(signing),
         service_account=public if issue.public_keys(public.encode()) else "",

@@ -14,6 +14,8 @@ from kubeception.facts import Identity
 from kubeception.host import files
 from kubeception.render.etcd import CLUSTER_NOTE, MEMBER_NOTE
 
+_NOTHING = Identity()
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -31,8 +33,11 @@ def read(path: Path) -> Identity | None:
         return None
     except (ValueError, IsADirectoryError):
         return Identity()
-    known = {field.name for field in fields(Identity)}
-    return _checked(found) if isinstance(found, dict) and known <= set(found) else Identity()
+    if not isinstance(found, dict):
+        return Identity()
+    # Another version may have more of them, or fewer.
+    known = {field.name: getattr(_NOTHING, field.name) for field in fields(Identity)}
+    return _checked({**known, **found})
 
 
 def renamed(identity: Identity) -> Identity:
@@ -87,7 +92,7 @@ def _checked(found: dict[str, Any]) -> Identity:
         all(isinstance(found[name], str) for name in words)
         and isinstance(authorities, dict)
         and all(isinstance(one, str) for one in authorities.values())
-        and isinstance(signing, list)
+        and isinstance(signing, list | tuple)
         and all(isinstance(one, str) for one in signing)
     )
     if not is_good:

@@ -6,6 +6,7 @@ person has accepted is no loss any more.
 """
 
 import logging
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from kubeception.errors import KubeceptionError, PreflightError
 from kubeception.etcd import data, guard
 from kubeception.facts import Accept, Identity, Loss, Stored
 from kubeception.host import files
-from kubeception.layout import OUR_MARK
+from kubeception.layout import OUR_MARK, Pair
 from kubeception.pki import catalog, issue
 from kubeception.pki.catalog import Entry
 from kubeception.reach import Reach
@@ -41,10 +42,10 @@ def look(reach: Reach) -> list[Loss]:
 def of_etcd(reach: Reach) -> Iterator[Loss]:
     """Yield what is lost of etcd's data."""
     known, witness = _known(reach)
-    folder = reach.layout.etcd.data
+    folder = reach.etcd_data
     there = data.stored(folder)
     went = identity.progress(reach.layout.progress)
-    index = seen = 0
+    index, seen = None, 0
     if there and there.cluster == went.cluster and not _runs(reach):
         index, seen = data.last_index(folder), went.index
     at = reach.config.layout.etcd.data
@@ -82,7 +83,8 @@ def of_authority(reach: Reach, entry: Entry) -> Iterator[Loss]:
         for path, leaf in _kubelets_own(reach):
             if not issue.is_signed_by(leaf, pem):
                 yield _other(entry, f"has not signed {path}, which this host's cluster issued")
-    if key is None and name in known.signing and entry.at == reach.config.layout.pki.ca:
+    is_needed = entry.at == reach.config.layout.pki.ca or _has_to_sign(reach, entry.at)
+    if key is None and name in known.signing and is_needed:
         hint = "put it back from a backup: without it nothing can be signed or renewed; or make "
         hint += f"a new CA, which voids all that this one signed: {_ACCEPT} {Accept.NEW_CA}"
         yield Loss(entry.at.key, "is gone, and this host had it", hint, Accept.NEW_CA)
@@ -146,7 +148,7 @@ def signature(reach: Reach) -> Iterator[object]:
         else:
             # What is put in place of something that is gone may get its number.
             yield found.st_dev, found.st_ino, found.st_ctime_ns
-    yield any(reach.layout.etcd.data.glob("member/wal/*.wal"))
+    yield any(reach.etcd_data.glob("member/wal/*.wal"))
 
 
 def require(reach: Reach) -> None:
@@ -169,9 +171,10 @@ def refuse(lost: Iterable[Loss], reach: Reach) -> None:
         raise PreflightError([str(loss) for loss in found], hints=hints, is_final=True)
 
 
-def is_accepted(reach: Reach) -> bool:
-    """Tell whether something is lost that a person has accepted to go on without."""
-    return any(loss.accepted_as in reach.accepted for loss in (*of_etcd(reach), *of_keys(reach)))
+def accepted(reach: Reach) -> frozenset[Accept]:
+    """Return what is lost, of what a person has accepted to go on without."""
+    lost = {loss.accepted_as for loss in (*of_etcd(reach), *of_keys(reach))}
+    return reach.accepted & lost
 
 
 def accept(reach: Reach) -> None:
@@ -198,11 +201,10 @@ def _given_up(reach: Reach, known: Identity, loss: Loss) -> Identity:
     pki = reach.config.layout.pki
     match loss.accepted_as:
         case Accept.EMPTY_ETCD:
-            # A database without its log is none, and yet would be opened.
-            files.put_aside(reach.layout.etcd.data / "member")
+            _put_aside_data(reach)
             return replace(known, token="", cluster="", member="")
         case Accept.OTHER_ETCD:
-            there = data.stored(reach.layout.etcd.data) or Stored()
+            there = data.stored(reach.etcd_data) or Stored()
             return replace(known, token="", cluster=there.cluster, member=there.member)
         case Accept.OLDER_ETCD:
             files.remove(reach.layout.progress)
@@ -211,6 +213,9 @@ def _given_up(reach: Reach, known: Identity, loss: Loss) -> Identity:
             [entry] = [e for e in authorities.entries(reach) if loss.path in vars(e.at).values()]
             name = catalog.name(pki, entry.at)
             certificate = reach.host.at(entry.at.certificate)
+            if entry.at == pki.ca:
+                # What the kubelet has fetched goes before what bootstrap gives it.
+                files.put_aside(reach.host.at(reach.config.layout.kubelet.renewed_client))
             if loss.accepted_as is Accept.NEW_CA:
                 files.put_aside(certificate)
                 # Beside another key nobody takes a copy of the old certificate for what is lost.
@@ -233,11 +238,14 @@ def _known(reach: Reach) -> tuple[Identity | None, str]:
     What only says that there was a cluster makes an identity that nobody can read.
     """
     at = reach.config.layout
-    if (known := identity.read(reach.layout.member)) is not None:
-        return known, f"{at.member} says so" if known.is_legible else f"{at.member}, illegible"
+    known = identity.read(reach.layout.member)
+    if known is not None and known.is_legible:
+        return known, f"{at.member} says so"
     told = identity.of_settings(_text(reach, at.etcd.environment))
     if told and told.has_data:
         return told, f"{at.etcd.environment} says so"
+    if known is not None:
+        return known, f"{at.member}, illegible"
     if sign := _sign_of_a_cluster(reach, but_data=True):
         return Identity(), sign
     return told, ""
@@ -246,7 +254,7 @@ def _known(reach: Reach) -> tuple[Identity | None, str]:
 def _sign_of_a_cluster(reach: Reach, *, but_data: bool = False) -> str | None:
     """Say what is on this host that only a cluster leaves there, or None."""
     at = reach.config.layout
-    if not but_data and reach.layout.etcd.data.joinpath("member").exists():
+    if not but_data and reach.etcd_data.joinpath("member").exists():
         return f"{at.etcd.data} has the data of a cluster"
     if any(reach.layout.revisions.glob(revisions.PROVEN)):
         return f"{at.revisions} has a revision of its API server"
@@ -257,6 +265,29 @@ def _sign_of_a_cluster(reach: Reach, *, but_data: bool = False) -> str | None:
         if _text(reach, path).startswith(OUR_MARK):
             return f"{path} was written after it"
     return None
+
+
+def _has_to_sign(reach: Reach, ca: Pair) -> bool:
+    """Tell whether a leaf of a CA is missing, so that it has to be issued."""
+    leaves = (
+        leaf for leaf, issuer in catalog.leaves(reach.config, "", "127.0.0.1") if issuer == ca
+    )
+    files_of = (path for leaf in leaves for path in vars(leaf.at).values())
+    return any(_read(reach, path) is None for path in files_of)
+
+
+def _put_aside_data(reach: Reach) -> None:
+    """Put aside what is left of etcd's data: a database without its log would be opened.
+
+    Each folder may be a disk of its own, and keeps its name then.
+    """
+    for name in ("wal", "snap"):
+        folder = reach.host.real(reach.config.layout.etcd.data / "member" / name)
+        if not os.path.ismount(folder):
+            files.put_aside(folder)
+            continue
+        for path in [*folder.glob("*.wal"), *folder.glob("*.snap"), *folder.glob("db")]:
+            files.put_aside(path)
 
 
 def _witness_of(reach: Reach, entry: Entry, known: Identity) -> str | None:

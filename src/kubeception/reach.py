@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kubeception.config import Config
@@ -61,6 +62,11 @@ class Reach:
         """Every path, as this process sees it."""
         layout = self.config.layout
         return layout if str(self.host.root) == "/" else layout.at(self.host.root)
+
+    @property
+    def etcd_data(self) -> Path:
+        """The folder of etcd's data, wherever links of the host lead."""
+        return self.host.real(self.config.layout.etcd.data)
 
     @property
     def etcd(self) -> Etcd:

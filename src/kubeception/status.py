@@ -282,7 +282,7 @@ def _nothing_lost() -> Condition:
     def problem(reach: Reach) -> str | None:
         if lost := losses.look(reach):
             return "; ".join(map(str, lost))
-        return None if data.stored(reach.layout.etcd.data) else "there are none"
+        return None if data.stored(reach.etcd_data) else "there are none"
 
     what = "etcd's data and the CAs to be this host's own"
     return Condition(what, problem, hint="kubeception preflight")

@@ -26,6 +26,7 @@ from kubeception.phases.bootstrap_plane import (
 )
 from kubeception.phases.control_plane import CONTROL_PLANE
 from kubeception.phases.etcd import ETCD, MEMBER
+from kubeception.phases.giving_up import giving_up
 from kubeception.phases.handover import HANDOVER, RETIRE_API, RETIRE_CONTROLLERS, STABILITY
 from kubeception.phases.join import WORKER_KUBELET, WORKER_READY, credential
 from kubeception.phases.keeper import BOOT, KEEPER
@@ -34,7 +35,6 @@ from kubeception.phases.kubelet import KUBELET
 from kubeception.phases.node import MARKED, REGISTERED
 from kubeception.phases.pki import PKI
 from kubeception.phases.renew import EXPIRED, REREAD, renewed
-from kubeception.phases.reset import NETWORK, PODS, STOP
 from kubeception.phases.reset import phases as undoing
 from kubeception.phases.revision import PROVEN_REVISION
 from kubeception.phases.runtime import RUNTIME
@@ -126,10 +126,9 @@ def bootstrap(
                 # Nobody is there to mend them first; what can still be saved is tried.
                 for problem in error.problems:
                     log.warning("%s", problem)
-        if losses.is_accepted(reach):
-            # Whoever runs by what is given up would go on by it: lead a new cluster, say, until
-            # the kubelet learns that nobody there knows him; or show a token that is void.
-            carry_out((STOP, PODS, NETWORK), reach, gather=facts, steps=steps)
+        if given_up := losses.accepted(reach):
+            of_data = given_up & {Accept.EMPTY_ETCD, Accept.OTHER_ETCD, Accept.OLDER_ETCD}
+            carry_out(giving_up(data=bool(of_data)), reach, gather=facts, steps=steps)
         losses.accept(reach)
         if source is not None:
             _keep(source, reach.layout.config)
@@ -156,8 +155,8 @@ def _carry_out(
         raise KubeceptionError(
             f"{at}: etcd can't read its data, which are left as they are: {words}",
             hint=f"put a backup of the folder back; or begin anew, which gives up all that the "
-            f"cluster knew: mv {at} {at}.damaged && kubeception bootstrap --accept "
-            f"{Accept.EMPTY_ETCD}",
+            f"cluster knew: systemctl stop {etcd.UNIT} && mv {at} {at}.damaged && "
+            f"kubeception bootstrap --accept {Accept.EMPTY_ETCD}",
             last_words=error.last_words,
         ) from error
 

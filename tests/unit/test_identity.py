@@ -1,5 +1,6 @@
 """What a host remembers of itself, and what a record says that nobody can read."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,6 +47,14 @@ def test_a_record_that_is_illegible_still_says_that_there_was_a_cluster(
     assert found is not None
     assert not found.is_legible
     assert found.has_data
+
+
+def test_a_record_of_another_version_is_read_as_far_as_it_is_known(tmp_path: Path) -> None:
+    told = json.loads(identity.text(KNOWN)) | {"of a later version": 1}
+    del told["former"], told["service_account"]
+    (tmp_path / "member.json").write_text(json.dumps(told))
+
+    assert identity.read(tmp_path / "member.json") == replace(KNOWN, service_account="")
 
 
 def test_a_record_of_wrong_kinds_is_illegible(tmp_path: Path) -> None:

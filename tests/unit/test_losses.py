@@ -129,6 +129,12 @@ LOST: dict[str, tuple[Way, Path, str, Accept | None]] = {
         f"does not belong to its key, {FRONT.key}",
         None,
     ),
+    "the key of a CA that has to sign": (
+        lambda reach: gone(reach, ETCD_CA.key, AT.pki.etcd_server.certificate),
+        ETCD_CA.key,
+        "is gone, and this host had it",
+        Accept.NEW_CA,
+    ),
     "half a key of a CA": (
         lambda reach: holds(reach, ETCD_CA.key, read(reach, ETCD_CA.key)[:60]),
         ETCD_CA.key,
@@ -207,6 +213,48 @@ def test_what_a_person_accepts_is_lost_no_more(name: str, reach: Reach) -> None:
     assert list(losses.of_keys(reach)) == []
     for wanted in pki.plan(CONFIG, FACTS):
         assert wanted.drift(reach) is None
+
+
+def test_a_whole_folder_of_keys_may_be_given_up(reach: Reach) -> None:
+    shutil.rmtree(reach.host.at(AT.pki.folder))
+    ways = frozenset({Accept.NEW_CA, Accept.NEW_SERVICE_ACCOUNT_KEY})
+    accepting = replace(reach, accepted=ways)
+
+    authorities.put_all_back(reach)
+    assert {loss.accepted_as for loss in losses.of_keys(reach)} == ways
+    losses.accept(accepting)
+    make(accepting)
+
+    assert list(losses.of_keys(reach)) == []
+    assert read(reach, CA.certificate) != read(reach, CA.certificate.with_name("ca.crt.old"))
+
+
+def test_what_the_kubelet_has_of_a_ca_that_is_given_up_is_put_aside(reach: Reach) -> None:
+    own = AT.kubelet.renewed_client
+    holds(reach, own, read(reach, AT.pki.kubelet_client.certificate))
+    gone(reach, CA.key)
+    accepting = replace(reach, accepted=frozenset({Accept.NEW_CA}))
+
+    losses.accept(accepting)
+
+    assert not reach.host.at(own).exists()
+    assert reach.host.at(own.with_name(f"{own.name}.old")).exists()
+    make(accepting)
+    assert list(losses.of_keys(reach)) == []
+
+
+def test_keys_behind_links_of_the_host_are_seen_and_kept(reach: Reach) -> None:
+    """Links that lead nowhere for a container that sees the host's root elsewhere."""
+    moved = (CA.certificate, CA.key, ETCD_CA.key, SA, PUB, AT.pki.apiserver.key)
+    for path in moved:
+        to = Path("/secure", path.name if path != ETCD_CA.key else "etcd-ca.key")
+        reach.host.at(to).parent.mkdir(exist_ok=True)
+        reach.host.at(path).rename(reach.host.at(to))
+        reach.host.at(path).symlink_to(to)
+
+    assert list(losses.of_keys(reach)) == []
+    assert [str(one) for one in pki.plan(CONFIG, FACTS) if one.drift(reach)] == []
+    assert "ca" in with_belongings(FACTS, reach).authorities
 
 
 def there(reach: Reach) -> dict[Path, bytes]:

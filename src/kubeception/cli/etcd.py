@@ -13,6 +13,13 @@ _FILE = click.Path(path_type=Path)
 _data_dir = click.option(
     "--data-dir", "data_dir", type=_FILE, required=True, help="The folder of etcd's data."
 )
+_record = click.option(
+    "--record",
+    type=_FILE,
+    default="/etc/kubeception/member.json",
+    show_default=True,
+    help="What this host remembers of itself.",
+)
 _progress = click.option(
     "--progress", type=_FILE, required=True, help="The note of how far the data were seen to go."
 )
@@ -29,7 +36,7 @@ def etcd() -> None:
 @etcd.command(name="may-start")
 @_data_dir
 @click.option("--settings", type=_FILE, required=True, help="etcd's environment file.")
-@click.option("--record", type=_FILE, required=True, help="What this host remembers of itself.")
+@_record
 @_progress
 @click.pass_context
 def may_start(
@@ -63,9 +70,12 @@ def may_start(
 
 @etcd.command()
 @_data_dir
+@_record
 @_progress
-def stopped(data_dir: Path, progress: Path) -> None:
+def stopped(data_dir: Path, record: Path, progress: Path) -> None:
     """Note how far etcd's data go, so that older ones are told from them.
+
+    Data of another cluster than this host's are not noted: they were refused.
 
     \b
     Example:
@@ -79,7 +89,9 @@ def stopped(data_dir: Path, progress: Path) -> None:
     _only_root("stopped")
     host = this_host()
     folder = host.real(data_dir)
-    if there := data.stored(folder):
+    known = identity.read(host.real(record))
+    there = data.stored(folder)
+    if there and known and known.cluster == there.cluster:
         seen = identity.Progress(there.cluster, data.last_index(folder))
         identity.note_progress(host.real(progress), seen)
 
@@ -113,12 +125,13 @@ def problems(data_dir: Path, settings: Path, record: Path, progress: Path) -> li
     if problem:
         return [(f"{settings}: {problem}", "kubeception bootstrap writes it")]
     known, witness = identity.read(host.real(record)), f"{record} says so"
-    if known is None:
-        known, witness = identity.of_settings(text), f"{settings} says so"
+    if known is None or not known.is_legible:
+        told = identity.of_settings(text)
+        known, witness = (told, f"{settings} says so") if told else (known, f"{record}, illegible")
     folder = host.real(data_dir)
     there = data.stored(folder)
     went = identity.progress(host.real(progress))
-    index = seen = 0
+    index, seen = None, 0
     if there and there.cluster == went.cluster:
         index, seen = data.last_index(folder), went.index
     remains = guard.Remains(data_dir, there, index, known, witness, seen)

@@ -19,14 +19,14 @@ _ACCEPT = "kubeception bootstrap --accept"
 class Remains:
     """What there is of a cluster, and what says that there was one.
 
-    `stored` is whose the data in `folder` are, None for no data, `index` how far their log goes (0:
-    not asked). `identity` is what `witness` says of the host, `seen` how far the data were seen to
-    go.
+    `stored` is whose the data in `folder` are, None for no data, `index` how far their log goes,
+    None where that was not asked. `identity` is what `witness` says of the host, `seen` how far
+    the data were seen to go.
     """
 
     folder: Path
     stored: Stored | None = None
-    index: int = 0
+    index: int | None = None
     identity: Identity | None = None
     witness: str = ""
     seen: int = 0
@@ -55,7 +55,7 @@ def losses(found: Remains) -> Iterator[Loss]:
             f"{_ACCEPT} {Accept.OTHER_ETCD}",
             Accept.OTHER_ETCD,
         )
-    elif 0 < found.index < found.seen:
+    elif found.index is not None and found.index < found.seen:
         yield Loss(
             found.folder,
             f"these data end at entry {found.index} of etcd's log, and this host has seen "

@@ -23,7 +23,7 @@ def role(scene: Scene) -> Iterator[Finding]:
     """Want a host that is not the other kind already, by the file that makes it one."""
     at = scene.layout
     if scene.is_worker:
-        if at.pki.ca.key.exists() or at.etcd.data.exists():
+        if at.pki.ca.key.exists() or at.etcd.data.exists() or at.member.exists():
             what = "this host is a control-plane host, or was one"
             yield Finding("Role", what, "kubeception reset --etcd --pki, if it is to be a worker")
     elif member := membership.read(at.membership):

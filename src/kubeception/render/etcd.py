@@ -83,7 +83,8 @@ def unit(config: Config, facts: Facts) -> str:
         ours = _in_image(at.image(facts.image))
     folders = sorted({at.etcd.data, at.pki.folder, at.pki.etcd_folder, at.etcd.environment.parent})
     data, progress = f"--data-dir={at.etcd.data}", f"--progress={at.progress}"
-    asked = f"{data} --settings={at.etcd.environment} --record={at.member} {progress}"
+    record = f"--record={at.member}"
+    asked = f"{data} --settings={at.etcd.environment} {record} {progress}"
     return f"""{OUR_MARK}
 [Unit]
 Description=etcd
@@ -99,7 +100,7 @@ EnvironmentFile={at.etcd.environment}
 UnsetEnvironment={DATA_DIR}
 ExecStartPre={ours} etcd may-start {asked}
 ExecStart={at.launchers}/etcd {data}
-ExecStopPost=-{ours} etcd stopped {data} {progress}
+ExecStopPost=-{ours} etcd stopped {data} {record} {progress}
 Restart=always
 RestartSec=1
 LimitNOFILE=65536

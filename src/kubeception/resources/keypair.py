@@ -95,7 +95,7 @@ class KeyPair:
 
     def _owner_problem(self, reach: Reach) -> str | None:
         """Say whose the key is instead, or None."""
-        owner = reach.host.at(self.entry.at.key).stat().st_uid
+        owner = reach.host.real(self.entry.at.key).stat().st_uid
         if self.uid is None or owner == self.uid:
             return None
         return f"its key belongs to user {owner}, not {self.uid}"
@@ -123,12 +123,12 @@ class ServiceAccountKey:
 
     def drift(self, reach: Reach) -> str | None:
         """Say which half is missing or does not match."""
-        key = _bytes(reach.host.at(self.key))
+        key = _bytes(reach.host.real(self.key))
         if key is None:
             return "missing"
         if problem := issue.key_problem(key):
             return problem
-        publics = issue.public_keys(_bytes(reach.host.at(self.public)) or b"")
+        publics = issue.public_keys(_bytes(reach.host.real(self.public)) or b"")
         return None if issue.public_key(key) in publics else f"{self.public} does not match it"
 
     def apply(self, reach: Reach) -> None:
@@ -138,7 +138,7 @@ class ServiceAccountKey:
             PreflightError: there was another one, or it is that of another public half.
         """
         losses.refuse(losses.of_service_account(reach), reach)
-        key = _bytes(reach.host.at(self.key))
+        key = _bytes(reach.host.real(self.key))
         if key is None:
             key = issue.new_key(self.algorithm)
             files.write(reach.host.at(self.key), key, mode=0o600)
@@ -192,7 +192,7 @@ def signer(reach: Reach, ca: Pair, *, wanted: Path) -> issue.Signer:
 
 
 def _read(reach: Reach, at: Pair) -> tuple[bytes | None, bytes | None]:
-    return _bytes(reach.host.at(at.certificate)), _bytes(reach.host.at(at.key))
+    return _bytes(reach.host.real(at.certificate)), _bytes(reach.host.real(at.key))
 
 
 def _bytes(path: Path) -> bytes | None:

@@ -39,7 +39,7 @@ class KubeletClient:
         certificate, key = issue.halves(pem)
         now = reach.host.clock.now()
         try:
-            ca = reach.host.at(self.ca.certificate).read_bytes()
+            ca = reach.host.real(self.ca.certificate).read_bytes()
         except FileNotFoundError:
             ca = None
         problem = issue.certificate_problem(self.spec, certificate, key, ca=ca, now=now)
@@ -80,7 +80,7 @@ class LiveKubeletClient:
     def drift(self, reach: Reach) -> str | None:
         """Say since when it has expired."""
         problem = self.client.drift(reach)
-        has_key = reach.host.at(self.client.ca.key).exists()
+        has_key = reach.host.real(self.client.ca.key).exists()
         return problem if problem and problem.startswith("expired") and has_key else None
 
     def apply(self, reach: Reach) -> None:

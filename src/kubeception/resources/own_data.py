@@ -22,7 +22,7 @@ class OwnData:
 
     def drift(self, reach: Reach) -> str | None:
         """Say that they are of a cluster that has another CA."""
-        if self.is_known or Accept.OTHER_CA in reach.accepted:
+        if self.is_known or reach.accepted & {Accept.NEW_CA, Accept.OTHER_CA}:
             return None
         is_ours = authorities.is_published(reach)
         return "know another CA than this host has" if is_ours is False else None

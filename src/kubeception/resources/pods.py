@@ -17,11 +17,12 @@ _UID = re.compile(r"([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32})")
 class NoPods:
     """No pod of the cluster in the runtime, nor a folder of one; static pods of others stay.
 
-    What is mounted in the folder of a pod is its volume, and is unmounted. What else lies between
-    these folders stays, such as a mount of the user's.
+    Without a `folder` these are left, for pods that come back. What is mounted in the folder of a
+    pod is its volume, and is unmounted. What else lies between these folders stays, such as a mount
+    of the user's.
     """
 
-    folder: Path
+    folder: Path | None = None
 
     def __str__(self) -> str:
         return "pods of the cluster"
@@ -56,6 +57,8 @@ class NoPods:
         return ours, [one for one in found if one not in ours]
 
     def _folders(self, reach: Reach, others: list[pods.Sandbox]) -> list[Path]:
+        if self.folder is None:
+            return []
         kept = {one.uid for one in others}
         found = [
             path

@@ -31,7 +31,8 @@ TABLE: dict[str, tuple[Remains, Accept | None]] = {
     "a log that nobody can read": (replace(FINE, stored=Stored()), None),
     "older data": (replace(FINE, index=8), Accept.OLDER_ETCD),
     "newer data": (replace(FINE, index=10), None),
-    "data of an age that was not asked": (replace(FINE, index=0), None),
+    "data of an age that was not asked": (replace(FINE, index=None), None),
+    "a log that ends where it begins": (replace(FINE, index=0), Accept.OLDER_ETCD),
 }
 
 
