@@ -63,7 +63,8 @@ def preflight(context: click.Context, config_file: Path | None, output: str) -> 
     multiple=True,
     metavar="LOSS",
     type=click.Choice([one.value for one in Accept]),
-    help="Go on in spite of a loss that bootstrap has named, and give up what it says.",
+    help="Go on in spite of a loss that bootstrap has named, and give up what it says; every pod "
+    "of the host is started anew. Once for each loss.",
 )
 @click.option("--by-keeper", is_flag=True, hidden=True)
 def bootstrap(
