@@ -61,28 +61,34 @@ class Return:
     lost: list[str]
 
 
-def problems(host: Host) -> list[str]:
+def problems(host: Host, *, until_proven: bool = False) -> list[str]:
     """Return why all is not well: the keeper has something to do, or something is unhealthy.
 
-    That a new revision has not been proven yet is none of its users' concern.
+    Whether a new revision of the API server has been proven yet is none of its users' concern.
     """
     try:
         last = record.read(host.root() / Layout.keeper.relative_to("/"))
         if last is None:
             return ["the keeper is silent"]
         is_on_trial = last.action == Action.WAIT and last.why.endswith(" is on trial")
-        if last.action != Action.NOTHING and not is_on_trial:
+        if last.action != Action.NOTHING and (until_proven or not is_on_trial):
             return [f"keeper: {last.action}: {last.why}"]
         return cluster.unhealthy(host)
     except (KubeceptionError, json.JSONDecodeError) as error:  # there is no API to ask, say
         return [str(error)]
 
 
-def wait(host: Host, *, patience_s: float, mended: Mended = lambda: True) -> list[str]:
+def wait(
+    host: Host,
+    *,
+    patience_s: float,
+    mended: Mended = lambda: True,
+    until_proven: bool = False,
+) -> list[str]:
     """Wait until a fault is mended and all is well; return what is not when patience ends."""
     deadline = time.monotonic() + patience_s
     while True:
-        left = _not_mended(mended) or problems(host)
+        left = _not_mended(mended) or problems(host, until_proven=until_proven)
         if not left or time.monotonic() > deadline:
             return left
         time.sleep(cluster.LOOK_EVERY_S)
@@ -95,7 +101,7 @@ def heal(fault: Fault, host: Host, *, patience_s: float) -> Healing:
         began_s = time.time()
         mended = fault.inject(host)
         injected_s = time.time() - began_s
-        left = wait(host, patience_s=patience_s, mended=mended)
+        left = wait(host, patience_s=patience_s, mended=mended, until_proven=True)
         well_s = time.time() - began_s - injected_s
     after = before if left else _started(host)
     return Healing(
@@ -114,7 +120,9 @@ def come_back(cut: Callable[[], object], host: Host, *, batch: str, patience_s: 
     """Cut a host off under writes, and wait until it is back by itself."""
     began_s, acknowledged = write_and(cut, host, batch=batch)
     api_s = cluster.until(lambda: cluster.answers(host), timeout_s=patience_s, since_s=began_s)
-    well_s = cluster.until(lambda: not problems(host), timeout_s=patience_s, since_s=began_s)
+    well_s = cluster.until(
+        lambda: not problems(host, until_proven=True), timeout_s=patience_s, since_s=began_s
+    )
     return Return(began_s, api_s, well_s, len(acknowledged), sorted(lost(host, acknowledged)))
 
 
