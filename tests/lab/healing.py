@@ -166,16 +166,17 @@ def made(lab: Lab) -> Host:
     return host
 
 
-def well(lab: Lab) -> Host:
+def well(lab: Lab, *, until_proven: bool = False) -> Host:
     """Return the host of a lab's cluster, well: one that can't be mended is made anew."""
+    patience_s = PROOF_S if until_proven else SETTLED_S
     if lab.hosts():
         host = lab.host("cp1")
-        if not wait(host, patience_s=SETTLED_S):
+        if not wait(host, patience_s=patience_s, until_proven=until_proven):
             return host
         lab.down()
     lab.up(bundle=cluster.bundle_folder())
     host = made(lab)
-    if left := wait(host, patience_s=SETTLED_S):
+    if left := wait(host, patience_s=patience_s, until_proven=until_proven):
         raise AssertionError(f"a new cluster is not well: {'; '.join(left)}")
     return host
 

@@ -32,7 +32,7 @@ def made(lab: Lab) -> Host:
 @pytest.fixture
 def cp1(made: Host, lab: Lab, hosts: list[Host]) -> Host:
     """A host that is well: the fault before may still be mended; if it can't be, a new one."""
-    host = healing.well(lab)
+    host = healing.well(lab, until_proven=True)
     assert cluster.unhealthy(host) == []
     return host
 
