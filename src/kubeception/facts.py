@@ -98,6 +98,10 @@ class Accept(StrEnum):
     OTHER_SERVICE_ACCOUNT_KEY = "other-sa-key"
 
 
+# Those by which etcd's data are other ones afterwards.
+OF_DATA = frozenset({Accept.EMPTY_ETCD, Accept.OLDER_ETCD, Accept.OTHER_ETCD})
+
+
 @dataclass(frozen=True)
 class Loss:
     """Something of this host's cluster that is gone, or another one's: nobody goes on by himself.

@@ -136,19 +136,18 @@ def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
 
 def with_belongings(facts: Facts, reach: Reach) -> Facts:
     """Return facts with what this host remembers of its cluster, and what it has of it."""
+    at = reach.config.layout
     certificates: dict[str, str] = {}
     signing = []
     for entry in authorities.entries(reach):
-        name = catalog.name(reach.config.layout.pki, entry.at)
+        name = catalog.name(at.pki, entry.at)
         pem = _text(reach.host.real(entry.at.certificate))
         if issue.is_certificate(pem.encode()):
             certificates[name] = pem
             if reach.host.real(entry.at.key).exists():
                 signing.append(name)
-    public = _text(reach.host.real(reach.config.layout.pki.service_account_public))
-    known = identity.read(reach.layout.member)
-    if known is None or not known.is_legible:
-        known = identity.of_settings(_text(reach.layout.etcd.environment)) or known
+    public = _text(reach.host.real(at.pki.service_account_public))
+    known, _ = identity.recall(reach.host, at.member, at.etcd.environment)
     return replace(
         facts,
         identity=known,

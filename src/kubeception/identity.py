@@ -6,15 +6,14 @@ these is gone, and tells that there was something.
 
 import json
 import re
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from kubeception.facts import Identity
 from kubeception.host import files
+from kubeception.host.gateway import Host
 from kubeception.render.etcd import CLUSTER_NOTE, MEMBER_NOTE
-
-_NOTHING = Identity()
 
 
 @dataclass(frozen=True)
@@ -33,11 +32,25 @@ def read(path: Path) -> Identity | None:
         return None
     except (ValueError, IsADirectoryError):
         return Identity()
-    if not isinstance(found, dict):
-        return Identity()
-    # Another version may have more of them, or fewer.
-    known = {field.name: getattr(_NOTHING, field.name) for field in fields(Identity)}
-    return _checked({**known, **found})
+    # Another version may have more fields, or fewer.
+    return _checked({**asdict(Identity()), **found}) if isinstance(found, dict) else Identity()
+
+
+def recall(host: Host, record: Path, settings: Path) -> tuple[Identity | None, str]:
+    """Return what a host remembers of itself, and what says so: its record, or etcd's settings.
+
+    Nothing says so where only settings are there that tell of no data.
+    """
+    known = read(host.real(record))
+    if known is not None and known.is_legible:
+        return known, f"{record} says so"
+    try:
+        told = of_settings(host.real(settings).read_text(errors="replace"))
+    except OSError:
+        told = None
+    if told and told.has_data:
+        return told, f"{settings} says so"
+    return (told, "") if known is None else (known, f"{record}, illegible")
 
 
 def renamed(identity: Identity) -> Identity:

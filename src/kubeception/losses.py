@@ -173,8 +173,9 @@ def refuse(lost: Iterable[Loss], reach: Reach) -> None:
 
 def accepted(reach: Reach) -> frozenset[Accept]:
     """Return what is lost, of what a person has accepted to go on without."""
-    lost = {loss.accepted_as for loss in (*of_etcd(reach), *of_keys(reach))}
-    return reach.accepted & lost
+    if not reach.accepted:
+        return frozenset()
+    return reach.accepted & {loss.accepted_as for loss in (*of_etcd(reach), *of_keys(reach))}
 
 
 def accept(reach: Reach) -> None:
@@ -192,7 +193,7 @@ def accept(reach: Reach) -> None:
         if loss.accepted_as in reach.accepted:
             log.warning("%s: accepted as %s", loss, loss.accepted_as)
             after = _given_up(reach, after, loss)
-    if after != before and reach.accepted:
+    if after != before:
         files.write(reach.layout.member, identity.text(after), mode=0o600)
 
 
@@ -212,12 +213,11 @@ def _given_up(reach: Reach, known: Identity, loss: Loss) -> Identity:
         case Accept.NEW_CA | Accept.OTHER_CA:
             [entry] = [e for e in authorities.entries(reach) if loss.path in vars(e.at).values()]
             name = catalog.name(pki, entry.at)
-            certificate = reach.host.at(entry.at.certificate)
             if entry.at == pki.ca:
                 # What the kubelet has fetched goes before what bootstrap gives it.
                 files.put_aside(reach.host.at(reach.config.layout.kubelet.renewed_client))
             if loss.accepted_as is Accept.NEW_CA:
-                files.put_aside(certificate)
+                files.put_aside(reach.host.at(entry.at.certificate))
                 # Beside another key nobody takes a copy of the old certificate for what is lost.
                 if _read(reach, entry.at.key) is None:
                     key = issue.new_key(reach.config.certificates.key_algorithm)
@@ -238,17 +238,10 @@ def _known(reach: Reach) -> tuple[Identity | None, str]:
     What only says that there was a cluster makes an identity that nobody can read.
     """
     at = reach.config.layout
-    known = identity.read(reach.layout.member)
-    if known is not None and known.is_legible:
-        return known, f"{at.member} says so"
-    told = identity.of_settings(_text(reach, at.etcd.environment))
-    if told and told.has_data:
-        return told, f"{at.etcd.environment} says so"
-    if known is not None:
-        return known, f"{at.member}, illegible"
-    if sign := _sign_of_a_cluster(reach, but_data=True):
+    known, witness = identity.recall(reach.host, at.member, at.etcd.environment)
+    if not witness and (sign := _sign_of_a_cluster(reach, but_data=True)):
         return Identity(), sign
-    return told, ""
+    return known, witness
 
 
 def _sign_of_a_cluster(reach: Reach, *, but_data: bool = False) -> str | None:

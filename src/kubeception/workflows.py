@@ -127,9 +127,8 @@ def bootstrap(
                 for problem in error.problems:
                     log.warning("%s", problem)
         if given_up := losses.accepted(reach):
-            of_data = given_up & {Accept.EMPTY_ETCD, Accept.OTHER_ETCD, Accept.OLDER_ETCD}
-            carry_out(giving_up(data=bool(of_data)), reach, gather=facts, steps=steps)
-        losses.accept(reach)
+            carry_out(giving_up(given_up), reach, gather=facts, steps=steps)
+            losses.accept(reach)
         if source is not None:
             _keep(source, reach.layout.config)
         return _carry_out(BOOTSTRAP, reach, facts=facts, steps=steps)

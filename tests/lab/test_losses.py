@@ -12,7 +12,7 @@ from tests.lab.cluster import bootstrap, kubectl, until
 from tests.lab.losing import AT, DATA, Lost
 from tests.lab.lot import SEED, drawn
 
-from kubeception.facts import Accept
+from kubeception.facts import OF_DATA, Accept
 from kubeception.lab import Host, Lab
 
 pytestmark = [pytest.mark.hosts(1, bundle=True), pytest.mark.timeout(600)]
@@ -215,5 +215,4 @@ def test_a_person_may_go_on_without_it(made: Host, hosts: list[Host], accepted: 
     is_new = accepted in {Accept.EMPTY_ETCD, Accept.OTHER_ETCD}
     found = kubectl(made, "get", "configmap", "kept", "--ignore-not-found")
     assert bool(found) is not is_new
-    is_of_etcd = accepted in {Accept.EMPTY_ETCD, Accept.OTHER_ETCD, Accept.OLDER_ETCD}
-    assert (losing.authorities(made) == before) is is_of_etcd
+    assert (losing.authorities(made) == before) is (accepted in OF_DATA)

@@ -9,6 +9,8 @@ from tests.fixed import CONFIG, FACTS
 
 from kubeception import identity
 from kubeception.facts import Facts, Identity, Stored
+from kubeception.host import files
+from kubeception.host.gateway import Host
 from kubeception.identity import Progress
 from kubeception.render import etcd
 
@@ -55,6 +57,30 @@ def test_a_record_of_another_version_is_read_as_far_as_it_is_known(tmp_path: Pat
     (tmp_path / "member.json").write_text(json.dumps(told))
 
     assert identity.read(tmp_path / "member.json") == replace(KNOWN, service_account="")
+
+
+@pytest.mark.parametrize("record", ["", identity.text(KNOWN)])
+@pytest.mark.parametrize("stored", [None, OURS])
+def test_settings_are_asked_where_the_record_says_nothing(
+    tmp_path: Path, record: str, stored: Stored | None
+) -> None:
+    """Those that tell of no data don't overrule a record that was there."""
+    host, at = Host(tmp_path), CONFIG.layout
+    files.write(
+        host.at(at.etcd.environment), etcd.environment(CONFIG, replace(FACTS, stored=stored))
+    )
+    told, witness = identity.recall(host, at.member, at.etcd.environment)
+    assert (bool(told), witness) == (True, (stored and f"{at.etcd.environment} says so") or "")
+    files.write(host.at(at.member), record)
+
+    found, witness = identity.recall(host, at.member, at.etcd.environment)
+
+    if record:
+        assert (found, witness) == (KNOWN, f"{at.member} says so")
+    elif stored:
+        assert (found, witness) == (told, f"{at.etcd.environment} says so")
+    else:
+        assert (found, witness) == (Identity(), f"{at.member}, illegible")
 
 
 def test_a_record_of_wrong_kinds_is_illegible(tmp_path: Path) -> None:

@@ -201,7 +201,7 @@ def test_what_can_be_put_back_or_told_is_not_lost(name: str, reach: Reach) -> No
 
 @pytest.mark.parametrize("name", [name for name, row in LOST.items() if row[3]])
 def test_what_a_person_accepts_is_lost_no_more(name: str, reach: Reach) -> None:
-    """Once all is made again; and a run that is killed before that is refused as before."""
+    """Once all is made again."""
     happen, _, _, accepted_as = LOST[name]
     happen(reach)
     assert accepted_as is not None

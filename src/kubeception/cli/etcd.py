@@ -14,11 +14,7 @@ _data_dir = click.option(
     "--data-dir", "data_dir", type=_FILE, required=True, help="The folder of etcd's data."
 )
 _record = click.option(
-    "--record",
-    type=_FILE,
-    default="/etc/kubeception/member.json",
-    show_default=True,
-    help="What this host remembers of itself.",
+    "--record", type=_FILE, required=True, help="What this host remembers of itself."
 )
 _progress = click.option(
     "--progress", type=_FILE, required=True, help="The note of how far the data were seen to go."
@@ -124,10 +120,7 @@ def problems(data_dir: Path, settings: Path, record: Path, progress: Path) -> li
         problem = guard.settings_problem(text, mark=OUR_MARK, wanted=rendered.REQUIRED) or ""
     if problem:
         return [(f"{settings}: {problem}", "kubeception bootstrap writes it")]
-    known, witness = identity.read(host.real(record)), f"{record} says so"
-    if known is None or not known.is_legible:
-        told = identity.of_settings(text)
-        known, witness = (told, f"{settings} says so") if told else (known, f"{record}, illegible")
+    known, witness = identity.recall(host, record, settings)
     folder = host.real(data_dir)
     there = data.stored(folder)
     went = identity.progress(host.real(progress))

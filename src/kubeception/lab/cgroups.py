@@ -15,7 +15,7 @@ from kubeception.lab.waiting import wait_for
 ROOT = Path("/sys/fs/cgroup")
 # A file of version 1 and one of version 2, and what is written there.
 _FREEZERS = (("freezer.state", "FROZEN", "THAWED"), ("cgroup.freeze", "1", "0"))
-
+# So often a freezer that is stuck is asked anew.
 _ASKED_EVERY_S = 1.0
 
 

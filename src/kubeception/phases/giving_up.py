@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from kubeception.config import Config
 from kubeception.engine import Phase
-from kubeception.facts import Facts
+from kubeception.facts import OF_DATA, Accept, Facts
 from kubeception.phases.reset import NETWORK
 from kubeception.render import etcd, keeper, kubelet
 from kubeception.resources import Resource
@@ -16,12 +16,12 @@ from kubeception.resources.absent import StoppedUnit
 from kubeception.resources.pods import NoPods
 
 
-def giving_up(*, data: bool) -> tuple[Phase, ...]:
-    """Return what ends all that runs; with etcd's `data` their process and the pods' network too.
+def giving_up(accepted: frozenset[Accept]) -> tuple[Phase, ...]:
+    """Return what ends all that runs; with etcd's data their process and the pods' network too.
 
     What is in pods' folders stays: unless the data are given up the same pods come back.
     """
-    return (ENDED, DATA_CLOSED, NETWORK) if data else (ENDED,)
+    return (ENDED, DATA_CLOSED, NETWORK) if accepted & OF_DATA else (ENDED,)
 
 
 def ended(_config: Config, _facts: Facts) -> Iterator[Resource]:

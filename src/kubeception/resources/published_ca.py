@@ -1,9 +1,12 @@
 """The CA by which pods know the API server, as the cluster publishes it in each namespace."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from kubeception.reach import Reach
+
+if TYPE_CHECKING:
+    from kubeception.kube.client import Api, Object
 
 # https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#bound-service-account-token-volume
 _NAME = "kube-root-ca.crt"
@@ -24,21 +27,22 @@ class PublishedCa:
 
     def drift(self, reach: Reach) -> str | None:
         """Say how many have another one."""
-        count = len(self._others(reach))
+        with reach.api_on(self.port) as api:
+            count = len(_others(api, _own(reach)))
         return f"{count} have another CA" if count else None
 
     def apply(self, reach: Reach) -> None:
         """Publish it in these."""
-        others, change = self._others(reach), {"data": {_KEY: _own(reach)}}
+        own = _own(reach)
         with reach.api_on(self.port) as api:
-            for found in others:
-                api.merge("ConfigMap", _NAME, change, namespace=found["metadata"]["namespace"])
+            for found in _others(api, own):
+                namespace = found["metadata"]["namespace"]
+                api.merge("ConfigMap", _NAME, {"data": {_KEY: own}}, namespace=namespace)
 
-    def _others(self, reach: Reach) -> list[dict[str, Any]]:
-        with reach.api_on(self.port) as api:
-            found = api.list("ConfigMap", fields={"metadata.name": _NAME})
-        own = _own(reach).strip()
-        return [one for one in found if own not in one.get("data", {}).get(_KEY, "")]
+
+def _others(api: "Api", own: str) -> "list[Object]":
+    found = api.list("ConfigMap", fields={"metadata.name": _NAME})
+    return [one for one in found if own.strip() not in one.get("data", {}).get(_KEY, "")]
 
 
 def _own(reach: Reach) -> str:
