@@ -20,7 +20,7 @@ from kubeception.bundle.build import Workshop, cache
 from kubeception.bundle.images import Image
 from kubeception.bundle.store import Product
 from kubeception.config import Config
-from kubeception.facts import Facts
+from kubeception.facts import ClusterFacts, HostFacts, asked
 from kubeception.host import kernel as machine
 from kubeception.host import lock
 from kubeception.lab import Host
@@ -92,7 +92,7 @@ def prepare(host: Host, parts: Parts, config: Config, *, api: str | None) -> Non
     """
     at = config.layout
     held = contents.load(cluster.bundle_folder())
-    facts = Facts(
+    facts = HostFacts(
         node=host.name,
         address=host.address,
         images=held.images,
@@ -133,7 +133,7 @@ def lap(host: Host) -> Lap:
     return Lap(whole_s, {"kubeadm init": init_s, "until all is ready": whole_s - init_s})
 
 
-def _settings(config: Config, facts: Facts, held: contents.Bundle) -> Iterator[objects.Object]:
+def _settings(config: Config, facts: HostFacts, held: contents.Bundle) -> Iterator[objects.Object]:
     """Yield the documents of kubeadm's configuration; what isn't said is its default."""
     ours = kubelet.configuration(config, facts)
     forced = ("cgroupDriver", "failCgroupV1", "failSwapOn", "oomScoreAdj")
@@ -163,12 +163,14 @@ def _settings(config: Config, facts: Facts, held: contents.Bundle) -> Iterator[o
         "kind": "KubeletConfiguration",
         **{name: ours[name] for name in forced if name in ours},
     }
-    yield proxy.settings(config, facts)
+    yield proxy.settings(asked(config, facts))
 
 
-def _flannel(config: Config, facts: Facts, *, api: str | None) -> objects.Object:
+def _flannel(config: Config, facts: HostFacts, *, api: str | None) -> objects.Object:
     """Return our own flannel as one list, but told of the API what everybody tells it."""
-    items = list(flannel.everything(config, facts))
+    settings = asked(config, facts)
+    cluster_facts = ClusterFacts(settings, None, settings, {facts.node: facts.address})
+    items = list(flannel.everything(cluster_facts))
     variables = [objects.NODE_NAME]
     if api:
         variables.append({"name": "KUBERNETES_SERVICE_HOST", "value": api})

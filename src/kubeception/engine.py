@@ -54,9 +54,10 @@ def carry_out(
     summary = Summary(times=steps.times)
     for phase in phases:
         facts = gather()
-        after = list(phase.after(reach.config, facts))
-        wanted = list(phase.plan(reach.config, facts))
-        until = list(phase.until(reach.config, facts))
+        config = facts.cluster.settings.over(reach.asked)
+        after = list(phase.after(config, facts))
+        wanted = list(phase.plan(config, facts))
+        until = list(phase.until(config, facts))
         if not (after or wanted or until):
             continue
         log = _log_of(phase)

@@ -6,6 +6,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from kubeception import versions
+from kubeception.config import Config
+from kubeception.config.cluster import ClusterSettings, Release
+from kubeception.config.model import Net, ProxyMode
+
 
 @dataclass(frozen=True)
 class Hosted:
@@ -120,54 +125,60 @@ class Loss:
 
 
 @dataclass(frozen=True)
-class Facts:
-    """Everything that decides which things are wanted.
-
-    `door` is the port that the door points at, 0 for none, `is_answered` whether an API answers
-    there; where the door is gone, `ready` is the port of
-    a hosted API server that answers, 0 for none. `hosted` is None where there is no such
-    DaemonSet or no API to ask. `needs_api` says that the bootstrap API server has to carry the
-    cluster, `needs_controllers` that the bootstrap controller-manager and scheduler have to: the
-    hosted ones cannot, or a rebuild was asked for. `dead_leases` are held by somebody dead.
-    `etcd_uid` is whom an etcd of the host's own runs as, None for ours or where nobody tells.
-    `is_led` says that the Leases are held. `proven` is the newest proven API server, and
-    `refused` the digest of rendered settings whose revision was put back. `foreign_units` are the
-    host's own, which we use as they are. `archives` are the bundle's images by component.
-    `image` tells which file system this runs in where that is a container's, on a host that may
-    have no Python; elsewhere it is "". `membership` is None on all hosts but workers, on which only
-    what is about the host itself is known.
-    """
+class HostFacts:
+    """What is true of one host: it decides files and units, and no object of the cluster's."""
 
     node: str
+    """The name of its Node."""
     address: str
+    """The address by which others know it."""
     images: Mapping[str, str]
+    """The bundle's images, by component."""
     archives: Mapping[str, Path] = field(default_factory=dict)
+    """Where these lie, by component; none without a bundle."""
+    kubernetes: str = versions.KUBERNETES
+    """The version of Kubernetes that the bundle brings."""
     cgroup_version: int = 2
     has_sys_resource: bool = True
+    """Whether limits of the kernel and scores of processes can be changed here."""
     has_bridge_netfilter: bool = True
+    """Whether the kernel has br_netfilter built in, or loaded by somebody else."""
     has_nftables_proxy: bool = True
+    """Whether the kernel is new enough for kube-proxy's nftables mode."""
     resolv_conf: str = "/etc/resolv.conf"
+    """The resolver file that pods inherit."""
     has_resolver: bool = True
+    """Whether it names a server."""
     foreign_units: frozenset[str] = frozenset()
-    door: int = 0
-    is_answered: bool = False
-    ready: int = 0
-    hosted: Hosted | None = None
-    needs_api: bool = True
-    needs_controllers: bool = True
-    dead_leases: tuple[str, ...] = ()
+    """Units of the host's own, which we use as they are."""
     etcd_uid: int | None = None
-    is_led: bool = True
-    proven: Proven | None = None
-    refused: str = ""
+    """Whom an etcd of the host's own runs as; None for ours, or where nobody tells."""
     image: str = ""
+    """Which file system this runs in where that is a container's; elsewhere "". """
     membership: Membership | None = None
+    """What the cluster said to a worker; None on all other hosts."""
     identity: Identity | None = None
+    """Who it is, as it remembers it."""
     stored: Stored | None = None
+    """Whose etcd's data are."""
     authorities: Mapping[str, str] = field(default_factory=dict)
+    """The CAs' certificates (PEM) that are here, by name."""
     signing: tuple[str, ...] = ()
+    """The names of those whose keys are here."""
     service_account: str = ""
+    """The public key of ServiceAccount tokens (PEM)."""
     new_token: str = ""
+    """A token for a new etcd cluster; another one at each reading."""
+    door: int = 0
+    """The port that the door points at, 0 for none."""
+    is_answered: bool = False
+    """Whether an API answers there."""
+    ready: int = 0
+    """The port of a hosted API server that answers while there is no door, 0 for none."""
+    proven: Proven | None = None
+    """The newest proven revision of the API server that can be started here."""
+    refused: str = ""
+    """The digest of rendered settings whose revision was put back."""
 
     @property
     def remembered(self) -> Identity:
@@ -200,3 +211,67 @@ class Facts:
             signing=tuple(sorted({*before.signing, *self.signing})),
             service_account=before.service_account or self.service_account,
         )
+
+
+def asked(config: Config, host: HostFacts) -> ClusterSettings:
+    """Return what a host would have its cluster go by: what its file says, and what it decides."""
+    by_kernel = ProxyMode.NFTABLES if host.has_nftables_proxy else ProxyMode.IPTABLES
+    decided = ClusterSettings(
+        release=Release(host.kubernetes, dict(host.images)),
+        net=Net(proxy_mode=by_kernel),
+        forwards_names=host.has_resolver,
+        sizes_conntrack=host.has_sys_resource,
+    )
+    return decided.asked_by(config)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the API has said of the cluster: its settings, and its control-plane hosts' addresses.
+
+    `settings` is None where the cluster has none yet, or none that this version can read.
+    """
+
+    settings: ClusterSettings | None = None
+    control_planes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ClusterFacts:
+    """What decides the cluster's objects: on each of its hosts the same."""
+
+    settings: ClusterSettings
+    """What all hosts go by, with what a person asks for by now."""
+    before: ClusterSettings | None
+    """What they go by as the cluster has it; None where it has none, or can't be asked."""
+    asked: ClusterSettings
+    """What this host asks for: the base of what a person changes next."""
+    control_planes: Mapping[str, str]
+    """The addresses of its control-plane hosts, by node."""
+    hosted: Hosted | None = None
+    """The hosted API server; None where there is no such DaemonSet, or no API to ask."""
+    is_led: bool = True
+    """Whether somebody holds the Leases of the controller-manager and the scheduler."""
+    dead_leases: tuple[str, ...] = ()
+    """Those of them whose holder is dead."""
+
+    @property
+    def endpoint(self) -> str:
+        """The address at which programs on every node find the API."""
+        return self.control_planes[min(self.control_planes)]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that decides which things are wanted."""
+
+    host: HostFacts
+    cluster: ClusterFacts
+    needs_api: bool = True
+    """Whether the bootstrap API server has to carry the cluster."""
+    needs_controllers: bool = True
+    """Whether the bootstrap controller-manager and scheduler have to."""
+
+    def without_revision(self) -> "Facts":
+        """Return them as if no revision of the API server had been proven here."""
+        return replace(self, host=replace(self.host, proven=None))

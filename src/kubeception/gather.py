@@ -1,6 +1,8 @@
 """Read the facts of this host and its cluster; changes nothing."""
 
+import contextlib
 import json
+import logging
 import platform
 import re
 import secrets
@@ -10,16 +12,21 @@ from functools import cache
 from pathlib import Path
 
 from kubeception import authorities, conditions, identity, membership, revisions, versions
-from kubeception.errors import KubeceptionError
+from kubeception.config import cluster
+from kubeception.config.cluster import ClusterSettings
+from kubeception.errors import ApiError, KubeceptionError
 from kubeception.etcd import data
-from kubeception.facts import Facts, Hosted, Identity
+from kubeception.facts import ClusterFacts, Facts, Hosted, HostFacts, Identity, Shared, asked
 from kubeception.host import door, gateway, kernel, network, tree
 from kubeception.kube import health
 from kubeception.layout import LIBRARY, OUR_MARK
 from kubeception.pki import catalog, issue
+from kubeception.pki.token import Role
 from kubeception.reach import DOOR_PORT, Reach
-from kubeception.render import apiserver, etcd, revision
+from kubeception.render import apiserver, cluster_settings, etcd, join_records, revision
 from kubeception.render.objects import CONTROL_PLANE, NAMESPACE
+
+log = logging.getLogger("kubeception.k8s")
 
 # kube-proxy's nftables mode wants this kernel (KEP-3866).
 NFTABLES_KERNEL = (5, 13)
@@ -116,25 +123,109 @@ def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
     broken = revisions.broken(reach.layout.revisions)
     known = remembered(reach)
     is_renamed = bool(known.former) or known.node not in {"", of_host.node}
-    dead_leases = _dead_leases(reach) if answers else ()
-    return replace(
+    of_cluster = replace(
+        cluster_of(reach, of_host, shared=shared(reach) if answers else Shared()),
+        hosted=hosted,
+        is_led=is_led,
+    )
+    # Only a host that is alone can tell; with several, the holder may live on another.
+    is_alone = answers and not {*of_cluster.control_planes} - {of_host.node, known.node}
+    of_cluster = replace(of_cluster, dead_leases=_dead_leases(reach) if is_alone else ())
+    of_host = replace(
         with_belongings(of_host, reach),
         door=live,
         is_answered=answers,
-        hosted=hosted,
         ready=ready,
-        # Under another name no pod that runs here is this node's any more.
-        needs_api=rebuild or is_renamed or not (ready or carries),
-        needs_controllers=rebuild or is_renamed or bool(dead_leases) or not is_led,
-        dead_leases=dead_leases,
         etcd_uid=_etcd_uid(reach) if etcd.UNIT in of_host.foreign_units else None,
-        is_led=is_led,
         proven=revisions.newest(reach.layout.revisions),
         refused=broken.settings if broken else "",
     )
+    return Facts(
+        of_host,
+        of_cluster,
+        # Under another name no pod that runs here is this node's any more.
+        needs_api=rebuild or is_renamed or not (ready or carries),
+        needs_controllers=rebuild or is_renamed or bool(of_cluster.dead_leases) or not is_led,
+    )
 
 
-def with_belongings(facts: Facts, reach: Reach) -> Facts:
+def cluster_of(reach: Reach, of_host: HostFacts, *, shared: Shared | None = None) -> ClusterFacts:
+    """Return what the cluster goes by, as its API says, or this host's copy, or else its own file.
+
+    What a person has changed of that on this host is in it already.
+    """
+    told = shared or Shared()
+    copy = cluster.read(reach.host.at(reach.asked.layout.cluster))
+    asks = asked(reach.asked, of_host)
+    there = told.settings or (copy.settings if copy else None)
+    base = copy.asked if copy else None
+    settings = there or asks
+    if there and reach.may_change_settings:
+        settings = cluster.settled(asks, base, there)
+    former = remembered(reach).former
+    others = {node: at for node, at in told.control_planes.items() if node != former}
+    return ClusterFacts(
+        settings,
+        told.settings,
+        # Whoever may not change them goes on asking for what was asked for before.
+        asks if reach.may_change_settings or base is None else base,
+        {**others, of_host.node: of_host.address},
+    )
+
+
+def worker(reach: Reach) -> Facts:
+    """Read a worker's facts."""
+    of_host = host(reach)
+    return Facts(of_host, cluster_of(reach, of_host))
+
+
+def shared(reach: Reach) -> Shared:
+    """Return what the API says of the cluster; read once for each connection.
+
+    Raises:
+        KubeceptionError: a person is about to change settings that can't be read.
+    """
+    if reach.shared is None:
+        try:
+            reach.shared = Shared(_settings(reach), dict(_control_planes(reach)))
+        except KubeceptionError as error:
+            if isinstance(error, ApiError):
+                return Shared()
+            raise
+    return reach.shared
+
+
+def _settings(reach: Reach) -> ClusterSettings | None:
+    found = reach.api.get("ConfigMap", cluster_settings.NAME, namespace=NAMESPACE)
+    if found is None:
+        return None
+    try:
+        return cluster_settings.of(found)
+    except ValueError as error:
+        problem = f"ConfigMap {NAMESPACE}/{cluster_settings.NAME}: {error}"
+        if reach.may_change_settings:
+            hint = f"kubectl --namespace {NAMESPACE} delete configmap {cluster_settings.NAME}"
+            raise KubeceptionError(problem, hint=f"{hint}: then it is written anew") from error
+        log.warning("%s; going by this host's copy", problem)
+        return None
+
+
+def _control_planes(reach: Reach) -> Iterator[tuple[str, str]]:
+    """Yield the control-plane nodes with their addresses, as their records have these.
+
+    A Node says itself what its addresses are, and programs on it may; a record they can't write.
+    """
+    for node in reach.api.list("Node", labels={CONTROL_PLANE: ""}):
+        name = node["metadata"]["name"]
+        record = join_records.node_name(name)
+        found = reach.api.get("ConfigMap", record, namespace=join_records.RECORDS)
+        with contextlib.suppress(ValueError):
+            known = join_records.to_node(found) if found else None
+            if known and known.role is Role.CONTROL_PLANE and known.addresses:
+                yield name, known.addresses[0]
+
+
+def with_belongings(facts: HostFacts, reach: Reach) -> HostFacts:
     """Return facts with what this host remembers of its cluster, and what it has of it."""
     at = reach.config.layout
     certificates: dict[str, str] = {}
@@ -159,15 +250,15 @@ def with_belongings(facts: Facts, reach: Reach) -> Facts:
     )
 
 
-def host(reach: Reach) -> Facts:
-    """Read what is about the host itself; a worker has no more.
+def host(reach: Reach) -> HostFacts:
+    """Read what is about the host itself.
 
     Raises:
         KubeceptionError: the host has no address that could be told to others.
     """
     images = _images(reach)
     resolv_conf = _resolv_conf(reach)
-    return Facts(
+    return HostFacts(
         node=node_name(reach),
         address=address(reach),
         images=images or {name: versions.image(name) for name in versions.COMPONENTS},
@@ -246,13 +337,8 @@ def _are_held(reach: Reach) -> bool:
 
 
 def _dead_leases(reach: Reach) -> tuple[str, ...]:
-    """Return the Leases whose holder is dead.
-
-    Only a host that is alone can tell; with several, the holder may live on another.
-    """
+    """Return the Leases whose holder is dead."""
     try:
-        if len(reach.api.list("Node", labels={CONTROL_PLANE: ""})) > 1:
-            return ()
         return tuple(one for one in conditions.LEASES if conditions.dead_holder(reach, one))
     except KubeceptionError:
         return ()

@@ -197,6 +197,7 @@ class Layout:
     membership: Path = Path("/etc/kubeception/join.json")
     member: Path = Path("/etc/kubeception/member.json")
     progress: Path = Path("/var/lib/kubeception/etcd-progress.json")
+    cluster: Path = Path("/var/lib/kubeception/cluster.json")
     lock: Path = Path("/run/kubeception/lock")
     keeper: Path = Path("/run/kubeception/keeper")
     revisions: Path = Path("/var/lib/kubeception/revisions")

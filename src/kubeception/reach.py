@@ -7,10 +7,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kubeception.config import Config
+from kubeception.config import Config, cluster
 from kubeception.errors import KubeceptionError
 from kubeception.etcd.client import Etcd
-from kubeception.facts import Accept
+from kubeception.facts import Accept, Shared
 from kubeception.host.anteroom import Anteroom
 from kubeception.host.gateway import Host, this_host
 from kubeception.layout import Layout, Pair
@@ -28,16 +28,20 @@ class Reach:
 
     `api_port` is the door's wherever there is a door, `etcd_port` the member's wherever it is ours.
     `api_url` is another host's API, for a host that has none: a worker.
+    `asked` is this host's own configuration, `may_change_settings` that what a person has changed
+    in it changes the cluster's; `shared` is what the API said of these on the connection at hand.
     `client` is who asks the API; without one it is a superuser whose credential lives in memory
     alone. `accepted` is what a person goes on in spite of, `is_renaming` that the host's name of
     today becomes its node's.
     """
 
-    config: Config
+    asked: Config
     host: Host = field(default_factory=this_host)
     force_conflicts: bool = False
     accepted: frozenset[Accept] = frozenset()
     is_renaming: bool = False
+    may_change_settings: bool = False
+    shared: Shared | None = None
     api_port: int = DOOR_PORT
     api_url: str | None = None
     client: Pair | None = None
@@ -45,6 +49,7 @@ class Reach:
     anteroom: Anteroom = field(default_factory=Anteroom)
     _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _api: "Api | None" = None
+    _config: Config | None = None
 
     def __enter__(self) -> "Reach":
         """Give itself."""
@@ -56,6 +61,19 @@ class Reach:
         """Close what was opened."""
         self._open.close()
         self._api = None
+
+    @property
+    def config(self) -> Config:
+        """The configuration that counts: the cluster's part of it as this host's copy has it."""
+        if self._config is None:
+            copy = cluster.read(self.host.at(Layout.cluster))
+            if copy is None:
+                self._config = self.asked
+            elif self.may_change_settings:
+                self._config = copy.with_changes(self.asked).over(self.asked)
+            else:
+                self._config = copy.settings.over(self.asked)
+        return self._config
 
     @property
     def layout(self) -> Layout:
@@ -94,6 +112,7 @@ class Reach:
 
         So once the door has turned, requests go where it leads now.
         """
+        self.shared = self._config = None
         if self._api is not None:
             self._api.close()
             self._api = None

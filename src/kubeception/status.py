@@ -21,8 +21,7 @@ from kubeception.config import Config
 from kubeception.errors import ApiError, KubeceptionError
 from kubeception.etcd import data
 from kubeception.facts import Facts, Membership
-from kubeception.gather import UNITS, changes, gather
-from kubeception.gather import host as of_host
+from kubeception.gather import UNITS, changes, gather, worker
 from kubeception.keeper import record
 from kubeception.kube import health
 from kubeception.layout import Pair
@@ -124,11 +123,11 @@ def look(reach: Reach) -> Status:
     facts = gather(reach)
     silence = health.not_ready(reach.api_port, reach.layout.pki.ca.certificate)
     return Status(
-        node=facts.node,
-        address=facts.address,
-        door=facts.door,
+        node=facts.host.node,
+        address=facts.host.address,
+        door=facts.host.door,
         keeper=_verdict(reach),
-        versions=_versions(reach, facts.node, silence),
+        versions=_versions(reach, facts.host.node, silence),
         certificates=_first_to_expire(reach, facts),
         revisions=_revisions(reach),
         opened=() if silence else _opened(reach),
@@ -139,15 +138,15 @@ def look(reach: Reach) -> Status:
 
 def _of_worker(reach: Reach, member: Membership) -> Status:
     """Ask what a worker can tell, and its API as its own kubelet."""
-    facts = of_host(reach)
+    facts = worker(reach)
     own = reach.layout.kubelet.renewed_client
     reach.api_url, reach.client = member.apiserver, Pair(own, own)
     checks = tuple(_carry_out(reach, _of_a_worker(facts), silence=None))
     is_silent = any(check.problem for check in checks if check.group in _BEHIND_THE_DOOR)
-    told = {} if is_silent else _node_info(reach, facts.node)
+    told = {} if is_silent else _node_info(reach, facts.host.node)
     return Status(
-        node=facts.node,
-        address=facts.address,
+        node=facts.host.node,
+        address=facts.host.address,
         door=0,
         keeper="",
         versions=Versions(
@@ -169,7 +168,7 @@ def _of_a_worker(facts: Facts) -> Iterator[tuple[str, Condition]]:
     for unit in (containerd.UNIT, kubelet.UNIT):
         yield "host", conditions.unit_active(unit)
     yield "certificates", all_valid()
-    yield "cluster", conditions.node_ready(facts.node)
+    yield "cluster", conditions.node_ready(facts.host.node)
 
 
 def _checks(reach: Reach, facts: Facts, silence: str | None) -> Iterator[Check]:
@@ -245,7 +244,7 @@ def _node_info(reach: Reach, node: str) -> dict[str, str]:
 
 
 def _first_to_expire(reach: Reach, facts: Facts) -> Certificates:
-    until = certificates.until(reach, facts.node)
+    until = certificates.until(reach, facts.host.node)
     if not until:
         return Certificates()
     first = min(until, key=lambda path: until[path])
@@ -259,7 +258,7 @@ def _conditions(config: Config, facts: Facts) -> Iterator[tuple[str, Condition]]
     yield "host", _nothing_lost()
     yield "certificates", all_valid()
     yield "etcd", conditions.etcd_serves()
-    port = facts.hosted.port if facts.hosted else apiserver.HOSTED_PORTS[0]
+    port = facts.cluster.hosted.port if facts.cluster.hosted else apiserver.HOSTED_PORTS[0]
     yield "API server", conditions.apiserver_ready(port)
     yield "door", conditions.door_leads_to(port)
     manifests = config.layout.kubelet.manifests

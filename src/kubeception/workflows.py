@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -12,8 +11,7 @@ from kubeception.engine import Phase, Summary, carry_out
 from kubeception.errors import KubeceptionError, PreflightError, UnitFailed, WaitTimeout
 from kubeception.etcd import damage
 from kubeception.facts import Accept, Facts
-from kubeception.gather import gather, node_name
-from kubeception.gather import host as of_host
+from kubeception.gather import gather, node_name, worker
 from kubeception.host import files, kernel, lock
 from kubeception.layout import Pair
 from kubeception.phases.addons import ADDONS
@@ -38,6 +36,7 @@ from kubeception.phases.renew import EXPIRED, REREAD, renewed
 from kubeception.phases.reset import phases as undoing
 from kubeception.phases.revision import PROVEN_REVISION
 from kubeception.phases.runtime import RUNTIME
+from kubeception.phases.settings import SETTINGS
 from kubeception.reach import Reach
 from kubeception.render import etcd
 from kubeception.report import Steps
@@ -59,6 +58,7 @@ BOOTSTRAP: tuple[Phase, ...] = (
     BOOTSTRAP_DOOR,
     LEADERS,
     BOOTSTRAP_CONTROLLERS,
+    SETTINGS,
     CONTROL_PLANE,
     REGISTERED,
     MARKED,
@@ -179,7 +179,7 @@ def recover(reach: Reach, *, source: Source | None = None) -> tuple[Source, Summ
 
         def facts() -> Facts:
             found = gather(reach, rebuild=used is not Source.API)
-            return replace(found, proven=None) if used is Source.ETCD else found
+            return found.without_revision() if used is Source.ETCD else found
 
         return used, _carry_out(RECOVER, reach, facts=facts, steps=steps)
 
@@ -188,7 +188,7 @@ def _source(facts: Facts, asked: Source | None) -> Source:
     """Return what to recover from."""
     there = {
         Source.API: not facts.needs_api,
-        Source.REVISIONS: facts.proven is not None,
+        Source.REVISIONS: facts.host.proven is not None,
         Source.ETCD: True,
     }
     if asked is not None and not there[asked]:
@@ -222,10 +222,10 @@ def join(reach: Reach, *, ask: Ask | None, source: Path | None = None) -> Summar
 
 def _of_worker(reach: Reach) -> Facts:
     """Read a worker's facts; once it has joined, its API is asked as its own kubelet."""
-    facts = of_host(reach)
-    if facts.membership is not None and reach.api_url is None:
+    facts = worker(reach)
+    if facts.host.membership is not None and reach.api_url is None:
         own = reach.layout.kubelet.renewed_client
-        reach.api_url, reach.client = facts.membership.apiserver, Pair(own, own)
+        reach.api_url, reach.client = facts.host.membership.apiserver, Pair(own, own)
     return facts
 
 
@@ -240,7 +240,7 @@ def reset(reach: Reach, *, with_etcd: bool = False, with_pki: bool = False) -> S
     done = joining(None) if is_worker else BOOTSTRAP
     phases = tuple(undoing(done, etcds=with_etcd, pkis=with_pki and not is_worker))
     with lock.hold(at.lock, "kubeception reset"), Steps(log) as steps:
-        facts = partial(of_host, reach) if is_worker else partial(gather, reach, rebuild=True)
+        facts = partial(worker, reach) if is_worker else partial(gather, reach, rebuild=True)
         return carry_out(phases, reach, gather=facts, steps=steps)
 
 

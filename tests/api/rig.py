@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from tests.fixed import FACTS
+from tests.fixed import HOST, on_host
 
 from kubeception.conditions import Condition, apiserver_ready, namespace_there, wait_for
 from kubeception.config import Config
@@ -175,7 +175,7 @@ class Rig:
         for there, port in {**here, 6443: self.ports.api}.items():
             moved = re.sub(rf":{there}\b", f":{port}", moved)
         # Another address of loopback, beside 127.0.0.1 on the same port.
-        return moved.replace(FACTS.address, "127.0.0.2")
+        return moved.replace(HOST.address, "127.0.0.2")
 
     def command(self, spec: Object, *more: str) -> list[str]:
         """Return the command of a rendered pod's container, as it is here."""
@@ -196,7 +196,7 @@ def running(root: Path, binaries: Path) -> Iterator[Rig]:
     rig = Rig(root, binaries, config, ports, {})
     try:
         with rig.reach() as reach, Steps(log) as steps:
-            carry_out([PKI], reach, gather=lambda: FACTS, steps=steps)
+            carry_out([PKI], reach, gather=lambda: on_host(rig.config), steps=steps)
             for access in root.glob("etc/kubernetes/*.conf"):
                 access.write_text(rig.local(access.read_text()))
             _start_etcd(rig, reach)
@@ -209,7 +209,7 @@ def running(root: Path, binaries: Path) -> Iterator[Rig]:
 
 
 def _start_etcd(rig: Rig, reach: Reach) -> None:
-    lines = rig.local(etcd.environment(rig.config, FACTS)).splitlines()
+    lines = rig.local(etcd.environment(rig.config, HOST)).splitlines()
     settings = dict(line.split("=", 1) for line in lines if line.startswith("ETCD_"))
     environment = {name: value.strip('"') for name, value in settings.items()}
     # The tests are about the protocol; nothing of theirs has to survive a power cut.
@@ -219,7 +219,7 @@ def _start_etcd(rig: Rig, reach: Reach) -> None:
 
 
 def _start_apiserver(rig: Rig, reach: Reach) -> None:
-    spec = revision.bootstrap_pod(rig.config, FACTS)["spec"]
+    spec = revision.bootstrap_pod(on_host(rig.config))["spec"]
     argv = rig.command(spec, f"--secure-port={rig.ports.api}")
     rig.programs["kube-apiserver"] = Program.start(argv, rig.root / "kube-apiserver.log")
     _wait(rig, reach, apiserver_ready(rig.ports.api))
@@ -227,7 +227,9 @@ def _start_apiserver(rig: Rig, reach: Reach) -> None:
 
 
 def _start_controller_manager(rig: Rig) -> None:
-    pods = controllers.deployment(controllers.CONTROLLER_MANAGER, rig.config, FACTS)["spec"]
+    pods = controllers.deployment(
+        controllers.CONTROLLER_MANAGER, on_host(rig.config).cluster.settings
+    )["spec"]
     argv = rig.command(pods["template"]["spec"], f"--secure-port={rig.ports.controller_manager}")
     name = controllers.CONTROLLER_MANAGER.name
     rig.programs[name] = Program.start(argv, rig.root / f"{name}.log")

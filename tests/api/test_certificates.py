@@ -21,7 +21,7 @@ from cryptography.x509.oid import NameOID
 from tests.api.network import new
 from tests.api.rig import Rig
 from tests.conftest import Note
-from tests.fixed import CONFIG, FACTS
+from tests.fixed import CONFIG, FACTS, HOST
 from tests.killed import ratchet
 from tests.unit.reaching import Hands, reach_of
 
@@ -194,7 +194,7 @@ def renewed(reach: Reach, *asked: str) -> list[str]:
 def shorten(reach: Reach, at: Pair, left: timedelta) -> None:
     """Put a leaf in place that has so much left, for the key that is there."""
     entry, ca = next(
-        row for row in catalog.leaves(CONFIG, FACTS.node, FACTS.address) if row[0].at == at
+        row for row in catalog.leaves(CONFIG, HOST.node, HOST.address) if row[0].at == at
     )
     signer = issue.Signer(
         reach.host.at(ca.certificate).read_bytes(), reach.host.at(ca.key).read_bytes()
@@ -208,7 +208,7 @@ def shorten(reach: Reach, at: Pair, left: timedelta) -> None:
 
 def problems(reach: Reach) -> dict[str, str]:
     """Return what is found wrong; the rig's kubeconfigs name its files by other paths."""
-    config = Config(node=Node(name=FACTS.node, address=FACTS.address))
+    config = Config(node=Node(name=HOST.node, address=HOST.address))
     found = certificates.look(Reach(config, reach.host))
     return {
         row.name: row.problem for row in found if row.problem and not row.name.endswith(".conf")
@@ -330,7 +330,7 @@ def test_the_command_ends_with_1_where_something_is_wrong(reach: Reach, tmp_path
     shutil.copytree(reach.layout.pki.folder, at.folder)
     config = tmp_path / "config.toml"
     config.write_text(
-        f'[node]\nname = "{FACTS.node}"\naddress = "{FACTS.address}"\n'
+        f'[node]\nname = "{HOST.node}"\naddress = "{HOST.address}"\n'
         f'[secrets]\npath = "{at.folder}"\n[etcd]\nconfig_path = "{at.etcd_folder}"\n'
     )
     for kubeconfig in at.folder.glob("kubeconfig*"):
@@ -356,7 +356,7 @@ def test_the_command_ends_with_1_where_something_is_wrong(reach: Reach, tmp_path
 def test_a_host_without_certificates_has_no_table(tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text(
-        f'[node]\nname = "{FACTS.node}"\naddress = "{FACTS.address}"\n'
+        f'[node]\nname = "{HOST.node}"\naddress = "{HOST.address}"\n'
         f'[secrets]\npath = "{tmp_path}/pki"\n[etcd]\nconfig_path = "{tmp_path}/etcd"\n'
     )
 
@@ -406,7 +406,7 @@ def test_the_keeper_reads_certificates_at_its_start_and_once_an_hour(tmp_path: P
     hands.sleep(timedelta(days=350, hours=1).total_seconds())
 
     with new():
-        watch = Watch(reach, FACTS.node)
+        watch = Watch(reach, HOST.node)
         assert watch.look().expiring == why
         carried_out(reach, Phase("pki", PKI.says, _leaves))
         assert watch.look().expiring == why
@@ -425,7 +425,7 @@ def test_the_keeper_reads_certificates_at_its_start_and_once_an_hour(tmp_path: P
 def test_the_keeper_goes_on_with_its_own_renewed_certificate(tmp_path: Path) -> None:
     with new(), with_certificates(tmp_path, Hands()) as reach:
         reach.client = reach.layout.pki.keeper
-        watch = Watch(reach, FACTS.node)
+        watch = Watch(reach, HOST.node)
         before = reach.api
         watch.look()
         assert reach.api is before

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from cryptography.x509.oid import NameOID
 from tests.api.rig import Rig
 from tests.conftest import Note
-from tests.fixed import CONFIG, FACTS
+from tests.fixed import CONFIG, FACTS, HOST, SETTINGS
 
 from kubeception import nodes, tokens
 from kubeception.config.model import KeyAlgorithm
@@ -58,7 +58,7 @@ def running(rig: Rig, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
     url = f"https://127.0.0.1:{rig.ports.api}"
     ca = rig.reach().layout.pki.ca.certificate
     words = [
-        *cluster_controller.arguments_of(CONFIG, FACTS, ca=ca),
+        *cluster_controller.arguments_of(SETTINGS, ca=ca),
         f"--api={url}",
         f"--token={account(rig, cluster_controller.NAME, folder)}",
     ]
@@ -190,7 +190,7 @@ def test_a_host_with_a_token_becomes_a_node_and_serves_by_its_own_name(
             == own
         )
 
-        stolen = [x509.DNSName("w1"), x509.IPAddress(ip_address(FACTS.address))]
+        stolen = [x509.DNSName("w1"), x509.IPAddress(ip_address(HOST.address))]
         ask(kubelet, "w1-stolen", SERVING_SIGNER, serving(joining, stolen), "server auth")
         assert denied(rig, reach.api, "w1-stolen") == "BadRequest"
 
@@ -238,9 +238,9 @@ def test_a_join_service_in_wrong_hands_gets_nothing_signed(
 
 @pytest.mark.usefixtures("controller")
 def test_names_and_addresses_that_are_known_are_taken(rig: Rig, reach: Reach, service: Api) -> None:
-    control_plane_node = host(reach, FACTS.node, "10.7.0.5")
+    control_plane_node = host(reach, HOST.node, "10.7.0.5")
     assert denied(rig, reach.api, knock(service, control_plane_node)) == "NameTaken"
-    its_address = host(reach, "w4", FACTS.address)
+    its_address = host(reach, "w4", HOST.address)
     assert denied(rig, reach.api, knock(service, its_address)) == "AddressTaken"
 
 
@@ -259,7 +259,7 @@ def test_an_address_in_another_spelling_is_the_same_address(
     rig: Rig, reach: Reach, service: Api
 ) -> None:
     """In a certificate `::ffff:192.0.2.10` has the bytes of the control plane's address."""
-    spelled = host(reach, "w7", f"::ffff:{FACTS.address}")
+    spelled = host(reach, "w7", f"::ffff:{HOST.address}")
 
     assert denied(rig, reach.api, knock(service, spelled)) == "BadRequest"
 

@@ -6,12 +6,11 @@ Here on a folder, in seconds; what needs a cluster is killed in tests/lab/test_c
 import logging
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.conftest import Note
-from tests.fixed import CONFIG, FACTS
+from tests.fixed import CONFIG, on_host
 from tests.killed import ended, ratchet, steps_of
 from tests.shape import difference, shape
 from tests.unit.reaching import reach_of
@@ -56,7 +55,7 @@ def _is_file(wanted: Resource) -> bool:
 
 
 def carried_out(root: Path, phases: Iterable[Phase]) -> list[str]:
-    facts = replace(FACTS, has_bridge_netfilter=False)
+    facts = on_host(has_bridge_netfilter=False)
     with Steps(LOG) as steps:
         return carry_out(
             on_files(phases), reach_of(root), gather=lambda: facts, steps=steps

@@ -43,39 +43,39 @@ def test_a_fresh_host_needs_the_bootstrap_control_plane(reach: Reach) -> None:
     facts = gather(reach)
 
     assert (facts.needs_api, facts.needs_controllers) == (True, True)
-    assert (facts.door, facts.hosted) == (0, None)
-    assert facts.foreign_units == frozenset()
-    assert facts.cgroup_version in {1, 2}
+    assert (facts.host.door, facts.cluster.hosted) == (0, None)
+    assert facts.host.foreign_units == frozenset()
+    assert facts.host.cgroup_version in {1, 2}
 
 
 def test_the_node_is_called_as_the_host_unless_told_otherwise(reach: Reach) -> None:
-    assert gather(reach).node == socket.gethostname().lower()
-    reach.config = Config(node=Node(name="cp1", address="192.0.2.10"))
-    assert (gather(reach).node, gather(reach).address) == ("cp1", "192.0.2.10")
+    assert gather(reach).host.node == socket.gethostname().lower()
+    reach = Reach(Config(node=Node(name="cp1", address="192.0.2.10")), reach.host)
+    assert (gather(reach).host.node, gather(reach).host.address) == ("cp1", "192.0.2.10")
 
 
 def test_the_address_is_the_one_of_the_default_route(reach: Reach) -> None:
-    reach.config = Config()
+    reach = Reach(Config(), reach.host)
     with pytest.raises(KubeceptionError, match="no default route") as caught:
         gather(reach)
     assert caught.value.hint and "[node]" in caught.value.hint
 
     run(["ip", "address", "add", "198.51.100.7/24", "dev", "lo"])
     run(["ip", "route", "add", "default", "dev", "lo", "src", "198.51.100.7"])
-    assert gather(reach).address == "198.51.100.7"
+    assert gather(reach).host.address == "198.51.100.7"
 
 
 def test_images_are_the_bundles_or_else_of_these_versions(reach: Reach) -> None:
-    assert gather(reach).images["kube-apiserver"] == versions.image("kube-apiserver")
-    assert gather(reach).archives == {}
+    assert gather(reach).host.images["kube-apiserver"] == versions.image("kube-apiserver")
+    assert gather(reach).host.archives == {}
 
     images = {"kube-apiserver": "localhost/kubeception/kube-apiserver:v9"}
     listed = reach.host.at(CONFIG.layout.bundle / "bundle.json")
     files.write(listed, json.dumps({"images": images}))
 
     facts = gather(reach)
-    assert facts.images == images
-    assert facts.archives == {
+    assert facts.host.images == images
+    assert facts.host.archives == {
         "kube-apiserver": Path("/opt/kubeception/current/images/kube-apiserver.tar")
     }
 
@@ -83,7 +83,7 @@ def test_images_are_the_bundles_or_else_of_these_versions(reach: Reach) -> None:
 def test_a_unit_that_we_did_not_write_is_the_hosts_own(reach: Reach) -> None:
     files.write(reach.host.at(CONFIG.layout.units / "etcd.service"), "[Unit]\n")
 
-    assert gather(reach).foreign_units == {"etcd.service"}
+    assert gather(reach).host.foreign_units == {"etcd.service"}
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_resolver_is_known_if_one_is_named(text: str | None, known: bool, reac
         files.write(reach.host.at(Path("/etc/resolv.conf")), text)
 
     facts = gather(reach)
-    assert (facts.has_resolver, facts.resolv_conf) == (known, "/etc/resolv.conf")
+    assert (facts.host.has_resolver, facts.host.resolv_conf) == (known, "/etc/resolv.conf")
 
 
 def test_pods_inherit_no_stub_resolver(reach: Reach) -> None:
@@ -105,7 +105,7 @@ def test_pods_inherit_no_stub_resolver(reach: Reach) -> None:
     files.write(reach.host.at(real), "nameserver 192.0.2.1\n")
 
     facts = gather(reach)
-    assert (facts.has_resolver, facts.resolv_conf) == (True, str(real))
+    assert (facts.host.has_resolver, facts.host.resolv_conf) == (True, str(real))
 
 
 def test_reading_the_facts_changes_nothing(reach: Reach, tmp_path: Path) -> None:
@@ -113,5 +113,7 @@ def test_reading_the_facts_changes_nothing(reach: Reach, tmp_path: Path) -> None
 
     first = gather(reach)
     # Randomness comes in as a fact, and is used where it is written down first.
-    assert replace(gather(reach), new_token=first.new_token) == first
+    again = gather(reach)
+    host = replace(again.host, new_token=first.host.new_token)
+    assert replace(again, host=host) == first
     assert sorted(tmp_path.rglob("*")) == before

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.api.rig import Rig
 from tests.conftest import Note
-from tests.fixed import CONFIG, FACTS
+from tests.fixed import CLUSTER, CONFIG, FACTS, HOST
 from tests.killed import ratchet
 
 from kubeception import revisions
@@ -24,8 +24,8 @@ from kubeception.render.objects import NAMESPACE
 from kubeception.resources.object import Object
 from kubeception.resources.revision import Revision, daemonset, editor
 
-NODE = FACTS.node
-WANTED = Object(apiserver.daemonset(CONFIG, FACTS))
+NODE = HOST.node
+WANTED = Object(apiserver.daemonset(CLUSTER))
 SYSTEM = ("-n", NAMESPACE)
 
 

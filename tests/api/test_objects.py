@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.api.rig import Rig
-from tests.fixed import CONFIG, FACTS
+from tests.fixed import CONFIG, FACTS, HOST
 
 from kubeception.kube.kinds import identity
 from kubeception.phases import control_plane
@@ -99,7 +99,7 @@ def test_the_services_have_their_addresses(reach: Reach) -> None:
     assert kubernetes["spec"]["clusterIP"] == CONFIG.net.apiserver_ip
     assert dns["spec"]["clusterIP"] == CONFIG.net.dns_ip
     # Neither an API server nor the controller that mirrors Endpoints adds one.
-    assert [one["endpoints"][0]["addresses"] for one in slices] == [[FACTS.address]]
+    assert [one["endpoints"][0]["addresses"] for one in slices] == [[HOST.address]]
 
 
 def test_nobody_is_an_administrator_but_the_administrators(reach: Reach) -> None:

@@ -10,14 +10,14 @@ import os
 import random
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 import pytest
 from tests.api.rig import Ports, Program
 from tests.conftest import Note
-from tests.fixed import CONFIG, FACTS
+from tests.fixed import CONFIG, FACTS, HOST
 
 from kubeception import authorities, losses, versions
 from kubeception.bundle.build import default_folder
@@ -109,8 +109,8 @@ class Machine:
                 self.changed_by_refusals |= self.shape() != before
             return list(error.lines())
         for path, text in (
-            (AT.units / keeper.UNIT, keeper.unit(CONFIG, FACTS)),
-            (AT.kubelet.environment, kubelet.environment(CONFIG, FACTS)),
+            (AT.units / keeper.UNIT, keeper.unit(CONFIG, HOST)),
+            (AT.kubelet.environment, kubelet.environment(CONFIG, HOST)),
             (AT.kubelet.manifests / "theirs.yaml", "kind: Pod\n"),
         ):
             files.write(self.root / path.relative_to("/"), text)
@@ -132,7 +132,7 @@ class Machine:
 
     def _carry_out(self, plan: object, reach: Reach) -> None:
         assert callable(plan)
-        for wanted in plan(CONFIG, with_belongings(FACTS, reach)):
+        for wanted in plan(CONFIG, replace(FACTS, host=with_belongings(HOST, reach))):
             if isinstance(wanted, File) or hasattr(wanted, "entry") or hasattr(wanted, "public"):
                 if wanted.drift(reach):
                     wanted.apply(reach)
@@ -177,7 +177,7 @@ class Running:
             text = text.replace(f":{there}", f":{here}")
         text = text.replace("/etc/kubernetes", f"{root}/etc/kubernetes")
         text = text.replace("/var/lib/etcd", f"{root}/var/lib/etcd")
-        text = text.replace(FACTS.address, "127.0.0.2")
+        text = text.replace(HOST.address, "127.0.0.2")
         lines = (line.split("=", 1) for line in text.splitlines() if line.startswith("ETCD_"))
         settings = {name: value.strip('"') for name, value in lines}
         argv = [str(machine.binaries / "etcd"), "--unsafe-no-fsync"]

@@ -5,11 +5,11 @@ import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.fixed import FACTS
+from tests.fixed import on_host
 from tests.lab import timeline
 
 from kubeception import versions
@@ -157,9 +157,9 @@ def our_objects(host: Host) -> list[dict[str, Any]]:
 def _planned(host: Host) -> Iterator[dict[str, Any]]:
     """Yield what bootstrap wants there to be on a host with its configuration."""
     config = load(root=host.root())
-    facts = replace(FACTS, node=host.name)
-    yield from control_plane.everything(config, facts)
-    yield from api_service.everything(config, facts)
+    facts = on_host(config, node=host.name)
+    yield from control_plane.everything(facts)
+    yield from api_service.everything(facts.cluster)
 
 
 def name_of(found: dict[str, Any]) -> str:

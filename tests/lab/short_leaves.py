@@ -19,7 +19,7 @@ from kubeception.reach import Reach
 def shorten(reach: Reach, lifetime: timedelta) -> None:
     """Issue all of them anew, for the keys that are there."""
     facts, now = gather(reach), reach.host.clock.now()
-    for entry, ca in catalog.leaves(reach.config, facts.node, facts.address):
+    for entry, ca in catalog.leaves(reach.config, facts.host.node, facts.host.address):
         key = reach.host.at(entry.at.key).read_bytes()
         spec = replace(entry.spec, lifetime=lifetime)
         made = issue.certificate(spec, key, signer=signer(reach, ca), now=now)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.fixed import FACTS
+from tests.fixed import FACTS, HOST
 from tests.unit.reaching import Hands, reach_of
 
 from kubeception import certificates, status
@@ -22,7 +22,7 @@ from kubeception.reach import Reach
 from kubeception.resources.keypair import KeyPair
 
 P256 = KeyAlgorithm.ECDSA_P256
-CONFIG = Config(node=Node(name=FACTS.node, address=FACTS.address))
+CONFIG = Config(node=Node(name=HOST.node, address=HOST.address))
 AT = CONFIG.layout.pki
 DAY_S = timedelta(days=1).total_seconds()
 
@@ -67,7 +67,7 @@ def embedding(certificate: bytes, key: bytes) -> str:
 def test_all_are_told_and_the_first_to_expire_first(reach: Reach) -> None:
     found = certificates.look(reach)
 
-    table = list(catalog.entries(CONFIG, FACTS.node, FACTS.address))
+    table = list(catalog.entries(CONFIG, HOST.node, HOST.address))
     assert {row.name for row in found} == {catalog.name(AT, entry.at) for entry in table}
     assert not problems(reach)
     assert [row.days for row in found] == sorted(row.days for row in found if row.days is not None)
@@ -86,7 +86,7 @@ def spoil_key(reach: Reach) -> None:
 
 
 def spoil_names(reach: Reach) -> None:
-    moved = catalog.kubelet_server(FACTS.node, "192.0.2.99")
+    moved = catalog.kubelet_server(HOST.node, "192.0.2.99")
     entry = next(one for one in table() if one.at == AT.kubelet_server)
     KeyPair(catalog.Entry(entry.at, moved, entry.issuer), P256).apply(reach)
 
@@ -99,12 +99,12 @@ def spoil_ca(reach: Reach) -> None:
 
 
 def table() -> list[catalog.Entry]:
-    return list(catalog.entries(CONFIG, FACTS.node, FACTS.address))
+    return list(catalog.entries(CONFIG, HOST.node, HOST.address))
 
 
 SPOILT: dict[str, tuple[Callable[[Reach], object], dict[str, str]]] = {
     "a key": (spoil_key, {"admin": "does not belong to its key"}),
-    "a name": (spoil_names, {"kubelet-server": f"does not name {FACTS.address}"}),
+    "a name": (spoil_names, {"kubelet-server": f"does not name {HOST.address}"}),
     "a CA": (spoil_ca, {"front-proxy-client": "is not signed by its CA"}),
     "junk": (
         lambda reach: files.write(reach.host.at(AT.join.certificate), "junk"),
@@ -151,7 +151,7 @@ def test_looking_changes_nothing(reach: Reach, hands: Hands) -> None:
     before = {p: p.read_bytes() for p in reach.host.root.rglob("*") if p.is_file()}
 
     certificates.look(reach)
-    certificates.expiring(reach, FACTS.node)
+    certificates.expiring(reach, HOST.node)
     assert {p: p.read_bytes() for p in reach.host.root.rglob("*") if p.is_file()} == before
 
 
@@ -241,7 +241,7 @@ def test_the_first_that_runs_out_is_told(
 ) -> None:
     hands.sleep(days * DAY_S - 3600)
 
-    assert certificates.expiring(reach, FACTS.node) == why
+    assert certificates.expiring(reach, HOST.node) == why
 
 
 def test_what_can_not_be_renewed_here_is_no_reason_to_try(reach: Reach, hands: Hands) -> None:
@@ -249,7 +249,7 @@ def test_what_can_not_be_renewed_here_is_no_reason_to_try(reach: Reach, hands: H
     for ca in (AT.ca, AT.front_proxy_ca, AT.etcd_ca, AT.join_ca):
         reach.host.at(ca.key).unlink()
 
-    assert certificates.expiring(reach, FACTS.node) is None
+    assert certificates.expiring(reach, HOST.node) is None
     assert certificates.not_renewable(reach, ["admin", "etcd/peer"]) == [
         f"etcd/peer: the key of its CA, {AT.etcd_ca.key}, is not on this host",
         f"admin: the key of its CA, {AT.ca.key}, is not on this host",
@@ -259,9 +259,9 @@ def test_what_can_not_be_renewed_here_is_no_reason_to_try(reach: Reach, hands: H
 def test_the_kubelets_own_counts_when_it_has_expired(reach: Reach, hands: Hands) -> None:
     files.write(reach.host.at(CONFIG.layout.kubelet.renewed_client), b"".join(leaf(reach, days=10)))
 
-    assert certificates.expiring(reach, FACTS.node) is None
+    assert certificates.expiring(reach, HOST.node) is None
     hands.sleep(11 * DAY_S)
-    assert certificates.expiring(reach, FACTS.node) == (
+    assert certificates.expiring(reach, HOST.node) == (
         f"certificate {catalog.KUBELETS_OWN} has expired"
     )
 
@@ -269,7 +269,7 @@ def test_the_kubelets_own_counts_when_it_has_expired(reach: Reach, hands: Hands)
 def test_a_host_without_certificates_has_nothing_that_runs_out(tmp_path: Path) -> None:
     reach = reach_of(tmp_path)
 
-    assert certificates.expiring(reach, FACTS.node) is None
+    assert certificates.expiring(reach, HOST.node) is None
     assert certificates.not_renewable(reach, []) == [
         "there is no certificate on this host that could be renewed"
     ]

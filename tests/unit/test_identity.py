@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.fixed import CONFIG, FACTS
+from tests.fixed import CONFIG, FACTS, HOST, on_host
 
 from kubeception import identity
 from kubeception.facts import Facts, Identity, Stored
@@ -66,9 +66,7 @@ def test_settings_are_asked_where_the_record_says_nothing(
 ) -> None:
     """Those that tell of no data don't overrule a record that was there."""
     host, at = Host(tmp_path), CONFIG.layout
-    files.write(
-        host.at(at.etcd.environment), etcd.environment(CONFIG, replace(FACTS, stored=stored))
-    )
+    files.write(host.at(at.etcd.environment), etcd.environment(CONFIG, on_host(stored=stored).host))
     told, witness = identity.recall(host, at.member, at.etcd.environment)
     assert (bool(told), witness) == (True, (stored and f"{at.etcd.environment} says so") or "")
     files.write(host.at(at.member), record)
@@ -90,12 +88,12 @@ def test_a_record_of_wrong_kinds_is_illegible(tmp_path: Path) -> None:
 
 
 def test_etcds_settings_are_a_second_copy() -> None:
-    facts = replace(FACTS, stored=OURS)
+    facts = on_host(stored=OURS)
 
-    told = identity.of_settings(etcd.environment(CONFIG, facts))
+    told = identity.of_settings(etcd.environment(CONFIG, facts.host))
 
     assert told == Identity(
-        node=FACTS.node, address=FACTS.address, cluster=OURS.cluster, member=OURS.member
+        node=HOST.node, address=HOST.address, cluster=OURS.cluster, member=OURS.member
     )
 
 
@@ -107,19 +105,18 @@ def test_other_settings_say_nothing(text: str) -> None:
 @pytest.mark.parametrize(
     ("facts", "wanted"),
     [
-        (FACTS, {"token": FACTS.new_token, "cluster": ""}),
+        (FACTS, {"token": HOST.new_token, "cluster": ""}),
         # An earlier version's data were made with etcd's default.
-        (replace(FACTS, stored=OURS), {"token": "", "cluster": OURS.cluster}),
-        (replace(FACTS, identity=KNOWN), {"token": "00ff", "cluster": OURS.cluster}),
-        (replace(FACTS, identity=Identity(), stored=OURS), {"token": "", "node": "cp1"}),
-        (replace(FACTS, identity=KNOWN, node="cp2"), {"node": "cp2", "former": "cp1"}),
+        (on_host(stored=OURS), {"token": "", "cluster": OURS.cluster}),
+        (on_host(identity=KNOWN), {"token": "00ff", "cluster": OURS.cluster}),
+        (on_host(identity=Identity(), stored=OURS), {"token": "", "node": "cp1"}),
+        (on_host(identity=KNOWN, node="cp2"), {"node": "cp2", "former": "cp1"}),
         (
-            replace(FACTS, identity=replace(KNOWN, node="cp2", former="cp1")),
+            on_host(identity=replace(KNOWN, node="cp2", former="cp1")),
             {"node": "cp1", "former": "cp2"},
         ),
         (
-            replace(
-                FACTS,
+            on_host(
                 identity=KNOWN,
                 stored=Stored("ff", "ff"),
                 authorities={"ca": "other"},
@@ -127,10 +124,10 @@ def test_other_settings_say_nothing(text: str) -> None:
             ),
             {"cluster": OURS.cluster, "authorities": {"ca": "PEM"}, "service_account": "PEM"},
         ),
-        (replace(FACTS, identity=replace(KNOWN, former="cp0")), {"former": "cp0"}),
-        (replace(FACTS, identity=KNOWN, address="192.0.2.11"), {"address": "192.0.2.11"}),
+        (on_host(identity=replace(KNOWN, former="cp0")), {"former": "cp0"}),
+        (on_host(identity=KNOWN, address="192.0.2.11"), {"address": "192.0.2.11"}),
         (
-            replace(FACTS, identity=KNOWN, authorities={"etcd/ca": "PEM"}, signing=()),
+            on_host(identity=KNOWN, authorities={"etcd/ca": "PEM"}, signing=()),
             {"authorities": {"ca": "PEM", "etcd/ca": "PEM"}, "signing": ("ca",)},
         ),
     ],
@@ -149,18 +146,18 @@ def test_other_settings_say_nothing(text: str) -> None:
     ],
 )
 def test_what_is_remembered(facts: Facts, wanted: dict[str, object]) -> None:
-    found = facts.remembered_with_keys
+    found = facts.host.remembered_with_keys
 
     assert {name: getattr(found, name) for name in wanted} == wanted
 
 
 def test_once_there_are_data_etcd_is_told_that_its_cluster_exists() -> None:
     before, after = (
-        etcd.environment(CONFIG, replace(FACTS, stored=stored)) for stored in (None, OURS)
+        etcd.environment(CONFIG, on_host(stored=stored).host) for stored in (None, OURS)
     )
 
     assert 'ETCD_INITIAL_CLUSTER_STATE="new"' in before
-    assert f'ETCD_INITIAL_CLUSTER_TOKEN="{FACTS.new_token}"' in before
+    assert f'ETCD_INITIAL_CLUSTER_TOKEN="{HOST.new_token}"' in before
     assert 'ETCD_INITIAL_CLUSTER_STATE="existing"' in after
 
 

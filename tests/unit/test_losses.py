@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.fixed import CONFIG, FACTS, NOW
+from tests.fixed import CONFIG, FACTS, HOST, NOW
 from tests.unit.reaching import reach_of
 
 from kubeception import authorities, identity, losses
@@ -41,7 +41,7 @@ def reach(made: Path, tmp_path: Path) -> Reach:
 def make(reach: Reach) -> None:
     for wanted in pki.plan(CONFIG, FACTS):
         wanted.apply(reach)
-    known = with_belongings(FACTS, reach).remembered_with_keys
+    known = with_belongings(HOST, reach).remembered_with_keys
     files.write(reach.layout.member, identity.text(replace(known, token="t")))
 
 
@@ -157,7 +157,7 @@ LOST: dict[str, tuple[Way, Path, str, Accept | None]] = {
 
 
 def leaves_of(ca: object) -> list[Path]:
-    table = catalog.entries(CONFIG, FACTS.node, FACTS.address)
+    table = catalog.entries(CONFIG, HOST.node, HOST.address)
     return [one.at.certificate for one in table if one.issuer == ca]
 
 
@@ -254,7 +254,7 @@ def test_keys_behind_links_of_the_host_are_seen_and_kept(reach: Reach) -> None:
 
     assert list(losses.of_keys(reach)) == []
     assert [str(one) for one in pki.plan(CONFIG, FACTS) if one.drift(reach)] == []
-    assert "ca" in with_belongings(FACTS, reach).authorities
+    assert "ca" in with_belongings(HOST, reach).authorities
 
 
 def there(reach: Reach) -> dict[Path, bytes]:

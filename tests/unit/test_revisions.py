@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fixed import CONFIG, FACTS, NOW
+from tests.fixed import HOST, NOW, on_host
 
 from kubeception import revisions, versions
 from kubeception.facts import Proven
@@ -18,8 +18,8 @@ MINOR = versions.minor_of(f":v{versions.KUBERNETES}")
 
 
 def of_image(image: str) -> dict[str, Any]:
-    facts = replace(FACTS, images={**FACTS.images, apiserver.NAME: image})
-    template: dict[str, Any] = apiserver.daemonset(CONFIG, facts)["spec"]["template"]
+    facts = on_host(images={**HOST.images, apiserver.NAME: image})
+    template: dict[str, Any] = apiserver.daemonset(facts.cluster)["spec"]["template"]
     return template
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.fixed import CONFIG, FACTS
+from tests.fixed import CONFIG, HOST
 from tests.shape import difference, shape, torn
 
 from kubeception.config.model import KeyAlgorithm
@@ -19,7 +19,7 @@ PAIR = ("ca.crt", "ca.key")
 
 def make(root: Path) -> Path:
     """Make a CA and the ServiceAccount key, with two more files."""
-    ca = next(e for e in catalog.entries(CONFIG, FACTS.node, FACTS.address) if e.spec.is_ca)
+    ca = next(e for e in catalog.entries(CONFIG, HOST.node, HOST.address) if e.spec.is_ca)
     key, account = (issue.new_key(KeyAlgorithm.ECDSA_P256) for _ in range(2))
     root.mkdir()
     (root / "ca.key").write_bytes(key)

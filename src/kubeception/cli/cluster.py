@@ -93,6 +93,7 @@ def bootstrap(
         force_conflicts=force_conflicts,
         accepted=frozenset(map(Accept, accepted)),
         is_renaming=rename,
+        may_change_settings=not by_keeper,
     ) as reach:
         summary = workflows.bootstrap(
             reach, rebuild=rebuild, source=config_file, by="keeper" if by_keeper else "bootstrap"

@@ -71,7 +71,7 @@ def create(
     config = options.loaded(config_file)
     core_dump.refuse()
     with Reach(config) as reach:
-        url = f"https://{address(reach)}:{config.join_port}/join"
+        url = f"https://{address(reach)}:{config.kubeception.join_port}/join"
         made, record = tokens.create(reach, node=rejoin or node, rejoin=rejoin is not None, ttl=ttl)
     expires = timestamp.text(record.expires)
     if output == "json":

@@ -203,6 +203,11 @@ class Kubeception(Section, frozen=True):
         Meta(description="The port on every node where joining hosts knock."),
     ] = 30000
 
+    @property
+    def join_port(self) -> int:
+        """The NodePort as a number; the original wrote it as a string."""
+        return int(self.nodeport)
+
 
 class Config(Section, frozen=True):
     """The whole configuration file; the smallest one is empty."""
@@ -219,11 +224,6 @@ class Config(Section, frozen=True):
     node: Node = Node()
     apiserver: ApiServer = field(default_factory=ApiServer)
     kubeception: Kubeception = Kubeception()
-
-    @property
-    def join_port(self) -> int:
-        """The NodePort as a number; the original wrote it as a string."""
-        return int(self.kubeception.nodeport)
 
     @property
     def layout(self) -> Layout:

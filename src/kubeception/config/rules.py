@@ -36,8 +36,8 @@ def check(config: Config) -> Iterator[Problem]:
             yield Problem("flags stand here without their dashes, such as event-ttl", (key,))
         elif flag == "secure-port":
             yield Problem("kubeception decides the port of each API server", (key,))
-    if config.join_port > 32767:
-        yield _problem(f"{config.join_port} is beyond 32767", "kubeception.nodeport")
+    if config.kubeception.join_port > 32767:
+        yield _problem(f"{config.kubeception.join_port} is beyond 32767", "kubeception.nodeport")
 
 
 def _problem(text: str, *keys: str) -> Problem:

@@ -30,7 +30,7 @@ def turn_door(reach: Reach, *, port: int, why: str) -> None:
     """Have the door lead to the hosted API server on a port; build one that is gone."""
     with lock.hold(reach.layout.lock, f"kubeception keeper: {why}"):
         facts = gather(reach)
-        wanted = Door(port, facts.address, reach.config.net.apiserver_ip)
+        wanted = Door(port, facts.host.address, reach.config.net.apiserver_ip)
         if wanted.drift(reach):
             wanted.apply(reach)
 

@@ -30,10 +30,10 @@ def all_ready(config: Config, facts: Facts) -> Iterator[Condition]:
     deployments += [join_service.NAME, cluster_controller.NAME]
     for name in daemonsets:
         yield conditions.rolled_out("DaemonSet", name)
-    yield conditions.node_ready(facts.node)
+    yield conditions.node_ready(facts.host.node)
     for name in deployments:
         yield conditions.rolled_out("Deployment", name)
-    yield conditions.pod_gone(f"{apiserver.BOOTSTRAP_NAME}-{facts.node}")
+    yield conditions.pod_gone(f"{apiserver.BOOTSTRAP_NAME}-{facts.host.node}")
 
 
 def until(config: Config, facts: Facts) -> Iterator[Condition]:

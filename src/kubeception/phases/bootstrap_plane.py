@@ -24,27 +24,27 @@ GRACE_S = 8.0
 def manifest(config: Config, facts: Facts) -> File:
     """Return the bootstrap API server, as the kubelet finds it."""
     path = config.layout.kubelet.manifests / f"{apiserver.BOOTSTRAP_NAME}.yaml"
-    return File(path, objects.document(revision.bootstrap_pod(config, facts)), mode=0o600)
+    return File(path, objects.document(revision.bootstrap_pod(facts)), mode=0o600)
 
 
 def api(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want the bootstrap API server where it is needed, and nobody refused until it is there."""
     if not facts.needs_api:
         return
-    if not facts.is_answered:
+    if not facts.host.is_answered:
         yield NoHungServer()  # the kubelet would wait for what hangs before it starts another
     yield manifest(config, facts)
-    if not facts.is_answered:
+    if not facts.host.is_answered:
         # A client that is refused comes back ever later, and finds its API many seconds late.
-        if facts.door:
-            yield Door(0, facts.address, config.net.apiserver_ip)
+        if facts.host.door:
+            yield Door(0, facts.host.address, config.net.apiserver_ip)
         yield Anteroom("127.0.0.1", is_open=True)
-        yield Anteroom(facts.address, is_open=True)
+        yield Anteroom(facts.host.address, is_open=True)
 
 
 def first_api(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want it before all else, where there has been a cluster and all that it needs is there."""
-    if facts.proven:
+    if facts.host.proven:
         yield from api(config, facts)
 
 
@@ -62,9 +62,9 @@ def publish(_config: Config, facts: Facts) -> Iterator[Resource]:
 
 def turn(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want the door to lead to it; or, where only the door is gone, back to who is ready."""
-    port = apiserver.BOOTSTRAP_PORT if facts.needs_api else facts.ready
+    port = apiserver.BOOTSTRAP_PORT if facts.needs_api else facts.host.ready
     if port:
-        yield Door(port, facts.address, config.net.apiserver_ip)
+        yield Door(port, facts.host.address, config.net.apiserver_ip)
         yield Anteroom("127.0.0.1", is_open=False)
 
 
@@ -76,15 +76,15 @@ def namespaces_are_there(_config: Config, facts: Facts) -> Iterator[Condition]:
 
 def free_leases(_config: Config, facts: Facts) -> Iterator[Resource]:
     """Want no Lease held by the dead, for whom the living would wait."""
-    if facts.hosted and not facts.is_led:
+    if facts.cluster.hosted and not facts.cluster.is_led:
         yield NoStuckWebhooks()  # or one of them would refuse all that follows
-    for lease in facts.dead_leases:
+    for lease in facts.cluster.dead_leases:
         yield DeadLease(lease)
 
 
 def hosted_controllers_lead(_config: Config, facts: Facts) -> Iterator[Condition]:
     """Give the hosted controllers a while to lead, where they come back with the host."""
-    if facts.dead_leases:
+    if facts.cluster.dead_leases:
         for one in controllers.BOTH:
             yield conditions.somebody_leads(one.name, one.labels, timeout_s=GRACE_S)
 
@@ -98,7 +98,7 @@ def place_controllers(config: Config, facts: Facts) -> Iterator[Resource]:
         return
     manifests = config.layout.kubelet.manifests
     for controller in controllers.BOTH:
-        pod = controllers.bootstrap_pod(controller, config, facts)
+        pod = controllers.bootstrap_pod(controller, facts.cluster.settings)
         path = manifests / f"{controller.bootstrap_name}.yaml"
         yield File(path, objects.document(pod), mode=0o600)
 

@@ -6,47 +6,56 @@ from kubeception.config import Config
 from kubeception.config.model import Cni
 from kubeception.engine import Phase
 from kubeception.facts import Facts
+from kubeception.pki.token import Role
 from kubeception.render import (
     access,
     api_service,
     apiserver,
     cluster_controller,
+    cluster_settings,
     controllers,
     coredns,
     flannel,
+    join_records,
     join_service,
     keeper,
     proxy,
 )
+from kubeception.render.join_records import NodeRecord
 from kubeception.render.objects import Object as Wanted
 from kubeception.resources import Resource
 from kubeception.resources.object import Object
 
 
-def everything(config: Config, facts: Facts) -> Iterator[Wanted]:
+def everything(facts: Facts) -> Iterator[Wanted]:
     """Yield every object that we manage, the ones that others wait for first."""
+    cluster, settings = facts.cluster, facts.cluster.settings
+    yield from cluster_settings.readers()
     yield from access.bindings()
     # Settings whose revision was put back are not tried again until somebody changes them.
-    if facts.refused != apiserver.template_digest(config, facts):
-        yield apiserver.daemonset(config, facts)
+    if facts.host.refused != apiserver.template_digest(settings):
+        yield apiserver.daemonset(cluster)
     for controller in controllers.BOTH:
-        yield controllers.deployment(controller, config, facts)
-    if config.net.cni is Cni.FLANNEL:
-        yield from flannel.everything(config, facts)
-    yield from proxy.everything(config, facts)
-    yield from coredns.everything(config, facts)
-    yield from join_service.everything(config, facts)
-    yield from cluster_controller.everything(config, facts)
+        yield controllers.deployment(controller, settings)
+    if settings.net.cni is Cni.FLANNEL:
+        yield from flannel.everything(cluster)
+    yield from proxy.everything(cluster)
+    yield from coredns.everything(settings)
+    yield from join_service.everything(settings)
+    yield from cluster_controller.everything(settings)
+    # So that nobody joins by this host's name, not even while its Node object is gone.
+    own = NodeRecord(facts.host.node, "", Role.CONTROL_PLANE, (facts.host.address,))
+    yield join_records.from_node(own)
     yield from keeper.everything()
     for controller in controllers.BOTH:
         yield controllers.disruption_budget(controller)
 
 
-def plan(config: Config, facts: Facts) -> Iterator[Resource]:
+def plan(_config: Config, facts: Facts) -> Iterator[Resource]:
     """Want all of them, and the API's own Service, which an API server makes once at its start."""
-    for wanted in everything(config, facts):
+    for wanted in everything(facts):
         yield Object(wanted)
-    for wanted in api_service.everything(config, facts):
+    for wanted in api_service.everything(facts.cluster):
         yield Object(wanted, force=True)
 
 

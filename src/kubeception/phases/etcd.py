@@ -19,11 +19,11 @@ from kubeception.resources.unit import Unit
 def plan(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want the record of this host, then its settings, and the unit running with them."""
     at = config.layout
-    yield from _remembering(config, facts, facts.remembered)
-    if etcd.UNIT not in facts.foreign_units:
-        if facts.image:  # its guard runs in it
-            yield ImageRoot(at.image(facts.image))
-        yield File(at.units / etcd.UNIT, etcd.unit(config, facts))
+    yield from _remembering(config, facts, facts.host.remembered)
+    if etcd.UNIT not in facts.host.foreign_units:
+        if facts.host.image:  # its guard runs in it
+            yield ImageRoot(at.image(facts.host.image))
+        yield File(at.units / etcd.UNIT, etcd.unit(config, facts.host))
     # etcd reads its CA only when it starts, so a newer one means a restart, as other settings do.
     # Certificates it reads anew for each connection.
     yield Unit(etcd.UNIT, started_after=(at.pki.etcd_ca.certificate,), keeps_running=True)
@@ -33,14 +33,16 @@ def plan(config: Config, facts: Facts) -> Iterator[Resource]:
 def member(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want the same once there are data, and these to be of the cluster whose keys are here."""
     # Etcd's settings, the shorter copy, know the data but not the keys.
-    yield OwnData(is_known=facts.identity is not None and bool(facts.identity.authorities))
-    yield from _remembering(config, facts, facts.remembered_with_keys)
+    yield OwnData(
+        is_known=facts.host.identity is not None and bool(facts.host.identity.authorities)
+    )
+    yield from _remembering(config, facts, facts.host.remembered_with_keys)
 
 
 def _remembering(config: Config, facts: Facts, known: Identity) -> Iterator[Resource]:
     at = config.layout
     yield File(at.member, identity.text(known), mode=0o600)
-    yield File(at.etcd.environment, etcd.environment(config, facts), mode=0o640)
+    yield File(at.etcd.environment, etcd.environment(config, facts.host), mode=0o640)
 
 
 def until(_config: Config, _facts: Facts) -> Iterator[Condition]:

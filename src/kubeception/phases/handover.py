@@ -23,13 +23,13 @@ LEASE_TIMEOUT_S = 20.0
 
 
 def _port(facts: Facts) -> int:
-    return facts.hosted.port if facts.hosted else apiserver.HOSTED_PORTS[0]
+    return facts.cluster.hosted.port if facts.cluster.hosted else apiserver.HOSTED_PORTS[0]
 
 
 def hosted_controllers_run(_config: Config, facts: Facts) -> Iterator[Condition]:
     """Wait for those who can take over, or nobody could ever bring the hosted ones back."""
     # A turn of the door is for a control plane that is whole.
-    at_least = 1 if facts.door == _port(facts) else controllers.REPLICAS
+    at_least = 1 if facts.host.door == _port(facts) else controllers.REPLICAS
     for controller in controllers.BOTH:
         yield conditions.pods_run(controller.labels, at_least=at_least)
 
@@ -43,26 +43,30 @@ def retire_controllers(config: Config, _facts: Facts) -> Iterator[Resource]:
 def hosted_lead(_config: Config, facts: Facts) -> Iterator[Condition]:
     """Wait until the bootstrap ones have ended and others hold the Leases."""
     for controller in controllers.BOTH:
-        yield conditions.pod_gone(f"{controller.bootstrap_name}-{facts.node}")
+        yield conditions.pod_gone(f"{controller.bootstrap_name}-{facts.host.node}")
         yield conditions.lease_held(controller.name, timeout_s=LEASE_TIMEOUT_S)
 
 
 def hosted_is_stable(_config: Config, facts: Facts) -> Iterator[Condition]:
     """Before a turn, wait for a stable hosted API server."""
     port = _port(facts)
-    if facts.door == port:
+    if facts.host.door == port:
         return
     stable = conditions.apiserver_ready(port, successes=STABLE)
     # One that was proven before may have restarted for other reasons, such as many boots.
-    is_new = facts.hosted and facts.proven and facts.hosted.revision != facts.proven.revision
+    is_new = (
+        facts.cluster.hosted
+        and facts.host.proven
+        and facts.cluster.hosted.revision != facts.host.proven.revision
+    )
     yield conditions.unless_it_crashes(stable, apiserver.LABELS) if is_new else stable
 
 
 def turn(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want the door to lead to it, and its pod to know."""
-    yield Door(_port(facts), facts.address, config.net.apiserver_ip)
-    yield Anteroom(facts.address, is_open=False)
-    yield DoorGate(facts.node, _port(facts))
+    yield Door(_port(facts), facts.host.address, config.net.apiserver_ip)
+    yield Anteroom(facts.host.address, is_open=False)
+    yield DoorGate(facts.host.node, _port(facts))
 
 
 def retire_apiserver(config: Config, _facts: Facts) -> Iterator[Resource]:

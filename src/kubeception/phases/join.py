@@ -21,26 +21,26 @@ def credential(ask: Ask | None) -> Phase:
 
     def plan(config: Config, facts: Facts) -> Iterator[Resource]:
         algorithm = config.certificates.key_algorithm
-        yield KubeletCredential(facts.node, facts.address, algorithm, ask)
+        yield KubeletCredential(facts.host.node, facts.host.address, algorithm, ask)
 
     return Phase("credential", "joining the cluster", plan, module="join")
 
 
 def worker(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want the kubelet's kubeconfig and settings, as the cluster said, and the unit running."""
-    member = facts.membership
+    member = facts.host.membership
     if member is None:
         return
     at = config.layout
     # One file for both, so that the kubelet finds the certificates that it gets itself.
     client = Pair(at.kubelet.renewed_client, at.kubelet.renewed_client)
     access = kubeconfig.document(
-        user=request.user(facts.node), server=member.apiserver, ca=at.pki.ca, client=client
+        user=request.user(facts.host.node), server=member.apiserver, ca=at.pki.ca, client=client
     )
     yield File(at.kubernetes.kubelet, access, mode=0o600)
-    yield File(at.kubelet.settings, kubelet.worker_settings(config, facts, member))
-    yield File(at.kubelet.environment, kubelet.environment(config, facts))
-    if kubelet.UNIT not in facts.foreign_units:
+    yield File(at.kubelet.settings, kubelet.worker_settings(config, facts.host, member))
+    yield File(at.kubelet.environment, kubelet.environment(config, facts.host))
+    if kubelet.UNIT not in facts.host.foreign_units:
         yield File(at.units / kubelet.UNIT, kubelet.unit(config))
     yield Unit(
         kubelet.UNIT,
@@ -61,7 +61,7 @@ def kubelet_runs(_config: Config, _facts: Facts) -> Iterator[Condition]:
 
 def node_is_ready(_config: Config, facts: Facts) -> Iterator[Condition]:
     """End when the node is Ready, by the word of the kubelet that runs now."""
-    yield conditions.node_ready_anew(facts.node)
+    yield conditions.node_ready_anew(facts.host.node)
 
 
 WORKER_KUBELET = Phase("kubelet", "configuring local kubelet", worker, until=kubelet_runs)

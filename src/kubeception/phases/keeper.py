@@ -22,12 +22,12 @@ def plan(config: Config, facts: Facts) -> Iterator[Resource]:
     at = config.layout
     if config.net.cni is Cni.FLANNEL:
         yield File(at.tmpfiles, keeper.volatile(config))
-    if facts.image:
-        yield ImageRoot(at.image(facts.image))
-    yield File(at.units / keeper.UNIT, keeper.unit(config, facts))
-    if facts.image:
+    if facts.host.image:
+        yield ImageRoot(at.image(facts.host.image))
+    yield File(at.units / keeper.UNIT, keeper.unit(config, facts.host))
+    if facts.host.image:
         yield Unit(keeper.UNIT)  # another image is another unit file
-        yield NoOtherImageRoot(at.image(facts.image))
+        yield NoOtherImageRoot(at.image(facts.host.image))
     else:
         yield Unit(keeper.UNIT, started_after=(at.bundle,))
 
@@ -40,7 +40,7 @@ def until(_config: Config, _facts: Facts) -> Iterator[Condition]:
 def first_api(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want the bootstrap API server, and the door leading to it; nothing hosted can be alive."""
     yield bootstrap_plane.manifest(config, facts)
-    yield Door(apiserver.BOOTSTRAP_PORT, facts.address, config.net.apiserver_ip)
+    yield Door(apiserver.BOOTSTRAP_PORT, facts.host.address, config.net.apiserver_ip)
 
 
 KEEPER = Phase("keeper", "starting the keeper", plan, until=until, module="keeper")

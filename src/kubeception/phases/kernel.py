@@ -14,7 +14,7 @@ from kubeception.resources.unit import Unit
 def plan(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want the module, where it is none of the kernel's own, and the settings."""
     at = config.layout
-    if not facts.has_bridge_netfilter:
+    if not facts.host.has_bridge_netfilter:
         yield File(at.modules, kernel.modules())
         yield Unit(kernel.MODULES_UNIT, started_after=(at.modules,))
     yield File(at.sysctl, kernel.sysctl())

@@ -22,13 +22,13 @@ from kubeception.resources.unit import Unit
 def plan(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want its settings, the bootstrap API server's manifest while needed, and the unit running."""
     at = config.layout
-    yield File(at.kubelet.settings, kubelet.settings(config, facts))
-    yield File(at.kubelet.environment, kubelet.environment(config, facts))
-    if kubelet.UNIT not in facts.foreign_units:
+    yield File(at.kubelet.settings, kubelet.settings(config, facts.host))
+    yield File(at.kubelet.environment, kubelet.environment(config, facts.host))
+    if kubelet.UNIT not in facts.host.foreign_units:
         yield File(at.units / kubelet.UNIT, kubelet.unit(config))
     yield from bootstrap_plane.api(config, facts)
-    if facts.remembered.former and config.net.cni is Cni.FLANNEL:
-        yield NoFormerNetwork(facts.remembered.former)
+    if facts.host.remembered.former and config.net.cni is Cni.FLANNEL:
+        yield NoFormerNetwork(facts.host.remembered.former)
     started_after = (at.kubelet.settings, at.kubelet.environment, at.kubernetes.kubelet)
     yield Unit(kubelet.UNIT, started_after=started_after, keeps_running=True)
 

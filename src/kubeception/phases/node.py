@@ -13,15 +13,15 @@ from kubeception.resources.node import ControlPlaneNode, KnownNode
 
 def marked(_config: Config, facts: Facts) -> Iterator[Resource]:
     """Want its label and taint, and no Node by a name that this host gave up."""
-    yield ControlPlaneNode(facts.node)
-    if facts.remembered.former:
-        yield NoFormerNode(facts.remembered.former)
+    yield ControlPlaneNode(facts.host.node)
+    if facts.host.remembered.former:
+        yield NoFormerNode(facts.host.remembered.former)
 
 
 REGISTERED = Phase(
     "registered",
     "waiting for kubelet to be registered",
-    lambda _config, facts: [KnownNode(facts.node)],
-    until=lambda _config, facts: [conditions.node_registered(facts.node)],
+    lambda _config, facts: [KnownNode(facts.host.node)],
+    until=lambda _config, facts: [conditions.node_registered(facts.host.node)],
 )
 MARKED = Phase("marked", "labeling node and setting taints", marked)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kubeception.config import Config, names
 from kubeception.engine import Phase
-from kubeception.facts import Facts
+from kubeception.facts import Facts, HostFacts
 from kubeception.layout import Pair
 from kubeception.pki import catalog
 from kubeception.pki.catalog import Entry
@@ -26,9 +26,9 @@ def plan(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want the table of certificates, the ServiceAccount key, and the kubeconfigs."""
     at = config.layout
     algorithm = config.certificates.key_algorithm
-    for entry in catalog.entries(config, facts.node, facts.address):
+    for entry in catalog.entries(config, facts.host.node, facts.host.address):
         soon = timedelta(0) if entry.spec.is_ca else catalog.RENEWED_WITHIN
-        yield pair(config, facts, entry, at_least=soon)
+        yield pair(config, facts.host, entry, at_least=soon)
     yield ServiceAccountKey(at.pki.service_account_key, at.pki.service_account_public, algorithm)
 
     def access(path: Path, user: str, client: Pair, server: str = DOOR) -> File:
@@ -43,19 +43,19 @@ def plan(config: Config, facts: Facts) -> Iterator[Resource]:
         at.pki.controller_manager,
     )
     yield access(at.kubernetes.scheduler, "system:kube-scheduler", at.pki.scheduler)
-    yield access(at.kubernetes.kubelet, names.of_kubelet(facts.node), at.pki.kubelet_client)
+    yield access(at.kubernetes.kubelet, names.of_kubelet(facts.host.node), at.pki.kubelet_client)
     # The original's two, for people.
     yield access(at.kubeconfig_bootstrap, admin, at.pki.admin, BOOTSTRAP)
     yield access(at.kubeconfig_cluster, admin, at.pki.admin)
 
 
 def pair(
-    config: Config, facts: Facts, entry: Entry, *, at_least: timedelta = timedelta(0)
+    config: Config, host: HostFacts, entry: Entry, *, at_least: timedelta = timedelta(0)
 ) -> KeyPair:
     """Return a row of the table as it is wanted on this host."""
     at = config.layout.pki
     # A distribution's etcd runs as a user of its own, who has to read its keys.
-    uid = facts.etcd_uid if entry.at in (at.etcd_server, at.etcd_peer) else None
+    uid = host.etcd_uid if entry.at in (at.etcd_server, at.etcd_peer) else None
     return KeyPair(entry, config.certificates.key_algorithm, uid, at_least)
 
 

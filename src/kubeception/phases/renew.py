@@ -25,11 +25,11 @@ def renewed(asked: frozenset[str]) -> tuple[Phase, ...]:
     """Return what renews some leaves by name, or without names those that have little time left."""
 
     def plan(config: Config, facts: Facts) -> Iterator[Resource]:
-        for entry, _ in catalog.leaves(config, facts.node, facts.address):
+        for entry, _ in catalog.leaves(config, facts.host.node, facts.host.address):
             if not asked:
-                yield pki.pair(config, facts, entry, at_least=catalog.RENEWED_WITHIN)
+                yield pki.pair(config, facts.host, entry, at_least=catalog.RENEWED_WITHIN)
             elif catalog.name(config.layout.pki, entry.at) in asked:
-                yield pki.pair(config, facts, entry, at_least=entry.spec.lifetime - JUST_NOW)
+                yield pki.pair(config, facts.host, entry, at_least=entry.spec.lifetime - JUST_NOW)
         are_all = asked.issuperset(catalog.names(config))
         if catalog.KUBELETS_OWN in asked:
             yield kubelets_own(config, facts, at_least=catalog.LEAF_LIFETIME - JUST_NOW)
@@ -47,7 +47,7 @@ def kubelets_own(
     return KubeletClient(
         at.kubelet.renewed_client,
         at.kubelet.reissued_client,
-        catalog.kubelet_client(facts.node),
+        catalog.kubelet_client(facts.host.node),
         at.pki.ca,
         config.certificates.key_algorithm,
         at_least,
@@ -56,8 +56,8 @@ def kubelets_own(
 
 def expired(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want no leaf that has expired: a control plane that starts with one can't be reached."""
-    for entry, _ in catalog.leaves(config, facts.node, facts.address):
-        yield NotExpired(pki.pair(config, facts, entry))
+    for entry, _ in catalog.leaves(config, facts.host.node, facts.host.address):
+        yield NotExpired(pki.pair(config, facts.host, entry))
     yield LiveKubeletClient(kubelets_own(config, facts))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kubeception import identity
 from kubeception.config import Config
-from kubeception.config.model import Cni, ProxyMode
+from kubeception.config.model import Cni
 from kubeception.engine import Phase
 from kubeception.facts import Facts
 from kubeception.layout import Layout
@@ -91,11 +91,9 @@ def pods(config: Config, _facts: Facts) -> Iterator[Resource]:
     yield WhereOurs(at.environment, NoPods(at.state / "pods"))
 
 
-def network(config: Config, facts: Facts) -> Iterator[Resource]:
+def network(config: Config, _facts: Facts) -> Iterator[Resource]:
     """Want nothing of what kube-proxy and flannel made of this host."""
-    gone: list[Resource] = []
-    if proxy.mode(config, facts) is ProxyMode.NFTABLES:
-        gone += [NoTable(*table) for table in proxy.TABLES]
+    gone: list[Resource] = [NoTable(*table) for table in proxy.TABLES]
     if config.net.cni is Cni.FLANNEL:
         gone += [File(config.layout.cni.settings / flannel.PLUGIN, None)]
         gone += [NoTable(*table) for table in flannel.TABLES]
@@ -122,14 +120,14 @@ def forget(config: Config, _facts: Facts) -> Iterator[Resource]:
     """Want no record of the data that are to go: before them, or what is left would look lost."""
     at = config.layout
     yield WhereOurs(at.etcd.environment, NoOtherData(etcd.UNIT, at.etcd.data))
-    for path in (at.member, at.progress):
+    for path in (at.member, at.progress, at.cluster):
         yield File(path, None)
     yield _no_revisions(at)
 
 
 def forget_keys(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want a record that knows no CA and no key, where there is one."""
-    known = facts.identity
+    known = facts.host.identity
     if known and known.is_legible:
         kept = replace(known, authorities={}, signing=(), service_account="")
         yield File(config.layout.member, identity.text(kept), mode=0o600)
@@ -182,7 +180,9 @@ def _undone(phase: Phase) -> Phase:
 
     def plan(config: Config, facts: Facts) -> Iterator[Resource]:
         # A kernel module that was loaded for us looks by now like one of the kernel's own.
-        wanted = list(phase.plan(config, replace(facts, has_bridge_netfilter=False)))
+        wanted = list(
+            phase.plan(config, replace(facts, host=replace(facts.host, has_bridge_netfilter=False)))
+        )
         files = {one.path for one in wanted if isinstance(one, File)}
         for one in reversed(wanted):
             yield from _opposite(one, config.layout, files)

@@ -12,12 +12,12 @@ from kubeception.resources.revision import Revision
 
 def plan(_config: Config, facts: Facts) -> Iterator[Resource]:
     """Want the proven revision, on a port that nobody has."""
-    hosted, proven = facts.hosted, facts.proven
+    hosted, proven = facts.cluster.hosted, facts.host.proven
     if hosted is None or proven is None or hosted.serves or hosted.revision == proven.revision:
         return
     template = dict(proven.template)
-    if facts.door == revision.port_of(template):
-        template = revision.at_port(template, apiserver.other_port(facts.door))
+    if facts.host.door == revision.port_of(template):
+        template = revision.at_port(template, apiserver.other_port(facts.host.door))
     yield Revision(template, proven.manager, instead_of="it did not serve")
 
 

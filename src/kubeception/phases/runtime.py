@@ -17,15 +17,15 @@ from kubeception.resources.unit import Unit
 def plan(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want containerd, ours where the host has none, and the bundle's images in it."""
     at = config.layout
-    if containerd.UNIT in facts.foreign_units:
+    if containerd.UNIT in facts.host.foreign_units:
         yield Unit(containerd.UNIT)
     else:
-        yield File(at.containerd.settings, containerd.settings(config, facts))
+        yield File(at.containerd.settings, containerd.settings(config, facts.host))
         yield File(at.units / containerd.UNIT, containerd.unit(config))
         settings = (at.containerd.settings,)
         yield Unit(containerd.UNIT, started_after=settings, keeps_running=True)
-    for component, archive in facts.archives.items():
-        yield Image(facts.images[component], archive)
+    for component, archive in facts.host.archives.items():
+        yield Image(facts.host.images[component], archive)
 
 
 def until(_config: Config, _facts: Facts) -> Iterator[Condition]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from kubeception import authorities, identity
 from kubeception import losses as lost
+from kubeception.config import cluster
 from kubeception.facts import Identity
 from kubeception.pki import catalog
 from kubeception.preflight.finding import Finding, of_path, warning
@@ -54,3 +55,12 @@ def guard_of_etcd(scene: Scene) -> Iterator[Finding]:
             f"ETCD_INITIAL_CLUSTER_STATE in {scene.config.layout.etcd.environment} refuses that, "
             "if the unit reads it",
         )
+
+
+def settings(scene: Scene) -> Iterator[Finding]:
+    """Want addresses and names of the cluster as they were given out."""
+    asked = scene.reach.asked
+    if copy := cluster.read(scene.layout.cluster):
+        for name, value in cluster.changed_for_good(copy.settings, copy.with_changes(asked)):
+            problem = f"{name} can't be changed any more: the cluster has {value}"
+            yield Finding("ClusterSettings", problem, f"set {name} to {value} again")

@@ -44,7 +44,7 @@ class Port:
 def table(scene: Scene) -> tuple[Port, ...]:
     """Return every port that the host uses."""
     of_node = (
-        Port(scene.config.join_port, "the join service", is_redirected=True),
+        Port(scene.config.kubeception.join_port, "the join service", is_redirected=True),
         Port(10248, "kubelet", kubelet.UNIT, _LOOPBACK),
         Port(10250, "kubelet", kubelet.UNIT),
         Port(10256, proxy.NAME),
@@ -106,6 +106,6 @@ def _may_be_ours(scene: Scene, port: Port, listener: Listener) -> bool:
 
 def _is_wanted_now(scene: Scene, port: Port) -> bool:
     """Whether this run needs the port: a hosted control plane that serves needs no further one."""
-    if port.number == scene.config.join_port:
+    if port.number == scene.config.kubeception.join_port:
         return False  # who listens there is cut off, but breaks nothing
     return bool(port.unit) or port.is_redirected or not scene.is_carried

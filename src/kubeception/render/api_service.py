@@ -1,28 +1,28 @@
 """Service, Endpoints and EndpointSlice `default/kubernetes`.
 
 API servers run without an endpoint reconciler (two on one address would erase each other's entry),
-so where the API is to be found is wanted like any other object: this host, at the door.
+so where the API is to be found is wanted like any other object: at each control-plane host's door.
 """
 
 from collections.abc import Iterator
 
-from kubeception.config import Config
-from kubeception.facts import Facts
+from kubeception.facts import ClusterFacts
 from kubeception.render import objects
 
 NAME = "kubernetes"
 DOOR_PORT = 6443
 
 
-def everything(config: Config, facts: Facts) -> Iterator[objects.Object]:
+def everything(cluster: ClusterFacts) -> Iterator[objects.Object]:
     """Yield the three objects."""
+    addresses = sorted(cluster.control_planes.values())
     port = {"name": "https", "port": DOOR_PORT, "protocol": "TCP"}
     yield {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": _metadata({"component": "apiserver", "provider": "kubernetes"}),
         "spec": {
-            "clusterIP": config.net.apiserver_ip,
+            "clusterIP": cluster.settings.net.apiserver_ip,
             "ports": [{**port, "port": 443, "targetPort": DOOR_PORT}],
         },
     }
@@ -31,14 +31,16 @@ def everything(config: Config, facts: Facts) -> Iterator[objects.Object]:
         "kind": "Endpoints",
         # The slice beside it is ours too, so no controller may copy this one.
         "metadata": _metadata({"endpointslice.kubernetes.io/skip-mirror": "true"}),
-        "subsets": [{"addresses": [{"ip": facts.address}], "ports": [port]}],
+        "subsets": [{"addresses": [{"ip": address} for address in addresses], "ports": [port]}],
     }
     yield {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
         "metadata": _metadata({"kubernetes.io/service-name": NAME}),
         "addressType": "IPv4",
-        "endpoints": [{"addresses": [facts.address], "conditions": {"ready": True}}],
+        "endpoints": [
+            {"addresses": [address], "conditions": {"ready": True}} for address in addresses
+        ],
         "ports": [port],
     }
 

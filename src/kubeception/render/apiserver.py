@@ -7,8 +7,8 @@ the host and the downward API only.
 from pathlib import Path
 from typing import Any
 
-from kubeception.config import Config
-from kubeception.facts import Facts
+from kubeception.config.cluster import ClusterSettings
+from kubeception.facts import ClusterFacts, HostFacts
 from kubeception.render import objects
 
 NAME = "kube-apiserver"
@@ -35,13 +35,13 @@ _EXTERNAL_ADMISSION = (
 )
 
 
-def hosted_port(config: Config, facts: Facts) -> int:
+def hosted_port(cluster: ClusterFacts) -> int:
     """Return the hosted API server's port: the one that it has, or for a roll the other one."""
-    if facts.hosted is None:
+    if cluster.hosted is None:
         return HOSTED_PORTS[0]
-    if facts.hosted.template == template_digest(config, facts):
-        return facts.hosted.port
-    return other_port(facts.hosted.port)
+    if cluster.hosted.template == template_digest(cluster.settings):
+        return cluster.hosted.port
+    return other_port(cluster.hosted.port)
 
 
 def other_port(port: int) -> int:
@@ -49,10 +49,10 @@ def other_port(port: int) -> int:
     return next(other for other in HOSTED_PORTS if other != port)
 
 
-def daemonset(config: Config, facts: Facts) -> objects.Object:
+def daemonset(cluster: ClusterFacts) -> objects.Object:
     """Return the hosted API server."""
-    port = hosted_port(config, facts)
-    notes = {PORT_NOTE: str(port), TEMPLATE_NOTE: template_digest(config, facts)}
+    settings, port = cluster.settings, hosted_port(cluster)
+    notes = {PORT_NOTE: str(port), TEMPLATE_NOTE: template_digest(settings)}
     return {
         "apiVersion": "apps/v1",
         "kind": "DaemonSet",
@@ -69,7 +69,7 @@ def daemonset(config: Config, facts: Facts) -> objects.Object:
             "template": {
                 "metadata": {"labels": {**objects.MANAGED_BY, **LABELS}, "annotations": notes},
                 "spec": {
-                    **_pod_spec(config, facts, port=port),
+                    **_pod_spec(settings, port=port),
                     "nodeSelector": {objects.CONTROL_PLANE: ""},
                     "readinessGates": [{"conditionType": DOOR_GATE}],
                 },
@@ -78,10 +78,10 @@ def daemonset(config: Config, facts: Facts) -> objects.Object:
     }
 
 
-def bootstrap_flags(facts: Facts) -> dict[str, str]:
+def bootstrap_flags(host: HostFacts) -> dict[str, str]:
     """Return the flags in which the bootstrap one differs, besides its port."""
     return {
-        "advertise-address": facts.address,
+        "advertise-address": host.address,
         "bind-address": "127.0.0.1",
         DISABLED: _EXTERNAL_ADMISSION,
         "shutdown-delay-duration": "0s",
@@ -89,13 +89,13 @@ def bootstrap_flags(facts: Facts) -> dict[str, str]:
     }
 
 
-def template_digest(config: Config, facts: Facts) -> str:
+def template_digest(settings: ClusterSettings) -> str:
     """Return what tells whether the settings that we render have changed."""
-    return objects.digest(_pod_spec(config, facts, port=0))
+    return objects.digest(_pod_spec(settings, port=0))
 
 
-def _pod_spec(config: Config, facts: Facts, *, port: int) -> objects.Object:
-    paths = _paths(config)
+def _pod_spec(settings: ClusterSettings, *, port: int) -> objects.Object:
+    paths = _paths(settings)
     return {
         "hostNetwork": True,
         "dnsPolicy": "Default",
@@ -108,9 +108,10 @@ def _pod_spec(config: Config, facts: Facts, *, port: int) -> objects.Object:
         "containers": [
             {
                 "name": NAME,
-                "image": facts.images[NAME],
+                "image": settings.release.images[NAME],
                 "imagePullPolicy": "IfNotPresent",
-                "command": [NAME, *objects.flags(_flags(config, facts, port))],
+                "command": [NAME, *objects.flags(_flags(settings, port))],
+                "env": [objects.HOST_IP],
                 "resources": {"requests": {"cpu": "250m"}},
                 "startupProbe": objects.probe(
                     "/livez", port, periodSeconds=1, timeoutSeconds=15, failureThreshold=240
@@ -128,8 +129,8 @@ def _pod_spec(config: Config, facts: Facts, *, port: int) -> objects.Object:
     }
 
 
-def _paths(config: Config) -> dict[str, tuple[Path, str]]:
-    layout = config.layout
+def _paths(settings: ClusterSettings) -> dict[str, tuple[Path, str]]:
+    layout = settings.layout
     paths = {
         "pki": (layout.pki.folder, "Directory"),
         "public-cas": (layout.public_cas, "DirectoryOrCreate"),
@@ -139,10 +140,10 @@ def _paths(config: Config) -> dict[str, tuple[Path, str]]:
     return paths
 
 
-def _flags(config: Config, facts: Facts, port: int) -> dict[str, str]:
-    at = config.layout.pki
+def _flags(settings: ClusterSettings, port: int) -> dict[str, str]:
+    at = settings.layout.pki
     flags: dict[str, Any] = {
-        "advertise-address": facts.address,
+        "advertise-address": "$(HOST_IP)",
         "allow-privileged": "true",
         "authorization-mode": "Node,RBAC",
         "client-ca-file": at.ca.certificate,
@@ -164,10 +165,10 @@ def _flags(config: Config, facts: Facts, port: int) -> dict[str, str]:
         "requestheader-extra-headers-prefix": "X-Remote-Extra-",
         "requestheader-group-headers": "X-Remote-Group",
         "requestheader-username-headers": "X-Remote-User",
-        "service-account-issuer": f"https://kubernetes.default.svc.{config.net.cluster_domain}",
+        "service-account-issuer": f"https://kubernetes.default.svc.{settings.net.cluster_domain}",
         "service-account-key-file": at.service_account_public,
         "service-account-signing-key-file": at.service_account_key,
-        "service-cluster-ip-range": config.net.service_cluster_ip_range,
+        "service-cluster-ip-range": settings.net.service_cluster_ip_range,
         # One that is told to end says so a while before it takes no more connections, so that the
         # door can turn to another.
         "shutdown-delay-duration": "2s",
@@ -175,7 +176,7 @@ def _flags(config: Config, facts: Facts, port: int) -> dict[str, str]:
         "shutdown-watch-termination-grace-period": "5s",
         "tls-cert-file": at.apiserver.certificate,
         "tls-private-key-file": at.apiserver.key,
-        **config.apiserver.extra_args,
+        **settings.apiserver.extra_args,
         "secure-port": port,
     }
     return {name: str(value) for name, value in flags.items()}

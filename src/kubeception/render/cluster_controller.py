@@ -6,12 +6,9 @@ An account of its own: what parses bytes from the network can approve nothing.
 from collections.abc import Iterator
 from pathlib import Path
 
-from kubeception.config import Config
-from kubeception.facts import Facts
+from kubeception.config.cluster import ClusterSettings
 from kubeception.pki.request import SIGNERS
-from kubeception.pki.token import Role
 from kubeception.render import join_records, objects, own_pod
-from kubeception.render.join_records import NodeRecord
 
 NAME = "kubeception-controller"
 LEASE = NAME
@@ -33,7 +30,7 @@ _RIGHTS = {
 }
 
 
-def everything(config: Config, facts: Facts) -> Iterator[objects.Object]:
+def everything(settings: ClusterSettings) -> Iterator[objects.Object]:
     """Yield its account and what that may do, its Lease, and its Deployment."""
     yield from account()
     yield {
@@ -41,12 +38,9 @@ def everything(config: Config, facts: Facts) -> Iterator[objects.Object]:
         "kind": "Lease",
         "metadata": objects.metadata(LEASE),
     }
-    ca = config.layout.pki.ca.certificate
-    arguments = arguments_of(config, facts, ca=ca)
-    yield own_pod.deployment(NAME, config, facts, arguments=arguments, files={"ca": ca})
-    # So that nobody joins by this host's name, not even while its Node object is gone.
-    own = NodeRecord(facts.node, "", Role.CONTROL_PLANE, (facts.address,))
-    yield join_records.from_node(own)
+    ca = settings.layout.pki.ca.certificate
+    arguments = arguments_of(settings, ca=ca)
+    yield own_pod.deployment(NAME, settings, arguments=arguments, files={"ca": ca})
 
 
 def account() -> Iterator[objects.Object]:
@@ -60,12 +54,12 @@ def account() -> Iterator[objects.Object]:
     yield objects.cluster_role_binding(NAME, role=NAME, subject=subject)
 
 
-def arguments_of(config: Config, facts: Facts, *, ca: Path) -> list[str]:
+def arguments_of(settings: ClusterSettings, *, ca: Path) -> list[str]:
     """Return what it is told on its command line."""
     return [
         "controller",
-        f"--api={own_pod.api(facts)}",
+        f"--api={own_pod.api(settings)}",
         f"--cluster-ca={ca}",
-        f"--network={config.net.cluster_cidr}",
-        f"--network={config.net.service_cluster_ip_range}",
+        f"--network={settings.net.cluster_cidr}",
+        f"--network={settings.net.service_cluster_ip_range}",
     ]

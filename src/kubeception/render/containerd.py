@@ -1,20 +1,20 @@
 """containerd's settings and unit, where the host has no container runtime of its own."""
 
 from kubeception.config import Config
-from kubeception.facts import Facts
+from kubeception.facts import HostFacts
 from kubeception.layout import OUR_MARK
 
 UNIT = "containerd.service"
 
 
-def settings(config: Config, facts: Facts) -> str:
+def settings(config: Config, host: HostFacts) -> str:
     """Return containerd's settings, version 3 of their format.
 
     https://github.com/containerd/containerd/blob/main/docs/cri/config.md
     """
-    systemd_cgroup = str(facts.cgroup_version == 2).lower()
+    systemd_cgroup = str(host.cgroup_version == 2).lower()
     # Without this capability the kernel refuses to lower a score, and no container would start.
-    restrict_oom = str(not facts.has_sys_resource).lower()
+    restrict_oom = str(not host.has_sys_resource).lower()
     return f"""{OUR_MARK}
 version = 3
 
@@ -24,7 +24,7 @@ version = 3
 [plugins."io.containerd.cri.v1.images"]
   snapshotter = "overlayfs"
   [plugins."io.containerd.cri.v1.images".pinned_images]
-    sandbox = "{facts.images["pause"]}"
+    sandbox = "{host.images["pause"]}"
 
 [plugins."io.containerd.cri.v1.runtime"]
   restrict_oom_score_adj = {restrict_oom}

@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kubeception.config import Config
-from kubeception.facts import Facts
+from kubeception.config.cluster import ClusterSettings
 from kubeception.render import objects
 
 REPLICAS = 2
@@ -26,8 +25,8 @@ class Controller:
     port: int
     bootstrap_port: int
     cpu: str
-    kubeconfig: Callable[[Config], Path]
-    flags: Callable[[Config], dict[str, str]]
+    kubeconfig: Callable[[ClusterSettings], Path]
+    flags: Callable[[ClusterSettings], dict[str, str]]
     bootstrap_flags: Mapping[str, str]
 
     @property
@@ -41,11 +40,11 @@ class Controller:
         return {"component": self.name, "tier": "control-plane"}
 
 
-def _controller_manager_flags(config: Config) -> dict[str, str]:
-    at = config.layout.pki
+def _controller_manager_flags(settings: ClusterSettings) -> dict[str, str]:
+    at = settings.layout.pki
     return {
         "allocate-node-cidrs": "true",
-        "cluster-cidr": config.net.cluster_cidr,
+        "cluster-cidr": settings.net.cluster_cidr,
         "cluster-name": "kubernetes",
         "cluster-signing-cert-file": str(at.ca.certificate),
         "cluster-signing-key-file": str(at.ca.key),
@@ -57,7 +56,7 @@ def _controller_manager_flags(config: Config) -> dict[str, str]:
         "kube-api-qps": "100",
         "root-ca-file": str(at.ca.certificate),
         "service-account-private-key-file": str(at.service_account_key),
-        "service-cluster-ip-range": config.net.service_cluster_ip_range,
+        "service-cluster-ip-range": settings.net.service_cluster_ip_range,
         "use-service-account-credentials": "true",
     }
 
@@ -84,7 +83,7 @@ CONTROLLER_MANAGER = Controller(
     port=10257,
     bootstrap_port=10267,
     cpu="200m",
-    kubeconfig=lambda config: config.layout.kubernetes.controller_manager,
+    kubeconfig=lambda settings: settings.layout.kubernetes.controller_manager,
     flags=_controller_manager_flags,
     bootstrap_flags=_JUST_ENOUGH,
 )
@@ -93,16 +92,16 @@ SCHEDULER = Controller(
     port=10259,
     bootstrap_port=10269,
     cpu="100m",
-    kubeconfig=lambda config: config.layout.kubernetes.scheduler,
-    flags=lambda _config: {},
+    kubeconfig=lambda settings: settings.layout.kubernetes.scheduler,
+    flags=lambda _settings: {},
     bootstrap_flags={},
 )
 BOTH = (CONTROLLER_MANAGER, SCHEDULER)
 
 
-def deployment(controller: Controller, config: Config, facts: Facts) -> objects.Object:
+def deployment(controller: Controller, settings: ClusterSettings) -> objects.Object:
     """Return the hosted form."""
-    spec = _pod_spec(controller, config, facts, bootstrap=False)
+    spec = _pod_spec(controller, settings, bootstrap=False)
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -127,18 +126,18 @@ def disruption_budget(controller: Controller) -> objects.Object:
     return objects.disruption_budget(controller.name, controller.labels)
 
 
-def bootstrap_pod(controller: Controller, config: Config, facts: Facts) -> objects.Object:
+def bootstrap_pod(controller: Controller, settings: ClusterSettings) -> objects.Object:
     """Return the bootstrap form."""
-    spec = _pod_spec(controller, config, facts, bootstrap=True)
+    spec = _pod_spec(controller, settings, bootstrap=True)
     name = controller.bootstrap_name
     return objects.static_pod(name, {"component": name}, spec)
 
 
 def _pod_spec(
-    controller: Controller, config: Config, facts: Facts, *, bootstrap: bool
+    controller: Controller, settings: ClusterSettings, *, bootstrap: bool
 ) -> objects.Object:
-    kubeconfig = controller.kubeconfig(config)
-    pki = config.layout.pki
+    kubeconfig = controller.kubeconfig(settings)
+    pki = settings.layout.pki
     paths = {"kubeconfig": (kubeconfig, "File"), "pki": (pki.folder, "Directory")}
     flags = {
         "authentication-kubeconfig": str(kubeconfig),
@@ -151,7 +150,7 @@ def _pod_spec(
         # of 2 s a change of leaders takes up to 4.4.
         "leader-elect-retry-period": "1s",
         "requestheader-client-ca-file": str(pki.front_proxy_ca.certificate),
-        **controller.flags(config),
+        **controller.flags(settings),
     }
     if bootstrap:
         flags |= controller.bootstrap_flags
@@ -171,7 +170,7 @@ def _pod_spec(
         "containers": [
             {
                 "name": controller.name,
-                "image": facts.images[controller.name],
+                "image": settings.release.images[controller.name],
                 "imagePullPolicy": "IfNotPresent",
                 "command": [controller.name, *objects.flags(flags)],
                 "resources": {"requests": {"cpu": controller.cpu}},

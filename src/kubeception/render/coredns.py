@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from kubeception.config import Config
-from kubeception.facts import Facts
+from kubeception.config.cluster import ClusterSettings
 from kubeception.render import objects
 
 NAME = "coredns"
@@ -12,7 +11,7 @@ LABELS = {"k8s-app": SERVICE}
 REPLICAS = 2
 
 
-def everything(config: Config, facts: Facts) -> Iterator[objects.Object]:
+def everything(settings: ClusterSettings) -> Iterator[objects.Object]:
     """Yield CoreDNS's account, role, settings, Deployment and Service."""
     yield objects.service_account(NAME)
     yield objects.cluster_role(
@@ -25,14 +24,14 @@ def everything(config: Config, facts: Facts) -> Iterator[objects.Object]:
     yield objects.cluster_role_binding(
         "system:coredns", role="system:coredns", subject=objects.account(NAME)
     )
-    corefile = _corefile(config, facts)
+    corefile = _corefile(settings)
     yield {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": objects.metadata(NAME, labels=LABELS),
         "data": {"Corefile": corefile},
     }
-    yield _deployment(facts, corefile)
+    yield _deployment(settings, corefile)
     yield objects.disruption_budget(NAME, LABELS)
     yield {
         "apiVersion": "v1",
@@ -46,7 +45,7 @@ def everything(config: Config, facts: Facts) -> Iterator[objects.Object]:
             },
         ),
         "spec": {
-            "clusterIP": config.net.dns_ip,
+            "clusterIP": settings.net.dns_ip,
             "selector": LABELS,
             "ports": [
                 {"name": "dns", "port": 53, "protocol": "UDP", "targetPort": 53},
@@ -57,14 +56,14 @@ def everything(config: Config, facts: Facts) -> Iterator[objects.Object]:
     }
 
 
-def _corefile(config: Config, facts: Facts) -> str:
+def _corefile(settings: ClusterSettings) -> str:
     # A host without any resolver has nobody to forward to, and CoreDNS would refuse to start.
-    forward = ["forward . /etc/resolv.conf"] if facts.has_resolver else []
+    forward = ["forward . /etc/resolv.conf"] if settings.forwards_names else []
     plugins = [
         "errors",
         "health",
         "ready",
-        f"kubernetes {config.net.cluster_domain} in-addr.arpa ip6.arpa {{",
+        f"kubernetes {settings.net.cluster_domain} in-addr.arpa ip6.arpa {{",
         "    pods insecure",
         "    fallthrough in-addr.arpa ip6.arpa",
         "}",
@@ -78,7 +77,7 @@ def _corefile(config: Config, facts: Facts) -> str:
     return ".:53 {\n" + "".join(f"    {line}\n" for line in plugins) + "}\n"
 
 
-def _deployment(facts: Facts, corefile: str) -> objects.Object:
+def _deployment(settings: ClusterSettings, corefile: str) -> objects.Object:
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -92,13 +91,13 @@ def _deployment(facts: Facts, corefile: str) -> objects.Object:
                     "labels": {**objects.MANAGED_BY, **LABELS},
                     "annotations": {objects.SETTINGS_NOTE: objects.digest(corefile)},
                 },
-                "spec": _pod_spec(facts),
+                "spec": _pod_spec(settings),
             },
         },
     }
 
 
-def _pod_spec(facts: Facts) -> objects.Object:
+def _pod_spec(settings: ClusterSettings) -> objects.Object:
     return {
         # Its resolver is the host's; the cluster's would be itself.
         "dnsPolicy": "Default",
@@ -112,7 +111,7 @@ def _pod_spec(facts: Facts) -> objects.Object:
         "containers": [
             {
                 "name": NAME,
-                "image": facts.images[NAME],
+                "image": settings.release.images[NAME],
                 "imagePullPolicy": "IfNotPresent",
                 "args": ["-conf", "/etc/coredns/Corefile"],
                 "resources": {

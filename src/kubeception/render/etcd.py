@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from kubeception.config import Config
-from kubeception.facts import Facts
+from kubeception.facts import HostFacts
 from kubeception.layout import IMAGE_COMMAND, IMAGE_ENVIRONMENT, MOUNTED_HOST, OUR_MARK
 
 UNIT = "etcd.service"
@@ -30,7 +30,7 @@ REQUIRED = (
 )
 
 
-def environment(config: Config, facts: Facts) -> str:
+def environment(config: Config, host: HostFacts) -> str:
     """Return the settings of a single member; names as `etcd --help` has them.
 
     Once it has data its cluster exists: told so, etcd itself refuses to start without them, also by
@@ -38,15 +38,15 @@ def environment(config: Config, facts: Facts) -> str:
     """
     at = config.layout
     pki = at.pki
-    known = facts.remembered
+    known = host.remembered
     settings = {
-        "ETCD_NAME": facts.node,
+        "ETCD_NAME": host.node,
         DATA_DIR: at.etcd.data,
-        "ETCD_LISTEN_CLIENT_URLS": f"https://127.0.0.1:2379,https://{facts.address}:2379",
-        "ETCD_ADVERTISE_CLIENT_URLS": f"https://{facts.address}:2379",
-        "ETCD_LISTEN_PEER_URLS": f"https://{facts.address}:2380",
-        "ETCD_INITIAL_ADVERTISE_PEER_URLS": f"https://{facts.address}:2380",
-        "ETCD_INITIAL_CLUSTER": f"{facts.node}=https://{facts.address}:2380",
+        "ETCD_LISTEN_CLIENT_URLS": f"https://127.0.0.1:2379,https://{host.address}:2379",
+        "ETCD_ADVERTISE_CLIENT_URLS": f"https://{host.address}:2379",
+        "ETCD_LISTEN_PEER_URLS": f"https://{host.address}:2380",
+        "ETCD_INITIAL_ADVERTISE_PEER_URLS": f"https://{host.address}:2380",
+        "ETCD_INITIAL_CLUSTER": f"{host.node}=https://{host.address}:2380",
         "ETCD_INITIAL_CLUSTER_STATE": "existing" if known.cluster else "new",
         **({"ETCD_INITIAL_CLUSTER_TOKEN": known.token} if known.token else {}),
         "ETCD_LISTEN_METRICS_URLS": "http://127.0.0.1:2381",
@@ -71,7 +71,7 @@ def environment(config: Config, facts: Facts) -> str:
     )
 
 
-def unit(config: Config, facts: Facts) -> str:
+def unit(config: Config, host: HostFacts) -> str:
     """Return the unit; etcd says itself when it serves.
 
     Before each start it is asked whether etcd may start on the data that are there, and after each
@@ -79,8 +79,8 @@ def unit(config: Config, facts: Facts) -> str:
     """
     at = config.layout
     ours = f"{at.launchers}/kubeception"
-    if facts.image:
-        ours = _in_image(at.image(facts.image))
+    if host.image:
+        ours = _in_image(at.image(host.image))
     folders = sorted({at.etcd.data, at.pki.folder, at.pki.etcd_folder, at.etcd.environment.parent})
     data, progress = f"--data-dir={at.etcd.data}", f"--progress={at.progress}"
     record = f"--record={at.member}"

@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from kubeception.config import Config
+from kubeception.config.cluster import ClusterSettings
 from kubeception.config.model import ProxyMode
-from kubeception.facts import Facts
-from kubeception.render import objects, proxy
+from kubeception.facts import ClusterFacts
+from kubeception.render import objects
 
 NAME = "kube-flannel"
 LABELS = {"k8s-app": "flannel"}
@@ -30,7 +30,7 @@ FOLDERS = {
 _SETTINGS = "/etc/kube-flannel"
 
 
-def everything(config: Config, facts: Facts) -> Iterator[objects.Object]:
+def everything(cluster: ClusterFacts) -> Iterator[objects.Object]:
     """Yield flannel's account, role, settings and DaemonSet."""
     yield objects.service_account("flannel")
     yield objects.cluster_role(
@@ -43,20 +43,20 @@ def everything(config: Config, facts: Facts) -> Iterator[objects.Object]:
     yield objects.cluster_role_binding(
         "flannel", role="flannel", subject=objects.account("flannel")
     )
-    settings = _settings(config, facts)
+    settings = _settings(cluster.settings)
     yield {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": objects.metadata(NAME, labels=LABELS),
         "data": settings,
     }
-    yield objects.node_daemonset(NAME, LABELS, _pod_spec(config, facts), settings=settings)
+    yield objects.node_daemonset(NAME, LABELS, _pod_spec(cluster), settings=settings)
 
 
-def _settings(config: Config, facts: Facts) -> dict[str, str]:
+def _settings(settings: ClusterSettings) -> dict[str, str]:
     network = {
-        "Network": config.net.cluster_cidr,
-        "EnableNFTables": proxy.mode(config, facts) is ProxyMode.NFTABLES,
+        "Network": settings.net.cluster_cidr,
+        "EnableNFTables": settings.net.proxy_mode is ProxyMode.NFTABLES,
         "Backend": {"Type": "vxlan"},
     }
     plugins = {
@@ -73,8 +73,8 @@ def _settings(config: Config, facts: Facts) -> dict[str, str]:
     }
 
 
-def _pod_spec(config: Config, facts: Facts) -> objects.Object:
-    cni = config.layout.cni.settings
+def _pod_spec(cluster: ClusterFacts) -> objects.Object:
+    cni = cluster.settings.layout.cni.settings
     paths = {
         "cni": (cni, "DirectoryOrCreate"),
         "run": (RUN, "DirectoryOrCreate"),
@@ -100,10 +100,10 @@ def _pod_spec(config: Config, facts: Facts) -> objects.Object:
         "containers": [
             {
                 "name": "flannel",
-                "image": facts.images["flannel"],
+                "image": cluster.settings.release.images["flannel"],
                 "imagePullPolicy": "IfNotPresent",
                 "command": ["sh", "-c", program],
-                "env": [*objects.api_by_the_door(facts.address), objects.NODE_NAME],
+                "env": [*objects.api_by_the_door(cluster.endpoint), objects.NODE_NAME],
                 # One that can't serve is not ready, and after two minutes started anew.
                 "startupProbe": {
                     "exec": {"command": ["test", "-e", f"{cni}/{PLUGIN}"]},

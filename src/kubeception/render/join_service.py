@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from kubeception.config import Config
-from kubeception.facts import Facts
+from kubeception.config.cluster import ClusterSettings
 from kubeception.render import join_records, objects, own_pod
 
 NAME = own_pod.COMPONENT
@@ -29,16 +28,15 @@ _CLUSTER_RIGHTS = (
 )
 
 
-def everything(config: Config, facts: Facts) -> Iterator[objects.Object]:
+def everything(settings: ClusterSettings) -> Iterator[objects.Object]:
     """Yield its account and what that may do, its Deployment and its NodePort."""
     yield from join_records.namespaces()
     yield from account()
     yield own_pod.deployment(
         NAME,
-        config,
-        facts,
-        arguments=_arguments(config, facts),
-        files=_files(config),
+        settings,
+        arguments=_arguments(settings),
+        files=_files(settings),
         more={
             "env": [{"name": name, "value": value} for name, value in ENVIRONMENT.items()],
             "readinessProbe": {
@@ -61,7 +59,7 @@ def everything(config: Config, facts: Facts) -> Iterator[objects.Object]:
                     "port": PORT,
                     "protocol": "TCP",
                     "targetPort": PORT,
-                    "nodePort": config.join_port,
+                    "nodePort": settings.kubeception.join_port,
                 }
             ],
         },
@@ -79,9 +77,9 @@ def account() -> Iterator[objects.Object]:
     yield objects.cluster_role_binding(_ROLE, role=_ROLE, subject=subject)
 
 
-def _files(config: Config) -> dict[str, Path]:
+def _files(settings: ClusterSettings) -> dict[str, Path]:
     """Return each file by itself: the folder around it holds the cluster's CA keys."""
-    pki = config.layout.pki
+    pki = settings.layout.pki
     return {
         "certificate": pki.join.certificate,
         "key": pki.join.key,
@@ -90,16 +88,16 @@ def _files(config: Config) -> dict[str, Path]:
     }
 
 
-def _arguments(config: Config, facts: Facts) -> list[str]:
-    pki = config.layout.pki
+def _arguments(settings: ClusterSettings) -> list[str]:
+    pki = settings.layout.pki
     return [
         "serve",
         f"--certificate={pki.join.certificate}",
         f"--key={pki.join.key}",
         f"--ca={pki.join_ca.certificate}",
         f"--port={PORT}",
-        f"--api={own_pod.api(facts)}",
+        f"--api={own_pod.api(settings)}",
         f"--cluster-ca={pki.ca.certificate}",
-        f"--cluster-dns={config.net.dns_ip}",
-        f"--cluster-domain={config.net.cluster_domain}",
+        f"--cluster-dns={settings.net.dns_ip}",
+        f"--cluster-domain={settings.net.cluster_domain}",
     ]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kubeception.config import Config
-from kubeception.facts import Facts
+from kubeception.facts import HostFacts
 from kubeception.layout import IMAGE_COMMAND, IMAGE_ENVIRONMENT, MOUNTED_HOST, OUR_MARK
 from kubeception.pki.catalog import KEEPERS
 from kubeception.render import apiserver, objects
@@ -37,10 +37,10 @@ def everything() -> Iterator[objects.Object]:
     yield objects.cluster_role_binding(_ROLE, role=_ROLE, subject=keepers)
 
 
-def unit(config: Config, facts: Facts) -> str:
+def unit(config: Config, host: HostFacts) -> str:
     """Return the unit: up before the kubelet, so that the kubelet starts with an API server."""
-    if facts.image:
-        command = "\n".join(_in_image(config.layout.image(facts.image)))
+    if host.image:
+        command = "\n".join(_in_image(config.layout.image(host.image)))
     else:
         command = f"ExecStart={config.layout.launchers}/kubeception {_RUN}"
     return f"""{OUR_MARK}

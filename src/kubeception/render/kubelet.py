@@ -3,28 +3,28 @@
 import re
 
 from kubeception.config import Config
-from kubeception.facts import Facts, Membership
+from kubeception.facts import HostFacts, Membership
 from kubeception.layout import OUR_MARK
 from kubeception.render import objects
 
 UNIT = "kubelet.service"
 
 
-def settings(config: Config, facts: Facts) -> str:
+def settings(config: Config, host: HostFacts) -> str:
     """Return the text of its settings."""
-    return OUR_MARK + objects.document(configuration(config, facts))
+    return OUR_MARK + objects.document(configuration(config, host))
 
 
-def worker_settings(config: Config, facts: Facts, member: Membership) -> str:
+def worker_settings(config: Config, host: HostFacts, member: Membership) -> str:
     """Return the text of a worker's settings."""
-    return OUR_MARK + objects.document(worker_configuration(config, facts, member))
+    return OUR_MARK + objects.document(worker_configuration(config, host, member))
 
 
-def configuration(config: Config, facts: Facts) -> objects.Object:
+def configuration(config: Config, host: HostFacts) -> objects.Object:
     """Return a control-plane host's KubeletConfiguration (kubelet.config.k8s.io/v1beta1)."""
     at = config.layout
     return {
-        **_common(config, facts, dns=config.net.dns_ip, domain=config.net.cluster_domain),
+        **_common(config, host, dns=config.net.dns_ip, domain=config.net.cluster_domain),
         # A control-plane container that crashed is wanted back at once, not in minutes; one second
         # is the least that Kubernetes allows (KEP-4603).
         "crashLoopBackOff": {"maxContainerRestartPeriod": "2s"},
@@ -36,15 +36,15 @@ def configuration(config: Config, facts: Facts) -> objects.Object:
     }
 
 
-def worker_configuration(config: Config, facts: Facts, member: Membership) -> objects.Object:
+def worker_configuration(config: Config, host: HostFacts, member: Membership) -> objects.Object:
     """Return a worker's KubeletConfiguration: it has no static pods, and asks for certificates."""
     return {
-        **_common(config, facts, dns=member.cluster_dns, domain=member.cluster_domain),
+        **_common(config, host, dns=member.cluster_dns, domain=member.cluster_domain),
         "serverTLSBootstrap": True,
     }
 
 
-def _common(config: Config, facts: Facts, *, dns: str, domain: str) -> objects.Object:
+def _common(config: Config, host: HostFacts, *, dns: str, domain: str) -> objects.Object:
     at = config.layout
     wanted: objects.Object = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -55,29 +55,29 @@ def _common(config: Config, facts: Facts, *, dns: str, domain: str) -> objects.O
             "x509": {"clientCAFile": str(at.pki.ca.certificate)},
         },
         "authorization": {"mode": "Webhook"},
-        "cgroupDriver": "systemd" if facts.cgroup_version == 2 else "cgroupfs",
+        "cgroupDriver": "systemd" if host.cgroup_version == 2 else "cgroupfs",
         "clusterDNS": [dns],
         "clusterDomain": domain,
         "containerRuntimeEndpoint": f"unix://{at.containerd.socket}",
         "failSwapOn": False,
-        "resolvConf": facts.resolv_conf,
+        "resolvConf": host.resolv_conf,
         "rotateCertificates": True,
     }
-    if facts.cgroup_version == 1:
+    if host.cgroup_version == 1:
         wanted["failCgroupV1"] = False
-    if not facts.has_sys_resource:
+    if not host.has_sys_resource:
         wanted["oomScoreAdj"] = 0
     return wanted
 
 
-def environment(config: Config, facts: Facts) -> str:
+def environment(config: Config, host: HostFacts) -> str:
     """Return the flags that its settings have no place for."""
     at = config.layout
     flags = {
         "config": str(at.kubelet.settings),
-        "hostname-override": facts.node,
+        "hostname-override": host.node,
         "kubeconfig": str(at.kubernetes.kubelet),
-        "node-ip": facts.address,
+        "node-ip": host.address,
     }
     return f'{OUR_MARK}KUBELET_ARGS="{" ".join(objects.flags(flags))}"\n'
 

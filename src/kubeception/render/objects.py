@@ -27,6 +27,10 @@ NODE_NAME: Object = {
     "name": "NODE_NAME",
     "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "spec.nodeName"}},
 }
+HOST_IP: Object = {
+    "name": "HOST_IP",
+    "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.hostIP"}},
+}
 
 
 def metadata(

@@ -8,12 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kubeception.config import Config
-from kubeception.facts import Facts
+from kubeception.config.cluster import ClusterSettings
 from kubeception.render import objects
 
 COMPONENT = "kubeception"
-_API_PORT = 6443
 _TOKEN_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a path
 _TOKEN_LIFETIME_S = 3600
 _TOKEN: objects.Object = {
@@ -21,15 +19,14 @@ _TOKEN: objects.Object = {
 }
 
 
-def api(facts: Facts) -> str:
-    """Return where it finds the API."""
-    return f"https://{facts.address}:{_API_PORT}"
+def api(settings: ClusterSettings) -> str:
+    """Return where it finds the API: the Service address, which the door of its host serves."""
+    return f"https://{settings.net.apiserver_ip}"
 
 
 def deployment(
     name: str,
-    config: Config,
-    facts: Facts,
+    settings: ClusterSettings,
     *,
     arguments: Sequence[str],
     files: Mapping[str, Path],
@@ -62,7 +59,8 @@ def deployment(
                     "containers": [
                         {
                             "name": name,
-                            "image": config.kubeception.image or facts.images[COMPONENT],
+                            "image": settings.kubeception.image
+                            or settings.release.images[COMPONENT],
                             "imagePullPolicy": "IfNotPresent",
                             "args": list(arguments),
                             "resources": {"requests": {"cpu": "10m", "memory": "40Mi"}},

@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from kubeception.config import Config
-from kubeception.config.model import ProxyMode
-from kubeception.facts import Facts
+from kubeception.config.cluster import ClusterSettings
+from kubeception.facts import ClusterFacts
 from kubeception.render import objects
 
 NAME = "kube-proxy"
@@ -19,44 +18,38 @@ _PATHS = {
 }
 
 
-def mode(config: Config, facts: Facts) -> ProxyMode:
-    """Return how Services are programmed; always said, for Kubernetes' own default will change."""
-    if config.net.proxy_mode:
-        return config.net.proxy_mode
-    return ProxyMode.NFTABLES if facts.has_nftables_proxy else ProxyMode.IPTABLES
-
-
-def everything(config: Config, facts: Facts) -> Iterator[objects.Object]:
+def everything(cluster: ClusterFacts) -> Iterator[objects.Object]:
     """Yield kube-proxy's account, settings and DaemonSet."""
     yield objects.service_account(NAME)
     yield objects.cluster_role_binding(
         "kubeadm:node-proxier", role="system:node-proxier", subject=objects.account(NAME)
     )
-    text = objects.document(settings(config, facts))
+    text = objects.document(settings(cluster.settings))
     yield {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": objects.metadata(NAME, labels=LABELS),
         "data": {"config.conf": text},
     }
-    yield objects.node_daemonset(NAME, LABELS, _pod_spec(facts), settings=text)
+    yield objects.node_daemonset(NAME, LABELS, _pod_spec(cluster), settings=text)
 
 
-def settings(config: Config, facts: Facts) -> objects.Object:
+def settings(shared: ClusterSettings) -> objects.Object:
     """Return its KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1)."""
     wanted: objects.Object = {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
-        "clusterCIDR": config.net.cluster_cidr,
-        "mode": str(mode(config, facts)),
+        "clusterCIDR": shared.net.cluster_cidr,
+        # Always said, for Kubernetes' own default will change.
+        "mode": str(shared.net.proxy_mode),
     }
-    if not facts.has_sys_resource:
+    if not shared.sizes_conntrack:
         # The kernel would refuse to change the connection table's size.
         wanted["conntrack"] = {"maxPerCore": 0}
     return wanted
 
 
-def _pod_spec(facts: Facts) -> objects.Object:
+def _pod_spec(cluster: ClusterFacts) -> objects.Object:
     return {
         "hostNetwork": True,
         "priorityClassName": objects.NODE_CRITICAL,
@@ -66,14 +59,14 @@ def _pod_spec(facts: Facts) -> objects.Object:
         "containers": [
             {
                 "name": NAME,
-                "image": facts.images[NAME],
+                "image": cluster.settings.release.images[NAME],
                 "imagePullPolicy": "IfNotPresent",
                 "command": [
                     NAME,
                     f"--config={_SETTINGS}/config.conf",
                     "--hostname-override=$(NODE_NAME)",
                 ],
-                "env": [*objects.api_by_the_door(facts.address), objects.NODE_NAME],
+                "env": [*objects.api_by_the_door(cluster.endpoint), objects.NODE_NAME],
                 "securityContext": {"privileged": True},
                 "volumeMounts": [
                     {"name": "settings", "mountPath": _SETTINGS},

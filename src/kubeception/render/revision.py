@@ -8,7 +8,6 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-from kubeception.config import Config
 from kubeception.facts import Facts
 from kubeception.render import apiserver, objects
 
@@ -59,12 +58,12 @@ def image_of(template: objects.Object) -> str:
     return found
 
 
-def bootstrap_pod(config: Config, facts: Facts) -> objects.Object:
+def bootstrap_pod(facts: Facts) -> objects.Object:
     """Return the bootstrap API server: the proven one, else the one that is to be hosted.
 
     It differs in its port, in its address, and in that it asks nobody outside for admission.
     """
-    template = dict(facts.proven.template) if facts.proven else _rendered(config, facts)
+    template = dict(facts.host.proven.template) if facts.host.proven else _rendered(facts)
     spec = copy.deepcopy(template["spec"])
     for only_hosted in ("nodeSelector", "affinity", "readinessGates", "serviceAccountName"):
         spec.pop(only_hosted, None)
@@ -72,7 +71,7 @@ def bootstrap_pod(config: Config, facts: Facts) -> objects.Object:
     spec["terminationGracePeriodSeconds"] = apiserver.BOOTSTRAP_GRACE_S
     _move(spec, apiserver.BOOTSTRAP_PORT)
     server = _server(spec)
-    flags = apiserver.bootstrap_flags(facts)
+    flags = apiserver.bootstrap_flags(facts.host)
     refused = flags[apiserver.DISABLED].split(",")
     kept = (_value(template, apiserver.DISABLED) or "").split(",")
     flags[apiserver.DISABLED] = ",".join(sorted({*refused, *kept} - {""}))
@@ -85,8 +84,8 @@ def bootstrap_pod(config: Config, facts: Facts) -> objects.Object:
     return objects.static_pod(apiserver.BOOTSTRAP_NAME, labels, spec)
 
 
-def _rendered(config: Config, facts: Facts) -> objects.Object:
-    template: objects.Object = apiserver.daemonset(config, facts)["spec"]["template"]
+def _rendered(facts: Facts) -> objects.Object:
+    template: objects.Object = apiserver.daemonset(facts.cluster)["spec"]["template"]
     return template
 
 

@@ -50,7 +50,10 @@ def test_the_originals_file_keeps_every_value() -> None:
     assert str(config.layout.kubelet.environment) == "/etc/kubernetes/kubelet"
     assert str(config.layout.public_cas) == "/etc/ca-certificates"
     assert (config.net.apiserver_ip, config.net.dns_ip) == ("10.3.0.1", "10.3.0.10")
-    assert (config.kubeception.image, config.join_port) == ("ereslibre/kubeception:latest", 30000)
+    assert (config.kubeception.image, config.kubeception.join_port) == (
+        "ereslibre/kubeception:latest",
+        30000,
+    )
 
 
 def test_the_debian_profile_spells_out_defaults() -> None:

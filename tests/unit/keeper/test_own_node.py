@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from tests.fixed import CONFIG, FACTS
+from tests.fixed import CONFIG, HOST
 
 from kubeception.keeper.own_node import LONGEST_S, UNREADY_S, Restarts
 from kubeception.render import kubelet
@@ -50,4 +50,4 @@ def test_a_host_that_goes_by_no_address(text: str) -> None:
 
 
 def test_the_address_that_a_host_goes_by() -> None:
-    assert kubelet.address_in(kubelet.environment(CONFIG, FACTS)) == FACTS.address
+    assert kubelet.address_in(kubelet.environment(CONFIG, HOST)) == HOST.address

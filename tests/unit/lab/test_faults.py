@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.fixed import CONFIG, FACTS
+from tests.fixed import CLUSTER
 from tests.lab import breaking, faults
 
 from kubeception.facts import Hosted
@@ -47,7 +47,7 @@ def test_no_bad_edit_may_cost_a_request() -> None:
 
 @pytest.mark.parametrize("change", EDITS)
 def test_an_edited_template_is_not_the_wanted_one(change: breaking.Change) -> None:
-    daemonset = apiserver.daemonset(CONFIG, FACTS)
+    daemonset = apiserver.daemonset(CLUSTER)
     before = breaking.wanted(daemonset)
 
     change(daemonset["spec"]["template"])
@@ -56,17 +56,17 @@ def test_an_edited_template_is_not_the_wanted_one(change: breaking.Change) -> No
 
 
 def test_the_same_template_on_the_other_port_is_the_wanted_one() -> None:
-    first = apiserver.daemonset(CONFIG, FACTS)
+    first = apiserver.daemonset(CLUSTER)
     digest = first["spec"]["template"]["metadata"]["annotations"][apiserver.TEMPLATE_NOTE]
-    on_6446 = replace(FACTS, hosted=Hosted(port=6446, template=digest))
-    second = apiserver.daemonset(CONFIG, on_6446)
+    on_6446 = replace(CLUSTER, hosted=Hosted(port=6446, template=digest))
+    second = apiserver.daemonset(on_6446)
 
     assert first != second
     assert breaking.wanted(first) == breaking.wanted(second)
 
 
 def test_one_that_is_ready_and_then_ends_can_listen() -> None:
-    template = apiserver.daemonset(CONFIG, FACTS)["spec"]["template"]
+    template = apiserver.daemonset(CLUSTER)["spec"]["template"]
 
     breaking.to_one_that_ends(template)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import Golden
-from tests.fixed import CONFIG, FACTS, MEMBER
+from tests.fixed import CLUSTER, CONFIG, FACTS, MEMBER, on_host
 
 from kubeception.config import Config
 from kubeception.config.load import load
@@ -26,11 +26,10 @@ from kubeception.workflows import BOOTSTRAP, joining
 ROOT = Path(__file__).parents[3]
 FILES = Path(__file__).parent / "plans"
 
-_NOTES = apiserver.daemonset(CONFIG, FACTS)["spec"]["template"]["metadata"]["annotations"]
+_NOTES = apiserver.daemonset(CLUSTER)["spec"]["template"]["metadata"]["annotations"]
 HEALTHY = replace(
-    FACTS,
-    door=6445,
-    hosted=Hosted(6445, _NOTES[apiserver.TEMPLATE_NOTE]),
+    on_host(door=6445),
+    cluster=replace(CLUSTER, hosted=Hosted(6445, _NOTES[apiserver.TEMPLATE_NOTE])),
     needs_api=False,
     needs_controllers=False,
 )
@@ -42,21 +41,21 @@ STATES: dict[str, tuple[Config, Facts]] = {
         CONFIG,
         replace(
             HEALTHY,
-            door=6444,
+            host=replace(HEALTHY.host, door=6444),
+            cluster=replace(HEALTHY.cluster, dead_leases=("kube-scheduler",)),
             needs_api=True,
             needs_controllers=True,
-            dead_leases=("kube-scheduler",),
         ),
     ),
     "kubic": (
         load(ROOT / "distros/kubic.toml"),
-        replace(
-            FACTS,
+        on_host(
+            load(ROOT / "distros/kubic.toml"),
             foreign_units=frozenset({"etcd.service", "containerd.service", "kubelet.service"}),
             archives={},
         ),
     ),
-    "container": (CONFIG, replace(FACTS, image="0123456789ab")),
+    "container": (CONFIG, on_host(image="0123456789ab")),
 }
 
 
@@ -102,7 +101,7 @@ def test_a_bootstrap_wants_what_it_always_did(state: str, golden: Golden) -> Non
 
 
 def test_a_join_wants_what_it_always_did(golden: Golden) -> None:
-    joined = replace(FACTS, node="w1", address="192.0.2.21", membership=MEMBER)
+    joined = on_host(node="w1", address="192.0.2.21", membership=MEMBER)
 
     golden(FILES / "worker.txt", "\n".join(lines(CONFIG, joined, joining(None))) + "\n")
 
@@ -158,7 +157,9 @@ def test_a_healthy_cluster_gets_no_bootstrap_control_plane() -> None:
 
 
 def test_the_door_turns_only_after_ten_answers_in_a_row() -> None:
-    [*_, stable] = handover.hosted_is_stable(CONFIG, replace(HEALTHY, door=6444))
+    [*_, stable] = handover.hosted_is_stable(
+        CONFIG, replace(HEALTHY, host=replace(HEALTHY.host, door=6444))
+    )
 
     assert stable.successes == 10
     assert "6445" in stable.what
@@ -194,7 +195,7 @@ def test_the_hosts_own_units_are_used_as_they_are() -> None:
 def test_an_etcd_of_the_hosts_own_owns_its_keys_and_no_other() -> None:
     config, facts = STATES["kubic"]
 
-    pairs = planned((pki.PKI,), config, replace(facts, etcd_uid=496))
+    pairs = planned((pki.PKI,), config, replace(facts, host=replace(facts.host, etcd_uid=496)))
     owned = {one.entry.at for one in pairs if isinstance(one, KeyPair) and one.uid == 496}
     assert owned == {config.layout.pki.etcd_server, config.layout.pki.etcd_peer}
     assert all(
@@ -218,10 +219,13 @@ def test_no_default_range_is_left_where_the_user_chose_others(state: str) -> Non
         cluster_domain="example.internal",
     )
     _, facts = STATES[state]
+    config = Config(net=net)
+    chosen = on_host(config).cluster
+    others = replace(facts.cluster, settings=chosen.settings, asked=chosen.asked)
 
     for default in ("10.244.", "10.96.", "cluster.local"):
         assert default in words(CONFIG, facts)
-        assert default not in words(Config(net=net), facts)
+        assert default not in words(config, replace(facts, cluster=others))
 
 
 def test_no_default_path_is_left_where_the_user_chose_others() -> None:
@@ -252,4 +256,4 @@ def test_whoever_brings_a_network_waits_for_no_flannel() -> None:
     config = Config(net=Net(cni=Cni.NONE))
 
     assert "flannel" in "\n".join(lines(CONFIG, FACTS))
-    assert "flannel" not in "\n".join(lines(config, FACTS))
+    assert "flannel" not in "\n".join(lines(config, on_host(config)))

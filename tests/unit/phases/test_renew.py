@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from tests.fixed import CONFIG, FACTS
+from tests.fixed import CONFIG, FACTS, HOST
 
 from kubeception import workflows
 from kubeception.phases import renew
@@ -15,7 +15,7 @@ from kubeception.resources.fresh import FreshContainer, FreshUnit
 from kubeception.resources.keypair import KeyPair, NotExpired
 from kubeception.resources.kubelet_client import KubeletClient, LiveKubeletClient
 
-LEAVES = [entry for entry, _ in catalog.leaves(CONFIG, FACTS.node, FACTS.address)]
+LEAVES = [entry for entry, _ in catalog.leaves(CONFIG, HOST.node, HOST.address)]
 
 
 def wanted(*asked: str) -> dict[str, timedelta]:

@@ -1,10 +1,9 @@
 """What a reset wants gone is what a bootstrap wants there, whatever that comes to be."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
-from tests.fixed import CONFIG, FACTS, MEMBER
+from tests.fixed import CONFIG, FACTS, MEMBER, on_host
 
 from kubeception.config import Config
 from kubeception.config.model import Cni, Net
@@ -17,7 +16,7 @@ from kubeception.resources.keypair import KeyPair, ServiceAccountKey
 from kubeception.resources.unit import Unit
 from kubeception.workflows import BOOTSTRAP, joining
 
-ALL = replace(FACTS, has_bridge_netfilter=False)
+ALL = on_host(has_bridge_netfilter=False)
 
 
 def wanted() -> list[Resource]:
@@ -31,7 +30,7 @@ def undone(
     config: Config = CONFIG,
     foreign: frozenset[str] = frozenset(),
 ) -> list[Resource]:
-    facts = replace(FACTS, foreign_units=foreign)
+    facts = on_host(foreign_units=foreign)
     phases = reset.phases(BOOTSTRAP, etcds=etcd, pkis=pki)
     return [bare(one) for phase in phases for one in phase.plan(config, facts)]
 
@@ -70,7 +69,7 @@ def test_only_a_file_that_is_ours_goes_or_one_that_only_we_make() -> None:
         if isinstance(one, File) and not one.if_ours and one.path != plugin
     }
 
-    records = {CONFIG.layout.member, CONFIG.layout.progress}
+    records = {CONFIG.layout.member, CONFIG.layout.progress, CONFIG.layout.cluster}
     assert others == {*secrets(), *map(str, records)}
 
 
@@ -125,7 +124,7 @@ def test_whoever_brought_a_network_keeps_it() -> None:
 
 
 def test_a_worker_keeps_nothing_of_what_its_join_made() -> None:
-    facts = replace(FACTS, node="w1", membership=MEMBER, has_bridge_netfilter=False)
+    facts = on_host(node="w1", membership=MEMBER, has_bridge_netfilter=False)
     at = CONFIG.layout
     phases = list(reset.phases(joining(None), etcds=False, pkis=False))
     every = [one for phase in phases for one in phase.plan(CONFIG, facts)]

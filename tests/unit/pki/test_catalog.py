@@ -3,7 +3,7 @@
 from datetime import timedelta
 from ipaddress import ip_address
 
-from tests.fixed import CONFIG, FACTS
+from tests.fixed import CONFIG, HOST
 
 from kubeception.config import Config
 from kubeception.config.model import ApiServer, Etcd, Net, Secrets
@@ -42,7 +42,7 @@ def table(config: Config = CONFIG) -> dict[str, Entry]:
     folder = config.layout.pki.folder
     return {
         str(entry.at.certificate.relative_to(folder).with_suffix("")): entry
-        for entry in catalog.entries(config, FACTS.node, FACTS.address)
+        for entry in catalog.entries(config, HOST.node, HOST.address)
     }
 
 
@@ -100,12 +100,12 @@ def test_servers_are_named_by_whatever_they_are_called() -> None:
     assert names(rows["apiserver"].spec) == {
         *service,
         "kubernetes.default.svc.cluster.local",
-        *("cp1", "localhost", "10.96.0.1", FACTS.address, "127.0.0.1", "::1"),
+        *("cp1", "localhost", "10.96.0.1", HOST.address, "127.0.0.1", "::1"),
     }
-    member = {"cp1", "localhost", FACTS.address, "127.0.0.1", "::1"}
+    member = {"cp1", "localhost", HOST.address, "127.0.0.1", "::1"}
     assert names(rows["etcd/server"].spec) == names(rows["etcd/peer"].spec) == member
-    assert names(rows["kubelet-server"].spec) == {"cp1", FACTS.address}
-    assert {"cp1", FACTS.address, "127.0.0.1"} <= names(rows["join"].spec)
+    assert names(rows["kubelet-server"].spec) == {"cp1", HOST.address}
+    assert {"cp1", HOST.address, "127.0.0.1"} <= names(rows["join"].spec)
 
 
 def test_the_users_names_and_ranges_are_in_the_api_servers_certificate() -> None:

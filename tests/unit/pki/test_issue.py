@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from tests.fixed import CONFIG, FACTS, NOW
+from tests.fixed import CONFIG, HOST, NOW
 
 from kubeception.config.model import KeyAlgorithm
 from kubeception.layout import Pair
@@ -22,7 +22,7 @@ from kubeception.pki.issue import Signer
 
 TABLE = {
     entry.at.certificate.stem if entry.issuer else str(entry.at.certificate): entry
-    for entry in catalog.entries(CONFIG, FACTS.node, FACTS.address)
+    for entry in catalog.entries(CONFIG, HOST.node, HOST.address)
 }
 LEAVES = [entry for entry in TABLE.values() if entry.issuer]
 YEAR = timedelta(days=365)

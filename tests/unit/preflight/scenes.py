@@ -4,7 +4,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from tests.fixed import CONFIG, FACTS
+from tests.fixed import CONFIG, FACTS, HOST
 from tests.unit.reaching import Hands, reach_of
 
 from kubeception.host import files
@@ -16,7 +16,7 @@ from kubeception.reach import Reach
 
 def scene_of(reach: Reach) -> Scene:
     """Return a host that is a folder, with no systemd and no API to ask."""
-    return Scene(reach, node=FACTS.node, address=FACTS.address)
+    return Scene(reach, node=HOST.node, address=HOST.address)
 
 
 def host_with_pki(root: Path, *, hands: Hands | None = None) -> Reach:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.fixed import FACTS
+from tests.fixed import HOST
 from tests.unit.preflight.scenes import scene_of
 from tests.unit.reaching import reach_of
 
@@ -61,7 +61,7 @@ def test_who_belongs_on_a_port(
         (6444, "127.0.0.1", True),
         (6444, "::", True),
         (6444, "198.51.100.7", False),
-        (2380, FACTS.address, True),
+        (2380, HOST.address, True),
         (2380, "127.0.0.1", False),
     ],
 )

@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.conftest import Golden
-from tests.fixed import CONFIG, FACTS, MEMBER
+from tests.fixed import CLUSTER, CONFIG, FACTS, HOST, MEMBER, SETTINGS, on_host
 
 from kubeception.facts import Stored
 from kubeception.layout import Pair
@@ -30,37 +29,37 @@ from kubeception.render import (
 from kubeception.render.objects import Object
 
 FILES = Path(__file__).parent / "golden"
-WITH_DATA = replace(FACTS, stored=Stored("2691d9d456ecb1c7", "a43fbdb85108d0a4"))
-IN_AN_IMAGE = replace(FACTS, image="0123456789ab")
+WITH_DATA = on_host(stored=Stored("2691d9d456ecb1c7", "a43fbdb85108d0a4")).host
+IN_AN_IMAGE = on_host(image="0123456789ab").host
 
 OBJECTS: dict[str, Iterable[Object]] = {
     "access": access.bindings(),
     "keeper": keeper.everything(),
-    "api-service": api_service.everything(CONFIG, FACTS),
-    "apiserver-hosted": [apiserver.daemonset(CONFIG, FACTS)],
-    "apiserver-bootstrap": [revision.bootstrap_pod(CONFIG, FACTS)],
-    "coredns": coredns.everything(CONFIG, FACTS),
-    "flannel": flannel.everything(CONFIG, FACTS),
-    "join-service": join_service.everything(CONFIG, FACTS),
-    "proxy": proxy.everything(CONFIG, FACTS),
+    "api-service": api_service.everything(CLUSTER),
+    "apiserver-hosted": [apiserver.daemonset(CLUSTER)],
+    "apiserver-bootstrap": [revision.bootstrap_pod(FACTS)],
+    "coredns": coredns.everything(SETTINGS),
+    "flannel": flannel.everything(CLUSTER),
+    "join-service": join_service.everything(SETTINGS),
+    "proxy": proxy.everything(CLUSTER),
     **{
         one.name.removeprefix("kube-"): [
-            controllers.deployment(one, CONFIG, FACTS),
+            controllers.deployment(one, SETTINGS),
             controllers.disruption_budget(one),
-            controllers.bootstrap_pod(one, CONFIG, FACTS),
+            controllers.bootstrap_pod(one, SETTINGS),
         ]
         for one in controllers.BOTH
     },
 }
 
 TEXTS = {
-    "containerd.toml": containerd.settings(CONFIG, FACTS),
+    "containerd.toml": containerd.settings(CONFIG, HOST),
     "containerd.service": containerd.unit(CONFIG),
-    "etcd.env": etcd.environment(CONFIG, FACTS),
+    "etcd.env": etcd.environment(CONFIG, HOST),
     "etcd-of-a-member.env": etcd.environment(CONFIG, WITH_DATA),
-    "etcd.service": etcd.unit(CONFIG, FACTS),
+    "etcd.service": etcd.unit(CONFIG, HOST),
     "etcd-from-an-image.service": etcd.unit(CONFIG, IN_AN_IMAGE),
-    "keeper.service": keeper.unit(CONFIG, FACTS),
+    "keeper.service": keeper.unit(CONFIG, HOST),
     "keeper-from-an-image.service": keeper.unit(CONFIG, IN_AN_IMAGE),
     "kubeconfig.json": kubeconfig.document(
         user="kubernetes-admin",
@@ -68,9 +67,9 @@ TEXTS = {
         ca=Pair.named(Path("/pki/ca")),
         client=Pair.named(Path("/pki/admin")),
     ),
-    "kubelet.json": kubelet.settings(CONFIG, FACTS),
-    "kubelet-of-a-worker.json": kubelet.worker_settings(CONFIG, FACTS, MEMBER),
-    "kubelet.env": kubelet.environment(CONFIG, FACTS),
+    "kubelet.json": kubelet.settings(CONFIG, HOST),
+    "kubelet-of-a-worker.json": kubelet.worker_settings(CONFIG, HOST, MEMBER),
+    "kubelet.env": kubelet.environment(CONFIG, HOST),
     "kubelet.service": kubelet.unit(CONFIG),
 }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
-from tests.fixed import CONFIG, FACTS
+from tests.fixed import CLUSTER, CONFIG, FACTS, HOST, SETTINGS, on_host
 
 from kubeception import versions
 from kubeception.config import Config
@@ -46,18 +46,18 @@ API_OBJECTS = {
 }
 
 
-def hosted(config: Config, facts: Facts) -> list[Object]:
-    return [*control_plane.everything(config, facts), *api_service.everything(config, facts)]
+def hosted(facts: Facts) -> list[Object]:
+    return [*control_plane.everything(facts), *api_service.everything(facts.cluster)]
 
 
-def static_pods(config: Config, facts: Facts) -> list[Object]:
+def static_pods(facts: Facts) -> list[Object]:
     return [
-        revision.bootstrap_pod(config, facts),
-        *(controllers.bootstrap_pod(one, config, facts) for one in controllers.BOTH),
+        revision.bootstrap_pod(facts),
+        *(controllers.bootstrap_pod(one, facts.cluster.settings) for one in controllers.BOTH),
     ]
 
 
-EVERYTHING = [*hosted(CONFIG, FACTS), *static_pods(CONFIG, FACTS)]
+EVERYTHING = [*hosted(FACTS), *static_pods(FACTS)]
 
 
 def leaves(value: Any, at: str = "") -> Iterator[tuple[str, Any]]:
@@ -125,29 +125,29 @@ def test_ranges_and_domain_arrive_everywhere() -> None:
     )
     config = Config(net=net)
     rendered = [
-        *map(json.dumps, [*hosted(config, FACTS), *static_pods(config, FACTS)]),
-        kubelet.settings(config, FACTS),
+        *map(json.dumps, [*hosted(on_host(config)), *static_pods(on_host(config))]),
+        kubelet.settings(config, HOST),
     ]
     text = "\n".join(rendered)
 
     for default in ("10.244.", "10.96.", "cluster.local"):
         assert default not in text
-    command = flags(apiserver.daemonset(config, FACTS)["spec"]["template"]["spec"])
+    command = flags(apiserver.daemonset(on_host(config).cluster)["spec"]["template"]["spec"])
     assert command["service-cluster-ip-range"] == "172.30.0.0/20"
     assert command["service-account-issuer"].endswith(".svc.example.internal")
     command = flags(
-        controllers.deployment(controllers.CONTROLLER_MANAGER, config, FACTS)["spec"]["template"][
+        controllers.deployment(controllers.CONTROLLER_MANAGER, on_host(config).cluster.settings)[
             "spec"
-        ]
+        ]["template"]["spec"]
     )
     assert command["cluster-cidr"] == "172.20.0.0/16"
     assert command["service-cluster-ip-range"] == "172.30.0.0/20"
     assert {
         wanted["metadata"]["name"]: wanted["spec"]["clusterIP"]
-        for wanted in hosted(config, FACTS)
+        for wanted in hosted(on_host(config))
         if _is_fixed(wanted)
     } == {"kubernetes": "172.30.0.1", "kube-dns": "172.30.0.10"}
-    settings = kubelet.configuration(config, FACTS)
+    settings = kubelet.configuration(config, HOST)
     assert (settings["clusterDNS"], settings["clusterDomain"]) == (
         ["172.30.0.10"],
         "example.internal",
@@ -164,7 +164,7 @@ def _is_fixed(wanted: Object) -> bool:
 def _settings(config: Config, name: str) -> dict[str, str]:
     [found] = [
         wanted
-        for wanted in hosted(config, FACTS)
+        for wanted in hosted(on_host(config))
         if (wanted["kind"], wanted["metadata"]["name"]) == ("ConfigMap", name)
     ]
     settings: dict[str, str] = found["data"]
@@ -173,21 +173,22 @@ def _settings(config: Config, name: str) -> dict[str, str]:
 
 def test_what_the_api_server_needs_is_on_the_host() -> None:
     """Its pods can be started by a kubelet alone: they name no API object."""
-    template = apiserver.daemonset(CONFIG, FACTS)["spec"]["template"]["spec"]
+    template = apiserver.daemonset(CLUSTER)["spec"]["template"]["spec"]
 
-    for spec in (template, *(pod["spec"] for pod in static_pods(CONFIG, FACTS))):
+    for spec in (template, *(pod["spec"] for pod in static_pods(FACTS))):
         assert not keys(spec) & API_OBJECTS
         assert spec["automountServiceAccountToken"] is False
         assert {kind for volume in spec["volumes"] for kind in volume} == {"name", "hostPath"}
 
 
 def test_the_bootstrap_api_server_is_the_hosted_one_in_few_words_different() -> None:
-    template = apiserver.daemonset(CONFIG, FACTS)["spec"]["template"]["spec"]
-    pod = revision.bootstrap_pod(CONFIG, FACTS)["spec"]
+    template = apiserver.daemonset(CLUSTER)["spec"]["template"]["spec"]
+    pod = revision.bootstrap_pod(FACTS)["spec"]
 
     ours, theirs = flags(template), flags(pod)
     changed = {name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name)}
     assert changed == {
+        "advertise-address",
         "bind-address",
         "disable-admission-plugins",
         "secure-port",
@@ -215,42 +216,40 @@ def test_the_bootstrap_api_server_is_the_hosted_one_in_few_words_different() -> 
 def test_only_the_port_is_not_the_users() -> None:
     extra = {"secure-port": "7443", "v": "4", "authorization-mode": "Node,RBAC,Webhook"}
     config = Config(apiserver=ApiServer(extra_args=extra))
-    template = apiserver.daemonset(config, FACTS)["spec"]["template"]["spec"]
+    template = apiserver.daemonset(on_host(config).cluster)["spec"]["template"]["spec"]
 
     command = flags(template)
     assert command["secure-port"] == "6445"
     assert (command["v"], command["authorization-mode"]) == ("4", "Node,RBAC,Webhook")
-    assert flags(revision.bootstrap_pod(config, FACTS)["spec"])["v"] == "4"
+    assert flags(revision.bootstrap_pod(on_host(config))["spec"])["v"] == "4"
 
 
 def test_a_changed_template_takes_the_other_port() -> None:
     """The new API server comes up beside the old one; the same template stays where it is."""
-    first = apiserver.daemonset(CONFIG, FACTS)
+    first = apiserver.daemonset(CLUSTER)
     notes = first["spec"]["template"]["metadata"]["annotations"]
-    there = replace(
-        FACTS, hosted=Hosted(int(notes[apiserver.PORT_NOTE]), notes[apiserver.TEMPLATE_NOTE])
-    )
-    edited = Config(apiserver=ApiServer(extra_args={"v": "4"}))
+    at_first = Hosted(int(notes[apiserver.PORT_NOTE]), notes[apiserver.TEMPLATE_NOTE])
+    edited = on_host(Config(apiserver=ApiServer(extra_args={"v": "4"}))).cluster
 
-    assert apiserver.daemonset(CONFIG, there) == first
-    assert apiserver.hosted_port(edited, there) == 6446
-    back = replace(there, hosted=Hosted(6446, notes[apiserver.TEMPLATE_NOTE]))
-    assert apiserver.hosted_port(CONFIG, back) == 6446
-    assert apiserver.hosted_port(edited, back) == 6445
+    assert apiserver.daemonset(replace(CLUSTER, hosted=at_first)) == first
+    assert apiserver.hosted_port(replace(edited, hosted=at_first)) == 6446
+    back = Hosted(6446, notes[apiserver.TEMPLATE_NOTE])
+    assert apiserver.hosted_port(replace(CLUSTER, hosted=back)) == 6446
+    assert apiserver.hosted_port(replace(edited, hosted=back)) == 6445
 
 
 def test_no_api_server_writes_the_endpoints() -> None:
     for spec in (
-        apiserver.daemonset(CONFIG, FACTS)["spec"]["template"]["spec"],
-        revision.bootstrap_pod(CONFIG, FACTS)["spec"],
+        apiserver.daemonset(CLUSTER)["spec"]["template"]["spec"],
+        revision.bootstrap_pod(FACTS)["spec"],
     ):
         assert flags(spec)["endpoint-reconciler-type"] == "none"
     addresses = [
         json.dumps(wanted)
-        for wanted in api_service.everything(CONFIG, FACTS)
+        for wanted in api_service.everything(CLUSTER)
         if wanted["kind"] != "Service"
     ]
-    assert len(addresses) == 2 and all(FACTS.address in text for text in addresses)
+    assert len(addresses) == 2 and all(HOST.address in text for text in addresses)
 
 
 def test_bootstrap_controllers_have_ports_of_their_own() -> None:
@@ -258,8 +257,8 @@ def test_bootstrap_controllers_have_ports_of_their_own() -> None:
         flags(spec)["secure-port"]
         for one in controllers.BOTH
         for spec in (
-            controllers.deployment(one, CONFIG, FACTS)["spec"]["template"]["spec"],
-            controllers.bootstrap_pod(one, CONFIG, FACTS)["spec"],
+            controllers.deployment(one, SETTINGS)["spec"]["template"]["spec"],
+            controllers.bootstrap_pod(one, SETTINGS)["spec"],
         )
     ]
 
@@ -272,7 +271,7 @@ def test_a_pod_is_replaced_when_the_settings_that_it_mounts_change() -> None:
         digests = [
             wanted["spec"]["template"]["metadata"]["annotations"]
             for config in (CONFIG, other)
-            for wanted in hosted(config, FACTS)
+            for wanted in hosted(on_host(config))
             if wanted["metadata"]["name"] == name and "template" in wanted.get("spec", {})
         ]
         assert len(digests) == 2 and digests[0] != digests[1]
@@ -280,7 +279,7 @@ def test_a_pod_is_replaced_when_the_settings_that_it_mounts_change() -> None:
 
 def test_no_pod_of_ours_has_a_hook() -> None:
     """A kubelet can't end or replace a pod while a hook of its start runs."""
-    for wanted in hosted(CONFIG, FACTS):
+    for wanted in hosted(FACTS):
         for container in (
             wanted.get("spec", {}).get("template", {}).get("spec", {}).get("containers", [])
         ):
@@ -290,7 +289,7 @@ def test_no_pod_of_ours_has_a_hook() -> None:
 def test_a_flannel_that_does_not_serve_is_started_anew() -> None:
     [pod] = [
         wanted["spec"]["template"]["spec"]
-        for wanted in flannel.everything(CONFIG, FACTS)
+        for wanted in flannel.everything(CLUSTER)
         if wanted["kind"] == "DaemonSet"
     ]
 
@@ -301,25 +300,26 @@ def test_a_flannel_that_does_not_serve_is_started_anew() -> None:
 
 def test_facts_of_the_host_reach_its_programs() -> None:
     """What an old kernel or a lesser machine lacks is not asked of it."""
-    poor = replace(
-        FACTS,
-        cgroup_version=1,
-        has_sys_resource=False,
-        has_nftables_proxy=False,
-        has_resolver=False,
-    )
+    lacks: dict[str, Any] = {
+        "cgroup_version": 1,
+        "has_sys_resource": False,
+        "has_nftables_proxy": False,
+        "has_resolver": False,
+    }
+    poor = on_host(**lacks)
 
-    settings = kubelet.configuration(CONFIG, poor)
+    settings = kubelet.configuration(CONFIG, poor.host)
     assert settings["cgroupDriver"] == "cgroupfs" and settings["failCgroupV1"] is False
     assert settings["oomScoreAdj"] == 0
-    assert kubelet.configuration(CONFIG, FACTS)["cgroupDriver"] == "systemd"
-    assert proxy.mode(CONFIG, poor) is ProxyMode.IPTABLES
-    assert proxy.mode(CONFIG, FACTS) is ProxyMode.NFTABLES
-    assert proxy.mode(Config(net=Net(proxy_mode=ProxyMode.NFTABLES)), poor) is ProxyMode.NFTABLES
+    assert kubelet.configuration(CONFIG, HOST)["cgroupDriver"] == "systemd"
+    assert poor.cluster.settings.net.proxy_mode is ProxyMode.IPTABLES
+    assert SETTINGS.net.proxy_mode is ProxyMode.NFTABLES
+    told = on_host(Config(net=Net(proxy_mode=ProxyMode.NFTABLES)), **lacks).cluster.settings
+    assert told.net.proxy_mode is ProxyMode.NFTABLES
     corefiles = [
         wanted["data"]["Corefile"]
         for facts in (FACTS, poor)
-        for wanted in hosted(CONFIG, facts)
+        for wanted in hosted(facts)
         if wanted["kind"] == "ConfigMap" and wanted["metadata"]["name"] == coredns.NAME
     ]
     assert ["forward" in text for text in corefiles] == [True, False]
@@ -328,4 +328,4 @@ def test_facts_of_the_host_reach_its_programs() -> None:
 def test_whoever_brings_a_network_gets_no_flannel() -> None:
     config = Config(net=Net(cni=Cni.NONE))
 
-    assert not [wanted for wanted in hosted(config, FACTS) if "flannel" in json.dumps(wanted)]
+    assert not [wanted for wanted in hosted(on_host(config)) if "flannel" in json.dumps(wanted)]

@@ -1,16 +1,15 @@
 """A revision is the same on either port, and a kubelet alone can start it."""
 
 import copy
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.fixed import CONFIG, FACTS
+from tests.fixed import CLUSTER, on_host
 
 from kubeception.facts import Proven
 from kubeception.render import apiserver, revision
 
-TEMPLATE = apiserver.daemonset(CONFIG, FACTS)["spec"]["template"]
+TEMPLATE = apiserver.daemonset(CLUSTER)["spec"]["template"]
 
 
 def edited(*, flag: str = "", **of_the_pod: Any) -> dict[str, Any]:
@@ -28,8 +27,8 @@ def flags(pod: dict[str, Any]) -> dict[str, str]:
 
 
 def bootstrap(template: dict[str, Any]) -> dict[str, Any]:
-    facts = replace(FACTS, proven=Proven("1", template, "kubectl-edit"))
-    pod: dict[str, Any] = revision.bootstrap_pod(CONFIG, facts)
+    facts = on_host(proven=Proven("1", template, "kubectl-edit"))
+    pod: dict[str, Any] = revision.bootstrap_pod(facts)
     return pod
 
 
@@ -69,9 +68,9 @@ def test_a_bootstrap_server_carries_an_edit_over() -> None:
 
 
 def test_a_host_that_has_moved_says_its_new_address() -> None:
-    facts = replace(FACTS, address="192.0.2.99", proven=Proven("1", TEMPLATE, "x"))
+    facts = on_host(address="192.0.2.99", proven=Proven("1", TEMPLATE, "x"))
 
-    assert flags(revision.bootstrap_pod(CONFIG, facts))["advertise-address"] == "192.0.2.99"
+    assert flags(revision.bootstrap_pod(facts))["advertise-address"] == "192.0.2.99"
 
 
 def test_admission_that_asks_others_is_off_whatever_was_asked_for() -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.fixed import CONFIG, FACTS
+from tests.fixed import CONFIG, FACTS, HOST
 from tests.unit.reaching import reach_of
 
 from kubeception.config.model import KeyAlgorithm
@@ -22,7 +22,7 @@ from kubeception.resources.kubelet_client import LiveKubeletClient
 
 AT = CONFIG.layout.pki
 P256 = KeyAlgorithm.ECDSA_P256
-TABLE = {entry.at: entry for entry in catalog.entries(CONFIG, FACTS.node, FACTS.address)}
+TABLE = {entry.at: entry for entry in catalog.entries(CONFIG, HOST.node, HOST.address)}
 CA, ADMIN = TABLE[AT.ca], TABLE[AT.admin]
 SECRET = File(Path("/etc/kubernetes/secret"), "hush", mode=0o600)
 GONE = File(Path("/etc/kubernetes/manifests/old.yaml"), None)

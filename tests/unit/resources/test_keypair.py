@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.fixed import CONFIG, FACTS
+from tests.fixed import CONFIG, HOST
 from tests.unit.reaching import Hands, reach_of
 
 from kubeception.config.model import KeyAlgorithm
@@ -22,7 +22,7 @@ from kubeception.resources.keypair import KeyPair, NotExpired, ServiceAccountKey
 AT = CONFIG.layout.pki
 P256 = KeyAlgorithm.ECDSA_P256
 TABLE = {
-    entry.at: KeyPair(entry, P256) for entry in catalog.entries(CONFIG, FACTS.node, FACTS.address)
+    entry.at: KeyPair(entry, P256) for entry in catalog.entries(CONFIG, HOST.node, HOST.address)
 }
 CA, APISERVER = TABLE[AT.ca], TABLE[AT.apiserver]
 SERVICE_ACCOUNT = ServiceAccountKey(AT.service_account_key, AT.service_account_public, P256)

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.fixed import CONFIG, FACTS
+from tests.fixed import CONFIG, FACTS, HOST
 from tests.unit.reaching import Hands, reach_of
 
 from kubeception.config.model import KeyAlgorithm
@@ -33,7 +33,7 @@ def hands() -> Hands:
 def reach(tmp_path: Path, hands: Hands) -> Reach:
     """A host whose kubelet has renewed its certificate, as kubelets do it."""
     reach = reach_of(tmp_path, hands=hands)
-    KeyPair(next(iter(catalog.entries(CONFIG, FACTS.node, FACTS.address))), P256).apply(reach)
+    KeyPair(next(iter(catalog.entries(CONFIG, HOST.node, HOST.address))), P256).apply(reach)
     made = with_key(reach, issue.new_key(P256))
     files.write(reach.host.at(DATED), made, mode=0o600)
     files.link(reach.host.at(AT.renewed_client), DATED)

@@ -1,0 +1,165 @@
+"""Two hosts whose files, kernels and bundles differ never overwrite each other's cluster."""
+
+import logging
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.api.rig import Rig
+from tests.fixed import HOST
+
+from kubeception.config import Config, cluster
+from kubeception.config.model import Kubeception, Net, ProxyMode
+from kubeception.engine import Summary, carry_out
+from kubeception.errors import KubeceptionError
+from kubeception.facts import Facts
+from kubeception.gather import cluster_of, shared
+from kubeception.host.gateway import Host
+from kubeception.phases.control_plane import CONTROL_PLANE
+from kubeception.phases.settings import SETTINGS
+from kubeception.reach import Reach
+from kubeception.render import cluster_settings, join_records
+from kubeception.render.objects import CONTROL_PLANE as ROLE
+from kubeception.report import Steps
+from kubeception.resources.shared_settings import SharedSettings
+
+LOG = logging.getLogger(__name__)
+NAMESPACE = "kube-system"
+LESSER: dict[str, Any] = {
+    "node": "cp2",
+    "address": "192.0.2.12",
+    "images": {name: f"{image}-other" for name, image in HOST.images.items()},
+    "has_sys_resource": False,
+    "has_nftables_proxy": False,
+    "has_resolver": False,
+}
+
+
+class AHost:
+    """One of them: files of its own, and the same CA."""
+
+    def __init__(self, rig: Rig, root: Path, config: Config, **facts: Any) -> None:
+        shutil.copytree(rig.root / "etc/kubernetes/pki", root / "etc/kubernetes/pki")
+        self.rig, self.root, self.config = rig, root, config
+        self.facts = replace(HOST, **facts)
+
+    def reach(self, *, by_a_person: bool = True) -> Reach:
+        return Reach(
+            self.config,
+            Host(self.root),
+            api_port=self.rig.ports.api,
+            may_change_settings=by_a_person,
+        )
+
+    def bootstrap(self, *, by_a_person: bool = True) -> Summary:
+        with self.reach(by_a_person=by_a_person) as reach, Steps(LOG) as steps:
+
+            def gather() -> Facts:
+                return Facts(self.facts, cluster_of(reach, self.facts, shared=shared(reach)))
+
+            return carry_out([SETTINGS, CONTROL_PLANE], reach, gather=gather, steps=steps)
+
+
+@pytest.fixture
+def hosts(rig: Rig, tmp_path: Path) -> Iterator[tuple[AHost, AHost]]:
+    """Both; of their cluster no settings are there before."""
+    first = Config(apiserver=rig.config.apiserver)
+    second = Config(kubeception=Kubeception(nodeport=31000), net=Net(proxy_mode=ProxyMode.IPTABLES))
+    with rig.reach() as reach:
+        reach.api.delete("ConfigMap", cluster_settings.NAME, namespace=NAMESPACE)
+        for name in ("cp1", "cp2"):
+            node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}
+            reach.api.apply({**node, "metadata": {"name": name, "labels": {ROLE: ""}}})
+    yield (
+        AHost(rig, tmp_path / "cp1", first),
+        AHost(rig, tmp_path / "cp2", second, **LESSER),
+    )
+    with rig.reach() as reach:
+        for name in ("cp1", "cp2"):
+            reach.api.delete("Node", name)
+            record = join_records.node_name(name)
+            reach.api.delete("ConfigMap", record, namespace=join_records.RECORDS)
+        reach.api.delete("ConfigMap", cluster_settings.NAME, namespace=NAMESPACE)
+
+
+def endpoints(rig: Rig) -> list[str]:
+    with rig.reach() as reach:
+        found = reach.api.get("EndpointSlice", "kubernetes", namespace="default")
+    assert found
+    return sorted(address for one in found["endpoints"] for address in one["addresses"])
+
+
+@pytest.mark.timeout(180)
+def test_in_turn_they_change_nothing_of_each_other(rig: Rig, hosts: tuple[AHost, AHost]) -> None:
+    one, other = hosts
+    one.bootstrap()
+    first = other.bootstrap()
+    # What is the other's own: its record, and that it serves the API too.
+    own = ("ConfigMap kubeception-join/node-cp2", " default/kubernetes", "/cluster.json")
+    assert [line for line in first.changes if not any(name in line for name in own)] == []
+    one.bootstrap()
+    assert endpoints(rig) == [HOST.address, LESSER["address"]]
+
+    for host in (other, one, other, one):
+        assert host.bootstrap().changes == []
+        assert host.bootstrap(by_a_person=False).changes == []
+
+
+@pytest.mark.timeout(180)
+def test_what_a_person_changes_on_one_the_other_goes_by(
+    rig: Rig, hosts: tuple[AHost, AHost]
+) -> None:
+    one, other = hosts
+    one.bootstrap()
+    other.bootstrap()
+    one.bootstrap()
+
+    other.config = Config(kubeception=Kubeception(nodeport=31555), net=other.config.net)
+    assert other.bootstrap(by_a_person=False).changes == []  # the keeper changes nothing
+    changes = other.bootstrap().changes
+    assert any("kubeception.nodeport: 30000 becomes 31555" in line for line in changes)
+
+    [copied] = one.bootstrap(by_a_person=False).changes
+    assert "cluster.json" in copied
+    assert one.bootstrap().changes == []
+    with rig.reach() as reach:
+        found = reach.api.get("Service", "kubeception", namespace=NAMESPACE)
+    assert found and found["spec"]["ports"][0]["nodePort"] == 31555
+
+
+def test_of_two_who_change_them_at_once_one_is_refused(
+    rig: Rig, hosts: tuple[AHost, AHost]
+) -> None:
+    one, _ = hosts
+    one.bootstrap()
+    with one.reach() as reach:
+        before = shared(reach).settings
+        assert before
+        wanted = before.asked_by(Config(kubeception=Kubeception(nodeport=31001)))
+        SharedSettings(wanted, before).apply(reach)
+        other = before.asked_by(Config(kubeception=Kubeception(nodeport=31002)))
+        with pytest.raises(KubeceptionError, match="somebody else has just changed it"):
+            SharedSettings(other, before).apply(reach)
+
+
+def test_settings_of_another_version_are_written_over_by_nobody(
+    rig: Rig, hosts: tuple[AHost, AHost]
+) -> None:
+    """A keeper goes by its host's copy, and a person is told."""
+    one, _ = hosts
+    one.bootstrap()
+    with rig.reach() as reach:
+        found = reach.api.get("ConfigMap", cluster_settings.NAME, namespace=NAMESPACE)
+        assert found
+        later = found["data"]["settings.json"].replace('"net": {', '"net": {"later": 1,')
+        reach.api.set_fields(found, {"/data": {"settings.json": later}})
+
+    assert one.bootstrap(by_a_person=False).changes == []
+    with pytest.raises(KubeceptionError, match="later") as caught:
+        one.bootstrap()
+    assert caught.value.hint and "delete configmap" in caught.value.hint
+    copy = cluster.read(one.root / "var/lib/kubeception/cluster.json")
+    assert copy and copy.settings.kubeception.join_port == 30000
