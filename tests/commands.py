@@ -8,7 +8,11 @@ import click
 from kubeception import cli
 
 # Where a word has to be of some form, by the name of the parameter.
-_FORMS = {"url": "https://192.0.2.1:6443", "apis": "https://192.0.2.1:6443"}
+_FORMS = {
+    "url": "https://192.0.2.1:6443",
+    "api": "https://192.0.2.1:6443",
+    "endpoints": "https://192.0.2.1:6443",
+}
 
 
 def leaves() -> Iterator[tuple[tuple[str, ...], click.Command]]:

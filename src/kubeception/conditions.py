@@ -7,10 +7,11 @@ from functools import partial
 from typing import Any
 
 from kubeception import evidence, timestamp
+from kubeception.endpoints import API_PORT
 from kubeception.errors import Hopeless, KubeceptionError, WaitTimeout
 from kubeception.host import door
 from kubeception.kube import health
-from kubeception.reach import DOOR_PORT, Reach
+from kubeception.reach import Reach
 from kubeception.render import etcd, kubelet
 from kubeception.render.apiserver import BOOTSTRAP_PORT
 from kubeception.render.objects import CONTROL_PLANE, NAMESPACE
@@ -165,7 +166,7 @@ def door_leads_to(port: int) -> Condition:
             return "there is no door"
         if found.inside != port:
             return f"it points at {found.inside or 'nothing'}"
-        return health.not_ready(DOOR_PORT, reach.layout.pki.ca.certificate)
+        return health.not_ready(API_PORT, reach.layout.pki.ca.certificate)
 
     return Condition(f"the door to lead to port {port}", problem, hint="kubeception bootstrap")
 

@@ -271,6 +271,8 @@ class Facts:
     """Whether the bootstrap API server has to carry the cluster."""
     needs_controllers: bool = True
     """Whether the bootstrap controller-manager and scheduler have to."""
+    is_attended: bool = False
+    """Whether a person runs this, who may change what all hosts share."""
 
     def without_revision(self) -> "Facts":
         """Return them as if no revision of the API server had been proven here."""

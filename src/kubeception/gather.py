@@ -11,9 +11,12 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+from msgspec import structs
+
 from kubeception import authorities, conditions, identity, membership, revisions, versions
 from kubeception.config import cluster
 from kubeception.config.cluster import ClusterSettings
+from kubeception.endpoints import API_PORT
 from kubeception.errors import ApiError, KubeceptionError
 from kubeception.etcd import data
 from kubeception.facts import ClusterFacts, Facts, Hosted, HostFacts, Identity, Shared, asked
@@ -22,7 +25,7 @@ from kubeception.kube import health
 from kubeception.layout import LIBRARY, OUR_MARK
 from kubeception.pki import catalog, issue
 from kubeception.pki.token import Role
-from kubeception.reach import DOOR_PORT, Reach
+from kubeception.reach import Reach
 from kubeception.render import apiserver, cluster_settings, etcd, join_records, revision
 from kubeception.render.objects import CONTROL_PLANE, NAMESPACE
 
@@ -115,7 +118,7 @@ def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
     found = door.read()
     live = found.inside if found else 0
     ready = 0 if found else _ready_hosted(reach)
-    answers = live > 0 and not health.not_ready(DOOR_PORT, reach.layout.pki.ca.certificate)
+    answers = live > 0 and not health.not_ready(API_PORT, reach.layout.pki.ca.certificate)
     hosted = _hosted(reach, live) if answers else None
     # Without its DaemonSet, a server that still answers is about to end.
     carries = live in apiserver.HOSTED_PORTS and hosted is not None
@@ -146,6 +149,7 @@ def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
         # Under another name no pod that runs here is this node's any more.
         needs_api=rebuild or is_renamed or not (ready or carries),
         needs_controllers=rebuild or is_renamed or bool(of_cluster.dead_leases) or not is_led,
+        is_attended=reach.is_attended,
     )
 
 
@@ -159,24 +163,46 @@ def cluster_of(reach: Reach, of_host: HostFacts, *, shared: Shared | None = None
     asks = asked(reach.asked, of_host)
     there = told.settings or (copy.settings if copy else None)
     base = copy.asked if copy else None
-    settings = there or asks
-    if there and reach.may_change_settings:
-        settings = cluster.settled(asks, base, there)
+    wanted = there or asks
+    may_change = reach.is_attended and of_host.membership is None
+    if there and may_change:
+        wanted = cluster.settled(asks, base, there)
     former = remembered(reach).former
     others = {node: at for node, at in told.control_planes.items() if node != former}
     return ClusterFacts(
-        settings,
+        wanted,
         told.settings,
         # Whoever may not change them goes on asking for what was asked for before.
-        asks if reach.may_change_settings or base is None else base,
+        asks if may_change or base is None else base,
         {**others, of_host.node: of_host.address},
     )
 
 
 def worker(reach: Reach) -> Facts:
-    """Read a worker's facts."""
+    """Read a worker's facts; once it has joined, it asks its API as its own kubelet."""
     of_host = host(reach)
-    return Facts(of_host, cluster_of(reach, of_host))
+    told = None
+    if member := of_host.membership:
+        reach.as_kubelet(member)
+        told = settings_for_worker(reach)
+        if told is None and cluster.read(reach.layout.cluster) is None:
+            # A cluster of an earlier version says no more than this.
+            net = structs.replace(
+                reach.asked.net,
+                dns_cluster_ip=member.cluster_dns,
+                cluster_domain=member.cluster_domain,
+            )
+            told = asked(structs.replace(reach.asked, net=net), of_host)
+    return Facts(of_host, cluster_of(reach, of_host, shared=Shared(told)))
+
+
+def settings_for_worker(reach: Reach) -> ClusterSettings | None:
+    """Return the cluster's settings with this worker's own folders, None where none are told."""
+    if reach.shared is None:
+        with contextlib.suppress(ApiError):
+            reach.shared = Shared(settings(reach))
+    told = reach.shared and reach.shared.settings
+    return told.with_paths_of(reach.asked) if told else None
 
 
 def shared(reach: Reach) -> Shared:
@@ -187,7 +213,7 @@ def shared(reach: Reach) -> Shared:
     """
     if reach.shared is None:
         try:
-            reach.shared = Shared(_settings(reach), dict(_control_planes(reach)))
+            reach.shared = Shared(settings(reach), dict(_control_planes(reach)))
         except KubeceptionError as error:
             if isinstance(error, ApiError):
                 return Shared()
@@ -195,7 +221,13 @@ def shared(reach: Reach) -> Shared:
     return reach.shared
 
 
-def _settings(reach: Reach) -> ClusterSettings | None:
+def settings(reach: Reach) -> ClusterSettings | None:
+    """Return the cluster's settings as its API has them, None where it has none that can be read.
+
+    Raises:
+        KubeceptionError: a person is about to change what can't be read.
+        ApiError: the API can't be asked.
+    """
     found = reach.api.get("ConfigMap", cluster_settings.NAME, namespace=NAMESPACE)
     if found is None:
         return None
@@ -203,7 +235,7 @@ def _settings(reach: Reach) -> ClusterSettings | None:
         return cluster_settings.of(found)
     except ValueError as error:
         problem = f"ConfigMap {NAMESPACE}/{cluster_settings.NAME}: {error}"
-        if reach.may_change_settings:
+        if reach.is_attended:
             hint = f"kubectl --namespace {NAMESPACE} delete configmap {cluster_settings.NAME}"
             raise KubeceptionError(problem, hint=f"{hint}: then it is written anew") from error
         log.warning("%s; going by this host's copy", problem)

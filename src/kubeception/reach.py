@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kubeception.config import Config, cluster
+from kubeception.endpoints import API_PORT, ETCD_PORT, LOOPBACK, url
 from kubeception.errors import KubeceptionError
 from kubeception.etcd.client import Etcd
-from kubeception.facts import Accept, Shared
+from kubeception.facts import Accept, Membership, Shared
 from kubeception.host.anteroom import Anteroom
 from kubeception.host.gateway import Host, this_host
 from kubeception.layout import Layout, Pair
@@ -18,35 +19,36 @@ from kubeception.layout import Layout, Pair
 if TYPE_CHECKING:
     from kubeception.kube.client import Api, Credential
 
-DOOR_PORT = 6443
 SUPERUSER_LIFETIME = timedelta(minutes=10)
 
 
 @dataclass
 class Reach:
-    """The host and the clients of one run; clients open at first use and close with the block.
-
-    `api_port` is the door's wherever there is a door, `etcd_port` the member's wherever it is ours.
-    `api_url` is another host's API, for a host that has none: a worker.
-    `asked` is this host's own configuration, `may_change_settings` that what a person has changed
-    in it changes the cluster's; `shared` is what the API said of these on the connection at hand.
-    `client` is who asks the API; without one it is a superuser whose credential lives in memory
-    alone. `accepted` is what a person goes on in spite of, `is_renaming` that the host's name of
-    today becomes its node's.
-    """
+    """The host and the clients of one run; clients open at first use and close with the block."""
 
     asked: Config
+    """This host's own configuration."""
     host: Host = field(default_factory=this_host)
     force_conflicts: bool = False
+    """Fields of ours that somebody else has changed are taken back."""
     accepted: frozenset[Accept] = frozenset()
+    """What a person goes on in spite of."""
     is_renaming: bool = False
-    may_change_settings: bool = False
+    """The host's name of today becomes its node's."""
+    is_attended: bool = False
+    """A person runs this: what has changed in the configuration changes the cluster's settings."""
     shared: Shared | None = None
-    api_port: int = DOOR_PORT
+    """What the API said of these on the connection at hand."""
+    api_port: int = API_PORT
+    """The door's, wherever there is a door."""
     api_url: str | None = None
+    """Another host's API, for a host that has none: a worker."""
     client: Pair | None = None
-    etcd_port: int = 2379
+    """Who asks the API; None is a superuser whose credential lives in memory alone."""
+    etcd_port: int = ETCD_PORT
+    """The member's, wherever it is ours."""
     anteroom: Anteroom = field(default_factory=Anteroom)
+    """Who holds connections to the door while no server is there."""
     _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _api: "Api | None" = None
     _config: Config | None = None
@@ -69,7 +71,7 @@ class Reach:
             copy = cluster.read(self.host.at(Layout.cluster))
             if copy is None:
                 self._config = self.asked
-            elif self.may_change_settings:
+            elif self.is_attended and not self.host.at(Layout.membership).exists():
                 self._config = copy.with_changes(self.asked).over(self.asked)
             else:
                 self._config = copy.settings.over(self.asked)
@@ -93,19 +95,26 @@ class Reach:
         client = at.etcd_healthcheck_client
         return Etcd(at.etcd_ca.certificate, client.certificate, client.key, port=self.etcd_port)
 
+    def as_kubelet(self, member: Membership) -> None:
+        """Ask the API as this host's kubelet, where the cluster has said that it is: a worker."""
+        own = self.layout.kubelet.renewed_client
+        if (self.api_url, self.client) != (member.apiserver, Pair(own, own)):
+            self.hang_up()
+            self.api_url, self.client = member.apiserver, Pair(own, own)
+
     @property
     def api(self) -> "Api":
         """The API behind the door."""
         if self._api is None:
-            url = self.api_url or f"https://127.0.0.1:{self.api_port}"
-            self._api = self._connected(url, self._open)
+            at = self.api_url or url(LOOPBACK, self.api_port)
+            self._api = self._connected(at, self._open)
         return self._api
 
     @contextlib.contextmanager
     def api_on(self, port: int) -> "Iterator[Api]":
         """Give the API of this host's server on a port, wherever the door leads, for a block."""
         with contextlib.ExitStack() as stack:
-            yield self._connected(f"https://127.0.0.1:{port}", stack)
+            yield self._connected(url(LOOPBACK, port), stack)
 
     def hang_up(self) -> None:
         """Have the next request to the API open a new connection: a standing one stays where it is.

@@ -24,7 +24,6 @@ from kubeception.facts import Facts, Membership
 from kubeception.gather import UNITS, changes, gather, worker
 from kubeception.keeper import record
 from kubeception.kube import health
-from kubeception.layout import Pair
 from kubeception.phases.addons import all_ready
 from kubeception.reach import Reach
 from kubeception.render import apiserver, containerd, controllers, keeper, kubelet
@@ -139,8 +138,6 @@ def look(reach: Reach) -> Status:
 def _of_worker(reach: Reach, member: Membership) -> Status:
     """Ask what a worker can tell, and its API as its own kubelet."""
     facts = worker(reach)
-    own = reach.layout.kubelet.renewed_client
-    reach.api_url, reach.client = member.apiserver, Pair(own, own)
     checks = tuple(_carry_out(reach, _of_a_worker(facts), silence=None))
     is_silent = any(check.problem for check in checks if check.group in _BEHIND_THE_DOOR)
     told = {} if is_silent else _node_info(reach, facts.host.node)
@@ -148,7 +145,7 @@ def _of_worker(reach: Reach, member: Membership) -> Status:
         node=facts.host.node,
         address=facts.host.address,
         door=0,
-        keeper="",
+        keeper=_verdict(reach),
         versions=Versions(
             kubernetes=None,
             kubelet=_plain(told.get("kubeletVersion")),
@@ -165,7 +162,7 @@ def _of_worker(reach: Reach, member: Membership) -> Status:
 
 
 def _of_a_worker(facts: Facts) -> Iterator[tuple[str, Condition]]:
-    for unit in (containerd.UNIT, kubelet.UNIT):
+    for unit in (containerd.UNIT, kubelet.UNIT, keeper.UNIT):
         yield "host", conditions.unit_active(unit)
     yield "certificates", all_valid()
     yield "cluster", conditions.node_ready(facts.host.node)

@@ -13,7 +13,6 @@ from kubeception.etcd import damage
 from kubeception.facts import Accept, Facts
 from kubeception.gather import gather, node_name, worker
 from kubeception.host import files, kernel, lock
-from kubeception.layout import Pair
 from kubeception.phases.addons import ADDONS
 from kubeception.phases.bootstrap_plane import (
     BOOTSTRAP_API,
@@ -32,11 +31,12 @@ from kubeception.phases.kernel import KERNEL
 from kubeception.phases.kubelet import KUBELET
 from kubeception.phases.node import MARKED, REGISTERED
 from kubeception.phases.pki import PKI
+from kubeception.phases.pruned import PRUNED
 from kubeception.phases.renew import EXPIRED, REREAD, renewed
 from kubeception.phases.reset import phases as undoing
 from kubeception.phases.revision import PROVEN_REVISION
 from kubeception.phases.runtime import RUNTIME
-from kubeception.phases.settings import SETTINGS
+from kubeception.phases.settings import COPY, SETTINGS
 from kubeception.reach import Reach
 from kubeception.render import etcd
 from kubeception.report import Steps
@@ -67,6 +67,7 @@ BOOTSTRAP: tuple[Phase, ...] = (
     HANDOVER,
     RETIRE_API,
     KEEPER,
+    PRUNED,
     ADDONS,
 )
 
@@ -81,7 +82,7 @@ RECOVER: tuple[Phase, ...] = (
 
 def joining(ask: Ask | None) -> tuple[Phase, ...]:
     """Return the phases of a worker; without an `ask` it has to have joined already."""
-    return (KERNEL, RUNTIME, credential(ask), WORKER_KUBELET, WORKER_READY)
+    return (KERNEL, RUNTIME, credential(ask), COPY, WORKER_KUBELET, KEEPER, WORKER_READY)
 
 
 class Source(StrEnum):
@@ -99,9 +100,7 @@ WHAT_THEY_ARE = {
 }
 
 
-def bootstrap(
-    reach: Reach, *, rebuild: bool = False, source: Path | None = None, by: str = "bootstrap"
-) -> Summary:
+def bootstrap(reach: Reach, *, rebuild: bool = False, source: Path | None = None) -> Summary:
     """Make this host's control plane run inside the cluster, whatever state it is in now.
 
     A configuration that came from `source` becomes the host's own, so that `status`, the keeper and
@@ -115,23 +114,28 @@ def bootstrap(
     if not kernel.is_root():
         preflight.require(reach, rebuild=rebuild)  # nobody else may take the lock
     facts = partial(gather, reach, rebuild=rebuild)
+    by = "bootstrap" if reach.is_attended else "keeper"
     with lock.hold(reach.layout.lock, f"kubeception {by}"), Steps(log) as steps:
         with steps.step("preflight", "looking for problems", quiet=True):
             authorities.put_all_back(reach)
-            try:
-                preflight.require(reach, rebuild=rebuild)
-            except PreflightError as error:
-                if by != KEEPER.name or error.is_final:
-                    raise
-                # Nobody is there to mend them first; what can still be saved is tried.
-                for problem in error.problems:
-                    log.warning("%s", problem)
+            _require(reach, rebuild=rebuild)
         if given_up := losses.accepted(reach):
             carry_out(giving_up(given_up), reach, gather=facts, steps=steps)
             losses.accept(reach)
         if source is not None:
             _keep(source, reach.layout.config)
         return _carry_out(BOOTSTRAP, reach, facts=facts, steps=steps)
+
+
+def _require(reach: Reach, *, rebuild: bool = False, worker: bool = False) -> None:
+    """Stop at what would surely break, if somebody is there to mend that first."""
+    try:
+        preflight.require(reach, rebuild=rebuild, worker=worker)
+    except PreflightError as error:
+        if reach.is_attended or error.is_final:
+            raise
+        for problem in error.problems:
+            log.warning("%s", problem)
 
 
 def _carry_out(
@@ -212,21 +216,13 @@ def join(reach: Reach, *, ask: Ask | None, source: Path | None = None) -> Summar
         JoinRefused: the cluster does not take it in.
         WaitTimeout: a step did not come to its end.
     """
-    with lock.hold(reach.layout.lock, "kubeception join"), Steps(log) as steps:
+    by = "join" if reach.is_attended else "keeper"
+    with lock.hold(reach.layout.lock, f"kubeception {by}"), Steps(log) as steps:
         with steps.step("preflight", "looking for problems", quiet=True):
-            preflight.require(reach, worker=True)
+            _require(reach, worker=True)
         if source is not None:
             _keep(source, reach.layout.config)
-        return carry_out(joining(ask), reach, gather=partial(_of_worker, reach), steps=steps)
-
-
-def _of_worker(reach: Reach) -> Facts:
-    """Read a worker's facts; once it has joined, its API is asked as its own kubelet."""
-    facts = worker(reach)
-    if facts.host.membership is not None and reach.api_url is None:
-        own = reach.layout.kubelet.renewed_client
-        reach.api_url, reach.client = facts.host.membership.apiserver, Pair(own, own)
-    return facts
+        return carry_out(joining(ask), reach, gather=partial(worker, reach), steps=steps)
 
 
 def reset(reach: Reach, *, with_etcd: bool = False, with_pki: bool = False) -> Summary:

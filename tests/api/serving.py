@@ -66,6 +66,7 @@ def command(rig: Rig, token: Path, port: int = 0) -> list[str]:
         "address": "127.0.0.1",
         "port": port,
         "api": f"https://127.0.0.1:{rig.ports.api}",
+        "endpoint": f"https://127.0.0.1:{rig.ports.api}",
         "cluster-ca": at.ca.certificate,
         "token": token,
         "cluster-dns": "10.96.0.10",

@@ -1,7 +1,10 @@
 """Every object that we want, against a real API: applied once, kept, shown, brought back."""
 
+import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.api.rig import Rig
@@ -9,8 +12,12 @@ from tests.fixed import CONFIG, FACTS, HOST
 
 from kubeception.kube.kinds import identity
 from kubeception.phases import control_plane
+from kubeception.phases.pruned import PRUNED
 from kubeception.pki.catalog import ADMINS
+from kubeception.pki.token import Role
 from kubeception.reach import Reach
+from kubeception.render.join_records import NodeRecord, from_node
+from kubeception.render.objects import MANAGED_BY
 from kubeception.resources.object import Object
 
 WANTED = {str(wanted): wanted for wanted in control_plane.plan(CONFIG, FACTS)}
@@ -211,3 +218,37 @@ def test_pods_are_made_of_the_templates(component: str, rig: Rig, reach: Reach) 
     rig.until(
         "two pods", lambda: len(reach.api.list("Pod", namespace="kube-system", labels=labels)) == 2
     )
+
+
+def labelled(kind: str, name: str, **about: Any) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": "kube-system", "labels": dict(MANAGED_BY), **about}
+    version = "apps/v1" if kind == "DaemonSet" else "v1"
+    return {"apiVersion": version, "kind": kind, "metadata": metadata}
+
+
+def test_only_what_bootstrap_has_applied_and_wants_no_more_is_removed(
+    rig: Rig, reach: Reach
+) -> None:
+    [other_version] = [labelled("ConfigMap", "of-a-version-before")]
+    Object(other_version).apply(reach)
+    Object(from_node(NodeRecord("w9", "t", Role.WORKER, ("192.0.2.9",)))).apply(reach)
+    owner = reach.api.get("Deployment", "coredns", namespace="kube-system")
+    assert owner
+    owned = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "coredns"}
+    owned["uid"] = owner["metadata"]["uid"]
+    Object(labelled("ConfigMap", "owned", ownerReferences=[owned])).apply(reach)
+    text = json.dumps(labelled("ConfigMap", "of-a-person"))
+    (rig.root / "of-a-person.json").write_text(text)
+    rig.kubectl("create", "-f", str(rig.root / "of-a-person.json"))
+    [others] = PRUNED.plan(CONFIG, replace(FACTS, is_attended=True))
+    assert others.drift(reach) == "ConfigMap kube-system/of-a-version-before"
+    before = versions(reach)
+    others.apply(reach)
+
+    assert others.drift(reach) is None
+    assert versions(reach).keys() == before.keys()
+    for name in ("owned", "of-a-person"):
+        assert reach.api.get("ConfigMap", name, namespace="kube-system")
+        reach.api.delete("ConfigMap", name, namespace="kube-system")
+    assert reach.api.get("ConfigMap", "node-w9", namespace="kubeception-join")
+    reach.api.delete("ConfigMap", "node-w9", namespace="kubeception-join")

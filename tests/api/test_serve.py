@@ -94,7 +94,8 @@ def command(certificate: Path, key: Path, port: int = 0, ca: Path | None = None)
     return [
         *(sys.executable, "-m", "kubeception", "serve", *files),
         *("--address", "127.0.0.1", "--port", str(port)),
-        *("--api", "https://127.0.0.1:1", "--cluster-ca", str(certificate)),
+        *("--api", "https://127.0.0.1:1", "--endpoint", "https://127.0.0.1:1"),
+        *("--cluster-ca", str(certificate)),
         *("--token", str(certificate), "--cluster-dns", "10.3.0.10", "--cluster-domain", "local"),
     ]
 

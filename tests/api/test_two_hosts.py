@@ -51,7 +51,7 @@ class AHost:
             self.config,
             Host(self.root),
             api_port=self.rig.ports.api,
-            may_change_settings=by_a_person,
+            is_attended=by_a_person,
         )
 
     def bootstrap(self, *, by_a_person: bool = True) -> Summary:
@@ -97,8 +97,13 @@ def test_in_turn_they_change_nothing_of_each_other(rig: Rig, hosts: tuple[AHost,
     one, other = hosts
     one.bootstrap()
     first = other.bootstrap()
-    # What is the other's own: its record, and that it serves the API too.
-    own = ("ConfigMap kubeception-join/node-cp2", " default/kubernetes", "/cluster.json")
+    # What is the other's own: its record, and that hosts find the API there, too.
+    own = (
+        "ConfigMap kubeception-join/node-cp2",
+        " default/kubernetes",
+        "/cluster.json",
+        "Deployment kube-system/kubeception: .spec.template.spec.containers[0].args",
+    )
     assert [line for line in first.changes if not any(name in line for name in own)] == []
     one.bootstrap()
     assert endpoints(rig) == [HOST.address, LESSER["address"]]

@@ -70,6 +70,10 @@ def made(lab: Lab, note: Note) -> Cluster:
     return found
 
 
+# Its keeper asks the API every 20 s, and then joins again, which takes a second or two.
+FOLLOWS_S = 40.0
+
+
 @pytest.fixture
 def joined(made: Cluster, hosts: list[Host]) -> Cluster:
     """The cluster, for a test that wants its hosts' words kept where it fails."""
@@ -228,6 +232,32 @@ def test_a_second_run_changes_nothing_and_needs_no_token(joined: Cluster) -> Non
         assert cluster.units(worker) == before
 
 
+def test_a_worker_follows_the_clusters_settings(joined: Cluster, note: Note) -> None:
+    """Its keeper, with the kubelet's own rights, has the host go by what its cluster goes by."""
+    [worker, *_] = joined.workers
+    copy = worker.root() / "var/lib/kubeception/cluster.json"
+    kubelet = ("systemctl", "show", "--value", "-p", "InvocationID", "kubelet.service")
+    before = worker.run(*kubelet).stdout
+    assert worker.run("systemctl", "is-active", "kubeception-keeper.service").stdout == "active\n"
+
+    cluster.configure(joined.cp1, more="\n[kubeception]\nnodeport = 30001\n")
+    cluster.bootstrap(joined.cp1)
+    followed_s = cluster.until(
+        lambda: json.loads(copy.read_text())["settings"]["kubeception"]["nodeport"] == 30001,
+        timeout_s=FOLLOWS_S,
+    )
+    cluster.configure(joined.cp1)
+    cluster.bootstrap(joined.cp1)
+
+    note(f"a worker follows its cluster's settings after {followed_s:.1f} s")
+    assert worker.run(*kubelet).stdout == before
+    cluster.until(
+        lambda: json.loads(copy.read_text())["settings"]["kubeception"]["nodeport"] == 30000,
+        timeout_s=FOLLOWS_S,
+    )
+    assert join(worker)["changes"] == []
+
+
 def test_a_workers_credential_is_good_for_little(joined: Cluster, web: dict[str, str]) -> None:
     w1 = joined.workers[0]
 
@@ -248,6 +278,8 @@ def test_a_workers_credential_is_good_for_little(joined: Cluster, web: dict[str,
         ("get", "secrets", "-n", "kube-system"),
         ("get", "configmaps", "-n", "kubeception-join"),
         ("get", "configmaps", "-n", "kubeception-claims"),
+        ("get", "configmaps", "-n", "kube-system"),
+        ("delete", "configmap", "-n", "kube-system", "kubeception-cluster"),
         ("certificate", "approve", "--force", request["metadata"]["name"]),
         ("label", "node", "w2", "mine=yes"),
         ("delete", "node", "w2"),

@@ -93,11 +93,9 @@ def bootstrap(
         force_conflicts=force_conflicts,
         accepted=frozenset(map(Accept, accepted)),
         is_renaming=rename,
-        may_change_settings=not by_keeper,
+        is_attended=not by_keeper,
     ) as reach:
-        summary = workflows.bootstrap(
-            reach, rebuild=rebuild, source=config_file, by="keeper" if by_keeper else "bootstrap"
-        )
+        summary = workflows.bootstrap(reach, rebuild=rebuild, source=config_file)
     if output == "json":
         click.echo(as_json(summary))
     else:

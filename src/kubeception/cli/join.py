@@ -31,7 +31,14 @@ _LONGEST = 1024
     ),
     help="The file with the token; - reads standard input.",
 )
-def join(config_file: Path | None, output: str, url: str | None, token_file: Path | None) -> None:
+@click.option("--by-keeper", is_flag=True, hidden=True)
+def join(
+    config_file: Path | None,
+    output: str,
+    url: str | None,
+    token_file: Path | None,
+    by_keeper: bool,
+) -> None:
     """Make this host a worker of a cluster.
 
     The token proves the cluster to this host before anything is sent, and this host to the cluster;
@@ -45,8 +52,9 @@ def join(config_file: Path | None, output: str, url: str | None, token_file: Pat
     from kubeception import workflows
 
     options.only_root("join this host to a cluster", "join …")
-    with Reach(options.loaded(config_file)) as reach:
-        ask = None if workflows.has_joined(reach) else _ask(reach, url, token_file)
+    with Reach(options.loaded(config_file), is_attended=not by_keeper) as reach:
+        has_joined = by_keeper or workflows.has_joined(reach)
+        ask = None if has_joined else _ask(reach, url, token_file)
         summary = workflows.join(reach, ask=ask, source=config_file)
     if output == "json":
         click.echo(as_json(summary))

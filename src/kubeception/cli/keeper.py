@@ -13,19 +13,19 @@ from kubeception.host.gateway import this_host
 def keeper() -> None:
     """Bring the control plane back when it cannot help itself (a host service).
 
-    bootstrap installs and starts it as kubeception-keeper.service.
+    bootstrap installs and starts it as kubeception-keeper.service; so does join, on a worker, where
+    it looks after the host and its kubelet.
     """
 
 
 @keeper.command()
 def run() -> None:
-    """Watch over this host's control plane, for ever."""
+    """Watch over this host and its control plane, for ever."""
     from kubeception.keeper import loop
     from kubeception.reach import Reach
 
     options.only_root("keep a control plane alive", "keeper run")
     with Reach(options.loaded()) as reach:
-        reach.client = reach.layout.pki.keeper
         loop.run(reach)
 
 

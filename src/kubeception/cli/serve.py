@@ -17,13 +17,14 @@ from kubeception.cli import options
 )
 @click.option("--address", default="0.0.0.0", show_default=True, help="Where to listen.")  # noqa: S104 - the pod's own network
 @click.option("--port", type=click.IntRange(0, 65535), default=8443, show_default=True)
+@click.option("--api", metavar="URL", required=True, help="Where this service asks the API.")
 @click.option(
-    "--api",
-    "apis",
+    "--endpoint",
+    "endpoints",
     metavar="URL",
     multiple=True,
     required=True,
-    help="Where the API is; hosts are told all of them, and the first is asked.",
+    help="Where hosts that join find the API; they are told all of them.",
 )
 @options.cluster_ca
 @options.account_token
@@ -35,7 +36,8 @@ def serve(
     ca: Path,
     address: str,
     port: int,
-    apis: tuple[str, ...],
+    api: str,
+    endpoints: tuple[str, ...],
     cluster_ca: Path,
     token: Path,
     cluster_dns: str,
@@ -48,7 +50,7 @@ def serve(
     \b
     Example:
       kubeception serve --certificate join.crt --key join.key --ca join-ca.crt \\
-        --api https://192.0.2.10:6443 --cluster-ca ca.crt \\
+        --api https://10.3.0.1:443 --endpoint https://192.0.2.10:6443 --cluster-ca ca.crt \\
         --cluster-dns 10.3.0.10 --cluster-domain cluster.local
     """
     from kubeception.join import service
@@ -59,7 +61,8 @@ def serve(
         ca=ca,
         address=address,
         port=port,
-        apis=apis,
+        api=api,
+        endpoints=endpoints,
         cluster_ca=cluster_ca,
         token=token,
         cluster_dns=cluster_dns,

@@ -9,6 +9,7 @@ import click
 
 from kubeception import timestamp
 from kubeception.cli import options, table
+from kubeception.endpoints import url
 from kubeception.reach import Reach
 
 if TYPE_CHECKING:
@@ -71,15 +72,15 @@ def create(
     config = options.loaded(config_file)
     core_dump.refuse()
     with Reach(config) as reach:
-        url = f"https://{address(reach)}:{config.kubeception.join_port}/join"
+        where = f"{url(address(reach), config.kubeception.join_port)}/join"
         made, record = tokens.create(reach, node=rejoin or node, rejoin=rejoin is not None, ttl=ttl)
     expires = timestamp.text(record.expires)
     if output == "json":
-        told = {"id": made.id, "token": made.text(), "url": url, "expires": expires}
+        told = {"id": made.id, "token": made.text(), "url": where, "expires": expires}
         click.echo(json.dumps(told, indent=2))
         return
     click.echo(f"# Good once, until {expires}. On the host that is to join, as root:")
-    click.echo(f"kubeception join --url {url} --token-file - <<'EOF'")
+    click.echo(f"kubeception join --url {where} --token-file - <<'EOF'")
     click.echo(made.text())
     click.echo("EOF")
 

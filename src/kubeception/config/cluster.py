@@ -76,6 +76,12 @@ class ClusterSettings(Struct, frozen=True, omit_defaults=False):
             ),
             apiserver=config.apiserver,
             kubeception=config.kubeception,
+        ).with_paths_of(config)
+
+    def with_paths_of(self, config: Config) -> "ClusterSettings":
+        """Return them with the folders of a host's configuration; a worker has its own."""
+        return structs.replace(
+            self,
             pki=config.secrets.path,
             etcd_pki=config.etcd.config_path,
             public_cas=config.certificates.ca_path,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from kubeception.config import names
 from kubeception.pki import request as requests
@@ -188,23 +188,7 @@ def _addresses_problem(addresses: tuple[str, ...]) -> str | None:
     """
     if not 0 < len(set(addresses)) == len(addresses) <= _MOST_ADDRESSES:
         return f"it is for no address, for more than {_MOST_ADDRESSES}, or for one twice"
-    bad = [address for address in addresses if not _is_hosts(address)]
-    return f"{bad[0]!r} is no address that a host can have" if bad else None
-
-
-def _is_hosts(text: str) -> bool:
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return False
-    return str(address) == text and not (
-        address.is_loopback
-        or address.is_multicast
-        or address.is_unspecified
-        or address.is_link_local
-        or (address.version == 6 and "%" in text)
-        or (not isinstance(address, IPv4Address) and address.ipv4_mapped is not None)
-    )
+    return next(filter(None, map(requests.address_problem, addresses)), None)
 
 
 def _form_problem(asked: Asked) -> str | None:

@@ -9,7 +9,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from ipaddress import ip_address
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -186,7 +185,7 @@ class Joining:
 
 def _problem(asked: wire.Request) -> str | None:
     """Say what is wrong with a request by itself: nothing has been asked of anybody for it yet."""
-    if any(_is_no_host(address) for address in asked.addresses):
+    if any(map(requests.address_problem, asked.addresses)):
         return "an address is none that a host can have"
     if len(set(asked.addresses)) < len(asked.addresses):
         return "an address is there twice"
@@ -194,21 +193,6 @@ def _problem(asked: wire.Request) -> str | None:
         return "the certificate request: is no PEM"
     problem = requests.client_problem(asked.request.encode(), asked.node)
     return f"the certificate request: {problem}" if problem else None
-
-
-def _is_no_host(text: str) -> bool:
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return True
-    return (
-        str(address) != text  # one spelling each, and no zone
-        or address.is_loopback
-        or address.is_multicast
-        or address.is_unspecified
-        or address.is_link_local
-        or getattr(address, "ipv4_mapped", None) is not None
-    )
 
 
 def _claimed(asked: wire.Request, server: bytes) -> ClaimRecord:

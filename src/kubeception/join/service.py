@@ -47,7 +47,8 @@ class Settings:
     ca: Path
     address: str
     port: int
-    apis: tuple[str, ...]
+    api: str
+    endpoints: tuple[str, ...]
     cluster_ca: Path
     token: Path
     cluster_dns: str
@@ -59,11 +60,11 @@ def serve(settings: Settings) -> None:
     context = _tls(settings)
     terms = Terms(
         ca=settings.cluster_ca.read_text(errors="replace"),
-        apiservers=settings.apis,
+        apiservers=settings.endpoints,
         kubelet=wire.KubeletSettings(settings.cluster_dns, settings.cluster_domain),
     )
     api = Api(
-        settings.apis[0],
+        settings.api,
         settings.cluster_ca,
         TokenFile(settings.token),
         timeout_s=API_TIMEOUT_S,

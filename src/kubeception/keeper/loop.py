@@ -14,6 +14,7 @@ from kubeception.host.notify import notify
 from kubeception.keeper import acts, record
 from kubeception.keeper.verdict import Action, Observation, Verdict, judge
 from kubeception.keeper.watch import Watch
+from kubeception.keeper.worker_watch import WorkerWatch
 from kubeception.reach import Reach
 from kubeception.resources.hung_server import NoHungServer
 
@@ -27,16 +28,19 @@ REST_S = 5.0
 
 
 def run(reach: Reach) -> None:
-    """Keep this host's control plane alive until told to end, or until it has another name."""
+    """Look after this host until told to end, or until it has another name or role."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    _boot(reach)
+    is_worker = reach.layout.membership.exists()
+    if not is_worker:
+        reach.client = reach.layout.pki.keeper
+        _boot(reach)
     notify("READY=1")
     node = node_name(reach)
     for what, hint in gather.changes(reach):
         log.warning("%s (%s)", what, hint)
-    watch = Watch(reach, node)
+    watch = WorkerWatch(reach, node) if is_worker else Watch(reach, node)
     last: Verdict | None = None
-    while node_name(reach) == node:
+    while node_name(reach) == node and reach.layout.membership.exists() is is_worker:
         seen = watch.look()
         verdict = judge(seen)
         if last is None or verdict != last:
@@ -44,7 +48,7 @@ def run(reach: Reach) -> None:
             log.info("%s: %s", verdict.action, verdict.why)
             record.write(reach.layout.keeper, verdict, reach.host.clock.now())
         _act(verdict, seen, reach, node)
-        if verdict.action in {Action.BOOTSTRAP, Action.KILL, Action.TURN_DOOR}:
+        if verdict.action in {Action.BOOTSTRAP, Action.JOIN, Action.KILL, Action.TURN_DOOR}:
             watch.forget()
             reach.hang_up()  # a certificate may be another one by now
         if verdict.action is Action.RESTART_KUBELET:
@@ -60,8 +64,8 @@ def _act(verdict: Verdict, seen: Observation, reach: Reach, node: str) -> None:
     rollout = seen.rollout
     try:
         match verdict.action:
-            case Action.BOOTSTRAP:
-                _bootstrap()
+            case Action.BOOTSTRAP | Action.JOIN:
+                _run(verdict.action)
             case Action.REFUSE:
                 acts.put_back_authorities(reach)
             case Action.RAISE_DOOR | Action.TURN_DOOR:
@@ -97,16 +101,16 @@ def _boot(reach: Reach) -> None:
         log.warning("at boot: %s", error.message)
 
 
-def _bootstrap() -> None:
-    """Bootstrap again, in a process of its own: the keeper stays small, whatever happens there."""
+def _run(command: Action) -> None:
+    """Run a command again, in a process of its own: the keeper stays small, whatever happens."""
     child = subprocess.Popen(
-        [sys.executable, "-m", "kubeception", "bootstrap", "--by-keeper"],
+        [sys.executable, "-m", "kubeception", command.value, "--by-keeper"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )
     while (code := _wait(child, LOOK_EVERY_S)) is None:
         notify("WATCHDOG=1")
-    log.info("%s: ended with exit code %d", Action.BOOTSTRAP, code)
+    log.info("%s: ended with exit code %d", command, code)
     if code:
         notify("WATCHDOG=1")
         time.sleep(REST_S)

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from kubeception.keeper.own_node import Moved, Unready
 from kubeception.keeper.rollout import Rollout
+from kubeception.pki.token import Role
 
 # A rolled or restarted API server is back well within this; a dead one is not.
 API_SILENT_S = 10.0
@@ -16,6 +17,9 @@ LEASE_STILL_S = 20.0
 LEASE_FREE_S = 5.0
 
 
+_NEW_SETTINGS = "the cluster goes by other settings than this host"
+
+
 class Action(StrEnum):
     """What there is to do."""
 
@@ -24,6 +28,7 @@ class Action(StrEnum):
     WAIT = "wait"
     RAISE_DOOR = "raise the door"
     BOOTSTRAP = "bootstrap"
+    JOIN = "join"
     REFUSE = "refuse"
     PUT_BACK = "put back"
     MOVE = "move to the other port"
@@ -35,40 +40,58 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class Observation:
-    """What was seen of this host just now.
+    """What was seen of this host just now; seconds count how long something has been so."""
 
-    Seconds count how long something has been so. Only while no API answers behind the door it is
-    asked whether that is there, `ready`: which ports hosted API servers answer on, `has_server`:
-    whether one is to be expected to by itself (None: not to be told), and `hangs`: whether one
-    takes connections and answers none. `lost` is an object that has to be there and isn't,
-    `free_leases` were let go and have not moved since. `api_is_back` says that an API answers again
-    after a silence that nobody has looked after yet. `expiring` says which certificate has little
-    time left. `refusal` says what of the cluster is lost or another one's: nothing may be made anew
-    then. `is_unrecorded` says that this host has no record of itself yet. `unready` and `moved` are
-    None where this host's node is Ready, and where it has the address that it goes by.
-    """
-
+    role: Role = Role.CONTROL_PLANE
+    """What this host is to its cluster."""
     paused: str | None = None
+    """Why the keeper was told to stand back."""
     locked: str | None = None
+    """Who changes the host."""
     manifests: tuple[str, ...] = ()
+    """Which static pods of the bootstrap control plane are placed."""
     refusal: str | None = None
+    """What of the cluster is lost, or another one's: nothing may be made anew then."""
     is_unrecorded: bool = False
+    """This host has no record of itself yet."""
     api_silent_s: float = 0.0
+    """For how long no API answers behind the door, or a worker's."""
+    api_problem: str | None = None
+    """What keeps a worker from asking its API."""
     api_is_back: bool = False
+    """An API answers again after a silence that nobody has looked after yet."""
     has_door: bool = True
+    """The door is there; asked only while no API answers, as the next three."""
     ready: tuple[int, ...] = ()
+    """On which ports hosted API servers answer."""
     has_server: bool | None = None
+    """Whether one may be expected to by itself; None: not to be told."""
     hangs: bool = False
+    """One takes connections and answers none."""
     etcd_problem: str | None = None
+    """Why etcd does not serve."""
     etcd_silent_s: float = 0.0
+    """For how long."""
     still_leases: tuple[tuple[str, float], ...] = ()
+    """For how many seconds each Lease has not moved."""
     free_leases: tuple[str, ...] = ()
+    """Which were let go, and have not moved since."""
     lost: str | None = None
+    """Something that has to be there and isn't."""
+    has_new_settings: bool = False
+    """The cluster goes by other settings than this host."""
     node_problem: str | None = None
+    """What this host's Node lacks."""
+    credential_problem: str | None = None
+    """Why a worker's kubelet has no credential that its API would take."""
     expiring: str | None = None
+    """Which certificate has little time left."""
     rollout: Rollout | None = None
+    """The revisions of the hosted API server here."""
     unready: Unready | None = None
+    """How this host's node is not Ready."""
     moved: Moved | None = None
+    """Where the host has gone that no longer has the address it goes by."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +107,12 @@ def judge(seen: Observation) -> Verdict:
 
     What is lost keeps nobody from turning the door, say, but anything from being made anew.
     """
+    if seen.role is Role.WORKER:
+        verdict = _hands_off(seen) or _about_a_worker(seen) or _about_what_may_pass(seen)
+        return verdict or Verdict(Action.NOTHING, "all is well")
     verdict = (
         _hands_off(seen)
+        or _about_etcd(seen)
         or _about_the_door(seen)
         or _about_what_is_broken(seen)
         or _about_the_api(seen)
@@ -102,6 +129,24 @@ def _hands_off(seen: Observation) -> Verdict | None:
         return Verdict(Action.STAND_BACK, seen.paused)
     if seen.locked:
         return Verdict(Action.STAND_BACK, f"the host is being changed by {seen.locked}")
+    return None
+
+
+def _about_a_worker(seen: Observation) -> Verdict | None:
+    if seen.lost:
+        return Verdict(Action.WAIT, f"{seen.lost} is gone: this host has to join again")
+    if seen.credential_problem:
+        return Verdict(Action.WAIT, f"{seen.credential_problem}: this host has to join again")
+    if seen.api_problem:
+        return Verdict(Action.WAIT, f"no API answers: {seen.api_problem}")
+    if seen.node_problem:
+        return Verdict(Action.WAIT, f"{seen.node_problem}: removed, or to join again")
+    if seen.has_new_settings:
+        return Verdict(Action.JOIN, _NEW_SETTINGS)
+    return _about_the_kubelet(seen)
+
+
+def _about_etcd(seen: Observation) -> Verdict | None:
     if seen.etcd_problem and seen.moved and seen.moved.now is None:
         return Verdict(Action.WAIT, str(seen.moved))
     if seen.etcd_problem and seen.etcd_silent_s >= ETCD_SILENT_S:
@@ -161,14 +206,22 @@ def _about_the_rest(seen: Observation) -> Verdict | None:
         return Verdict(Action.BOOTSTRAP, seen.node_problem)
     if seen.moved and seen.moved.is_to_be_followed:
         return Verdict(Action.BOOTSTRAP, str(seen.moved))
-    if seen.unready and seen.unready.may_need_a_new_kubelet:
-        node, for_s = seen.unready.node, seen.unready.for_s
-        why = f"node {node} has been NotReady for {for_s:.0f} s: restarting the kubelet"
-        return Verdict(Action.RESTART_KUBELET, why)
+    if seen.has_new_settings:
+        return Verdict(Action.BOOTSTRAP, _NEW_SETTINGS)
+    if verdict := _about_the_kubelet(seen):
+        return verdict
     verdict = _about_the_rollout(seen.rollout) if seen.rollout else None
     if seen.expiring and (verdict is None or verdict.action is Action.WAIT):
         return Verdict(Action.BOOTSTRAP, seen.expiring)
     return verdict
+
+
+def _about_the_kubelet(seen: Observation) -> Verdict | None:
+    if seen.unready and seen.unready.may_need_a_new_kubelet:
+        node, for_s = seen.unready.node, seen.unready.for_s
+        why = f"node {node} has been NotReady for {for_s:.0f} s: restarting the kubelet"
+        return Verdict(Action.RESTART_KUBELET, why)
+    return None
 
 
 def _about_what_may_pass(seen: Observation) -> Verdict | None:

@@ -15,19 +15,19 @@ from typing import Any
 
 from kubeception import certificates, conditions, identity, losses, revisions
 from kubeception.conditions import LEASES
-from kubeception.config.model import Cni
+from kubeception.config import cluster
+from kubeception.endpoints import API_PORT
 from kubeception.errors import KubeceptionError
-from kubeception.gather import address
-from kubeception.host import containers, door, lock, network
+from kubeception.host import containers, door, lock
 from kubeception.identity import Progress
 from kubeception.keeper import pause
-from kubeception.keeper.own_node import Moved, Restarts, Unready
+from kubeception.keeper.host_watch import HostWatch
 from kubeception.keeper.rollout import History, Rollout, Server
 from kubeception.keeper.verdict import LEASE_FREE_S, Observation
 from kubeception.kube import health
 from kubeception.kube.health import Answer
-from kubeception.reach import DOOR_PORT, Reach
-from kubeception.render import apiserver, controllers, kubelet, revision
+from kubeception.reach import Reach
+from kubeception.render import apiserver, cluster_settings, controllers, revision
 from kubeception.render.objects import NAMESPACE
 from kubeception.resources import node as nodes
 from kubeception.resources.revision import daemonset
@@ -41,6 +41,7 @@ PROGRESS_EVERY_S = 60.0
 _MANIFESTS = (apiserver.BOOTSTRAP_NAME, *(one.bootstrap_name for one in controllers.BOTH))
 _LEASE_KEYS = tuple(f"/registry/leases/{NAMESPACE}/{lease}" for lease in LEASES)
 _DAEMONSET_KEY = f"/registry/daemonsets/{NAMESPACE}/{apiserver.NAME}"
+_SETTINGS_KEY = f"/registry/configmaps/{NAMESPACE}/{cluster_settings.NAME}"
 
 
 class Watch:
@@ -50,8 +51,7 @@ class Watch:
         self._reach = reach
         self._node = node
         self._history = History()
-        self._restarts = Restarts()
-        self._kubelet = ""
+        self._host = HostWatch(reach, node)
         self._certificates_read_s: float | None = None
         self._own_certificate = self._own_age()
         self._belongings: tuple[object, ...] | None = None
@@ -67,22 +67,22 @@ class Watch:
         self._leases: dict[str, tuple[int, float]] = dict.fromkeys(LEASES, (-1, now))
         self._read: tuple[int, ...] = ()
         self._node_problem: str | None = None
+        self._has_new_settings = False
         self._not_ready: str | None = None
-        self._ready_s = self._at_home_s = now
+        self._host.forget()
         self._rollout: Rollout | None = None
         self._expiring: str | None = None
 
     def has_restarted_the_kubelet(self) -> None:
-        """Remember that the kubelet was restarted, or that it could not be: it gets its time."""
-        self._ready_s = self._reach.host.clock.monotonic()
-        self._restarts = self._restarts.then(self._ready_s)
+        """Remember it."""
+        self._host.has_restarted_the_kubelet()
 
     def look(self) -> Observation:
         """Return what is to be seen now."""
         reach = self._reach
         self._read_certificates()
         ca = reach.layout.pki.ca.certificate
-        answered = health.not_ready(DOOR_PORT, ca) is None
+        answered = health.not_ready(API_PORT, ca) is None
         now = reach.host.clock.monotonic()  # a question that is not answered takes its time
         self._was_silent |= not answered
         if answered:
@@ -98,7 +98,7 @@ class Watch:
             refusal=self._refusal(),
             is_unrecorded=not reach.layout.member.exists(),
             expiring=self._expiring,
-            moved=self._moved(now),
+            moved=self._host.moved(now),
         )
         if silent_s:
             with ThreadPoolExecutor() as pool:
@@ -113,7 +113,9 @@ class Watch:
             )
         node_key = f"/registry/minions/{self._node}"
         try:
-            *leases, server, node = reach.etcd.mod_revisions(*_LEASE_KEYS, _DAEMONSET_KEY, node_key)
+            *leases, server, node, shared = reach.etcd.mod_revisions(
+                *_LEASE_KEYS, _DAEMONSET_KEY, node_key, _SETTINGS_KEY
+            )
             self._note_progress(now)
         except KubeceptionError as error:
             return replace(
@@ -121,16 +123,17 @@ class Watch:
             )
         self._etcd_answered_s = now
         if answered and server and node:
-            self._ask((server, node), now)
+            self._ask((server, node, shared), now)
         still = self._still(leases, now)
         return replace(
             seen,
             still_leases=still,
             free_leases=tuple(self._free(still)) if answered else (),
             lost=None if server else f"DaemonSet {apiserver.NAME}",
+            has_new_settings=self._has_new_settings,
             node_problem=self._node_problem if node else f"Node {self._node} is gone",
             rollout=self._rollout,
-            unready=self._unready(now) if answered else None,
+            unready=self._host.unready(self._not_ready, now) if answered else None,
         )
 
     def _refusal(self) -> str | None:
@@ -192,40 +195,6 @@ class Watch:
                 if found is not None and not found["spec"].get("holderIdentity"):
                     yield lease
 
-    def _moved(self, now: float) -> Moved | None:
-        """Return where the host has gone, None while it has the address that it goes by."""
-        before = _address_gone_by(self._reach)
-        if before is None or network.has_address(before):
-            self._at_home_s = now
-            return None
-        try:
-            other = address(self._reach)
-        except KubeceptionError:  # it has none now
-            other = before
-        return Moved(before, other if other != before else None, now - self._at_home_s)
-
-    def _unready(self, now: float) -> Unready | None:
-        """Return how this host's node is not Ready; the API is asked for it elsewhere."""
-        start = self._start_of_the_kubelet() if self._not_ready else self._kubelet
-        if self._not_ready is None or start != self._kubelet:
-            self._kubelet, self._ready_s = start, now
-        if self._not_ready is None:
-            return None
-        return Unready(
-            self._node,
-            self._not_ready,
-            now - self._ready_s,
-            self._restarts.patience_s(now),
-            brings_network=self._reach.config.net.cni is not Cni.NONE,
-        )
-
-    def _start_of_the_kubelet(self) -> str:
-        """Return what tells one start of the kubelet from another, as far as that can be asked."""
-        try:
-            return self._reach.host.systemd.state(kubelet.UNIT).invocation
-        except KubeceptionError:
-            return self._kubelet
-
     def _ask(self, changed: tuple[int, ...], now: float) -> None:
         """Ask the API for what etcd alone can't tell, where it may have changed."""
         is_on = self._rollout is not None and not self._rollout.is_settled
@@ -234,6 +203,7 @@ class Watch:
         try:
             self._node_problem = nodes.ControlPlaneNode(self._node).drift(self._reach)
             self._not_ready = conditions.node_ready(self._node).problem(self._reach)
+            self._has_new_settings = _has_new_settings(self._reach)
             rollout = _rollout(self._reach, self._node)
         except KubeceptionError:  # a moment later it may answer
             return
@@ -244,18 +214,22 @@ class Watch:
         self._rollout = rollout
 
 
+def _has_new_settings(reach: Reach) -> bool:
+    """Tell whether the cluster goes by other settings than this host's copy of them, or by none."""
+    found = reach.api.get("ConfigMap", cluster_settings.NAME, namespace=NAMESPACE)
+    copy = cluster.read(reach.layout.cluster)
+    if found is None or copy is None:
+        return True
+    try:
+        return cluster_settings.of(found) != copy.settings
+    except ValueError:  # of another version: bootstrap tells it, and goes by the copy
+        return False
+
+
 def _broken_certificate(reach: Reach) -> str | None:
     try:
         return certificates.broken(reach)
     except KubeceptionError:  # no address to compare names with, for the moment
-        return None
-
-
-def _address_gone_by(reach: Reach) -> str | None:
-    """Return the address that this host was made to go by, None where nobody says."""
-    try:
-        return kubelet.address_in(reach.layout.kubelet.environment.read_text())
-    except OSError:
         return None
 
 

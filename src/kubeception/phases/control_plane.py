@@ -41,7 +41,7 @@ def everything(facts: Facts) -> Iterator[Wanted]:
         yield from flannel.everything(cluster)
     yield from proxy.everything(cluster)
     yield from coredns.everything(settings)
-    yield from join_service.everything(settings)
+    yield from join_service.everything(cluster)
     yield from cluster_controller.everything(settings)
     # So that nobody joins by this host's name, not even while its Node object is gone.
     own = NodeRecord(facts.host.node, "", Role.CONTROL_PLANE, (facts.host.address,))

@@ -38,7 +38,7 @@ def worker(config: Config, facts: Facts) -> Iterator[Resource]:
         user=request.user(facts.host.node), server=member.apiserver, ca=at.pki.ca, client=client
     )
     yield File(at.kubernetes.kubelet, access, mode=0o600)
-    yield File(at.kubelet.settings, kubelet.worker_settings(config, facts.host, member))
+    yield File(at.kubelet.settings, kubelet.worker_settings(config, facts.host))
     yield File(at.kubelet.environment, kubelet.environment(config, facts.host))
     if kubelet.UNIT not in facts.host.foreign_units:
         yield File(at.units / kubelet.UNIT, kubelet.unit(config))

@@ -211,6 +211,7 @@ def _no_credential(at: Layout) -> Iterator[Resource]:
     yield WhereOurs(at.membership, File(at.pki.ca.certificate, None), marked=False)
     yield File(at.kubelet.join_request, None)
     yield File(at.kubelet.join_key, None)
+    yield File(at.cluster, None)
     yield File(at.membership, None)
     yield NoFolder(at.membership.parent, if_empty=True)
 

@@ -12,9 +12,15 @@ from kubeception.resources.shared_settings import SharedSettings
 
 def plan(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want both; the copy last, for it says what this host has asked for by then."""
-    of = facts.cluster
-    yield SharedSettings(of.settings, of.before)
-    yield File(config.layout.cluster, cluster.text(cluster.Copy(of.settings, of.asked)))
+    yield SharedSettings(facts.cluster.settings, facts.cluster.before)
+    yield from copy(config, facts)
 
 
+def copy(config: Config, facts: Facts) -> Iterator[Resource]:
+    """Want what the cluster goes by on this host as well, for the time when no API answers."""
+    kept = cluster.Copy(facts.cluster.settings, facts.cluster.asked)
+    yield File(config.layout.cluster, cluster.text(kept))
+
+
+COPY = Phase("settings", "keeping a copy of the cluster's settings", copy)
 SETTINGS = Phase("settings", "keeping the cluster's settings", plan)

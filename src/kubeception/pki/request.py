@@ -62,6 +62,27 @@ def digest(request: bytes) -> bytes:
     return hashlib.sha256(_loaded(request).public_bytes(Encoding.DER)).digest()
 
 
+def address_problem(text: str) -> str | None:
+    """Say why an address is none that a host of a cluster can have, or None.
+
+    Each has one spelling only, none a zone, and an IPv4 address within an IPv6 one is refused.
+    """
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return f"{text!r} is no address"
+    is_none = (
+        str(address) != text
+        or address.is_loopback
+        or address.is_multicast
+        or address.is_unspecified
+        or address.is_link_local
+        or "%" in text
+        or getattr(address, "ipv4_mapped", None) is not None
+    )
+    return f"{text!r} is no address that a host can have" if is_none else None
+
+
 def client_problem(request: bytes, node: str) -> str | None:
     """Say why a request is none for the client certificate of a node's kubelet, or None."""
     try:

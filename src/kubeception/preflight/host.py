@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kubeception import membership
+from kubeception.endpoints import API_PORT
 from kubeception.errors import KubeceptionError
 from kubeception.host import door, kernel
 from kubeception.preflight.finding import Finding, warning
 from kubeception.preflight.scene import Scene
-from kubeception.reach import DOOR_PORT
 from kubeception.render import kubelet
 
 
@@ -44,7 +44,7 @@ def packet_filter(scene: Scene) -> Iterator[Finding]:
         return
     try:
         refusal = door.refusal(
-            port=DOOR_PORT,
+            port=API_PORT,
             address=scene.address or "127.0.0.1",
             service_address=scene.config.net.apiserver_ip,
         )

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from kubeception.endpoints import API_PORT
 from kubeception.host import sockets
 from kubeception.host.sockets import ANYWHERE, Listener
 from kubeception.preflight.finding import Finding, warning
 from kubeception.preflight.scene import Scene
-from kubeception.reach import DOOR_PORT
 from kubeception.render import apiserver, controllers, etcd, kubelet, proxy
 
 _COMM = 15  # what the kernel keeps of a program's name
@@ -56,7 +56,7 @@ def table(scene: Scene) -> tuple[Port, ...]:
 def _of_control_plane(scene: Scene) -> tuple[Port, ...]:
     of_apiserver = (apiserver.BOOTSTRAP_PORT, *apiserver.HOSTED_PORTS)
     return (
-        Port(DOOR_PORT, "the door", is_redirected=True),
+        Port(API_PORT, "the door", is_redirected=True),
         Port(2379, "etcd", etcd.UNIT),
         Port(2380, "etcd", etcd.UNIT, scene.address or ""),
         Port(2381, "etcd", etcd.UNIT, _LOOPBACK),

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kubeception.config import Config
+from kubeception.endpoints import API_PORT
 from kubeception.errors import KubeceptionError
 from kubeception.gather import UNITS, chosen_address, is_foreign, node_name
 from kubeception.host import door, kernel
 from kubeception.host.systemd import UnitState
 from kubeception.kube import health
 from kubeception.layout import Layout
-from kubeception.reach import DOOR_PORT, Reach
+from kubeception.reach import Reach
 from kubeception.render.apiserver import HOSTED_PORTS
 
 
@@ -84,5 +85,5 @@ def _live_port(reach: Reach) -> int:
         return 0
     if not found or not found.inside:
         return 0
-    is_silent = health.not_ready(DOOR_PORT, reach.layout.pki.ca.certificate)
+    is_silent = health.not_ready(API_PORT, reach.layout.pki.ca.certificate)
     return 0 if is_silent else found.inside

@@ -5,25 +5,26 @@ so where the API is to be found is wanted like any other object: at each control
 """
 
 from collections.abc import Iterator
+from ipaddress import ip_address
 
+from kubeception.endpoints import API_PORT
 from kubeception.facts import ClusterFacts
 from kubeception.render import objects
 
 NAME = "kubernetes"
-DOOR_PORT = 6443
 
 
 def everything(cluster: ClusterFacts) -> Iterator[objects.Object]:
     """Yield the three objects."""
     addresses = sorted(cluster.control_planes.values())
-    port = {"name": "https", "port": DOOR_PORT, "protocol": "TCP"}
+    port = {"name": "https", "port": API_PORT, "protocol": "TCP"}
     yield {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": _metadata({"component": "apiserver", "provider": "kubernetes"}),
         "spec": {
             "clusterIP": cluster.settings.net.apiserver_ip,
-            "ports": [{**port, "port": 443, "targetPort": DOOR_PORT}],
+            "ports": [{**port, "port": 443, "targetPort": API_PORT}],
         },
     }
     yield {
@@ -37,7 +38,7 @@ def everything(cluster: ClusterFacts) -> Iterator[objects.Object]:
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
         "metadata": _metadata({"kubernetes.io/service-name": NAME}),
-        "addressType": "IPv4",
+        "addressType": f"IPv{ip_address(addresses[0]).version}",
         "endpoints": [
             {"addresses": [address], "conditions": {"ready": True}} for address in addresses
         ],

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kubeception.config.cluster import ClusterSettings
+from kubeception.endpoints import ETCD_PORT, LOOPBACK, url
 from kubeception.facts import ClusterFacts, HostFacts
 from kubeception.render import objects
 
@@ -153,7 +154,7 @@ def _flags(settings: ClusterSettings, port: int) -> dict[str, str]:
         "etcd-cafile": at.etcd_ca.certificate,
         "etcd-certfile": at.apiserver_etcd_client.certificate,
         "etcd-keyfile": at.apiserver_etcd_client.key,
-        "etcd-servers": "https://127.0.0.1:2379",
+        "etcd-servers": url(LOOPBACK, ETCD_PORT),
         "kubelet-certificate-authority": at.ca.certificate,
         "kubelet-client-certificate": at.apiserver_kubelet_client.certificate,
         "kubelet-client-key": at.apiserver_kubelet_client.key,

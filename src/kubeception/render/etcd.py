@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from kubeception.config import Config
+from kubeception.endpoints import ETCD_PEER_PORT, ETCD_PORT, LOOPBACK, url
 from kubeception.facts import HostFacts
 from kubeception.layout import IMAGE_COMMAND, IMAGE_ENVIRONMENT, MOUNTED_HOST, OUR_MARK
 
@@ -39,14 +40,15 @@ def environment(config: Config, host: HostFacts) -> str:
     at = config.layout
     pki = at.pki
     known = host.remembered
+    client, peer = url(host.address, ETCD_PORT), url(host.address, ETCD_PEER_PORT)
     settings = {
         "ETCD_NAME": host.node,
         DATA_DIR: at.etcd.data,
-        "ETCD_LISTEN_CLIENT_URLS": f"https://127.0.0.1:2379,https://{host.address}:2379",
-        "ETCD_ADVERTISE_CLIENT_URLS": f"https://{host.address}:2379",
-        "ETCD_LISTEN_PEER_URLS": f"https://{host.address}:2380",
-        "ETCD_INITIAL_ADVERTISE_PEER_URLS": f"https://{host.address}:2380",
-        "ETCD_INITIAL_CLUSTER": f"{host.node}=https://{host.address}:2380",
+        "ETCD_LISTEN_CLIENT_URLS": f"{url(LOOPBACK, ETCD_PORT)},{client}",
+        "ETCD_ADVERTISE_CLIENT_URLS": client,
+        "ETCD_LISTEN_PEER_URLS": peer,
+        "ETCD_INITIAL_ADVERTISE_PEER_URLS": peer,
+        "ETCD_INITIAL_CLUSTER": f"{host.node}={peer}",
         "ETCD_INITIAL_CLUSTER_STATE": "existing" if known.cluster else "new",
         **({"ETCD_INITIAL_CLUSTER_TOKEN": known.token} if known.token else {}),
         "ETCD_LISTEN_METRICS_URLS": "http://127.0.0.1:2381",

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kubeception.config.cluster import ClusterSettings
+from kubeception.endpoints import url
+from kubeception.facts import ClusterFacts
 from kubeception.render import join_records, objects, own_pod
 
 NAME = own_pod.COMPONENT
@@ -28,14 +30,15 @@ _CLUSTER_RIGHTS = (
 )
 
 
-def everything(settings: ClusterSettings) -> Iterator[objects.Object]:
+def everything(cluster: ClusterFacts) -> Iterator[objects.Object]:
     """Yield its account and what that may do, its Deployment and its NodePort."""
+    settings = cluster.settings
     yield from join_records.namespaces()
     yield from account()
     yield own_pod.deployment(
         NAME,
         settings,
-        arguments=_arguments(settings),
+        arguments=_arguments(cluster),
         files=_files(settings),
         more={
             "env": [{"name": name, "value": value} for name, value in ENVIRONMENT.items()],
@@ -88,7 +91,8 @@ def _files(settings: ClusterSettings) -> dict[str, Path]:
     }
 
 
-def _arguments(settings: ClusterSettings) -> list[str]:
+def _arguments(cluster: ClusterFacts) -> list[str]:
+    settings = cluster.settings
     pki = settings.layout.pki
     return [
         "serve",
@@ -97,6 +101,7 @@ def _arguments(settings: ClusterSettings) -> list[str]:
         f"--ca={pki.join_ca.certificate}",
         f"--port={PORT}",
         f"--api={own_pod.api(settings)}",
+        *(f"--endpoint={url(at)}" for at in sorted(cluster.control_planes.values())),
         f"--cluster-ca={pki.ca.certificate}",
         f"--cluster-dns={settings.net.dns_ip}",
         f"--cluster-domain={settings.net.cluster_domain}",

@@ -7,7 +7,7 @@ from kubeception.config import Config
 from kubeception.facts import HostFacts
 from kubeception.layout import IMAGE_COMMAND, IMAGE_ENVIRONMENT, MOUNTED_HOST, OUR_MARK
 from kubeception.pki.catalog import KEEPERS
-from kubeception.render import apiserver, objects
+from kubeception.render import apiserver, cluster_settings, flannel, objects
 from kubeception.render.controllers import BOTH as CONTROLLERS
 
 UNIT = "kubeception-keeper.service"
@@ -21,6 +21,7 @@ _RULES: tuple[objects.Object, ...] = (
     objects.rule("", "pods", "list"),
     objects.rule("", "pods/status", "patch"),
     objects.rule("", "events", "create"),
+    objects.rule("", "configmaps", "get", names=[cluster_settings.NAME]),
     objects.rule("coordination.k8s.io", "leases", "get", "patch", names=[LEASE]),
     objects.rule("coordination.k8s.io", "leases", "get", names=[one.name for one in CONTROLLERS]),
 )
@@ -81,4 +82,4 @@ def volatile(config: Config) -> str:
     With them in place a runtime calls the network ready before flannel has come back, and what it
     tries then fails and is not tried again for long.
     """
-    return f"{OUR_MARK}r! {config.layout.cni.settings}/10-flannel.conflist\n"
+    return f"{OUR_MARK}r! {config.layout.cni.settings}/{flannel.PLUGIN}\n"

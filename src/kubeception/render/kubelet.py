@@ -3,7 +3,7 @@
 import re
 
 from kubeception.config import Config
-from kubeception.facts import HostFacts, Membership
+from kubeception.facts import HostFacts
 from kubeception.layout import OUR_MARK
 from kubeception.render import objects
 
@@ -15,16 +15,16 @@ def settings(config: Config, host: HostFacts) -> str:
     return OUR_MARK + objects.document(configuration(config, host))
 
 
-def worker_settings(config: Config, host: HostFacts, member: Membership) -> str:
+def worker_settings(config: Config, host: HostFacts) -> str:
     """Return the text of a worker's settings."""
-    return OUR_MARK + objects.document(worker_configuration(config, host, member))
+    return OUR_MARK + objects.document(worker_configuration(config, host))
 
 
 def configuration(config: Config, host: HostFacts) -> objects.Object:
     """Return a control-plane host's KubeletConfiguration (kubelet.config.k8s.io/v1beta1)."""
     at = config.layout
     return {
-        **_common(config, host, dns=config.net.dns_ip, domain=config.net.cluster_domain),
+        **_common(config, host),
         # A control-plane container that crashed is wanted back at once, not in minutes; one second
         # is the least that Kubernetes allows (KEP-4603).
         "crashLoopBackOff": {"maxContainerRestartPeriod": "2s"},
@@ -36,15 +36,15 @@ def configuration(config: Config, host: HostFacts) -> objects.Object:
     }
 
 
-def worker_configuration(config: Config, host: HostFacts, member: Membership) -> objects.Object:
+def worker_configuration(config: Config, host: HostFacts) -> objects.Object:
     """Return a worker's KubeletConfiguration: it has no static pods, and asks for certificates."""
     return {
-        **_common(config, host, dns=member.cluster_dns, domain=member.cluster_domain),
+        **_common(config, host),
         "serverTLSBootstrap": True,
     }
 
 
-def _common(config: Config, host: HostFacts, *, dns: str, domain: str) -> objects.Object:
+def _common(config: Config, host: HostFacts) -> objects.Object:
     at = config.layout
     wanted: objects.Object = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -56,8 +56,8 @@ def _common(config: Config, host: HostFacts, *, dns: str, domain: str) -> object
         },
         "authorization": {"mode": "Webhook"},
         "cgroupDriver": "systemd" if host.cgroup_version == 2 else "cgroupfs",
-        "clusterDNS": [dns],
-        "clusterDomain": domain,
+        "clusterDNS": [config.net.dns_ip],
+        "clusterDomain": config.net.cluster_domain,
         "containerRuntimeEndpoint": f"unix://{at.containerd.socket}",
         "failSwapOn": False,
         "resolvConf": host.resolv_conf,

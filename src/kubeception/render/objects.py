@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kubeception import timestamp
+from kubeception.endpoints import API_PORT
 
 Object = dict[str, Any]
 
@@ -107,7 +108,7 @@ def api_by_the_door(address: str) -> list[Object]:
     """
     return [
         {"name": "KUBERNETES_SERVICE_HOST", "value": address},
-        {"name": "KUBERNETES_SERVICE_PORT", "value": "6443"},
+        {"name": "KUBERNETES_SERVICE_PORT", "value": str(API_PORT)},
     ]
 
 

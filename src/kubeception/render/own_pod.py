@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kubeception.config.cluster import ClusterSettings
+from kubeception.endpoints import url
 from kubeception.render import objects
 
 COMPONENT = "kubeception"
@@ -21,7 +22,7 @@ _TOKEN: objects.Object = {
 
 def api(settings: ClusterSettings) -> str:
     """Return where it finds the API: the Service address, which the door of its host serves."""
-    return f"https://{settings.net.apiserver_ip}"
+    return url(settings.net.apiserver_ip, 443)
 
 
 def deployment(

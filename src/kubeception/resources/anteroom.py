@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from kubeception.reach import DOOR_PORT, Reach
+from kubeception.endpoints import API_PORT
+from kubeception.reach import Reach
 
 
 @dataclass(frozen=True)
@@ -26,4 +27,4 @@ class Anteroom:
         if not self.is_open:
             reach.anteroom.close(self.address)
         elif not reach.anteroom.is_open(self.address):
-            reach.anteroom.open(self.address, port=DOOR_PORT)
+            reach.anteroom.open(self.address, port=API_PORT)

@@ -3,9 +3,10 @@
 import logging
 from dataclasses import dataclass
 
+from kubeception.endpoints import API_PORT
 from kubeception.host import door
 from kubeception.kube import health
-from kubeception.reach import DOOR_PORT, Reach
+from kubeception.reach import Reach
 from kubeception.render.apiserver import HOSTED_PORTS
 from kubeception.resources.absent import NoTable
 
@@ -47,7 +48,7 @@ class Door:
         outside = self._outside()
         if found is None or found.rules != self._rules():
             door.build(
-                port=DOOR_PORT,
+                port=API_PORT,
                 address=self.address,
                 service_address=self.service_address,
                 inside=self.port,
@@ -69,6 +70,4 @@ class Door:
         return found.outside if found else 0
 
     def _rules(self) -> str:
-        return door.rules(
-            port=DOOR_PORT, address=self.address, service_address=self.service_address
-        )
+        return door.rules(port=API_PORT, address=self.address, service_address=self.service_address)

@@ -106,7 +106,7 @@ def test_the_clusters_part_of_a_configuration_is_the_clusters(tmp_path: Path) ->
     files.write(host.at(Layout.cluster), cluster.text(Copy(there, asked())))
 
     for may_change, mode in ((False, ProxyMode.NFTABLES), (True, ProxyMode.IPTABLES)):
-        reach = Reach(OTHER, host, may_change_settings=may_change)
+        reach = Reach(OTHER, host, is_attended=may_change)
         assert reach.config.net.cluster_cidr == "10.1.0.0/16"
         assert reach.config.net.proxy_mode is mode
         assert reach.config.node == OTHER.node

@@ -7,6 +7,7 @@ import pytest
 from kubeception.keeper.own_node import Moved, Unready
 from kubeception.keeper.rollout import Rollout, Server
 from kubeception.keeper.verdict import Action, Observation, judge
+from kubeception.pki.token import Role
 
 STILL = (("kube-controller-manager", 1.0), ("kube-scheduler", 20.0))
 OLD = Server("old", "1", 6445, answers=True, is_marked=True)
@@ -22,6 +23,10 @@ def rollout(*servers: Server, wanted: Server = NEW, live: int = 6445, **more: An
 
 def unready(for_s: float, *, why: str = "it hangs", **more: Any) -> Unready:
     return Unready("cp1", why, for_s, **more)
+
+
+def worker(**seen: Any) -> Observation:
+    return Observation(role=Role.WORKER, **seen)
 
 
 NO_NETWORK = "container runtime network not ready: cni plugin not initialized"
@@ -317,6 +322,52 @@ TABLE = {
     ),
     "one that moves has somebody": (
         Observation(still_leases=(("kube-scheduler", 19.9),)),
+        Action.NOTHING,
+        "all is well",
+    ),
+    "other settings of the cluster are taken up": (
+        Observation(has_new_settings=True),
+        Action.BOOTSTRAP,
+        "the cluster goes by other settings than this host",
+    ),
+    "a worker that is well is left alone": (worker(), Action.NOTHING, "all is well"),
+    "a worker's keeper stands back for a person": (
+        worker(locked=HELD, has_new_settings=True),
+        Action.STAND_BACK,
+        f"the host is being changed by {HELD}",
+    ),
+    "a worker takes up other settings by joining again": (
+        worker(has_new_settings=True),
+        Action.JOIN,
+        "the cluster goes by other settings than this host",
+    ),
+    "a worker without an API waits for one": (
+        worker(api_problem="refused", api_silent_s=99.0),
+        Action.WAIT,
+        "no API answers: refused",
+    ),
+    "a worker that was removed does not come back by itself": (
+        worker(node_problem="Node w1 is gone"),
+        Action.WAIT,
+        "Node w1 is gone: removed, or to join again",
+    ),
+    "a worker can't renew a credential that has expired": (
+        worker(credential_problem="client.pem: has expired"),
+        Action.WAIT,
+        "client.pem: has expired: this host has to join again",
+    ),
+    "a worker's kubelet that may hang is restarted": (
+        worker(unready=unready(60)),
+        Action.RESTART_KUBELET,
+        "node cp1 has been NotReady for 60 s: restarting the kubelet",
+    ),
+    "a worker's own new address is told": (
+        worker(moved=Moved("192.0.2.10", "192.0.2.11", 99)),
+        Action.WAIT,
+        "address 192.0.2.10 is gone, and the host has 192.0.2.11",
+    ),
+    "no door and no etcd is missed on a worker": (
+        worker(has_door=False, etcd_problem="refused", etcd_silent_s=99, manifests=("a",)),
         Action.NOTHING,
         "all is well",
     ),

@@ -14,10 +14,12 @@ from kubeception.config.model import Cni, Net
 from kubeception.engine import Phase
 from kubeception.facts import Facts, Hosted
 from kubeception.phases import bootstrap_plane, etcd, handover, join, kubelet, pki, runtime
+from kubeception.phases.pruned import PRUNED
 from kubeception.render import apiserver
 from kubeception.resources import Resource
 from kubeception.resources.file import File
 from kubeception.resources.keypair import KeyPair
+from kubeception.resources.no_others import NoOthers
 from kubeception.resources.object import Object
 from kubeception.resources.settled import Settled
 from kubeception.resources.unit import Unit
@@ -257,3 +259,19 @@ def test_whoever_brings_a_network_waits_for_no_flannel() -> None:
 
     assert "flannel" in "\n".join(lines(CONFIG, FACTS))
     assert "flannel" not in "\n".join(lines(config, on_host(config)))
+
+
+def test_only_a_person_removes_what_is_wanted_no_more() -> None:
+    """A keeper of an earlier version would remove a later one's objects."""
+    assert not planned((PRUNED,), CONFIG, HEALTHY)
+    [others] = planned((PRUNED,), CONFIG, replace(HEALTHY, is_attended=True))
+    assert isinstance(others, NoOthers)
+    assert {"DaemonSet kube-system/kube-apiserver", "Service default/kubernetes"} <= others.wanted
+
+
+def test_an_api_server_whose_settings_were_put_back_is_not_unwanted() -> None:
+    host = replace(HEALTHY.host, refused=_NOTES[apiserver.TEMPLATE_NOTE])
+    [others] = planned((PRUNED,), CONFIG, replace(HEALTHY, host=host, is_attended=True))
+
+    assert isinstance(others, NoOthers)
+    assert "DaemonSet kube-system/kube-apiserver" in others.wanted

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import Golden
-from tests.fixed import CLUSTER, CONFIG, FACTS, HOST, MEMBER, SETTINGS, on_host
+from tests.fixed import CLUSTER, CONFIG, FACTS, HOST, SETTINGS, on_host
 
 from kubeception.facts import Stored
 from kubeception.layout import Pair
@@ -40,7 +40,7 @@ OBJECTS: dict[str, Iterable[Object]] = {
     "apiserver-bootstrap": [revision.bootstrap_pod(FACTS)],
     "coredns": coredns.everything(SETTINGS),
     "flannel": flannel.everything(CLUSTER),
-    "join-service": join_service.everything(SETTINGS),
+    "join-service": join_service.everything(CLUSTER),
     "proxy": proxy.everything(CLUSTER),
     **{
         one.name.removeprefix("kube-"): [
@@ -68,7 +68,7 @@ TEXTS = {
         client=Pair.named(Path("/pki/admin")),
     ),
     "kubelet.json": kubelet.settings(CONFIG, HOST),
-    "kubelet-of-a-worker.json": kubelet.worker_settings(CONFIG, HOST, MEMBER),
+    "kubelet-of-a-worker.json": kubelet.worker_settings(CONFIG, HOST),
     "kubelet.env": kubelet.environment(CONFIG, HOST),
     "kubelet.service": kubelet.unit(CONFIG),
 }

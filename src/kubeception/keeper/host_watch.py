@@ -1,0 +1,71 @@
+"""What the keeper remembers of its host, whatever its role: its address, and its node's kubelet."""
+
+from kubeception.config.model import Cni
+from kubeception.errors import KubeceptionError
+from kubeception.gather import address
+from kubeception.host import network
+from kubeception.keeper.own_node import Moved, Restarts, Unready
+from kubeception.reach import Reach
+from kubeception.render import kubelet
+
+
+class HostWatch:
+    """Remembers since when the host's address is gone, and since when its node is not Ready."""
+
+    def __init__(self, reach: Reach, node: str) -> None:
+        self._reach = reach
+        self._node = node
+        self._restarts = Restarts()
+        self._kubelet = ""
+        self.forget()
+
+    def forget(self) -> None:
+        """Start every count anew, as after a change of the host."""
+        self._ready_s = self._at_home_s = self._reach.host.clock.monotonic()
+
+    def has_restarted_the_kubelet(self) -> None:
+        """Remember that the kubelet was restarted, or that it could not be: it gets its time."""
+        self._ready_s = self._reach.host.clock.monotonic()
+        self._restarts = self._restarts.then(self._ready_s)
+
+    def moved(self, now: float) -> Moved | None:
+        """Return where the host has gone, None while it has the address that it goes by."""
+        before = _address_gone_by(self._reach)
+        if before is None or network.has_address(before):
+            self._at_home_s = now
+            return None
+        try:
+            other = address(self._reach)
+        except KubeceptionError:  # it has none now
+            other = before
+        return Moved(before, other if other != before else None, now - self._at_home_s)
+
+    def unready(self, why: str | None, now: float) -> Unready | None:
+        """Return how this host's node is not Ready, None where `why` says that it is."""
+        start = self._start_of_the_kubelet() if why else self._kubelet
+        if why is None or start != self._kubelet:
+            self._kubelet, self._ready_s = start, now
+        if why is None:
+            return None
+        return Unready(
+            self._node,
+            why,
+            now - self._ready_s,
+            self._restarts.patience_s(now),
+            brings_network=self._reach.config.net.cni is not Cni.NONE,
+        )
+
+    def _start_of_the_kubelet(self) -> str:
+        """Return what tells one start of the kubelet from another, as far as that can be asked."""
+        try:
+            return self._reach.host.systemd.state(kubelet.UNIT).invocation
+        except KubeceptionError:
+            return self._kubelet
+
+
+def _address_gone_by(reach: Reach) -> str | None:
+    """Return the address that this host was made to go by, None where nobody says."""
+    try:
+        return kubelet.address_in(reach.layout.kubelet.environment.read_text())
+    except OSError:
+        return None
