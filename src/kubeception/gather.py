@@ -78,12 +78,20 @@ def remembered(reach: Reach) -> Identity:
 
 
 def changes(reach: Reach) -> Iterator[tuple[str, str]]:
-    """Yield how this host is called or reached otherwise than before, and how it may go by that.
+    """Yield what differs from what this host goes by, and how it may go by that.
 
-    It goes on under the name and the address that it has.
+    It goes on under the name, the address and the cluster's settings that it has.
     """
     known, config = remembered(reach), reach.config.node
     own, best = reach.host.name.lower(), gateway.default_address()
+    copy = cluster.read(reach.layout.cluster)
+    if copy and not reach.layout.membership.exists():
+        for name, there, here in cluster.differing(copy.settings, copy.asked):
+            yield (
+                f"this host asks for {name} {here}, and its cluster goes by {there}",
+                f"kubectl --namespace {NAMESPACE} edit configmap {cluster_settings.NAME}, or leave "
+                "it so",
+            )
     if known.node and not config.name and not reach.is_renaming and own != known.node:
         yield (
             f"this host is called {own!r} now, and goes on as node {known.node}",

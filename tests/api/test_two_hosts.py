@@ -16,7 +16,7 @@ from kubeception.config.model import Kubeception, Net, ProxyMode
 from kubeception.engine import Summary, carry_out
 from kubeception.errors import KubeceptionError
 from kubeception.facts import Facts
-from kubeception.gather import cluster_of, shared
+from kubeception.gather import changes, cluster_of, shared
 from kubeception.host.gateway import Host
 from kubeception.phases.control_plane import CONTROL_PLANE
 from kubeception.phases.settings import SETTINGS
@@ -106,6 +106,10 @@ def test_in_turn_they_change_nothing_of_each_other(rig: Rig, hosts: tuple[AHost,
     )
     assert [line for line in first.changes if not any(name in line for name in own)] == []
     one.bootstrap()
+    with other.reach() as reach:
+        told = [what for what, _ in changes(reach)]
+    asks = "this host asks for kubeception.nodeport 31000, and its cluster goes by 30000"
+    assert asks in told
     assert endpoints(rig) == [HOST.address, LESSER["address"]]
 
     for host in (other, one, other, one):

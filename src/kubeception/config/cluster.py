@@ -148,21 +148,25 @@ def settled(
     return msgspec.convert(_nested(wanted), ClusterSettings)
 
 
+def differing(one: ClusterSettings, other: ClusterSettings) -> Iterator[tuple[str, str, str]]:
+    """Yield the settings that differ: the name of each, and what it is in both."""
+    left, right = _leaves(one), _leaves(other)
+    for key in sorted({*left, *right}):
+        if left.get(key) != right.get(key):
+            yield ".".join(key), _said(left.get(key)), _said(right.get(key))
+
+
 def differences(there: ClusterSettings, wanted: ClusterSettings) -> Iterator[str]:
-    """Yield how settings differ, a line for each."""
-    before, after = _leaves(there), _leaves(wanted)
-    for key in sorted({*before, *after}):
-        if before.get(key) != after.get(key):
-            yield f"{'.'.join(key)}: {_said(before.get(key))} becomes {_said(after.get(key))}"
+    """Yield how settings are to become others, a line for each."""
+    for name, before, after in differing(there, wanted):
+        yield f"{name}: {before} becomes {after}"
 
 
 def changed_for_good(there: ClusterSettings, wanted: ClusterSettings) -> Iterator[tuple[str, str]]:
     """Yield the settings that differ and can't be changed any more, each with what it is."""
-    before, after = _leaves(there), _leaves(wanted)
-    for name in FIXED:
-        key = tuple(name.split("."))
-        if before.get(key) != after.get(key):
-            yield name, _said(before.get(key))
+    for name, before, _ in differing(there, wanted):
+        if name in FIXED:
+            yield name, before
 
 
 def _said(value: Any) -> str:

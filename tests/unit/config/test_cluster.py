@@ -89,7 +89,7 @@ def test_each_difference_is_told_in_a_line() -> None:
         (Net(dns_cluster_ip="10.96.0.11"), ["net.dns_cluster_ip"]),
         (
             Net(service_cluster_ip_range="10.1.0.0/16"),
-            ["net.service_cluster_ip_range", "net.apiserver_cluster_ip", "net.dns_cluster_ip"],
+            ["net.apiserver_cluster_ip", "net.dns_cluster_ip", "net.service_cluster_ip_range"],
         ),
     ],
 )
