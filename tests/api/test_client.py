@@ -4,6 +4,7 @@ import contextlib
 import socket
 from collections.abc import Callable, Iterator
 from ipaddress import ip_network
+from pathlib import Path
 from threading import Thread, Timer
 from time import monotonic
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from tests.api.rig import Rig
 
 from kubeception.errors import ApiError
-from kubeception.kube.client import Api, Credential, Object
+from kubeception.kube.client import Api, Credential, Object, TokenFile
 from kubeception.reach import Reach
 from kubeception.render import access
 from kubeception.resources.object import Object as Managed
@@ -91,6 +92,42 @@ def test_what_the_api_refuses_is_told_in_its_words(api: Api) -> None:
     with pytest.raises(ApiError, match="Not_A_Name") as caught:
         api.apply(bad)
     assert (caught.value.status, caught.value.reason) == (422, "Invalid")
+
+
+@pytest.mark.parametrize("content", [b"", b"secret\nand more", b"secret\xff"])
+def test_what_is_no_token_is_told_and_not_shown(
+    rig: Rig, reach: Reach, tmp_path: Path, content: bytes
+) -> None:
+    token = tmp_path / "token"
+    token.write_bytes(content)
+    url, ca = f"https://127.0.0.1:{rig.ports.api}", reach.layout.pki.ca.certificate
+    asking = Api(url, ca, TokenFile(token), retry_s=0)
+
+    with contextlib.closing(asking), pytest.raises(ApiError, match="there is no token") as caught:
+        asking.get("Namespace", "default")
+
+    assert str(token) in caught.value.message
+    assert "secret" not in caught.value.message
+
+
+def test_a_new_token_is_shown_once_it_is_there(
+    rig: Rig, reach: Reach, credential: Path, tmp_path: Path
+) -> None:
+    """Who is known and may not do it is told so; who is not known is told that."""
+    token = tmp_path / "token"
+    token.write_text("old")
+    url, ca = f"https://127.0.0.1:{rig.ports.api}", reach.layout.pki.ca.certificate
+    asking = Api(url, ca, TokenFile(token), retry_s=0)
+
+    def refusal() -> int:
+        with pytest.raises(ApiError) as caught:
+            asking.list("Pod")
+        return caught.value.status
+
+    with contextlib.closing(asking):
+        assert refusal() == 401
+        token.write_text(credential.read_text())
+        assert refusal() == 403
 
 
 def test_after_a_turn_of_the_door_the_api_is_asked_on_a_new_connection(reach: Reach) -> None:

@@ -1,11 +1,12 @@
 """A Kubernetes API as dicts: get, list, server-side apply, delete.
 
-The one module that imports lightkube. Requests are retried only where that cannot do harm.
+Requests are retried only where that cannot do harm.
 """
 
 import contextlib
-import functools
+import json
 import os
+import re
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,19 +15,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx2
-from lightkube import ApiError as LightkubeError
-from lightkube import Client
-from lightkube.config.kubeconfig import KubeConfig
-from lightkube.core.exceptions import ConfigError
-from lightkube.core.resource import ApiInfo
-from lightkube.generic_resource import (
-    GenericGlobalResource,
-    GenericGlobalStatus,
-    GenericNamespacedResource,
-    GenericNamespacedStatus,
-    create_api_info,
-)
-from lightkube.types import PatchType
 
 from kubeception import crash
 from kubeception.errors import ApiError
@@ -45,6 +33,10 @@ _TAKEN = (
     "see who has it: kubectl get services -A; if nobody, an API server died while it made a"
     " Service, and the next one gives it back within ten minutes"
 )
+_JSON = "application/json"
+_APPLY = "application/apply-patch+yaml"
+_STRATEGIC = "application/strategic-merge-patch+json"
+_JSON_PATCH = "application/json-patch+json"
 # Statuses of what was not done, or not for good: no answer, too many requests, a server's trouble.
 _PASSING = frozenset({0, 429, 500, 503, 504})
 
@@ -59,7 +51,7 @@ class Credential:
 
 @dataclass(frozen=True)
 class TokenFile:
-    """A ServiceAccount's token as a file, which is read again once the API takes it no more."""
+    """A ServiceAccount's token as a file, read for each request: the kubelet writes new ones."""
 
     token: Path
 
@@ -94,33 +86,24 @@ class Api:
         timeout_s: float = TIMEOUT_S,
         retry_s: float = RETRY_S,
     ) -> None:
-        config = KubeConfig.from_dict(
-            {
-                "clusters": [
-                    {
-                        "name": "it",
-                        "cluster": {"server": url, "certificate-authority": str(ca.absolute())},
-                    }
-                ],
-                "users": [{"name": "us", "user": _user(credential)}],
-                "contexts": [{"name": "here", "context": {"cluster": "it", "user": "us"}}],
-                "current-context": "here",
-            }
-        )
         self.url = url
         self._timeout_s = timeout_s
         self._retry_s = retry_s
+        files = [ca]
+        auth = None
         try:
-            self._client = Client(
-                config=config,
-                field_manager=FIELD_MANAGER,
-                trust_env=False,
-                timeout=httpx2.Timeout(timeout_s),
-            )
+            trust = ssl.create_default_context(cafile=ca)
+            if isinstance(credential, TokenFile):
+                auth = _bearer(credential.token)
+            else:
+                files += [credential.certificate, credential.key]
+                trust.load_cert_chain(credential.certificate, credential.key)
         except (OSError, ValueError) as error:  # Python's TLS doesn't say which file
-            which = ", ".join(str(file) for file in (ca, *_files(credential)))
             what = (error.strerror if isinstance(error, OSError) else None) or error
-            raise ApiError(0, "", f"{which}: {what}") from error
+            raise ApiError(0, "", f"{', '.join(map(str, files))}: {what}") from error
+        self._client = httpx2.Client(
+            base_url=url, verify=trust, auth=auth, trust_env=False, timeout=timeout_s
+        )
 
     def close(self) -> None:
         """Close the connections."""
@@ -129,28 +112,29 @@ class Api:
     def get(self, kind: str, name: str, *, namespace: str | None = None) -> Object | None:
         """Return an object, or None where there is none."""
         try:
-            found = self._idempotent("get", _resource(kind), name=name, namespace=namespace)
+            return self._idempotent("GET", KINDS[kind].path(namespace, name))
         except ApiError as error:
             if error.status == 404:
                 return None
             raise
-        return dict(found)
 
     def list(
         self,
         kind: str,
         *,
         namespace: str | None = None,
-        labels: dict[str, Any] | None = None,
-        fields: dict[str, Any] | None = None,
+        labels: Mapping[str, str] | None = None,
+        fields: Mapping[str, str] | None = None,
     ) -> list[Object]:
         """Return all objects of a kind, in one namespace or in all."""
-        if KINDS[kind].namespaced and namespace is None:
-            namespace = "*"
         found = self._idempotent(
-            "list", _resource(kind), namespace=namespace, labels=labels, fields=fields
+            "GET",
+            KINDS[kind].path(namespace),
+            labelSelector=_selector(labels),
+            fieldSelector=_selector(fields),
         )
-        return [dict(item) for item in found]
+        # An empty list may be null.
+        return found["items"] or []
 
     def apply(self, wanted: Object, *, force: bool = False, dry_run: bool = False) -> Object:
         """Apply an object server-side and return it as it is, or would be, afterwards.
@@ -158,24 +142,18 @@ class Api:
         Raises:
             ApiError: 409 where somebody else owns a field that differs, and `force` is not set.
         """
-        resource = _resource(kind_of(wanted))
-        metadata = wanted["metadata"]
         if not dry_run:
             if kind_of(wanted) == "Service":
                 self._create_missing(wanted)
             crash.before("apply", identity(wanted))
-        return dict(
-            self._idempotent(
-                "patch",
-                resource,
-                metadata["name"],
-                resource(wanted),
-                namespace=metadata.get("namespace"),
-                patch_type=PatchType.APPLY,
-                field_manager=FIELD_MANAGER,
-                force=force,
-                dry_run=dry_run,
-            )
+        return self._idempotent(
+            "PATCH",
+            _path(wanted),
+            wanted,
+            content=_APPLY,
+            fieldManager=FIELD_MANAGER,
+            force=force,
+            dryRun="All" if dry_run else None,
         )
 
     def _create_missing(self, wanted: Object) -> None:
@@ -216,17 +194,9 @@ class Api:
     ) -> Object:
         """Change some fields of an object (strategic merge), or of its status."""
         crash.before("change a", kind)  # not its name: a pod has another one in each run
-        return dict(
-            self._idempotent(
-                "patch",
-                _resource(kind, part="status" if status else ""),
-                name,
-                change,
-                namespace=namespace,
-                patch_type=PatchType.STRATEGIC,
-                field_manager=manager,
-            )
-        )
+        part = ("status",) if status else ()
+        path = KINDS[kind].path(namespace, name, *part)
+        return self._idempotent("PATCH", path, change, content=_STRATEGIC, fieldManager=manager)
 
     def set_fields(
         self, found: Object, values: Mapping[str, Any], *, manager: str = FIELD_MANAGER
@@ -236,26 +206,14 @@ class Api:
         Raises:
             ApiError: among others 409 or 422 where somebody else has changed the object meanwhile.
         """
-        metadata = found["metadata"]
         crash.before("change", f"{', '.join(values)} of {identity(found)}")
+        version = found["metadata"]["resourceVersion"]
         change = [
-            {
-                "op": "test",
-                "path": "/metadata/resourceVersion",
-                "value": metadata["resourceVersion"],
-            },
+            {"op": "test", "path": "/metadata/resourceVersion", "value": version},
             *({"op": "add", "path": pointer, "value": value} for pointer, value in values.items()),
         ]
-        return dict(
-            self._idempotent(
-                "patch",
-                _resource(kind_of(found)),
-                metadata["name"],
-                change,
-                namespace=metadata.get("namespace"),
-                patch_type=PatchType.JSON,
-                field_manager=manager,
-            )
+        return self._idempotent(
+            "PATCH", _path(found), change, content=_JSON_PATCH, fieldManager=manager
         )
 
     def create(self, wanted: Object) -> Object:
@@ -265,22 +223,20 @@ class Api:
             ApiError: among others 409 where one of that name is there.
         """
         crash.before("create a", kind_of(wanted))
-        with _errors(self.url):
-            return self._post(wanted)
+        return self._post(wanted)
 
     def _post(self, wanted: Object) -> Object:
-        resource = _resource(kind_of(wanted))
-        namespace = wanted["metadata"].get("namespace")
-        return dict(self._client.create(resource(wanted), namespace=namespace))
+        path = KINDS[kind_of(wanted)].path(wanted["metadata"].get("namespace"))
+        return self._ask("POST", path, wanted, fieldManager=FIELD_MANAGER)
 
     def delete(
         self, kind: str, name: str, *, namespace: str | None = None, grace_s: int | None = None
     ) -> None:
         """Delete an object, by default with its own grace; one that is gone already is fine."""
         crash.before("delete", f"{kind} {name}")
-        more = {} if grace_s is None else {"grace_period": grace_s}
+        path = KINDS[kind].path(namespace, name)
         try:
-            self._idempotent("delete", _resource(kind), name, namespace=namespace, **more)
+            self._idempotent("DELETE", path, gracePeriodSeconds=grace_s)
         except ApiError as error:
             if error.status != 404:
                 raise
@@ -292,19 +248,23 @@ class Api:
             ApiError: among others 409 where somebody else has changed it meanwhile.
         """
         kind = "CertificateSigningRequest"
-        name = found["metadata"]["name"]
-        crash.before("decide about", name)
+        crash.before("decide about", found["metadata"]["name"])
         condition = {
             "type": "Approved" if is_approved else "Denied",
             "status": "True",
             "reason": reason,
             "message": message,
         }
-        resource = _resource(kind, part="approval")
-        # What a list has found does not say what it is.
-        what = {"apiVersion": KINDS[kind].api_version, "kind": kind}
         status = {**(found.get("status") or {}), "conditions": [condition]}
-        self._idempotent("replace", resource({**found, **what, "status": status}), name)
+        # What a list has found does not say what it is.
+        decided = {
+            **found,
+            "apiVersion": KINDS[kind].api_version,
+            "kind": kind,
+            "status": status,
+        }
+        path = _path(decided, "approval")
+        self._idempotent("PUT", path, decided, fieldManager=FIELD_MANAGER)
 
     def watch(self, kind: str, *, timeout_s: int) -> Iterator[str]:
         """Yield the name of an object of a kind whenever it changes, all of them first, for ever.
@@ -315,11 +275,26 @@ class Api:
         Raises:
             ApiError: the API can't be asked, or hangs up.
         """
-        # lightkube would listen for ever on a connection whose other end is gone.
-        self._client._client._watch_timeout.read = timeout_s + self._timeout_s
-        with _errors(self.url):
-            for _, found in self._client.watch(_resource(kind), server_timeout=timeout_s):
-                yield found["metadata"]["name"]
+        version = None
+        patience = httpx2.Timeout(self._timeout_s, read=timeout_s + self._timeout_s)
+        while True:
+            query = {"watch": True, "timeoutSeconds": timeout_s, "resourceVersion": version}
+            with (
+                _errors(self.url),
+                self._client.stream(
+                    "GET", KINDS[kind].path(), params=_said(query), timeout=patience
+                ) as answer,
+            ):
+                if not answer.is_success:
+                    answer.read()
+                    raise self._refusal(answer)
+                for line in answer.iter_lines():
+                    event = json.loads(line)
+                    found = event["object"]
+                    if event["type"] == "ERROR":  # among others: that version is too old by now
+                        raise ApiError(found["code"], found["reason"], found["message"])
+                    version = found["metadata"]["resourceVersion"]
+                    yield found["metadata"]["name"]
 
     def evict(self, pod: Object) -> None:
         """Have a pod that was read end, if its disruption budget allows that just now.
@@ -335,78 +310,77 @@ class Api:
             "metadata": {"name": metadata["name"], "namespace": metadata["namespace"]},
             "deleteOptions": {"preconditions": {"uid": metadata["uid"]}},
         }
-        eviction = _resource("Pod", part="eviction")(wanted)
-        with _errors(self.url):
-            self._client.create(eviction, metadata["name"], namespace=metadata["namespace"])
+        path = KINDS["Pod"].path(metadata["namespace"], metadata["name"], "eviction")
+        self._ask("POST", path, wanted, fieldManager=FIELD_MANAGER)
 
-    def _idempotent(self, verb: str, *arguments: Any, **options: Any) -> Any:
-        def call() -> Any:
-            answer = getattr(self._client, verb)(*arguments, **options)
-            # A list is asked for only while it is gone through.
-            return list(answer) if verb == "list" else answer
-
-        return self._again(call)
+    def _idempotent(
+        self, method: str, path: str, body: Any = None, *, content: str = _JSON, **query: Any
+    ) -> Object:
+        return self._again(lambda: self._ask(method, path, body, content=content, **query))
 
     def _again(self, call: Callable[[], Answer]) -> Answer:
         """Call, and for a short while again where no answer came or the server was not ready."""
         deadline = time.monotonic() + self._retry_s
         while True:
             try:
-                with _errors(self.url):
-                    return call()
+                return call()
             except ApiError as error:
                 if error.status not in _PASSING or time.monotonic() >= deadline:
                     raise
             time.sleep(0.2)
 
+    def _ask(
+        self, method: str, path: str, body: Any = None, *, content: str = _JSON, **query: Any
+    ) -> Object:
+        headers = {"Content-Type": content}
+        with _errors(self.url):
+            answer = self._client.request(
+                method, path, json=body, params=_said(query), headers=headers
+            )
+            if not answer.is_success:
+                raise self._refusal(answer)
+            found: Object = answer.json()
+        return found
 
-def _user(credential: Credential | TokenFile) -> dict[str, str]:
-    if isinstance(credential, TokenFile):
-        return {"tokenFile": str(credential.token.absolute())}
-    return {
-        "client-certificate": str(credential.certificate),
-        "client-key": str(credential.key),
-    }
+    def _refusal(self, answer: httpx2.Response) -> ApiError:
+        """Return what an answer says went wrong: the API's own words, or those of who stands in."""
+        try:
+            said = answer.json()
+            return ApiError(answer.status_code, said.get("reason") or "", said["message"])
+        except (ValueError, KeyError, TypeError, AttributeError):
+            code = answer.status_code
+            return ApiError(code, answer.reason_phrase, f"{self.url}: answered {code}")
 
 
-def _files(credential: Credential | TokenFile) -> tuple[Path, ...]:
-    if isinstance(credential, TokenFile):
-        return ()  # it is read with each request
-    return credential.certificate, credential.key
+def _path(found: Object, *part: str) -> str:
+    metadata = found["metadata"]
+    return KINDS[kind_of(found)].path(metadata.get("namespace"), metadata["name"], *part)
 
 
-@functools.cache
-def _resource(kind: str, *, part: str = "") -> Any:
-    """Return lightkube's class for a kind: a dict that knows its place in the API.
+def _selector(wanted: Mapping[str, str] | None) -> str | None:
+    return ",".join(f"{key}={value}" for key, value in wanted.items()) if wanted else None
 
-    Built here, because lightkube's own registry refuses kinds that it also has models of.
-    """
-    row = KINDS[kind]
-    shape: type = GenericNamespacedResource if row.namespaced else GenericGlobalResource
-    place = create_api_info(row.group, row.version, kind, row.plural)
-    if part:
-        shape = GenericNamespacedStatus if row.namespaced else GenericGlobalStatus
-        verbs = ["get", "patch", "put", "post"]
-        place = ApiInfo(place.resource, place.plural, verbs, place.resource, action=part)
-    return type(kind, (shape,), {"_api_info": place})
+
+def _said(query: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in query.items() if value is not None}
+
+
+def _bearer(token: Path) -> Callable[[httpx2.Request], httpx2.Request]:
+    def show(request: httpx2.Request) -> httpx2.Request:
+        said = token.read_bytes().strip()
+        if not re.fullmatch(rb"[\w.~+/=-]+", said):  # HTTP's own error would show it
+            raise ApiError(0, "Unreachable", f"{token}: there is no token in it")
+        request.headers["Authorization"] = f"Bearer {said.decode()}"
+        return request
+
+    return show
 
 
 @contextlib.contextmanager
 def _errors(url: str) -> Iterator[None]:
     try:
         yield
-    except LightkubeError as error:
-        status = error.status
-        raise ApiError(
-            status.code or error.response.status_code,
-            status.reason or "",
-            status.message or str(error),
-        ) from error
-    except httpx2.HTTPStatusError as error:
-        code = error.response.status_code
-        raise ApiError(code, error.response.reason_phrase, f"{url}: answered {code}") from error
-    except UnicodeDecodeError as error:
-        problem = f"{url}: the credential to ask it with is no text"
-        raise ApiError(0, "Unreachable", problem) from error
-    except (httpx2.HTTPError, ConfigError, ssl.SSLError, OSError) as error:
+    except (httpx2.HTTPError, OSError) as error:
         raise ApiError(0, "Unreachable", f"{url}: {error}") from error
+    except ValueError as error:
+        raise ApiError(0, "Unreachable", f"{url}: what it answers is no JSON") from error

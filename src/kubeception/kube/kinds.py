@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,12 @@ class Kind:
     def api_version(self) -> str:
         """What an object of this kind says in its `apiVersion`."""
         return f"{self.group}/{self.version}" if self.group else self.version
+
+    def path(self, namespace: str | None = None, *steps: str) -> str:
+        """Return the path of all of them, of a namespace's, or of one and a part of it."""
+        within = ("namespaces", namespace) if namespace else ()
+        root = "apis" if self.group else "api"
+        return "/".join(map(quote, (f"/{root}", self.api_version, *within, self.plural, *steps)))
 
 
 ADMISSION = "admissionregistration.k8s.io"

@@ -10,7 +10,7 @@ import pytest
 from kubeception.cli import COMMANDS
 
 # Each takes longer to import than `--help` may take altogether, or a good part of it.
-SLOW = {"asyncio", "cryptography", "lightkube", "msgspec", "rich", "urllib.request", "yaml"}
+SLOW = {"asyncio", "cryptography", "httpx2", "msgspec", "rich", "urllib.request"}
 
 
 def kubeception(*words: str) -> "subprocess.CompletedProcess[str]":
