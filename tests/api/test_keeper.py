@@ -137,7 +137,7 @@ def test_the_keeper_may_do_its_work_and_nothing_else(
 def test_an_edit_stays_the_editors_on_another_port(rig: Rig, reach: Reach, watching: Reach) -> None:
     edit(rig, "--v=3")
 
-    acts.move(watching, rollout_of(reach), node=NODE)
+    acts.move(watching, rollout_of(reach), acts.lease_of(watching, NODE))
 
     moved = found(reach)
     assert revision.port_of(moved["spec"]["template"]) == 6446
@@ -158,7 +158,7 @@ def test_what_is_put_back_is_ours_again_and_told(rig: Rig, reach: Reach, watchin
     edit(rig, "--nonsense")
     broken = rollout_of(reach, proven=(revision.identity(good),))
 
-    acts.put_back(watching, broken, node=NODE, why="it has restarted 3 times")
+    acts.put_back(watching, broken, acts.lease_of(watching, NODE), why="it has restarted 3 times")
 
     template = found(reach)["spec"]["template"]
     assert revision.identity(template) == revision.identity(good)
@@ -177,9 +177,9 @@ def test_new_settings_of_ours_go_over_what_was_put_back(
     proven = Proven(revision.identity(good["spec"]["template"]), good["spec"]["template"], KEEPER)
     revisions.keep(reach.layout.revisions, proven, datetime.fromisoformat("2026-03-01T12:00:00Z"))
     edit(rig, "--nonsense")
-    acts.move(watching, rollout_of(reach, live=6445), node=NODE)
+    acts.move(watching, rollout_of(reach, live=6445), acts.lease_of(watching, NODE))
     broken = rollout_of(reach, live=6445, proven=(proven.revision,))
-    acts.put_back(watching, broken, node=NODE, why="it has restarted 3 times")
+    acts.put_back(watching, broken, acts.lease_of(watching, NODE), why="it has restarted 3 times")
     assert revision.port_of(found(reach)["spec"]["template"]) == 6446
 
     changed = copy.deepcopy(WANTED.wanted)  # at the other port
@@ -204,14 +204,15 @@ def test_settings_of_ours_that_were_put_back_are_remembered_as_such(
     assert remembered.settings == "new"
 
 
-def test_the_lease_is_written_and_read_back(reach: Reach, watching: Reach) -> None:
+def test_the_lease_is_written_and_let_go_again(reach: Reach, watching: Reach) -> None:
     rollout = rollout_of(reach)
 
-    acts.prove(watching, rollout, node=NODE)
+    acts.prove(watching, rollout, acts.lease_of(watching, NODE))
 
     lease = reach.api.get("Lease", keeper.LEASE, namespace=NAMESPACE)
     assert lease is not None
-    assert lease["spec"]["holderIdentity"] == NODE
+    assert lease["spec"]["renewTime"]
+    assert lease["spec"]["holderIdentity"] == ""
     assert revisions.kept(reach.layout.revisions)[0].proven.revision == rollout.wanted
 
 
@@ -234,16 +235,18 @@ def test_acts_killed_at_every_step_are_finished_by_the_next_look(
         log = tmp_path / str(len(list(tmp_path.iterdir())))
         return len(ratchet(once, log=log))
 
-    proving = act(lambda made: acts.prove(made, seen, node=NODE))
+    proving = act(lambda made: acts.prove(made, seen, acts.lease_of(made, NODE)))
     assert revisions.kept(reach.layout.revisions)[0].proven.revision == one
 
     edit(rig, "--v=7")
     edited = rollout_of(reach, proven=(one,))
-    moving = act(lambda made: acts.move(made, edited, node=NODE))
+    moving = act(lambda made: acts.move(made, edited, acts.lease_of(made, NODE)))
     assert revision.port_of(found(reach)["spec"]["template"]) == 6446
 
     moved = rollout_of(reach, live=6445, proven=(one,))
-    putting = act(lambda made: acts.put_back(made, moved, node=NODE, why="it is broken"))
+    putting = act(
+        lambda made: acts.put_back(made, moved, acts.lease_of(made, NODE), why="it is broken")
+    )
     assert revision.identity(found(reach)["spec"]["template"]) == one
     broken = revisions.broken(reach.layout.revisions)
     assert broken is not None

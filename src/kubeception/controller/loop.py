@@ -24,18 +24,20 @@ from kubeception.controller.approval import (
     Network,
     judge,
 )
-from kubeception.controller.leader import RENEW_S, Leader
 from kubeception.errors import ApiError
 from kubeception.kube.client import Api, Object
 from kubeception.kube.kinds import KINDS
+from kubeception.kube.lease import RENEW_S, Lease
 from kubeception.pki.request import SIGNERS
 from kubeception.pki.token import Role
 from kubeception.render import join_records, objects
 from kubeception.render.join_records import CLAIMS, RECORDS, NodeRecord
+from kubeception.render.objects import NAMESPACE
 
 log = logging.getLogger("kubeception.controller")
 
 KIND = "CertificateSigningRequest"
+_MANAGER = "kubeception-controller"
 # What the watch has missed is found by then.
 LOOK_EVERY_S = 10.0
 _WATCH_S = 60
@@ -56,7 +58,7 @@ class Settings:
 
 def run(api: Api, watching: Api, settings: Settings) -> None:
     """Approve and deny until told to end; `watching` is a second client, for the watch alone."""
-    leader = Leader(api, settings.lease, settings.name)
+    lease = Lease(settings.lease, settings.name, namespace=NAMESPACE, manager=_MANAGER)
     changed = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     threading.Thread(target=_watch, args=(watching, changed), daemon=True).start()
@@ -66,12 +68,12 @@ def run(api: Api, watching: Api, settings: Settings) -> None:
         while True:
             is_leading = False
             try:
-                is_leading = leader.leads()
+                is_leading = lease.hold(api)
                 is_due = changed.is_set() or monotonic() - looked >= LOOK_EVERY_S
                 if is_leading and (is_due or not was_leading):
                     changed.clear()
                     looked = monotonic()
-                    decide(api, settings, leader)
+                    decide(api, settings, lease)
                 problem = ""
             except ApiError as error:
                 if error.message != problem:  # not again every two seconds
@@ -86,12 +88,12 @@ def run(api: Api, watching: Api, settings: Settings) -> None:
                 sleep(RENEW_S)
     finally:
         try:
-            leader.let_go()
+            lease.release(api)
         except ApiError as error:  # then it runs out
             log.warning("%s", error.message)
 
 
-def decide(api: Api, settings: Settings, leader: Leader) -> None:
+def decide(api: Api, settings: Settings, lease: Lease) -> None:
     """Judge every request that waits, for as long as this controller leads.
 
     Raises:
@@ -102,7 +104,7 @@ def decide(api: Api, settings: Settings, leader: Leader) -> None:
         return
     known = _known(api, settings)
     for one in waiting:
-        if not leader.leads():
+        if not lease.hold(api):
             return
         try:
             known = _decide(api, one, known)
@@ -161,9 +163,9 @@ def _tell(api: Api, found: Object, denied: Denied) -> None:
             {**found, **what},
             denied.reason,
             denied.message,
-            by={"component": "kubeception-controller"},
+            by={"component": _MANAGER},
             at=datetime.now(UTC),
-            generateName="kubeception-controller.",
+            generateName=f"{_MANAGER}.",
         )
     )
 

@@ -4,8 +4,9 @@ Objects that all hosts share are changed, and revisions proven, only by whoever 
 Lease.
 """
 
+import contextlib
 import logging
-from datetime import datetime, timedelta
+from collections.abc import Iterator
 
 from kubeception import authorities, revisions
 from kubeception.errors import KubeceptionError
@@ -14,6 +15,7 @@ from kubeception.gather import gather
 from kubeception.host import lock
 from kubeception.keeper.rollout import Rollout
 from kubeception.kube.client import KEEPER, Object
+from kubeception.kube.lease import Lease
 from kubeception.reach import Reach
 from kubeception.render import apiserver, keeper, kubelet, objects, revision
 from kubeception.render.objects import NAMESPACE
@@ -23,7 +25,21 @@ from kubeception.resources.revision import Revision, daemonset, editor
 
 log = logging.getLogger("kubeception.keeper")
 
-LEASE_DURATION = timedelta(seconds=60)
+LEASE_DURATION_S = 60.0
+
+
+def lease_of(reach: Reach, node: str) -> Lease:
+    """Return the keepers' Lease as this host's keeper sees it; each act writes it anew."""
+    return Lease(
+        keeper.LEASE,
+        node,
+        namespace=NAMESPACE,
+        manager=KEEPER,
+        duration_s=LEASE_DURATION_S,
+        renew_s=0,
+        now=reach.host.clock.now,
+        monotonic=reach.host.clock.monotonic,
+    )
 
 
 def turn_door(reach: Reach, *, port: int, why: str) -> None:
@@ -44,10 +60,9 @@ def restart_kubelet(reach: Reach) -> None:
         systemd.restart(kubelet.UNIT)
 
 
-def move(reach: Reach, rollout: Rollout, *, node: str) -> None:
+def move(reach: Reach, rollout: Rollout, lease: Lease) -> None:
     """Write the port that is free into a revision; whose edit it is stays whose it is."""
-    with lock.hold(reach.layout.lock, "kubeception keeper: moving a revision"):
-        _hold_lease(reach, node)
+    with lock.hold(reach.layout.lock, "kubeception keeper: moving a revision"), _held(lease, reach):
         found = _daemonset(reach)
         free = apiserver.other_port(rollout.live)
         moved = revision.at_port(found["spec"]["template"], free)
@@ -55,7 +70,7 @@ def move(reach: Reach, rollout: Rollout, *, node: str) -> None:
         log.info("revision %s goes to port %d", rollout.wanted, free)
 
 
-def prove(reach: Reach, rollout: Rollout, *, node: str) -> None:
+def prove(reach: Reach, rollout: Rollout, lease: Lease) -> None:
     """Write something through a new server and read it back, keep its revision, let the old one go.
 
     Raises:
@@ -63,22 +78,24 @@ def prove(reach: Reach, rollout: Rollout, *, node: str) -> None:
     """
     with lock.hold(reach.layout.lock, "kubeception keeper: proving a revision"):
         reach.hang_up()  # a connection that stands may lead to the one before
-        _hold_lease(reach, node)
-        found = _daemonset(reach)
-        template = found["spec"]["template"]
-        if revision.identity(template) != rollout.wanted:  # edited just now
-            return
-        if not rollout.is_proven:
-            proven = Proven(rollout.wanted, template, editor(found))
-            revisions.keep(reach.layout.revisions, proven, reach.host.clock.now())
-            log.info("revision %s is proven, and kept", rollout.wanted)
-        DoorGate(node, rollout.port).apply(reach)
+        with _held(lease, reach):
+            found = _daemonset(reach)
+            template = found["spec"]["template"]
+            if revision.identity(template) != rollout.wanted:  # edited just now
+                return
+            if not rollout.is_proven:
+                proven = Proven(rollout.wanted, template, editor(found))
+                revisions.keep(reach.layout.revisions, proven, reach.host.clock.now())
+                log.info("revision %s is proven, and kept", rollout.wanted)
+            DoorGate(lease.holder, rollout.port).apply(reach)
 
 
-def put_back(reach: Reach, rollout: Rollout, *, node: str, why: str) -> None:
+def put_back(reach: Reach, rollout: Rollout, lease: Lease, *, why: str) -> None:
     """Have the DaemonSet ask for the newest proven revision again, and say so in an event."""
-    with lock.hold(reach.layout.lock, "kubeception keeper: putting a revision back"):
-        _hold_lease(reach, node)
+    with (
+        lock.hold(reach.layout.lock, "kubeception keeper: putting a revision back"),
+        _held(lease, reach),
+    ):
         found = _daemonset(reach)
         template = found["spec"]["template"]
         if revision.identity(template) != rollout.wanted:
@@ -86,7 +103,7 @@ def put_back(reach: Reach, rollout: Rollout, *, node: str, why: str) -> None:
         proven = revisions.kept(reach.layout.revisions)[0].proven
         wanted = revision.at_port(dict(proven.template), _port_for(proven, rollout))
         # Told first: who is killed in between tells it twice, and never not at all.
-        _tell(reach, found, f"{why}; put back to revision {proven.revision}", node=node)
+        _tell(reach, found, f"{why}; put back to revision {proven.revision}", node=lease.holder)
         Revision(wanted, proven.manager, instead_of=why).apply(reach)
         log.warning("%s; revision %s is back", why, proven.revision)
 
@@ -111,29 +128,23 @@ def _port_for(proven: Proven, rollout: Rollout) -> int:
     return alive[0] if alive else apiserver.other_port(rollout.live)
 
 
-def _hold_lease(reach: Reach, node: str) -> None:
-    """Take or renew the keepers' Lease and read it back, so that the API takes what it gives.
+@contextlib.contextmanager
+def _held(lease: Lease, reach: Reach) -> Iterator[None]:
+    """Hold the keepers' Lease, for a block; read it back first, so the API takes what it gives.
 
     Raises:
         KubeceptionError: another host's keeper holds it, or what was written was not read.
     """
-    now = reach.host.clock.now()
-    found = reach.api.get("Lease", keeper.LEASE, namespace=NAMESPACE)
-    if found is None:
-        raise KubeceptionError(f"there is no Lease {keeper.LEASE}", hint="kubeception bootstrap")
-    held = found.get("spec") or {}
-    holder = held.get("holderIdentity") or node
-    if holder != node and now - datetime.fromisoformat(held["renewTime"]) < LEASE_DURATION:
-        raise KubeceptionError(f"Lease {keeper.LEASE} is held by {holder}")
-    written = {
-        "holderIdentity": node,
-        "leaseDurationSeconds": int(LEASE_DURATION.total_seconds()),
-        "renewTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-    }
-    reach.api.set_fields(found, {"/spec": written}, manager=KEEPER)
-    read = reach.api.get("Lease", keeper.LEASE, namespace=NAMESPACE)
-    if read is None or read["spec"] != written:
-        raise KubeceptionError(f"Lease {keeper.LEASE}: what was written was not read back")
+    if not lease.hold(reach.api):
+        holder = lease.seen.get("holderIdentity") or "nobody, and somebody was quicker"
+        raise KubeceptionError(f"Lease {lease.name} is held by {holder}")
+    if lease.read(reach.api)["spec"] != lease.seen:
+        raise KubeceptionError(f"Lease {lease.name}: what was written was not read back")
+    yield
+    try:
+        lease.release(reach.api)
+    except KubeceptionError as error:  # then it runs out
+        log.info("Lease %s: %s", lease.name, error.message)
 
 
 def _tell(reach: Reach, about: Object, words: str, *, node: str) -> None:

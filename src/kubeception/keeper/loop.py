@@ -15,6 +15,7 @@ from kubeception.keeper import acts, record
 from kubeception.keeper.verdict import Action, Observation, Verdict, judge
 from kubeception.keeper.watch import Watch
 from kubeception.keeper.worker_watch import WorkerWatch
+from kubeception.kube.lease import Lease
 from kubeception.reach import Reach
 from kubeception.resources.hung_server import NoHungServer
 
@@ -39,6 +40,7 @@ def run(reach: Reach) -> None:
     for what, hint in gather.changes(reach):
         log.warning("%s (%s)", what, hint)
     watch = WorkerWatch(reach, node) if is_worker else Watch(reach, node)
+    lease = acts.lease_of(reach, node)
     last: Verdict | None = None
     while node_name(reach) == node and reach.layout.membership.exists() is is_worker:
         seen = watch.look()
@@ -47,7 +49,7 @@ def run(reach: Reach) -> None:
             last = verdict
             log.info("%s: %s", verdict.action, verdict.why)
             record.write(reach.layout.keeper, verdict, reach.host.clock.now())
-        _act(verdict, seen, reach, node)
+        _act(verdict, seen, reach, lease)
         if verdict.action in {Action.BOOTSTRAP, Action.JOIN, Action.KILL, Action.TURN_DOOR}:
             watch.forget()
             reach.hang_up()  # a certificate may be another one by now
@@ -59,7 +61,7 @@ def run(reach: Reach) -> None:
     log.info("this host is node %s now; starting anew", node_name(reach))
 
 
-def _act(verdict: Verdict, seen: Observation, reach: Reach, node: str) -> None:
+def _act(verdict: Verdict, seen: Observation, reach: Reach, lease: Lease) -> None:
     """Do what the verdict says; what can't be done now is judged anew at the next look."""
     rollout = seen.rollout
     try:
@@ -76,11 +78,11 @@ def _act(verdict: Verdict, seen: Observation, reach: Reach, node: str) -> None:
             case Action.RESTART_KUBELET:
                 acts.restart_kubelet(reach)
             case Action.MOVE if rollout:
-                acts.move(reach, rollout, node=node)
+                acts.move(reach, rollout, lease)
             case Action.PROVE if rollout:
-                acts.prove(reach, rollout, node=node)
+                acts.prove(reach, rollout, lease)
             case Action.PUT_BACK if rollout:
-                acts.put_back(reach, rollout, node=node, why=verdict.why)
+                acts.put_back(reach, rollout, lease, why=verdict.why)
             case _:
                 pass
     except KubeceptionError as error:
