@@ -95,7 +95,7 @@ def prepare(host: Host, parts: Parts, config: Config, *, api: str | None) -> Non
     facts = HostFacts(
         node=host.name,
         address=host.address,
-        images=held.images,
+        release=held,
         cgroup_version=machine.cgroup_version(),
         has_sys_resource=machine.has_capability("SYS_RESOURCE"),
     )

@@ -7,20 +7,22 @@ from typing import Any
 
 from kubeception.config import Config
 from kubeception.facts import ClusterFacts, Facts, HostFacts, Membership, asked
-from kubeception.versions import COMPONENTS
+from kubeception.versions import BUILT_IN, Release
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CONFIG = Config()
 # Images and versions of no release, so that a new one changes no golden file.
+RELEASE = Release(
+    "1.0.0", images={name: f"localhost/kubeception/{name}:v0" for name in BUILT_IN.images}
+)
 HOST = HostFacts(
     node="cp1",
     address="192.0.2.10",
-    images={name: f"localhost/kubeception/{name}:v0" for name in COMPONENTS},
+    release=RELEASE,
     archives={
         name: Path(f"/opt/kubeception/current/images/{name}.tar")
         for name in ("kube-apiserver", "pause")
     },
-    kubernetes="1.0.0",
     new_token="0123456789abcdef0123456789abcdef",
 )
 

@@ -6,10 +6,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from kubeception import versions
 from kubeception.config import Config
-from kubeception.config.cluster import ClusterSettings, Release
+from kubeception.config.cluster import ClusterSettings
 from kubeception.config.model import Net, ProxyMode
+from kubeception.versions import Release
 
 
 @dataclass(frozen=True)
@@ -132,12 +132,10 @@ class HostFacts:
     """The name of its Node."""
     address: str
     """The address by which others know it."""
-    images: Mapping[str, str]
-    """The bundle's images, by component."""
+    release: Release
+    """What the bundle in use brings, or else what this version knows of itself."""
     archives: Mapping[str, Path] = field(default_factory=dict)
-    """Where these lie, by component; none without a bundle."""
-    kubernetes: str = versions.KUBERNETES
-    """The version of Kubernetes that the bundle brings."""
+    """Where the images lie, by component; none without a bundle."""
     cgroup_version: int = 2
     has_sys_resource: bool = True
     """Whether limits of the kernel and scores of processes can be changed here."""
@@ -217,7 +215,7 @@ def asked(config: Config, host: HostFacts) -> ClusterSettings:
     """Return what a host would have its cluster go by: what its file says, and what it decides."""
     by_kernel = ProxyMode.NFTABLES if host.has_nftables_proxy else ProxyMode.IPTABLES
     decided = ClusterSettings(
-        release=Release(host.kubernetes, dict(host.images)),
+        release=Release(host.release.kubernetes, host.release.images),
         net=Net(proxy_mode=by_kernel),
         forwards_names=host.has_resolver,
         sizes_conntrack=host.has_sys_resource,

@@ -1,7 +1,6 @@
 """Read the facts of this host and its cluster; changes nothing."""
 
 import contextlib
-import json
 import logging
 import platform
 import re
@@ -148,7 +147,7 @@ def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
         is_answered=answers,
         ready=ready,
         etcd_uid=_etcd_uid(reach) if etcd.UNIT in of_host.foreign_units else None,
-        proven=revisions.newest(reach.layout.revisions),
+        proven=revisions.newest(reach.layout.revisions, of_host.release),
         refused=broken.settings if broken else "",
     )
     return Facts(
@@ -296,13 +295,16 @@ def host(reach: Reach) -> HostFacts:
     Raises:
         KubeceptionError: the host has no address that could be told to others.
     """
-    images = _images(reach)
+    bundle = versions.in_use(reach.layout.bundle)
     resolv_conf = _resolv_conf(reach)
     return HostFacts(
         node=node_name(reach),
         address=address(reach),
-        images=images or {name: versions.image(name) for name in versions.COMPONENTS},
-        archives={name: reach.config.layout.bundle / "images" / f"{name}.tar" for name in images},
+        release=bundle or versions.BUILT_IN,
+        archives={
+            name: reach.config.layout.bundle / "images" / f"{name}.tar"
+            for name in (bundle.images if bundle else ())
+        },
         cgroup_version=kernel.cgroup_version(reach.host.inside),
         has_sys_resource=kernel.has_capability("SYS_RESOURCE"),
         has_bridge_netfilter=kernel.has_bridge_netfilter(),
@@ -327,17 +329,6 @@ def node_name(reach: Reach) -> str:
 def _image() -> str:
     """Return what tells the file system of this container from one of another image."""
     return tree.identity(Path("/"), programs=Path("/usr"), library=LIBRARY)
-
-
-def _images(reach: Reach) -> dict[str, str]:
-    """Return the names of the bundle's images, by component."""
-    try:
-        images: dict[str, str] = json.loads((reach.layout.bundle / "bundle.json").read_text())[
-            "images"
-        ]
-    except FileNotFoundError:
-        return {}
-    return images
 
 
 def _hosted(reach: Reach, live: int) -> Hosted | None:

@@ -14,6 +14,7 @@ from kubeception import timestamp, versions
 from kubeception.facts import Proven
 from kubeception.host import files
 from kubeception.render import revision
+from kubeception.versions import Release
 
 log = logging.getLogger("kubeception.keeper")
 
@@ -57,18 +58,18 @@ def kept(folder: Path) -> list[Kept]:
     return sorted(_read(folder), key=lambda one: one.since, reverse=True)
 
 
-def newest(folder: Path) -> Proven | None:
-    """Return the newest one that a kubelet can start with this bundle, None if there is none."""
+def newest(folder: Path, release: Release) -> Proven | None:
+    """Return the newest one that a kubelet can start beside a release, None if there is none."""
     for one in kept(folder):
-        if why := unfit(one.proven):
+        if why := unfit(one.proven, release):
             log.debug("revision %s: %s", one.proven.revision, why)
         else:
             return one.proven
     return None
 
 
-def unfit(proven: Proven) -> str | None:
-    """Say why a revision is not to be started any more, or None.
+def unfit(proven: Proven, release: Release) -> str | None:
+    """Say why a revision is not to be started beside a release any more, or None.
 
     An API server may be one minor older than what wrote to its etcd, and no more
     (https://kubernetes.io/releases/version-skew-policy/).
@@ -76,9 +77,9 @@ def unfit(proven: Proven) -> str | None:
     if why := revision.needs_an_api(dict(proven.template)):
         return why
     image = revision.image_of(dict(proven.template))
-    theirs, ours = versions.minor_of(image), versions.minor_of(f":v{versions.KUBERNETES}")
-    if theirs is not None and ours is not None and not 0 <= ours - theirs <= 1:
-        return f"{image} is not of {versions.KUBERNETES}, nor of the minor before"
+    minor = versions.minor_of(image)
+    if minor is not None and minor not in release.supported["kube-apiserver"]:
+        return f"{image} is not of {release.kubernetes}, nor of the minor before"
     return None
 
 

@@ -1,14 +1,19 @@
-"""Which versions belong together, and what their images are called."""
+"""A release: one version of Kubernetes, what comes with it, and what it goes together with."""
 
+import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Self
 
-from kubeception import __version__
+from msgspec import Meta, Struct, json
 
-KUBERNETES = "1.37.1"
-# When that was released: a clock that says an earlier time is wrong.
-RELEASED = datetime(2026, 9, 23, tzinfo=UTC)
+from kubeception.errors import KubeceptionError
+
+LISTING = "bundle.json"
+IMAGE_PREFIX = "localhost/kubeception"
 
 
 @dataclass(frozen=True)
@@ -27,42 +32,77 @@ class Range:
         return f"{words}, below {dotted(self.below)}" if self.below else words
 
 
+class Release(Struct, frozen=True, omit_defaults=True):
+    """What a bundle brings, as its list says; what a cluster goes by is the first two."""
+
+    kubernetes: Annotated[str, Meta(pattern=r"^1\.\d+\.\d+")]
+    """The version of Kubernetes, without the v."""
+    images: dict[str, str]
+    """The names of the images, by component."""
+    components: dict[str, str] = {}
+    """The version of everything that comes with it."""
+    released: Annotated[datetime, Meta(tz=True)] | None = None
+    """When that Kubernetes was; bundles of earlier versions don't say."""
+    version: str = ""
+    """What tells a bundle from all others, and names its folder on a host."""
+
+    @classmethod
+    def read(cls, folder: Path, *, hint: str = "kubeception bundle import") -> Self:
+        """Read the list of the bundle in a folder.
+
+        Raises:
+            KubeceptionError: there is none, or none that can be read.
+        """
+        path = folder / LISTING
+        try:
+            return json.decode(path.read_bytes(), type=cls)
+        except FileNotFoundError as error:
+            raise KubeceptionError(f"{folder}: no bundle here", hint=hint) from error
+        except ValueError as error:
+            raise KubeceptionError(f"{path}: not a bundle's list: {error}", hint=hint) from error
+
+    def text(self) -> str:
+        """Return the list of a bundle that brings it."""
+        return json.format(json.encode(self), indent=1).decode() + "\n"
+
+    @property
+    def minor(self) -> str:
+        """The minor version of Kubernetes, as in 1.37."""
+        return ".".join(self.kubernetes.split(".")[:2])
+
+    @property
+    def supported(self) -> Mapping[str, Range]:
+        """The versions of other programs that go together with it."""
+        minor = int(self.kubernetes.split(".")[1])
+        return {
+            # Its watch cache lags behind in earlier ones (kubernetes/kubernetes#134343).
+            "etcd": Range((3, 5, 13)),
+            "containerd": Range((2, 0)),
+            # https://kubernetes.io/releases/version-skew-policy/
+            "kubelet": Range((1, minor - 3), (1, minor + 1)),
+            "kube-apiserver": Range((1, minor - 1), (1, minor + 1)),
+        }
+
+
+def in_use(bundle: Path) -> Release | None:
+    """Return the release of the bundle that a host uses, None where it has none.
+
+    Raises:
+        KubeceptionError: it has one, whose list is not there or can't be read.
+    """
+    return Release.read(bundle) if os.path.lexists(bundle) else None
+
+
 def dotted(version: tuple[int, ...]) -> str:
     """Return a version as people write it."""
     return ".".join(map(str, version))
 
 
-def minor_of(image: str) -> int | None:
+def minor_of(image: str) -> tuple[int, int] | None:
     """Return the Kubernetes minor that an image's tag says, None where it says none."""
     found = re.search(r":v1\.(\d+)\.\d+", image)
-    return int(found[1]) if found else None
+    return (1, int(found[1])) if found else None
 
 
-_MINOR = int(KUBERNETES.split(".")[1])
-
-SUPPORTED = {
-    # Its watch cache lags behind in earlier ones (kubernetes/kubernetes#134343).
-    "etcd": Range((3, 5, 13)),
-    "containerd": Range((2, 0)),
-    # https://kubernetes.io/releases/version-skew-policy/#kubelet
-    "kubelet": Range((1, _MINOR - 3), (1, _MINOR + 1)),
-}
-
-# Where a host has no bundle, images go by these versions; a bundle brings names of its own.
-COMPONENTS = {
-    "kube-apiserver": f"v{KUBERNETES}",
-    "kube-controller-manager": f"v{KUBERNETES}",
-    "kube-scheduler": f"v{KUBERNETES}",
-    "kube-proxy": f"v{KUBERNETES}",
-    "coredns": "v1.15.0",
-    "flannel": "v0.28.10",
-    "pause": "3.10",
-    "kubeception": __version__,
-}
-
-IMAGE_PREFIX = "localhost/kubeception"
-
-
-def image(component: str) -> str:
-    """Return the name of a component's image, pinned to its version."""
-    return f"{IMAGE_PREFIX}/{component}:{COMPONENTS[component]}"
+# Where a host has no bundle: what components/*/go.mod say, written by `make golden`.
+BUILT_IN = Release.read(Path(__file__).parent)

@@ -11,12 +11,12 @@ from tests.api.rig import Rig, running
 from tests.api.serving import SYSTEM, Judge, Service
 from tests.api.serving import running as serving
 
-from kubeception import versions
 from kubeception.bundle.build import default_folder
 from kubeception.kube.client import Api
 from kubeception.reach import Reach
 from kubeception.render import access, join_records, join_service
 from kubeception.resources.object import Object
+from kubeception.versions import BUILT_IN
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts" / "api"
 
@@ -24,7 +24,7 @@ ARTIFACTS = Path(__file__).parents[2] / "artifacts" / "api"
 @pytest.fixture(scope="session")
 def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     """The running programs of the bundle; their logs are kept when a test failed."""
-    binaries = default_folder(versions.KUBERNETES.rpartition(".")[0]) / "bin"
+    binaries = default_folder(BUILT_IN.minor) / "bin"
     assert binaries.is_dir(), f"{binaries}: there is no bundle; run make bundle"
     root = tmp_path_factory.mktemp("rig")
     try:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from tests.api.network import new
 
-from kubeception import versions
 from kubeception.config import Config
 from kubeception.config.model import Node
 from kubeception.errors import KubeceptionError
@@ -19,7 +18,9 @@ from kubeception.host.gateway import Host
 from kubeception.host.process import run
 from kubeception.host.systemd import Systemd
 from kubeception.layout import OUR_MARK
+from kubeception.preflight.scene import survey
 from kubeception.reach import Reach
+from kubeception.versions import BUILT_IN, Release
 
 CONFIG = Config(node=Node(address="192.0.2.10"))
 
@@ -65,19 +66,34 @@ def test_the_address_is_the_one_of_the_default_route(reach: Reach) -> None:
     assert gather(reach).host.address == "198.51.100.7"
 
 
-def test_images_are_the_bundles_or_else_of_these_versions(reach: Reach) -> None:
-    assert gather(reach).host.images["kube-apiserver"] == versions.image("kube-apiserver")
+def test_the_release_is_that_of_the_bundle_in_use_or_else_the_built_in_one(reach: Reach) -> None:
+    assert gather(reach).host.release == BUILT_IN
     assert gather(reach).host.archives == {}
 
-    images = {"kube-apiserver": "localhost/kubeception/kube-apiserver:v9"}
-    listed = reach.host.at(CONFIG.layout.bundle / "bundle.json")
-    files.write(listed, json.dumps({"images": images}))
+    at = CONFIG.layout
+    for minor in (8, 9):
+        image = f"localhost/kubeception/kube-apiserver:v1.{minor}.0"
+        listed = {"kubernetes": f"1.{minor}.0", "images": {"kube-apiserver": image}}
+        files.write(reach.host.at(at.bundles / f"1.{minor}.0/bundle.json"), json.dumps(listed))
+    for minor in (9, 8):
+        files.link(reach.host.at(at.bundle), Path(f"1.{minor}.0"))
 
-    facts = gather(reach)
-    assert facts.host.images == images
-    assert facts.host.archives == {
-        "kube-apiserver": Path("/opt/kubeception/current/images/kube-apiserver.tar")
-    }
+        facts = gather(reach)
+        image = f"localhost/kubeception/kube-apiserver:v1.{minor}.0"
+        assert facts.host.release == Release(f"1.{minor}.0", {"kube-apiserver": image})
+        assert facts.cluster.settings.release == facts.host.release
+        assert survey(reach).release == facts.host.release
+        assert facts.host.archives == {
+            "kube-apiserver": Path("/opt/kubeception/current/images/kube-apiserver.tar")
+        }
+
+
+def test_a_bundle_that_is_gone_is_told_instead_of_images_of_other_names(reach: Reach) -> None:
+    files.link(reach.host.at(CONFIG.layout.bundle), Path("1.9.0"))
+
+    with pytest.raises(KubeceptionError, match="opt/kubeception/current: no bundle here") as caught:
+        gather(reach)
+    assert caught.value.hint == "kubeception bundle import"
 
 
 def test_a_unit_that_we_did_not_write_is_the_hosts_own(reach: Reach) -> None:

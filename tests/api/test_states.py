@@ -19,7 +19,7 @@ from tests.api.rig import Ports, Program
 from tests.conftest import Note
 from tests.fixed import CONFIG, FACTS, HOST
 
-from kubeception import authorities, losses, versions
+from kubeception import authorities, losses
 from kubeception.bundle.build import default_folder
 from kubeception.cli.etcd import problems
 from kubeception.conditions import Condition, wait_for
@@ -35,6 +35,7 @@ from kubeception.reach import Reach
 from kubeception.render import keeper, kubelet
 from kubeception.resources.file import File
 from kubeception.resources.own_data import OwnData
+from kubeception.versions import BUILT_IN
 
 AT = CONFIG.layout
 IS_SOAK = "KUBECEPTION_SOAK" in os.environ
@@ -223,7 +224,7 @@ class Running:
 @pytest.fixture(scope="module")
 def clusters(tmp_path_factory: pytest.TempPathFactory) -> dict[Whose, Machine]:
     """Two hosts that have had a cluster each."""
-    binaries = default_folder(versions.KUBERNETES.rpartition(".")[0]) / "bin"
+    binaries = default_folder(BUILT_IN.minor) / "bin"
     made = {}
     for whose in (Whose.OWN, Whose.OTHER):
         machine = Machine(tmp_path_factory.mktemp(whose), binaries, Ports.free())

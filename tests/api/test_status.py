@@ -17,7 +17,7 @@ from tests.api.rig import Rig
 from tests.fixed import FACTS
 from tests.terminal import CTRL_C, terminal
 
-from kubeception import __version__, status, versions
+from kubeception import __version__, status
 from kubeception.bundle import packages
 from kubeception.config import Config
 from kubeception.config.model import KeyAlgorithm, Node
@@ -33,6 +33,7 @@ from kubeception.pki.catalog import Spec, Use
 from kubeception.reach import Reach
 from kubeception.report import Steps
 from kubeception.status import Certificates, Check, Status
+from kubeception.versions import BUILT_IN
 
 CONFIG = Config(node=Node(name="cp1", address="192.0.2.10"))
 GONE = {
@@ -122,14 +123,14 @@ def test_each_part_tells_its_version(beside: Reach, node: str) -> None:
 
     assert found.node == node
     assert (found.versions.kubelet, found.versions.containerd) == ("1.2.3", "2.3.4")
-    assert found.versions.kubernetes == versions.KUBERNETES
+    assert found.versions.kubernetes == BUILT_IN.kubernetes
     assert re.fullmatch(r"3\.\d+\.\d+", str(found.versions.etcd))
 
 
 def test_a_node_that_is_not_there_yet_has_no_versions(beside: Reach) -> None:
     found = status.look(beside).versions
 
-    assert (found.kubernetes, found.kubelet) == (versions.KUBERNETES, None)
+    assert (found.kubernetes, found.kubelet) == (BUILT_IN.kubernetes, None)
 
 
 def test_the_cluster_is_asked_where_the_api_answers(beside: Reach) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.api.rig import Rig
-from tests.fixed import HOST
+from tests.fixed import HOST, RELEASE
 
 from kubeception.config import Config, cluster
 from kubeception.config.model import Kubeception, Net, ProxyMode
@@ -25,13 +25,14 @@ from kubeception.render import cluster_settings, join_records
 from kubeception.render.objects import CONTROL_PLANE as ROLE
 from kubeception.report import Steps
 from kubeception.resources.shared_settings import SharedSettings
+from kubeception.versions import Release
 
 LOG = logging.getLogger(__name__)
 NAMESPACE = "kube-system"
 LESSER: dict[str, Any] = {
     "node": "cp2",
     "address": "192.0.2.12",
-    "images": {name: f"{image}-other" for name, image in HOST.images.items()},
+    "release": Release("1.0.0", {name: f"{image}-other" for name, image in RELEASE.images.items()}),
     "has_sys_resource": False,
     "has_nftables_proxy": False,
     "has_resolver": False,

@@ -12,7 +12,6 @@ from typing import Any
 from tests.fixed import on_host
 from tests.lab import timeline
 
-from kubeception import versions
 from kubeception.bundle.build import default_folder
 from kubeception.bundle.components import SOURCES
 from kubeception.config.load import load
@@ -21,6 +20,7 @@ from kubeception.host.process import Completed
 from kubeception.lab import Host
 from kubeception.phases import control_plane
 from kubeception.render import api_service
+from kubeception.versions import BUILT_IN
 
 CONFIG = "/etc/kubeception/config.toml"
 UNITS = ("containerd.service", "etcd.service", "kubelet.service")
@@ -40,7 +40,7 @@ class Run:
 
 def bundle_folder() -> Path:
     """Return where this machine's bundle lies."""
-    return default_folder(versions.KUBERNETES.rpartition(".")[0])
+    return default_folder(BUILT_IN.minor)
 
 
 def configure(host: Host, *, more: str = "") -> None:

@@ -11,12 +11,12 @@ import pytest
 from tests.conftest import Note as Note  # lab tests take it from here
 from tests.lab.lot import IS_SOAK, SEED
 
-from kubeception import versions
 from kubeception.bundle import packages
 from kubeception.bundle.build import default_folder
 from kubeception.errors import KubeceptionError, Locked
 from kubeception.lab import Host, Lab
 from kubeception.lab.place import RUN, STATE
+from kubeception.versions import BUILT_IN
 
 TESTS = Path(__file__).parent
 ARTIFACTS = TESTS.parents[1] / "artifacts"
@@ -64,7 +64,7 @@ def prepared() -> None:
 
 def bundle_folder() -> Path:
     """Return the bundle that hosts get."""
-    return default_folder(versions.KUBERNETES.rpartition(".")[0])
+    return default_folder(BUILT_IN.minor)
 
 
 class Names:

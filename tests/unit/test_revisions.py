@@ -7,18 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fixed import HOST, NOW, on_host
+from tests.fixed import NOW, on_host
 
-from kubeception import revisions, versions
+from kubeception import revisions
 from kubeception.facts import Proven
 from kubeception.render import apiserver, revision
+from kubeception.render.own_pod import COMPONENT
 from kubeception.revisions import Broken
+from kubeception.versions import Release
 
-MINOR = versions.minor_of(f":v{versions.KUBERNETES}")
+# Another one than that which is built in.
+MINOR = 36
+RELEASE = Release(f"1.{MINOR}.1", {})
 
 
 def of_image(image: str) -> dict[str, Any]:
-    facts = on_host(images={**HOST.images, apiserver.NAME: image})
+    facts = on_host(release=Release("1.0.0", {apiserver.NAME: image, COMPONENT: "ours"}))
     template: dict[str, Any] = apiserver.daemonset(facts.cluster)["spec"]["template"]
     return template
 
@@ -33,7 +37,7 @@ def test_the_last_two_are_kept_the_newest_first(tmp_path: Path) -> None:
         revisions.keep(tmp_path, proven(name), NOW + timedelta(minutes=number))
 
     assert [one.proven for one in revisions.kept(tmp_path)] == [proven("c"), proven("b")]
-    assert revisions.newest(tmp_path) == proven("c")
+    assert revisions.newest(tmp_path, RELEASE) == proven("c")
 
 
 def test_they_are_for_root_alone(tmp_path: Path) -> None:
@@ -44,7 +48,7 @@ def test_they_are_for_root_alone(tmp_path: Path) -> None:
 
 def test_nothing_is_kept_at_first(tmp_path: Path) -> None:
     assert revisions.kept(tmp_path / "nowhere") == []
-    assert revisions.newest(tmp_path) is None
+    assert revisions.newest(tmp_path, RELEASE) is None
     assert revisions.broken(tmp_path) is None
 
 
@@ -63,21 +67,21 @@ def test_what_is_not_what_was_proven_is_passed_over(tmp_path: Path) -> None:
 
     revisions.keep(tmp_path, one, NOW)
 
-    assert revisions.newest(tmp_path) == proven("a")
+    assert revisions.newest(tmp_path, RELEASE) == proven("a")
 
 
 @pytest.mark.parametrize(
     ("tag", "fits"),
     [
         (f"v1.{MINOR}.0", True),
-        (f"v1.{(MINOR or 0) - 1}.9", True),
-        (f"v1.{(MINOR or 0) - 2}.9", False),
-        (f"v1.{(MINOR or 0) + 1}.0", False),
+        (f"v1.{MINOR - 1}.9", True),
+        (f"v1.{MINOR - 2}.9", False),
+        (f"v1.{MINOR + 1}.0", False),
         ("ours", True),
     ],
 )
 def test_a_revision_of_another_minor_is_started_within_the_skew(tag: str, *, fits: bool) -> None:
-    found = revisions.unfit(proven(tag))
+    found = revisions.unfit(proven(tag), RELEASE)
 
     assert (found is None) is fits
 
@@ -89,7 +93,7 @@ def test_an_older_one_stands_in_for_one_that_is_not_to_be_started(tmp_path: Path
     revisions.keep(tmp_path, proven("a"), NOW)
     revisions.keep(tmp_path, needy, NOW + timedelta(minutes=1))
 
-    assert revisions.newest(tmp_path) == proven("a")
+    assert revisions.newest(tmp_path, RELEASE) == proven("a")
 
 
 def test_what_was_put_back_is_remembered(tmp_path: Path) -> None:

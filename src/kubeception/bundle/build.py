@@ -78,6 +78,7 @@ def build(minor: str, folder: Path) -> Bundle:
         )
         bundle = Bundle.of(
             components=versions,
+            released=table[0].released,
             architecture=golang.architecture(),
             python=python.INTERPRETER,
             images={image.component: image.name for image in packed},

@@ -4,8 +4,10 @@ Which version and which programs stands in each component's go.mod, and there al
 """
 
 import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from kubeception.errors import KubeceptionError
@@ -51,6 +53,18 @@ class Component:
         if not found:
             raise KubeceptionError(f"{self.folder / 'go.mod'}: does not require {self.module}")
         return found[1]
+
+    @property
+    def released(self) -> datetime:
+        """When that version was released, as release.toml says where go.mod alone can't."""
+        path = self.folder / "release.toml"
+        said = tomllib.loads(path.read_text())
+        if said["version"] != self.version:
+            raise KubeceptionError(
+                f"{path}: is about {said['version']}, and go.mod asks for {self.version}"
+            )
+        released: datetime = said["released"]
+        return released
 
     def flags(self) -> list[str]:
         """Return what decides about the outcome, as arguments of `go build`."""

@@ -1,17 +1,17 @@
 """A bundle folder: what is in it, by its `bundle.json`, and whether that is so."""
 
-import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from kubeception.bundle.store import key
 from kubeception.errors import KubeceptionError
 from kubeception.host import files, process
-
-NAME = "bundle.json"
+from kubeception.versions import Release
 
 # How a program says its version, where `--version` isn't it.
 _ASKED = {
@@ -22,27 +22,21 @@ _ASKED = {
 }
 
 
-@dataclass(frozen=True)
-class File:
+class File(Struct, frozen=True):
     """One file of a bundle."""
 
     path: str
     size: int
     sha256: str
-    # Whose program it is, and so which version it must say.
     component: str = ""
+    """Whose program it is, and so which version it must say."""
 
 
-@dataclass(frozen=True)
-class Bundle:
-    """What a bundle holds."""
+class Bundle(Release, frozen=True, kw_only=True):
+    """A release and the files that bring it."""
 
-    version: str
-    kubernetes: str
     architecture: str
     python: str
-    components: dict[str, str]
-    images: dict[str, str]
     files: tuple[File, ...]
 
     @classmethod
@@ -54,6 +48,7 @@ class Bundle:
         components: dict[str, str],
         images: dict[str, str],
         files: list[File],
+        released: datetime | None = None,
     ) -> "Bundle":
         """Return a bundle whose version says its Kubernetes and stands for its content."""
         kubernetes = components["kubernetes"]
@@ -62,16 +57,13 @@ class Bundle:
         return cls(
             version=f"{kubernetes}-{digest[:8]}",
             kubernetes=kubernetes,
+            released=released,
             architecture=architecture,
             python=python,
             components=components,
             images=images,
             files=ordered,
         )
-
-    def text(self) -> str:
-        """Return what stands in `bundle.json`."""
-        return json.dumps(asdict(self), indent=1) + "\n"
 
 
 def load(folder: Path) -> Bundle:
@@ -80,19 +72,7 @@ def load(folder: Path) -> Bundle:
     Raises:
         KubeceptionError: there is no bundle, or its list can't be read.
     """
-    path = folder / NAME
-    try:
-        read = json.loads(path.read_text())
-        read["files"] = tuple(File(**file) for file in read["files"])
-        return Bundle(**read)
-    except FileNotFoundError as error:
-        raise KubeceptionError(
-            f"{folder}: no bundle here", hint="kubeception bundle build"
-        ) from error
-    except (ValueError, TypeError, KeyError) as error:
-        raise KubeceptionError(
-            f"{path}: not a bundle's list: {error}", hint="kubeception bundle build"
-        ) from error
+    return Bundle.read(folder, hint="kubeception bundle build")
 
 
 def verify(folder: Path) -> Bundle:

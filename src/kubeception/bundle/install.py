@@ -14,6 +14,7 @@ from kubeception.config import Config
 from kubeception.errors import PreflightError
 from kubeception.host import files, lock, process
 from kubeception.layout import Layout
+from kubeception.versions import LISTING
 
 # Programs that a host or its user calls by name; the others have no business on its PATH.
 LAUNCHERS = (
@@ -106,7 +107,7 @@ def _copy(source: Path, bundle: Bundle, folder: Path, *, linked: bool) -> None:
         else:
             shutil.copyfile(source / file.path, target)
             target.chmod(0o755 if file.path.startswith("bin/") else 0o644)
-    files.write(partial / contents.NAME, bundle.text())
+    files.write(partial / LISTING, bundle.text())
     contents.check(partial, bundle)
     library = partial / "lib/python"
     for name in python.TARS:

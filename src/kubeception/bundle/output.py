@@ -5,10 +5,10 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from kubeception.bundle import contents
 from kubeception.bundle.contents import Bundle, File
 from kubeception.errors import KubeceptionError
 from kubeception.host import files
+from kubeception.versions import LISTING
 
 # Marks a folder as ours to clear, also while there is no list in it.
 _MARK = ".kubeception-bundle"
@@ -33,7 +33,7 @@ def lay_out(folder: Path, bundle: Bundle, sources: Mapping[File, Path]) -> int:
     """
     files.make_folder(folder)
     (folder / _MARK).touch()
-    listing = folder / contents.NAME
+    listing = folder / LISTING
     places = {folder / file.path: source for file, source in sources.items()}
     changed = [path for path, source in places.items() if not _is_same(path, source)]
     stale = [

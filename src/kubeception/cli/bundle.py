@@ -6,9 +6,8 @@ import click
 
 from kubeception.cli.options import seen
 from kubeception.host.gateway import this_host
-from kubeception.versions import KUBERNETES
+from kubeception.versions import BUILT_IN
 
-_MINOR = KUBERNETES.rpartition(".")[0]
 _DIR = click.Path(path_type=Path, file_okay=False)
 
 
@@ -22,7 +21,9 @@ def bundle() -> None:
 
 
 @bundle.command()
-@click.option("--kubernetes", "minor", default=_MINOR, show_default=True, help="Which minor.")
+@click.option(
+    "--kubernetes", "minor", default=BUILT_IN.minor, show_default=True, help="Which minor."
+)
 @click.option("--output", type=_DIR, help="Build into this folder instead of the cache.")
 def build(minor: str, output: Path | None) -> None:
     """Compile and pack what is missing.
@@ -109,4 +110,4 @@ def import_(folder: Path | None, root: Path | None) -> None:
 def _found(folder: Path | None) -> Path:
     from kubeception.bundle.build import default_folder
 
-    return seen(folder or default_folder(_MINOR)).absolute()
+    return seen(folder or default_folder(BUILT_IN.minor)).absolute()

@@ -47,13 +47,13 @@ def up(name: str, workers: int, bare: bool, no_bootstrap: bool, bundle: Path | N
       kubeception lab up --workers 2
     """
     from kubeception.bundle.build import default_folder
-    from kubeception.versions import KUBERNETES
+    from kubeception.versions import BUILT_IN
 
     if bare and bundle is not None:
         raise click.UsageError("--bare hosts have no bundle")
     made = _lab(name)
-    minor = KUBERNETES.rpartition(".")[0]
-    made.up(workers=workers, bundle=None if bare else (bundle or default_folder(minor)).absolute())
+    folder = bundle or default_folder(BUILT_IN.minor)
+    made.up(workers=workers, bundle=None if bare else folder.absolute())
     if not bare and not no_bootstrap:
         made.bootstrap()
         made.join()

@@ -22,6 +22,7 @@ from kubeception.config.model import (
     Secrets,
 )
 from kubeception.layout import Layout
+from kubeception.versions import Release
 
 _Leaves = dict[tuple[str, ...], Any]
 
@@ -35,17 +36,11 @@ FIXED = (
 )
 
 
-class Release(Struct, frozen=True):
-    """What the cluster runs: a version of Kubernetes, and the images by component."""
-
-    kubernetes: str
-    images: dict[str, str]
-
-
 class ClusterSettings(Struct, frozen=True, omit_defaults=False):
     """What all hosts of a cluster go by."""
 
     release: Release
+    """What it runs: a version of Kubernetes, and the images by component."""
     net: Net = Net()
     apiserver: ApiServer = field(default_factory=ApiServer)
     kubeception: Kubeception = Kubeception()

@@ -25,7 +25,7 @@ def plan(config: Config, facts: Facts) -> Iterator[Resource]:
         settings = (at.containerd.settings,)
         yield Unit(containerd.UNIT, started_after=settings, keeps_running=True)
     for component, archive in facts.host.archives.items():
-        yield Image(facts.host.images[component], archive)
+        yield Image(facts.host.release.images[component], archive)
 
 
 def until(_config: Config, _facts: Facts) -> Iterator[Condition]:

@@ -30,11 +30,6 @@ class Program:
     check: str
     answer: str
 
-    @property
-    def supported(self) -> versions.Range:
-        """The versions of it that we support."""
-        return versions.SUPPORTED[self.name]
-
 
 PROGRAMS = (
     Program("etcd", etcd.UNIT, "EtcdVersion", r"^etcd Version: "),
@@ -72,7 +67,7 @@ def supported(scene: Scene) -> Iterator[Finding]:
         path = _path(scene, program)
         if path is None:
             command = " ".join(scene.units[program.unit].command)
-            hint = f"want {program.name} {program.supported}"
+            hint = f"want {program.name} {scene.release.supported[program.name]}"
             yield warning(program.check, f"{program.unit} runs {command!r}: version unknown", hint)
         elif scene.reach.host.real(path).exists():
             yield from _version(scene, program, path)
@@ -110,7 +105,8 @@ def _missing(name: str, path: Path) -> Finding:
 
 
 def _version(scene: Scene, program: Program, path: Path) -> Iterator[Finding]:
-    hint = f"want {program.name} {program.supported}; {_IMPORT} brings one"
+    supported = scene.release.supported[program.name]
+    hint = f"want {program.name} {supported}; {_IMPORT} brings one"
     if program.unit in scene.foreign:
         hint += f", once {program.unit}, the host's own, is gone"
     try:
@@ -124,6 +120,6 @@ def _version(scene: Scene, program: Program, path: Path) -> Iterator[Finding]:
         yield Finding(program.check, f"{path}: says {words!r}, which is no version of it", hint)
         return
     version = tuple(int(number) for number in found.groups("0"))
-    if version not in program.supported:
+    if version not in supported:
         what = f"{path}: is {program.name} {versions.dotted(version)}"
         yield Finding(program.check, what, hint)

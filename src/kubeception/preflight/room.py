@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from kubeception import versions
 from kubeception.host import kernel
 from kubeception.pki import catalog, issue
 from kubeception.preflight.finding import Finding, of_path, warning
@@ -100,8 +99,8 @@ def clock(scene: Scene) -> Iterator[Finding]:
     now = scene.reach.host.clock.now()
     hint = "timedatectl set-ntp true, or timedatectl set-time"
     said = f"the clock says {now:%Y-%m-%d %H:%M}"
-    if now < versions.RELEASED:
-        what = f"{said}, before Kubernetes {versions.KUBERNETES} was there"
+    if scene.release.released and now < scene.release.released:
+        what = f"{said}, before Kubernetes {scene.release.kubernetes} was there"
         yield Finding("Clock", what, hint)
         return
     newest: tuple[datetime, Path] | None = None

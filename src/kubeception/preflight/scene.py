@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from kubeception import versions
 from kubeception.config import Config
 from kubeception.endpoints import API_PORT
 from kubeception.errors import KubeceptionError
@@ -13,18 +14,21 @@ from kubeception.kube import health
 from kubeception.layout import Layout
 from kubeception.reach import Reach
 from kubeception.render.apiserver import HOSTED_PORTS
+from kubeception.versions import Release
 
 
 @dataclass(frozen=True)
 class Scene:
     """A host as preflight finds it.
 
-    `no_systemd` is why systemd could not be asked; then nothing is known of units. `foreign` are
-    units of the host's own. `address` is None where there is none to be found, `live` the port that
-    the door leads to while an API answers there, 0 for none. `is_worker` says what it is to be.
+    `release` is that of its bundle. `no_systemd` is why systemd could not be asked; then nothing is
+    known of units. `foreign` are units of the host's own. `address` is None where there is none to
+    be found, `live` the port that the door leads to while an API answers there, 0 for none.
+    `is_worker` says what it is to be.
     """
 
     reach: Reach
+    release: Release = versions.BUILT_IN
     is_root: bool = True
     no_systemd: KubeceptionError | None = None
     units: Mapping[str, UnitState] = field(default_factory=dict)
@@ -66,6 +70,7 @@ def survey(reach: Reach, *, rebuild: bool = False, worker: bool = False) -> Scen
         no_systemd = error
     return Scene(
         reach,
+        release=versions.in_use(reach.layout.bundle) or versions.BUILT_IN,
         is_root=kernel.is_root(),
         no_systemd=no_systemd,
         units=units,

@@ -24,7 +24,7 @@ version = 3
 [plugins."io.containerd.cri.v1.images"]
   snapshotter = "overlayfs"
   [plugins."io.containerd.cri.v1.images".pinned_images]
-    sandbox = "{host.images["pause"]}"
+    sandbox = "{host.release.images["pause"]}"
 
 [plugins."io.containerd.cri.v1.runtime"]
   restrict_oom_score_adj = {restrict_oom}

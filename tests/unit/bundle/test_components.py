@@ -8,9 +8,9 @@ import pytest
 from kubeception.bundle import components, golang
 from kubeception.bundle.components import Component
 from kubeception.errors import KubeceptionError
-from kubeception.versions import KUBERNETES
+from kubeception.versions import BUILT_IN
 
-MINOR = KUBERNETES.rpartition(".")[0]
+MINOR = BUILT_IN.minor
 TABLE = components.table(MINOR)
 
 COMPONENT = Component("etcd", "go.etcd.io/etcd/server/v3", {"main.version": "v{version}"})
@@ -34,18 +34,20 @@ def test_every_component_is_pinned(component: Component) -> None:
 
 
 def test_components_hold_no_go_code() -> None:
-    assert {p.name for p in components.MODULES.rglob("*") if p.is_file()} == {"go.mod", "go.sum"}
+    assert {p.name for p in components.MODULES.rglob("*") if p.is_file()} == {
+        *("go.mod", "go.sum", "release.toml")
+    }
 
 
 def test_kubernetes_comes_first_since_it_takes_longest() -> None:
     assert TABLE[0].name == "kubernetes"
-    assert TABLE[0].version == KUBERNETES
+    assert TABLE[0].version == BUILT_IN.kubernetes
 
 
 def test_programs_are_told_their_version() -> None:
     link = TABLE[0].flags()[-1]
 
-    assert f"-X k8s.io/component-base/version.gitVersion=v{KUBERNETES}" in link
+    assert f"-X k8s.io/component-base/version.gitVersion=v{BUILT_IN.kubernetes}" in link
     assert "-X k8s.io/client-go/pkg/version.gitMinor=37" in link
 
 

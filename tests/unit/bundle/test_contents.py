@@ -8,6 +8,7 @@ import pytest
 from kubeception.bundle import contents
 from kubeception.errors import KubeceptionError
 from kubeception.host import files
+from kubeception.versions import LISTING
 
 MakeBundle = Callable[[str], Path]
 
@@ -52,7 +53,7 @@ def test_all_damage_is_named_at_once(make_bundle: MakeBundle) -> None:
 
 def test_a_program_of_another_version_is_found(make_bundle: MakeBundle) -> None:
     folder = make_bundle("3.7.3")
-    listing = folder / contents.NAME
+    listing = folder / LISTING
     files.write(listing, listing.read_text().replace('"etcd": "3.7.3"', '"etcd": "3.7.9"'))
 
     with pytest.raises(KubeceptionError, match=r"says 'etcd version 3\.7\.3' instead of 3\.7\.9"):
@@ -61,7 +62,7 @@ def test_a_program_of_another_version_is_found(make_bundle: MakeBundle) -> None:
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"files": [{}]}', '{"files": 1}'])
 def test_a_list_that_is_none_is_an_error_with_a_way_out(tmp_path: Path, text: str) -> None:
-    (tmp_path / contents.NAME).write_text(text)
+    (tmp_path / LISTING).write_text(text)
 
     with pytest.raises(KubeceptionError, match=r"bundle\.json") as caught:
         contents.load(tmp_path)

@@ -5,15 +5,16 @@ from typing import Any
 
 import pytest
 from msgspec import structs
-from tests.fixed import CONFIG, SETTINGS, on_host
+from tests.fixed import CONFIG, RELEASE, SETTINGS, on_host
 
 from kubeception.config import Config, cluster
-from kubeception.config.cluster import ClusterSettings, Copy, Release
+from kubeception.config.cluster import ClusterSettings, Copy
 from kubeception.config.model import ApiServer, Kubeception, Net, ProxyMode
 from kubeception.host import files
 from kubeception.host.gateway import Host
 from kubeception.layout import Layout
 from kubeception.reach import Reach
+from kubeception.versions import Release
 
 OTHER = Config(
     net=Net(proxy_mode=ProxyMode.IPTABLES),
@@ -39,7 +40,9 @@ def test_other_text_is_refused(text: str) -> None:
 
 def test_a_host_that_asks_for_nothing_new_goes_by_the_clusters() -> None:
     """Neither its kernel nor its file, which said the same before, changes what others go by."""
-    here = asked(OTHER, has_nftables_proxy=False, has_resolver=False, images={"a": "b"})
+    here = asked(
+        OTHER, has_nftables_proxy=False, has_resolver=False, release=Release("1.0.0", {"a": "b"})
+    )
 
     assert cluster.settled(here, here, SETTINGS) == SETTINGS
     assert cluster.settled(here, None, SETTINGS) == SETTINGS
@@ -59,15 +62,15 @@ def test_only_what_has_changed_on_a_host_changes_the_clusters() -> None:
 
 def test_a_release_is_taken_whole() -> None:
     """Images of two bundles belong together only by chance."""
-    before = asked(images={"a": "a:1", "b": "b:1"})
-    now = asked(images={"a": "a:2", "b": "b:1"}, kubernetes="1.1.0")
+    before = asked(release=Release("1.0.0", {"a": "a:1", "b": "b:1"}))
+    now = asked(release=Release("1.1.0", {"a": "a:2", "b": "b:1"}))
     there = structs.replace(SETTINGS, release=Release("1.0.5", {"a": "a:0", "c": "c:0"}))
 
     assert cluster.settled(now, before, there).release == now.release
 
 
 def test_each_difference_is_told_in_a_line() -> None:
-    now = asked(OTHER, kubernetes="1.1.0")
+    now = asked(OTHER, release=structs.replace(RELEASE, kubernetes="1.1.0"))
 
     assert list(cluster.differences(SETTINGS, now)) == [
         "apiserver.extra_args.v: the default becomes 4",

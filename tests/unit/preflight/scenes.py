@@ -1,6 +1,7 @@
 """Hosts as preflight finds them, made of a folder."""
 
 import tempfile
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
@@ -12,11 +13,15 @@ from kubeception.phases import pki
 from kubeception.preflight.finding import Check
 from kubeception.preflight.scene import Scene
 from kubeception.reach import Reach
+from kubeception.versions import Release
+
+# Of the bundle that these hosts use; it differs from the one that is built in.
+RELEASE = Release("1.36.4", {}, released=datetime(2026, 9, 1, tzinfo=UTC))
 
 
-def scene_of(reach: Reach) -> Scene:
+def scene_of(reach: Reach, *, release: Release = RELEASE) -> Scene:
     """Return a host that is a folder, with no systemd and no API to ask."""
-    return Scene(reach, node=HOST.node, address=HOST.address)
+    return Scene(reach, release=release, node=HOST.node, address=HOST.address)
 
 
 def host_with_pki(root: Path, *, hands: Hands | None = None) -> Reach:

@@ -6,16 +6,18 @@ from pathlib import Path
 
 import pytest
 from tests.fixed import CONFIG, MEMBER
-from tests.unit.preflight.scenes import host_with_pki, said, scene_of
+from tests.unit.preflight.scenes import RELEASE, host_with_pki, said, scene_of
 from tests.unit.reaching import Hands, reach_of
 
-from kubeception import membership, versions
+from kubeception import membership
 from kubeception.host import files
 from kubeception.preflight import address, host, programs, room
 from kubeception.preflight.finding import Severity
 from kubeception.preflight.programs import PROGRAMS
+from kubeception.versions import Range, Release
 
-LATER = versions.RELEASED + timedelta(days=90)
+RELEASED = datetime(2026, 9, 1, tzinfo=UTC)
+LATER = RELEASED + timedelta(days=90)
 LAUNCHERS = CONFIG.layout.launchers
 
 
@@ -49,10 +51,10 @@ def program(root: Path, name: str, *lines: str) -> None:
         ("etcd", "", "says '', which is no version of it"),
         ("containerd", "containerd github.com/containerd/containerd/v2 v2.3.7 abc", None),
         ("containerd", "containerd github.com/containerd/containerd 1.6.20~ds1", "is containerd 1"),
-        ("kubelet", "Kubernetes v1.37.1", None),
-        ("kubelet", "Kubernetes v1.34.0", None),
-        ("kubelet", "Kubernetes v1.38.0-alpha.1", "is kubelet 1.38.0"),
-        ("kubelet", "Kubernetes v1.33.9", "is kubelet 1.33.9"),
+        ("kubelet", "Kubernetes v1.36.4", None),
+        ("kubelet", "Kubernetes v1.33.0", None),
+        ("kubelet", "Kubernetes v1.37.0-alpha.1", "is kubelet 1.37.0"),
+        ("kubelet", "Kubernetes v1.32.9", "is kubelet 1.32.9"),
     ],
 )
 def test_versions_are_what_programs_say(
@@ -66,7 +68,7 @@ def test_versions_are_what_programs_say(
         assert found == []
     else:
         assert [(one.severity, problem in one.problem) for one in found] == [(Severity.ERROR, True)]
-        assert f"want {name} {versions.SUPPORTED[name]}" in found[0].hint
+        assert f"want {name} {RELEASE.supported[name]}" in found[0].hint
 
 
 def test_a_program_that_cannot_run_is_told(tmp_path: Path) -> None:
@@ -88,8 +90,8 @@ def test_what_is_not_there_is_told_by_its_path(tmp_path: Path) -> None:
 
 
 def test_versions_read_as_people_write_them() -> None:
-    assert str(versions.SUPPORTED["etcd"]) == "3.5.13 or later"
-    assert str(versions.Range((1, 34), (1, 38))) == "1.34 or later, below 1.38"
+    assert str(RELEASE.supported["etcd"]) == "3.5.13 or later"
+    assert str(Range((1, 34), (1, 38))) == "1.34 or later, below 1.38"
 
 
 def test_a_file_where_a_folder_belongs(tmp_path: Path) -> None:
@@ -106,9 +108,9 @@ def test_a_clock_before_the_release(tmp_path: Path) -> None:
     reach = reach_of(tmp_path, hands=Hands(datetime(1970, 1, 1, tzinfo=UTC)))
 
     assert said(room.clock, scene_of(reach)) == [
-        "error Clock: the clock says 1970-01-01 00:00, "
-        f"before Kubernetes {versions.KUBERNETES} was there"
+        "error Clock: the clock says 1970-01-01 00:00, before Kubernetes 1.36.4 was there"
     ]
+    assert said(room.clock, scene_of(reach, release=Release("1.36.4", {}))) == []
 
 
 def test_a_clock_at_which_certificates_do_not_hold_yet(tmp_path: Path) -> None:
@@ -117,15 +119,15 @@ def test_a_clock_at_which_certificates_do_not_hold_yet(tmp_path: Path) -> None:
 
     assert said(room.clock, scene_of(reach_of(tmp_path, hands=Hands(back)))) == [
         f"error Clock: the clock says {back:%Y-%m-%d %H:%M}; "
-        f"{CONFIG.layout.pki.ca.certificate} is valid from 2026-12-21 23:55 on"
+        f"{CONFIG.layout.pki.ca.certificate} is valid from 2026-11-29 23:55 on"
     ]
 
 
 def test_a_clock_behind_our_own_files(tmp_path: Path) -> None:
     # Issued at the release, as the certificates say, and written right now, as the folder says.
-    hands = Hands(versions.RELEASED)
+    hands = Hands(RELEASED)
     host_with_pki(tmp_path, hands=hands)
-    assert datetime.now(UTC) > versions.RELEASED + room.CLOCKS_DIFFER
+    assert datetime.now(UTC) > RELEASED + room.CLOCKS_DIFFER
 
     (found,) = room.clock(scene_of(reach_of(tmp_path, hands=hands)))
 

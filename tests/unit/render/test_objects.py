@@ -9,7 +9,6 @@ import kubernetes_validate
 import pytest
 from tests.fixed import CLUSTER, CONFIG, FACTS, HOST, SETTINGS, on_host
 
-from kubeception import versions
 from kubeception.config import Config
 from kubeception.config.model import ApiServer, Cni, Net, ProxyMode
 from kubeception.facts import Facts, Hosted
@@ -26,6 +25,7 @@ from kubeception.render import (
     revision,
 )
 from kubeception.render.objects import MANAGED_BY, Object
+from kubeception.versions import BUILT_IN
 
 # Every way for a pod to need something that only an API server can give.
 API_OBJECTS = {
@@ -86,7 +86,7 @@ def flags(spec: Any) -> dict[str, str]:
 
 @pytest.mark.parametrize("wanted", EVERYTHING, ids=identity)
 def test_kubernetes_knows_every_field(wanted: Object) -> None:
-    kubernetes_validate.validate(wanted, versions.KUBERNETES, strict=True)
+    kubernetes_validate.validate(wanted, BUILT_IN.kubernetes, strict=True)
 
 
 @pytest.mark.parametrize("wanted", EVERYTHING, ids=identity)
