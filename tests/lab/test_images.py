@@ -2,14 +2,18 @@
 
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.lab import cluster
 from tests.lab.conftest import Names, Note, bundle_folder
 
 from kubeception.lab import Host, Lab, cache
 
 CTR = ("ctr", "--namespace", "k8s.io")
+BUNDLES = "/opt/kubeception"
+OTHER = "1.37.9-other"
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +25,12 @@ def names(host: Host) -> set[str]:
     listed = host.run(*CTR, "images", "list", "--quiet").stdout.splitlines()
     # The CRI's plugin adds each image once more, by its digest.
     return {name for name in listed if not name.startswith("sha256:")}
+
+
+def bundles(host: Host) -> dict[str, bool]:
+    """Return the bundles that lie on a host, and whether it uses them."""
+    found = json.loads(host.run("kubeception", "bundle", "list", "-o", "json").stdout)
+    return {one["name"]: one["in_use"] for one in found}
 
 
 def contents(folder: Path) -> set[tuple[Path, int, int, int]]:
@@ -72,6 +82,56 @@ def test_a_bare_host_gets_the_bundle_as_a_real_one_would(new_name: Names) -> Non
         cp1.run("kubeception", "--version")
     finally:
         lab.down()
+
+
+@pytest.fixture
+def cp1(new_name: Names) -> Iterator[Host]:
+    """A host with the bundle, of a lab of its own."""
+    lab = Lab(new_name())
+    try:
+        [cp1] = lab.up(bundle=bundle_folder())
+        yield cp1
+    finally:
+        lab.down()
+
+
+@pytest.mark.timeout(500)
+def test_of_two_bundles_side_by_side_the_one_in_use_decides_what_pods_run(cp1: Host) -> None:
+    """Turning one link is all that it takes, there and back."""
+    cluster.configure(cp1)
+    cluster.bootstrap(cp1)
+    [first] = bundles(cp1)
+    listed = json.loads(cp1.get(f"{BUNDLES}/{first}/bundle.json"))
+    image, other = listed["images"]["coredns"], f"{listed['images']['coredns']}-other"
+    images = {**listed["images"], "coredns": other}
+    second = {**listed, "version": OTHER, "kubernetes": "1.37.9", "images": images}
+    cp1.put(f"{BUNDLES}/{OTHER}/bundle.json", json.dumps(second))
+    for name in ("bin", "lib", "images"):
+        cp1.run("ln", "--symbolic", f"../{first}/{name}", f"{BUNDLES}/{OTHER}/{name}")
+    cp1.run(*CTR, "images", "tag", image, other)
+    cp1.run(*CTR, "images", "label", other, "io.cri-containerd.pinned=pinned")
+    assert bundles(cp1) == {first: True, OTHER: False}
+    assert cluster.bootstrap(cp1).changes == []
+
+    for name, kubernetes, wanted in (
+        (OTHER, "1.37.9", other),
+        (first, listed["kubernetes"], image),
+    ):
+        cp1.run("ln", "--symbolic", "--force", "--no-dereference", name, f"{BUNDLES}/current")
+        assert bundles(cp1) == {one: one == name for one in (first, OTHER)}
+        changes = cluster.bootstrap(cp1).changes
+
+        assert [
+            change for change in changes if " kube-system/" in change and "image" in change
+        ] == [
+            "control-plane: Deployment kube-system/coredns: "
+            ".spec.template.spec.containers[0].image differs"
+        ]
+        assert any(change.endswith(f" becomes {kubernetes}") for change in changes), changes
+        at = "jsonpath={.spec.template.spec.containers[0].image}"
+        of = ("--namespace=kube-system", "get", "deployment", "coredns", f"--output={at}")
+        assert cluster.kubectl(cp1, *of) == wanted
+        assert cluster.bootstrap(cp1).changes == []
 
 
 @pytest.mark.hosts(1, bundle=True)

@@ -1,14 +1,14 @@
 """What was made once, kept by what it was made from.
 
 An entry is a folder that appears whole, by a rename, or not at all: whatever is killed in the
-middle leaves only a `.partial` folder, which the next build clears away.
+middle leaves only an unfinished folder, which the next build clears away.
 """
 
 import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,7 +68,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         files.make_folder(folder)
-        for left in folder.glob("*.partial"):
+        for left in files.leftovers(folder):
             files.remove_tree(left)
 
     def get(self, recipe: Recipe) -> Entry | None:
@@ -90,21 +90,18 @@ class Store:
     def make(self, recipe: Recipe) -> Entry:
         """Make what a recipe makes, anew, and keep it."""
         folder = self._entry(recipe)
-        partial = folder.with_name(f"{folder.name}.partial")
-        files.remove_tree(partial)
-        partial.mkdir()
-        recipe.work(partial)
-        products = [
-            Product(folder / path.name, path.stat().st_size, files.digest(path))
-            for path in sorted(partial.iterdir())
-        ]
-        known = [
-            {"name": p.path.name, "sha256": p.sha256, "stamp": _stamp(partial / p.path.name)}
-            for p in products
-        ]
-        (partial / _CONTENTS).write_text(json.dumps(known, indent=1) + "\n")
-        files.remove_tree(folder)
-        partial.rename(folder)
+        # Unsynced: a file that a crash of the machine left empty is not as it was noted.
+        with files.whole_folder(folder, synced=False) as partial:
+            recipe.work(partial)
+            products = [
+                Product(folder / path.name, path.stat().st_size, files.digest(path))
+                for path in sorted(partial.iterdir())
+            ]
+            known = [
+                {"name": p.path.name, "sha256": p.sha256, "stamp": _stamp(partial / p.path.name)}
+                for p in products
+            ]
+            (partial / _CONTENTS).write_text(json.dumps(known, indent=1) + "\n")
         self._forget_old(recipe.name)
         return Entry(tuple(products))
 
@@ -113,9 +110,19 @@ class Store:
 
     def _forget_old(self, name: str) -> None:
         length = len(name) + 1 + len(key())
-        entries = [entry for entry in self._folder.glob(f"{name}-*") if len(entry.name) == length]
-        for entry in sorted(entries, key=lambda entry: entry.stat().st_mtime)[:-_KEPT]:
+        forget_old(e for e in self._folder.glob(f"{name}-*") if len(e.name) == length)
+
+
+def forget_old(entries: Iterable[Path], *, but: Collection[Path] = ()) -> None:
+    """Remove all entries but those that were used last, and those that are in use."""
+    for entry in by_last_use(entries)[:-_KEPT]:
+        if entry not in but:
             files.remove_tree(entry)
+
+
+def by_last_use(entries: Iterable[Path]) -> list[Path]:
+    """Return entries, the one that was used last at the end."""
+    return sorted(entries, key=lambda entry: entry.stat().st_mtime)
 
 
 def _stamp(path: Path) -> str:

@@ -1,10 +1,13 @@
 """`kubeception bundle`: build, look at, check and import binaries and images."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from kubeception.cli.options import seen
+from kubeception.cli import options, table
+from kubeception.errors import KubeceptionError
 from kubeception.host.gateway import this_host
 from kubeception.versions import BUILT_IN
 
@@ -43,19 +46,41 @@ def build(minor: str, output: Path | None) -> None:
 
 
 @bundle.command(name="list")
-@click.argument("folder", metavar="[DIR]", required=False, type=_DIR)
-@click.option("-o", "--output", "form", type=click.Choice(["text", "json"]), default="text")
-def list_(folder: Path | None, form: str) -> None:
-    """Show a bundle's versions, images and files.
+@options.output
+@click.option("--root", type=_DIR, help="Look under this folder instead of /.")
+def list_(output: str, root: Path | None) -> None:
+    """Show the bundles that lie side by side on this host, and which one it uses.
 
     \b
     Example:
       kubeception bundle list -o json
     """
+    from kubeception.bundle import install
+
+    found = install.installed((root or this_host().root).absolute())
+    if not found:
+        raise KubeceptionError("this host has no bundle", hint="kubeception bundle import")
+    if output == "json":
+        click.echo(json.dumps([asdict(one) for one in found], indent=2))
+        return
+    rows = ((b.name, b.kubernetes, "yes" if b.in_use else "no", b.problem) for b in found)
+    click.echo("\n".join(table.lines(("NAME", "KUBERNETES", "IN USE", "PROBLEM"), rows)))
+
+
+@bundle.command()
+@click.argument("folder", metavar="[DIR]", required=False, type=_DIR)
+@options.output
+def show(folder: Path | None, output: str) -> None:
+    """Show a bundle's versions, images and files.
+
+    \b
+    Example:
+      kubeception bundle show -o json
+    """
     from kubeception.bundle import contents
 
     listed = contents.load(_found(folder))
-    if form == "json":
+    if output == "json":
         click.echo(listed.text(), nl=False)
         return
     click.echo(f"{listed.version} ({listed.architecture})\n")
@@ -110,4 +135,4 @@ def import_(folder: Path | None, root: Path | None) -> None:
 def _found(folder: Path | None) -> Path:
     from kubeception.bundle.build import default_folder
 
-    return seen(folder or default_folder(BUILT_IN.minor)).absolute()
+    return options.seen(folder or default_folder(BUILT_IN.minor)).absolute()

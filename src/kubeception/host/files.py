@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kubeception import crash
-from kubeception.host import mounts, refusal, removal
+from kubeception.host import mounts, process, refusal, removal
 from kubeception.host.mounts import shown
 
 _UNFINISHED = ".kubeception-unfinished"
@@ -178,6 +178,30 @@ def make_folder(path: Path, mode: int = 0o755) -> None:
         sync_folder(path.parent)
 
 
+@contextlib.contextmanager
+def whole_folder(path: Path, *, synced: bool = True) -> Iterator[Path]:
+    """Yield a new folder to fill, which then takes the name `path` in one rename, durably.
+
+    What a killed writer left of one is thrown away, and at last what bears the name already.
+    Without `synced` a power cut may leave it with files that are empty.
+
+    Raises:
+        KubeceptionError: the disk is full, read-only or broken.
+    """
+    partial = unfinished(path)
+    with told(path):
+        remove_tree(partial)
+        make_folder(partial)
+        yield partial
+        if synced:
+            process.run(["sync", "--file-system", partial])
+        remove_tree(path)
+        crash.before("rename to", path)
+        partial.rename(path)
+        crash.before("sync the folder of", path)
+        sync_folder(path.parent)
+
+
 def sync_folder(path: Path) -> None:
     """Make renames and removals in a folder survive a power cut."""
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -190,6 +214,11 @@ def sync_folder(path: Path) -> None:
 def unfinished(path: Path) -> Path:
     """Return where a file lies while it is being written; a killed writer may leave it."""
     return path.with_name(f".{path.name}{_UNFINISHED}")
+
+
+def leftovers(folder: Path) -> Iterator[Path]:
+    """Yield what killed writers left in a folder, or living ones are about to finish."""
+    return folder.glob(f".*{_UNFINISHED}")
 
 
 def finished(path: Path) -> Path:

@@ -28,13 +28,11 @@ def identity(root: Path, *, programs: Path, library: Path) -> str:
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy a file system to a folder that isn't there yet, through to the disk.
+    """Copy a file system to a folder with nothing in it.
 
     What is mounted in it becomes an empty folder.
     """
-    files.make_folder(target)
     run(["cp", "--archive", "--one-file-system", f"{source}/.", target])
-    run(["sync", "--file-system", target])
 
 
 def _add(seen: "hashlib._Hash", *words: object) -> None:

@@ -8,9 +8,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from kubeception.bundle import contents, debian, install
-from kubeception.bundle.store import key
-from kubeception.host import files, process
+from kubeception.bundle import contents, debian, install, store
+from kubeception.host import files
 from kubeception.lab import images
 from kubeception.lab.place import CACHE, STATE, Spec
 
@@ -22,13 +21,10 @@ PACKAGES = (
     *("bash-completion", "curl", "less"),
 )
 
-# The present one, and those that another checkout or an earlier edit needs.
-_KEPT = 3
-
 
 def tree() -> Path:
     """Return the Debian tree that all hosts stand on."""
-    name = f"tree-{debian.codename()}-{key(*PACKAGES)}"
+    name = f"tree-{debian.codename()}-{store.key(*PACKAGES)}"
 
     def fill(folder: Path) -> None:
         debian.make_tree(folder, PACKAGES, variant="minbase", log_file=CACHE / f"{name}.log")
@@ -48,11 +44,11 @@ def containerd(bundle: Path) -> Path:
     sums = {file.path: file.sha256 for file in held.files}
     archives = {image: f"images/{component}.tar" for component, image in held.images.items()}
     digests = {image: sums[path] for image, path in archives.items()}
-    name = f"images-{key(digests)}"
+    name = f"images-{store.key(digests)}"
 
     def fill(folder: Path) -> None:
         # After an edit one image of many differs.
-        for similar in _by_last_use("images")[-1:]:
+        for similar in store.by_last_use(CACHE.glob("images-*/"))[-1:]:
             images.clone(similar, folder)
         paths = {image: bundle / path for image, path in archives.items()}
         images.fill(folder, bundle / "bin", paths, digests=digests)
@@ -68,27 +64,13 @@ def _entry(name: str, fill: Callable[[Path], object]) -> Path:
     with (CACHE / f"{kind}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
-            for left in CACHE.glob(f"{kind}-*.partial"):
-                files.remove_tree(left)
-            partial = CACHE / f"{name}.partial"
-            partial.mkdir()
-            fill(partial)
-            # A crash of the machine must not leave an entry whose files are empty.
-            process.run(["sync", "--file-system", partial])
-            partial.rename(folder)
-            _forget_old(kind)
+            for left in files.leftovers(CACHE):
+                if left.name.startswith(f".{kind}-"):
+                    files.remove_tree(left)
+            with files.whole_folder(folder) as partial:
+                fill(partial)
+            specs = map(Spec.read, STATE.glob("[!.]*/[!.]*/host.json"))
+            used = {Path(lower) for spec in specs for lower in spec.lower}
+            store.forget_old(CACHE.glob(f"{kind}-*/"), but=used)
         os.utime(folder)
     return folder
-
-
-def _forget_old(kind: str) -> None:
-    specs = map(Spec.read, STATE.glob("[!.]*/[!.]*/host.json"))
-    used = {folder for spec in specs for folder in spec.lower}
-    for entry in _by_last_use(kind)[:-_KEPT]:
-        if str(entry) not in used:
-            files.remove_tree(entry)
-
-
-def _by_last_use(kind: str) -> list[Path]:
-    entries = (path for path in CACHE.glob(f"{kind}-*/") if path.suffix != ".partial")
-    return sorted(entries, key=lambda entry: entry.stat().st_mtime)

@@ -170,18 +170,15 @@ def _make(place: HostPlace, spec: Spec, filled: Path | None) -> None:
     """Make a host that is off, in one rename, unless it is there."""
     if place.spec.exists():
         return
-    partial = HostPlace(place.lab, f".{place.name}")
-    files.remove_tree(partial.state)
-    for folder in (partial.upper, partial.work, partial.root, partial.disk):
-        files.make_folder(folder)
-    dress.dress(partial.upper, spec)
-    disk.make(partial.image)
-    if filled is None:
-        partial.containerd.mkdir()
-    else:
-        images.clone(filled, partial.containerd)
-    spec.write(partial.spec)
-    partial.state.rename(place.state)
+    with files.whole_folder(place.state, synced=False) as folder:
+        partial = HostPlace(place.lab, folder.name)
+        for part in (partial.upper, partial.work, partial.root, partial.disk, partial.containerd):
+            part.mkdir()
+        dress.dress(partial.upper, spec)
+        disk.make(partial.image)
+        if filled:
+            images.clone(filled, partial.containerd)
+        spec.write(partial.spec)
 
 
 def _raise_limit() -> None:

@@ -70,16 +70,14 @@ def _provide(place: HostPlace, folder: Path, mode: int) -> None:
     at = on_disk(place, folder)
     if at.exists():
         return
-    partial = files.unfinished(at)
-    files.remove_tree(partial)
     files.make_folder(at.parent)
     before, beneath = place.disk / folder.name, place.root / folder.relative_to("/")
     if before.is_dir():  # the lab was made when the disk's folders had no more than a name
         before.rename(at)
         files.sync_folder(place.disk)
     elif beneath.is_dir():
-        tree.copy(beneath, partial)
-        partial.rename(at)
+        with files.whole_folder(at) as partial:
+            tree.copy(beneath, partial)
     else:
         at.mkdir(mode=mode)
     files.sync_folder(at.parent)

@@ -6,7 +6,6 @@ After a power cut the keeper has to be there before the kubelet, where no contai
 from dataclasses import dataclass
 from pathlib import Path
 
-from kubeception import crash
 from kubeception.host import files, tree
 from kubeception.reach import Reach
 
@@ -30,19 +29,12 @@ class ImageRoot:
         return None if reach.host.at(self.path).is_dir() else "missing"
 
     def apply(self, reach: Reach) -> None:
-        """Copy it beside its place, and rename it into place once all of it is on the disk."""
+        """Copy it, unless it is there."""
         path = reach.host.at(self.path)
         if path.is_dir():
             return
-        partial = files.unfinished(path)
-        files.remove_tree(partial)
-        with files.told(path):
-            crash.before("copy to", partial)
+        with files.whole_folder(path) as partial:
             tree.copy(self.source, partial)
-            crash.before("rename to", path)
-            partial.rename(path)
-            crash.before("sync the folder of", path)
-            files.sync_folder(path.parent)
 
 
 @dataclass(frozen=True)

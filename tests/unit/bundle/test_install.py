@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from kubeception.bundle import contents
-from kubeception.bundle.install import install
+from kubeception.bundle.install import install, installed
 from kubeception.errors import KubeceptionError, Locked, PreflightError
-from kubeception.host import lock
+from kubeception.host import files, lock
 
 MakeBundle = Callable[[str], Path]
 
@@ -58,9 +58,43 @@ def test_a_newer_bundle_takes_over_and_the_old_one_stays(
     assert (root / "opt/kubeception" / old / "bin/etcd").exists()
 
 
+def test_those_side_by_side_are_listed_and_the_one_in_use(
+    make_bundle: MakeBundle, tmp_path: Path
+) -> None:
+    root = tmp_path / "host"
+    assert installed(root) == []
+    for version in ("3.7.3", "3.7.4", "3.7.3"):
+        put(make_bundle(version), root)
+    files.write(root / "opt/kubeception/broken/bundle.json", "")
+    (root / "opt/kubeception/image-12").mkdir()
+    files.write(files.unfinished(root / "opt/kubeception/half") / "bundle.json", "")
+
+    first, second = (
+        contents.load(tmp_path / f"bundle-{version}").version for version in ("3.7.3", "3.7.4")
+    )
+    *found, broken = installed(root)
+    assert {(one.name, one.kubernetes, one.in_use, one.problem) for one in found} == {
+        (first, "1.37.1", True, None),
+        (second, "1.37.1", False, None),
+    }
+    assert (broken.name, broken.kubernetes, broken.in_use) == ("broken", None, False)
+    assert "broken/bundle.json: not a bundle's list" in str(broken.problem)
+
+
+def test_one_whose_list_is_gone_is_put_there_again(make_bundle: MakeBundle, tmp_path: Path) -> None:
+    root, bundle = tmp_path / "host", make_bundle("3.7.3")
+    put(bundle, root)
+    (root / "opt/kubeception/current/bundle.json").write_text("")
+    (root / "opt/kubeception/current/bin/etcd").unlink()
+
+    assert len(put(bundle, root)) == 1
+    contents.verify(root / "opt/kubeception/current")
+
+
 def test_what_a_kill_left_is_replaced(make_bundle: MakeBundle, tmp_path: Path) -> None:
     root, bundle = tmp_path / "host", make_bundle("3.7.3")
-    left = root / f"opt/kubeception/.{contents.load(bundle).version}.partial/bin/etcd"
+    folder = root / f"opt/kubeception/{contents.load(bundle).version}"
+    left = files.unfinished(folder) / "bin/etcd"
     left.parent.mkdir(parents=True)
     left.write_text("half")
 
