@@ -104,7 +104,6 @@ class Kubernetes:
     controller_manager: Path = Path("/etc/kubernetes/controller-manager.conf")
     scheduler: Path = Path("/etc/kubernetes/scheduler.conf")
     kubelet: Path = Path("/etc/kubernetes/kubelet.conf")
-    audit: Path = Path("/etc/kubernetes/audit")
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ from kubeception.kube import health
 from kubeception.layout import Pair
 from kubeception.phases import renew
 from kubeception.phases.pki import PKI
-from kubeception.pki import catalog, issue
+from kubeception.pki import catalog, issue, request
 from kubeception.reach import Reach
 from kubeception.render import access
 from kubeception.report import Steps
@@ -96,7 +96,7 @@ def test_a_kubelet_renews_its_own_client_and_no_others(
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name(
         [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, catalog.NODES),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, request.NODES),
             x509.NameAttribute(NameOID.COMMON_NAME, f"system:node:{name}"),
         ]
     )

@@ -13,8 +13,9 @@ from kubeception import conditions
 from kubeception.conditions import current_problem, wait_for
 from kubeception.reach import Reach
 from kubeception.render import apiserver
+from kubeception.render.objects import CONTROL_PLANE
 from kubeception.resources.door_gate import DoorGate
-from kubeception.resources.node import LABELS, ROLE, ControlPlaneNode
+from kubeception.resources.node import LABELS, ControlPlaneNode
 
 SYSTEM = "kube-system"
 
@@ -143,18 +144,20 @@ def test_a_control_plane_node_keeps_all_that_is_not_ours(reach: Reach) -> None:
     assert wanted.drift(reach) == "missing"
     reach.api.apply(made)
 
-    assert wanted.drift(reach) == f"label {ROLE} is missing"
+    assert wanted.drift(reach) == f"label {CONTROL_PLANE} is missing"
     wanted.apply(reach)
     assert wanted.drift(reach) is None
     found = reach.api.get("Node", "marked")
     assert found
     assert {"zone": "a", **LABELS}.items() <= found["metadata"]["labels"].items()
     assert theirs in found["spec"]["taints"]
-    assert {"key": ROLE, "effect": "NoSchedule"} in found["spec"]["taints"]
+    assert {"key": CONTROL_PLANE, "effect": "NoSchedule"} in found["spec"]["taints"]
 
     wanted.apply(reach)
     again = reach.api.get("Node", "marked")
-    assert again and again["spec"]["taints"].count({"key": ROLE, "effect": "NoSchedule"}) == 1
+    assert (
+        again and again["spec"]["taints"].count({"key": CONTROL_PLANE, "effect": "NoSchedule"}) == 1
+    )
     reach.api.delete("Node", "marked")
 
 

@@ -4,7 +4,6 @@ See org.freedesktop.systemd1(5). A job's signal may come right after the call th
 match for it is set up before any call.
 """
 
-import contextlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -229,11 +228,3 @@ class Systemd:
             self._open.send_and_get_reply(message_bus.AddMatch(rule))
             self._call("Subscribe", "")
         return self._open
-
-
-def is_answering(socket: Path = SOCKET) -> bool:
-    """Tell whether systemd answers on D-Bus."""
-    with contextlib.suppress(KubeceptionError), Systemd(socket) as systemd:
-        systemd.state("basic.target")
-        return True
-    return False

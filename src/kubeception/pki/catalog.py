@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from kubeception.config import Config
 from kubeception.config.names import of_keeper, of_kubelet
 from kubeception.layout import Pair, Pki
+from kubeception.pki.request import NODES
 
 LEAF_LIFETIME = timedelta(days=365)
 # A leaf that has less than this left is renewed by whoever comes by.
@@ -24,7 +25,6 @@ KUBELETS_OWN_SERVER = "kubelet-server-current"
 
 ADMINS = "kubeadm:cluster-admins"
 KEEPERS = "kubeception:keepers"
-NODES = "system:nodes"
 
 
 class Use(StrEnum):

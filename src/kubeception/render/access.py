@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from kubeception.pki.catalog import ADMINS, NODES
+from kubeception.pki.catalog import ADMINS
+from kubeception.pki.request import NODES
 from kubeception.render import objects
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from kubeception.config import cluster
 from kubeception.config.cluster import ClusterSettings
-from kubeception.pki.catalog import NODES
+from kubeception.pki.request import NODES
 from kubeception.render import objects
 
 NAME = "kubeception-cluster"

@@ -6,10 +6,10 @@ from typing import Any
 from kubeception.errors import ApiError
 from kubeception.reach import Reach
 from kubeception.render import kubelet
+from kubeception.render.objects import CONTROL_PLANE
 
-ROLE = "node-role.kubernetes.io/control-plane"
-LABELS = {ROLE: "", "node.kubernetes.io/exclude-from-external-load-balancers": ""}
-TAINT = {"key": ROLE, "effect": "NoSchedule"}
+LABELS = {CONTROL_PLANE: "", "node.kubernetes.io/exclude-from-external-load-balancers": ""}
+TAINT = {"key": CONTROL_PLANE, "effect": "NoSchedule"}
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class ControlPlaneNode:
         missing = [name for name, value in LABELS.items() if labels.get(name) != value]
         if missing:
             return f"label {missing[0]} is missing"
-        return None if _has_taint(node) else f"taint {ROLE} is missing"
+        return None if _has_taint(node) else f"taint {CONTROL_PLANE} is missing"
 
     def apply(self, reach: Reach) -> None:
         """Label and taint it, keeping every other label and taint."""
