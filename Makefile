@@ -7,6 +7,8 @@ WORKERS := 0
 ROUNDS := 5
 TIMES := 1
 CUTS := 2
+# More lines of code than this in src fail `make lint`.
+CODE_LINES := 15450
 ARGS := get nodes,pods -A -o wide
 ON_CP1 = $(VENV)/bin/kubeception lab run --name $(LAB) cp1 --
 
@@ -50,10 +52,11 @@ status: setup ## Ask the lab's control plane how it is
 down: setup ## Remove the lab's hosts and all that they made
 	@$(VENV)/bin/kubeception lab down --name $(LAB)
 
-lint: setup ## Run ruff and check the layers of imports
+lint: setup ## Run ruff, check the layers of imports, count src's lines of code
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/lint-imports --config .importlinter
+	@$(VENV)/bin/python tools/code_lines.py src --limit $(CODE_LINES)
 
 types: setup ## Run mypy --strict
 	@$(VENV)/bin/mypy
