@@ -1,11 +1,9 @@
 """The join service as a process, with the credential of its own account, and who asks it."""
 
 import contextlib
-import http.client
 import json
 import os
 import re
-import ssl
 import subprocess
 import sys
 import time
@@ -16,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.api.rig import Rig
+from tests.api.rights import call
 from tests.joiner import Joiner, Line, Said
 
 from kubeception import tokens
-from kubeception.kube.client import Api
+from kubeception.kube.client import Api, Credential
 from kubeception.pki.token import Token
 from kubeception.reach import Reach
 from kubeception.render import join_records, join_service
@@ -105,7 +104,7 @@ class Judge:
 
     def pending(self) -> list[str]:
         path = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
-        found = json.loads(self._ask("GET", path))["items"]
+        found = self._ask("GET", path)["items"]
         return [one["metadata"]["name"] for one in found if not one.get("status")]
 
     def forget(self) -> None:
@@ -114,21 +113,14 @@ class Judge:
 
     def say(self, name: str, verdict: str, reason: str = "Tested") -> None:
         path = f"/apis/certificates.k8s.io/v1/certificatesigningrequests/{name}"
-        found = json.loads(self._ask("GET", path))
+        found = self._ask("GET", path)
         made = {"type": verdict, "status": "True", "reason": reason, "message": "by a test"}
         found["status"] = {"conditions": [made]}
-        self._ask("PUT", f"{path}/approval", json.dumps(found).encode())
+        self._ask("PUT", f"{path}/approval", found)
 
-    def _ask(self, method: str, path: str, body: bytes | None = None) -> bytes:
-        at = self.rig.reach().layout.pki
-        tls = ssl.create_default_context(cafile=str(at.ca.certificate))
-        tls.load_cert_chain(at.admin.certificate, at.admin.key)
-        made = http.client.HTTPSConnection("127.0.0.1", self.rig.ports.api, timeout=10, context=tls)
-        with contextlib.closing(made):
-            made.request(method, path, body, {"content-type": "application/json"})
-            answer = made.getresponse()
-            assert answer.status == 200, answer.read()
-            return answer.read()
+    def _ask(self, method: str, path: str, document: Any = None) -> Any:
+        pair = self.rig.reach().layout.pki.admin
+        return call(self.rig, method, path, document, who=Credential(pair.certificate, pair.key))
 
 
 _names = iter(range(10_000))

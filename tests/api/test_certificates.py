@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from tests.api.network import new
 from tests.api.rig import Rig
+from tests.api.rights import EVERYTHING, Right, may
 from tests.conftest import Note
 from tests.fixed import CONFIG, FACTS, HOST
 from tests.killed import ratchet
@@ -35,12 +36,15 @@ from kubeception.host.gateway import Host
 from kubeception.host.process import Completed, run
 from kubeception.keeper.watch import CERTIFICATES_EVERY_S, Watch
 from kubeception.kube import health
+from kubeception.kube.client import Credential
+from kubeception.kube.kinds import RBAC
 from kubeception.layout import Pair
 from kubeception.phases import renew
 from kubeception.phases.pki import PKI
 from kubeception.pki import catalog, issue, request
 from kubeception.reach import Reach
 from kubeception.render import access
+from kubeception.render.objects import NAMESPACE
 from kubeception.report import Steps
 from kubeception.resources.file import File
 from kubeception.resources.keypair import KeyPair
@@ -70,21 +74,22 @@ def test_the_administrator_may_what_the_bindings_say(rig: Rig, reach: Reach) -> 
     """Nothing by the certificate itself, everything by RBAC: so the right can be taken away."""
     for wanted in access.bindings():
         reach.api.delete("ClusterRoleBinding", wanted["metadata"]["name"])
-    may = ("auth", "can-i", "*", "*", "--all-namespaces")
+    pair = reach.layout.pki.admin
+    admin = Credential(pair.certificate, pair.key)
 
-    assert rig.kubectl(*may, check=False).stdout.strip() == "no"
+    assert not any(may(rig, admin, right) for right in EVERYTHING)
     for wanted in access.bindings():
         Object(wanted).apply(reach)
-    rig.until("the binding to count", lambda: rig.kubectl(*may, check=False).code == 0)
+    rig.until("the binding to count", lambda: all(may(rig, admin, right) for right in EVERYTHING))
 
 
 def test_a_kubelet_may_no_more_than_a_node(rig: Rig) -> None:
-    def may(*what: str) -> bool:
-        return rig.kubectl("auth", "can-i", *what, user="kubelet", check=False).code == 0
+    pair = rig.reach().layout.pki.kubelet_client
+    kubelet = Credential(pair.certificate, pair.key)
 
-    assert may("create", "nodes")
-    assert not may("get", "secrets", "--namespace=kube-system")
-    assert not may("create", "clusterrolebindings")
+    assert may(rig, kubelet, Right("create", "nodes"))
+    assert not may(rig, kubelet, Right("get", "secrets", namespace=NAMESPACE))
+    assert not may(rig, kubelet, Right("create", "clusterrolebindings", RBAC))
 
 
 @pytest.mark.parametrize(("name", "is_approved"), [("cp1", True), ("cp2", False)])

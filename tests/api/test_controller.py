@@ -17,19 +17,22 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.oid import NameOID
 from tests.api.rig import Rig
+from tests.api.rights import EVERYTHING, Right, may
 from tests.conftest import Note
 from tests.fixed import CONFIG, FACTS, HOST, SETTINGS
 
 from kubeception import nodes, tokens
 from kubeception.config.model import KeyAlgorithm
 from kubeception.kube.client import Api, Credential, TokenFile
+from kubeception.kube.kinds import RBAC
 from kubeception.phases import control_plane
 from kubeception.pki import issue, request
 from kubeception.pki.request import CLIENT_SIGNER, SERVING_SIGNER
 from kubeception.pki.token import Claim, Token
 from kubeception.reach import Reach
-from kubeception.render import cluster_controller, join_records, join_service
-from kubeception.render.join_records import RECORDS, ClaimRecord
+from kubeception.render import cluster_controller, join_records, join_service, keeper
+from kubeception.render.join_records import CLAIMS, RECORDS, ClaimRecord
+from kubeception.render.objects import NAMESPACE
 
 SYSTEM = ("-n", "kube-system")
 CROWD = 200
@@ -323,42 +326,49 @@ def test_another_controller_goes_on_where_one_was_killed(
     assert not lease["spec"].get("holderIdentity")
 
 
-SIGNERS = "signers.certificates.k8s.io"
+CERTIFICATES = "certificates.k8s.io"
+CSRS = "certificatesigningrequests"
 MAY = (
-    ("update", "certificatesigningrequests --subresource=approval", ()),
-    ("list", "configmaps", ("-n", join_records.RECORDS)),
-    ("list", "configmaps", ("-n", join_records.CLAIMS)),
-    ("list", "nodes", ()),
+    Right("update", f"{CSRS}/approval", CERTIFICATES),
+    Right("approve", "signers", CERTIFICATES, CLIENT_SIGNER),
+    Right("approve", "signers", CERTIFICATES, SERVING_SIGNER),
+    Right("list", "configmaps", namespace=RECORDS),
+    Right("list", "configmaps", namespace=CLAIMS),
+    Right("list", "nodes"),
 )
 MAY_NOT = (
-    ("*", "*", ()),
-    ("approve", SIGNERS, ()),
-    ("sign", SIGNERS, ()),
-    ("create", "certificatesigningrequests", ()),
-    ("create", "configmaps", ("-n", join_records.CLAIMS)),
-    ("delete", "configmaps", ("-n", join_records.RECORDS)),
-    ("get", "secrets", SYSTEM),
-    ("list", "secrets", ()),
-    ("patch", "nodes", ()),
-    ("create", "pods", SYSTEM),
-    ("patch", "leases/kubeception-keeper", SYSTEM),
-    ("create", "serviceaccounts --subresource=token", SYSTEM),
-    ("create", "clusterrolebindings", ()),
-    ("impersonate", "users", ()),
+    *EVERYTHING,
+    Right("approve", "signers", CERTIFICATES),  # any of them
+    Right("approve", "signers", CERTIFICATES, "kubernetes.io/kube-apiserver-client"),
+    Right("approve", "signers", CERTIFICATES, "example.org/signer"),
+    Right("sign", "signers", CERTIFICATES, CLIENT_SIGNER),
+    Right("sign", "signers", CERTIFICATES, SERVING_SIGNER),
+    Right("create", CSRS, CERTIFICATES),
+    Right("create", "configmaps", namespace=CLAIMS),
+    Right("delete", "configmaps", namespace=RECORDS),
+    Right("get", "secrets", namespace=NAMESPACE),
+    Right("list", "secrets"),
+    Right("patch", "nodes"),
+    Right("create", "pods", namespace=NAMESPACE),
+    Right("patch", "leases", "coordination.k8s.io", keeper.LEASE, NAMESPACE),
+    Right("create", "serviceaccounts/token", namespace=NAMESPACE),
+    Right("create", "clusterrolebindings", RBAC),
+    Right("impersonate", "users"),
 )
+
+
+@pytest.fixture(scope="module")
+def credential(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> TokenFile:
+    """The controller's own."""
+    return TokenFile(account(rig, cluster_controller.NAME, tmp_path_factory.mktemp("own")))
 
 
 @pytest.mark.parametrize(
-    ("question", "answer"),
-    [*((one, "yes") for one in MAY), *((one, "no") for one in MAY_NOT)],
-    ids=lambda value: value if isinstance(value, str) else "-".join(value[:2]),
+    ("right", "is_theirs"),
+    [*((one, True) for one in MAY), *((one, False) for one in MAY_NOT)],
+    ids=str,
 )
 def test_it_may_do_its_work_and_nothing_else(
-    rig: Rig, question: tuple[str, str, tuple[str, ...]], answer: str
+    rig: Rig, credential: TokenFile, right: Right, *, is_theirs: bool
 ) -> None:
-    verb, thing, where = question
-    who = f"--as=system:serviceaccount:kube-system:{cluster_controller.NAME}"
-
-    said = rig.kubectl("auth", "can-i", verb, *thing.split(), *where, who, check=False)
-
-    assert said.stdout.strip() == answer
+    assert may(rig, credential, right) is is_theirs

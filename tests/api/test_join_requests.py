@@ -15,16 +15,16 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 from tests import joiner
 from tests.api.rig import Rig
-from tests.api.serving import (
-    SYSTEM,
-    Service,
-    token_for,
-    untouched,
-)
+from tests.api.rights import EVERYTHING, Right, may
+from tests.api.serving import Service, token_for, untouched
 from tests.joiner import Joiner, line
 
+from kubeception.kube.client import TokenFile
+from kubeception.kube.kinds import RBAC
+from kubeception.pki.request import CLIENT_SIGNER, SERVING_SIGNER
 from kubeception.reach import Reach
 from kubeception.render.join_records import CLAIMS, RECORDS
+from kubeception.render.objects import NAMESPACE
 
 DATA = Path(__file__).parent / "data"
 
@@ -256,65 +256,53 @@ def test_plain_http_gets_no_answer(service: Service) -> None:
     assert b"HTTP" not in answer
 
 
-RECORDED, CLAIMED = ("-n", RECORDS), ("-n", CLAIMS)
+CERTIFICATES = "certificates.k8s.io"
+CSRS = "certificatesigningrequests"
 ALLOWED = (
-    ("get", "configmaps", RECORDED),
-    ("get", "configmaps", CLAIMED),
-    ("create", "configmaps", CLAIMED),
-    ("create", "events", CLAIMED),
-    ("get", "nodes", ()),
-    ("create", "certificatesigningrequests", ()),
-    ("get", "certificatesigningrequests", ()),
+    Right("get", "configmaps", namespace=RECORDS),
+    Right("get", "configmaps", namespace=CLAIMS),
+    Right("create", "configmaps", namespace=CLAIMS),
+    Right("create", "events", namespace=CLAIMS),
+    Right("get", "nodes"),
+    Right("create", CSRS, CERTIFICATES),
+    Right("get", CSRS, CERTIFICATES),
 )
 REFUSED = (
-    ("*", "*", ()),
-    ("list", "configmaps", RECORDED),
-    ("create", "configmaps", RECORDED),
-    ("patch", "configmaps", RECORDED),
-    ("list", "configmaps", CLAIMED),
-    ("patch", "configmaps", CLAIMED),
-    ("delete", "configmaps", CLAIMED),
-    ("get", "configmaps", SYSTEM),
-    ("get", "secrets", SYSTEM),
-    ("get", "secrets", RECORDED),
-    ("list", "nodes", ()),
-    ("create", "nodes", ()),
-    ("patch", "nodes", ()),
-    ("delete", "nodes", ()),
-    ("list", "certificatesigningrequests", ()),
-    ("update", "certificatesigningrequests --subresource=approval", ()),
-    ("update", "certificatesigningrequests --subresource=status", ()),
-    ("approve", "signers", ()),
-    ("sign", "signers", ()),
-    ("create", "pods", SYSTEM),
-    ("create", "serviceaccounts --subresource=token", SYSTEM),
-    ("create", "clusterrolebindings", ()),
-    ("impersonate", "users", ()),
+    *EVERYTHING,
+    Right("list", "configmaps", namespace=RECORDS),
+    Right("create", "configmaps", namespace=RECORDS),
+    Right("patch", "configmaps", namespace=RECORDS),
+    Right("list", "configmaps", namespace=CLAIMS),
+    Right("patch", "configmaps", namespace=CLAIMS),
+    Right("delete", "configmaps", namespace=CLAIMS),
+    Right("get", "configmaps", namespace=NAMESPACE),
+    Right("get", "secrets", namespace=NAMESPACE),
+    Right("get", "secrets", namespace=RECORDS),
+    Right("list", "nodes"),
+    Right("create", "nodes"),
+    Right("patch", "nodes"),
+    Right("delete", "nodes"),
+    Right("list", CSRS, CERTIFICATES),
+    Right("update", f"{CSRS}/approval", CERTIFICATES),
+    Right("update", f"{CSRS}/status", CERTIFICATES),
+    *(
+        Right(verb, "signers", CERTIFICATES, name)
+        for verb in ("approve", "sign")
+        for name in (CLIENT_SIGNER, SERVING_SIGNER)
+    ),
+    Right("create", "pods", namespace=NAMESPACE),
+    Right("create", "serviceaccounts/token", namespace=NAMESPACE),
+    Right("create", "clusterrolebindings", RBAC),
+    Right("impersonate", "users"),
 )
 
 
 @pytest.mark.parametrize(
-    ("question", "answer"),
-    [*((one, "yes") for one in ALLOWED), *((one, "no") for one in REFUSED)],
-    ids=lambda value: value if isinstance(value, str) else "-".join(value[:2]),
+    ("right", "is_theirs"),
+    [*((one, True) for one in ALLOWED), *((one, False) for one in REFUSED)],
+    ids=str,
 )
 def test_the_service_may_do_its_work_and_nothing_else(
-    rig: Rig, credential: Path, question: tuple[str, str, tuple[str, ...]], answer: str
+    rig: Rig, credential: Path, right: Right, *, is_theirs: bool
 ) -> None:
-    verb, thing, where = question
-    at = rig.reach().layout.pki
-    access = rig.root / "serve.conf"
-    cluster = {"server": f"https://127.0.0.1:{rig.ports.api}"}
-    cluster["certificate-authority"] = str(at.ca.certificate)
-    document = {
-        "clusters": [{"name": "it", "cluster": cluster}],
-        "users": [{"name": "us", "user": {"tokenFile": str(credential)}}],
-        "contexts": [{"name": "here", "context": {"cluster": "it", "user": "us"}}],
-        "current-context": "here",
-    }
-    access.write_text(json.dumps(document))
-    who = f"--kubeconfig={access}"
-
-    said = rig.kubectl("auth", "can-i", verb, *thing.split(), *where, who, check=False)
-
-    assert said.stdout.strip() == answer
+    assert may(rig, TokenFile(credential), right) is is_theirs

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.api.rig import Rig
+from tests.api.rights import EVERYTHING, Right, may
 from tests.conftest import Note
 from tests.fixed import CLUSTER, CONFIG, FACTS, HOST
 from tests.killed import ratchet
@@ -16,7 +17,8 @@ from kubeception import revisions
 from kubeception.facts import Proven
 from kubeception.keeper import acts
 from kubeception.keeper.rollout import Rollout
-from kubeception.kube.client import KEEPER
+from kubeception.kube.client import KEEPER, Credential
+from kubeception.kube.kinds import RBAC
 from kubeception.phases import control_plane
 from kubeception.reach import Reach
 from kubeception.render import apiserver, keeper, revision
@@ -76,62 +78,59 @@ def rollout_of(reach: Reach, **more: Any) -> Rollout:
     return Rollout(revision.identity(template), port, **{"live": port, **more})
 
 
+APPS, LEASES = "apps", "coordination.k8s.io"
+
+
+def here(verb: str, resource: str, group: str = "", name: str = "") -> Right:
+    return Right(verb, resource, group, name, NAMESPACE)
+
+
 ALLOWED = (
-    ("get", f"daemonsets/{apiserver.NAME}", SYSTEM),
-    ("patch", f"daemonsets/{apiserver.NAME}", SYSTEM),
-    ("list", "controllerrevisions", SYSTEM),
-    ("list", "pods", SYSTEM),
-    ("patch", "pods --subresource=status", SYSTEM),
-    ("create", "events", SYSTEM),
-    ("get", f"leases/{keeper.LEASE}", SYSTEM),
-    ("patch", f"leases/{keeper.LEASE}", SYSTEM),
-    ("get", "leases/kube-scheduler", SYSTEM),
-    ("get", "nodes", ()),
+    here("get", "daemonsets", APPS, apiserver.NAME),
+    here("patch", "daemonsets", APPS, apiserver.NAME),
+    here("list", "controllerrevisions", APPS),
+    here("list", "pods"),
+    here("patch", "pods/status"),
+    here("create", "events"),
+    here("get", "leases", LEASES, keeper.LEASE),
+    here("patch", "leases", LEASES, keeper.LEASE),
+    here("get", "leases", LEASES, "kube-scheduler"),
+    Right("get", "nodes"),
 )
 REFUSED = (
-    ("*", "*", ()),
-    ("get", "secrets", SYSTEM),
-    ("list", "configmaps", SYSTEM),
-    ("create", "pods", SYSTEM),
-    ("delete", "pods", SYSTEM),
-    ("patch", "pods", SYSTEM),
-    ("list", "pods", ("-n", "default")),
-    ("create", "pods --subresource=exec", SYSTEM),
-    ("patch", "daemonsets/kube-proxy", SYSTEM),
-    ("delete", f"daemonsets/{apiserver.NAME}", SYSTEM),
-    ("patch", "deployments", SYSTEM),
-    ("patch", "leases/kube-scheduler", SYSTEM),
-    ("create", "leases", SYSTEM),
-    ("list", "nodes", ()),
-    ("patch", "nodes", ()),
-    ("create", "serviceaccounts --subresource=token", SYSTEM),
-    ("create", "clusterrolebindings", ()),
-    ("create", "certificatesigningrequests", ()),
-    ("impersonate", "users", ()),
+    *EVERYTHING,
+    here("get", "secrets"),
+    here("list", "configmaps"),
+    here("create", "pods"),
+    here("delete", "pods"),
+    here("patch", "pods"),
+    Right("list", "pods", namespace="default"),
+    here("create", "pods/exec"),
+    here("patch", "daemonsets", APPS, "kube-proxy"),
+    here("delete", "daemonsets", APPS, apiserver.NAME),
+    here("patch", "deployments", APPS),
+    here("patch", "leases", LEASES, "kube-scheduler"),
+    here("create", "leases", LEASES),
+    Right("list", "nodes"),
+    Right("patch", "nodes"),
+    here("create", "serviceaccounts/token"),
+    Right("create", "clusterrolebindings", RBAC),
+    Right("create", "certificatesigningrequests", "certificates.k8s.io"),
+    Right("impersonate", "users"),
 )
 
 
 @pytest.mark.parametrize(
-    ("question", "answer"),
-    [*((one, "yes") for one in ALLOWED), *((one, "no") for one in REFUSED)],
-    ids=lambda value: value if isinstance(value, str) else "-".join(value[:2]),
+    ("right", "is_theirs"),
+    [*((one, True) for one in ALLOWED), *((one, False) for one in REFUSED)],
+    ids=str,
 )
 def test_the_keeper_may_do_its_work_and_nothing_else(
-    rig: Rig, question: tuple[str, str, tuple[str, ...]], answer: str
+    rig: Rig, right: Right, *, is_theirs: bool
 ) -> None:
-    verb, thing, where = question
-    at = rig.reach().layout.pki
-    who = (
-        f"--client-certificate={at.keeper.certificate}",
-        f"--client-key={at.keeper.key}",
-        f"--certificate-authority={at.ca.certificate}",
-        f"--server=https://127.0.0.1:{rig.ports.api}",
-        "--kubeconfig=/dev/null",
-    )
+    pair = rig.reach().layout.pki.keeper
 
-    said = rig.kubectl("auth", "can-i", verb, *thing.split(), *where, *who, user="", check=False)
-
-    assert said.stdout.strip() == answer
+    assert may(rig, Credential(pair.certificate, pair.key), right) is is_theirs
 
 
 def test_an_edit_stays_the_editors_on_another_port(rig: Rig, reach: Reach, watching: Reach) -> None:

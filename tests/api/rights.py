@@ -1,0 +1,87 @@
+"""What somebody may do in a real API, asked by access reviews in their own name."""
+
+import contextlib
+import http.client
+import json
+import ssl
+from dataclasses import dataclass
+from typing import Any
+
+from tests.api.rig import Rig
+
+from kubeception.kube.client import Credential, TokenFile
+
+# What access is asked for although the API serves nothing by that name.
+_VIRTUAL = {("", "users"), ("certificates.k8s.io", "signers")}
+
+
+@dataclass(frozen=True)
+class Right:
+    """A verb and what it is for: `pods`, or `pods/status`; an empty namespace is all of them."""
+
+    verb: str
+    resource: str
+    group: str = ""
+    name: str = ""
+    namespace: str = ""
+
+    def __str__(self) -> str:
+        parts = (self.verb, self.resource, self.group, self.name, self.namespace)
+        return " ".join(filter(None, parts))
+
+
+EVERYTHING = (Right("*", "*"), Right("*", "*", "*"))
+
+
+def may(rig: Rig, who: Credential | TokenFile, right: Right) -> bool:
+    """Ask, as somebody, whether they have a right.
+
+    A resource that there is not is a mistake of the test's: nobody may do anything with it.
+    """
+    known = (right.group, right.resource) in _VIRTUAL or right.resource == "*"
+    assert known or right.resource in _served(rig, right.group), right
+    resource, _, part = right.resource.partition("/")
+    asked = {
+        "verb": right.verb,
+        "group": right.group,
+        "resource": resource,
+        "subresource": part,
+        "name": right.name,
+        "namespace": right.namespace,
+    }
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": asked},
+    }
+    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    status = call(rig, "POST", path, review, who=who)["status"]
+    return bool(status["allowed"])
+
+
+def call(
+    rig: Rig, method: str, path: str, document: Any = None, *, who: Credential | TokenFile
+) -> Any:
+    """Call the API as somebody and return its answer, which has to be a good one."""
+    tls = ssl.create_default_context(cafile=str(rig.reach().layout.pki.ca.certificate))
+    headers = {"content-type": "application/json"}
+    if isinstance(who, Credential):
+        tls.load_cert_chain(who.certificate, who.key)
+    else:
+        headers["authorization"] = f"Bearer {who.token.read_text().strip()}"
+    body = None if document is None else json.dumps(document).encode()
+    made = http.client.HTTPSConnection("127.0.0.1", rig.ports.api, timeout=10, context=tls)
+    with contextlib.closing(made):
+        made.request(method, path, body, headers)
+        answer = made.getresponse()
+        text = answer.read()
+        assert answer.status in {200, 201}, text
+        return json.loads(text)
+
+
+def _served(rig: Rig, group: str) -> frozenset[str]:
+    """Return what an API group serves."""
+    pair = rig.reach().layout.pki.admin
+    path = f"/apis/{group}/v1" if group else "/api/v1"
+    found = call(rig, "GET", path, who=Credential(pair.certificate, pair.key))
+    return frozenset(one["name"] for one in found["resources"])
