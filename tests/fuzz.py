@@ -2,7 +2,10 @@
 
 import json
 import random
+from collections.abc import Callable
 from typing import Any
+
+Document = dict[str, Any]
 
 # Enough to end whatever the service may wait for, so that each request gets its answer at once.
 _END = b"\r\n\r\n" + b"x" * 17_000
@@ -11,22 +14,39 @@ _VALUES: tuple[Any, ...] = (
     *(None, True, 0, -1, 1e308, "", "\x00", "../..", "a" * 5_000, "\ud800", "\u202e", "💣" * 100),
     *([], {}, [[]], [None], [["192.0.2.1"]], {"a": {"b": {}}}, "00" * 32, "{{7*7}}", "%s%n"),
 )
+# What a field may well say: it is read, verified, and asked for in the cluster.
+_PLAUSIBLE: Document = {
+    "token": ("0123456789", "zzzzzzzzzz"),
+    "node": ("w1", "w2", "a.b-c.d", "a" * 63),
+    "addresses": (["192.0.2.99"], ["2001:db8::1", "192.0.2.1"], ["192.0.2.1"] * 2, ["fe80::1"]),
+    "nonce": ("00" * 32, "ab" * 32),
+    "proof": ("00" * 64, "ab" * 64),
+}
 
 
-def changed(chance: random.Random, document: dict[str, Any]) -> tuple[bytes, bool]:
-    """Return a whole HTTP request that is not as it was, and whether it is good for another one."""
-    if chance.random() < 0.05:
+def changed(
+    chance: random.Random, document: Document, prove: Callable[[Document], Document]
+) -> tuple[bytes, bool]:
+    """Return a whole HTTP request that is not as it was, and whether it is good for another one.
+
+    Most are proven again once they are changed, or nothing behind the proof would ever be reached.
+    """
+    if chance.random() < 0.03:
         return _noisy(chance, _posted(json.dumps(document).encode()), times=4) + _END, False
-    for _ in range(chance.randint(0, 3)):
+    for _ in range(chance.choice([0, 1, 1, 2, 3])):
         key = chance.choice([*document, "more"])
-        if chance.random() < 0.2:
+        if key in _PLAUSIBLE and chance.random() < 0.6:
+            document[key] = chance.choice(_PLAUSIBLE[key])
+        elif chance.random() < 0.2:
             document.pop(key, None)
         else:
             document[key] = chance.choice([*_VALUES, *document.values()])
+    if chance.random() < 0.8:
+        document = prove(document)
     body = json.dumps(document, ensure_ascii=chance.random() < 0.5).encode(errors="replace")
-    if chance.random() < 0.3:
+    if chance.random() < 0.15:
         body = _noisy(chance, body, times=3)
-    if chance.random() < 0.1:
+    if chance.random() < 0.05:
         body = body[: chance.randint(0, len(body))]
     if chance.random() < 0.02:
         body *= chance.randint(2, 30)
