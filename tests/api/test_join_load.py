@@ -20,9 +20,11 @@ from tests import crowd, fuzz
 from tests.api.rig import Rig
 from tests.api.serving import (
     Answering,
+    Judge,
     Service,
     fresh_name,
     running,
+    signing_requests,
     token_for,
     untouched,
 )
@@ -30,7 +32,9 @@ from tests.conftest import Note
 from tests.joiner import LOOPBACK, Gone, Joiner, Line, line
 
 from kubeception import tokens
+from kubeception.join.joining import MOST_AT_ONCE
 from kubeception.reach import Reach
+from kubeception.render import join_records
 
 REQUESTS = int(os.environ.get("KUBECEPTION_REQUESTS", "8000"))
 
@@ -71,6 +75,44 @@ def test_a_restart_in_between_loses_nothing(
     with running(rig, credential, tmp_path / "log") as service:
         assert host.join(service.port).status == 200
         service.end()
+
+
+def test_who_waits_has_its_answer_before_the_service_ends(
+    rig: Rig, credential: Path, reach: Reach, tmp_path: Path
+) -> None:
+    token = token_for(reach)
+    host = Joiner(token, fresh_name())
+    with (
+        running(rig, credential, tmp_path / "log") as service,
+        Answering(host, service) as asking,
+        line(service.port) as idle,
+    ):
+        assert asking.reaches(reach.api, token)
+        service.process.terminate()
+        with pytest.raises(Gone):  # it has begun to end
+            idle.hear()
+
+        Judge(rig).say(join_records.request_name(token.id), "Approved")
+
+        assert asking.hear().status == 200
+        assert service.process.wait(10) == 0
+
+
+def test_who_comes_when_all_places_are_taken_is_put_off(
+    rig: Rig, service: Service, reach: Reach
+) -> None:
+    hosts = [Joiner(token_for(reach), fresh_name()) for _ in range(MOST_AT_ONCE + 1)]
+    last = hosts.pop()
+    with contextlib.ExitStack() as asking:
+        for host in hosts:
+            asking.enter_context(Answering(host, service))
+        rig.until("all to wait", lambda: all(signing_requests(reach.api, h.token) for h in hosts))
+
+        said = last.join(service.port)
+
+        assert (said.status, said.error) == (503, "too many hosts join at this moment")
+        assert said.headers["retry-after"] == "1"
+        assert untouched(reach.api, last.token)
 
 
 @pytest.mark.usefixtures("approving")

@@ -37,3 +37,14 @@ def test_a_failure_is_told_while_others_are_at_work(tmp_path: Path) -> None:
     with Steps(LOG) as steps, pytest.raises(KubeceptionError, match="go build"):
         Workshop(tmp_path, steps).make(recipes)
     told.set()
+
+
+def test_where_there_is_no_room_nothing_heavy_is_begun() -> None:
+    """Of /proc the kernel says that it has no byte free."""
+    begun = list[Path]()
+    heavy = Recipe("kubernetes", "1" * 20, begun.append, heavy=True)
+
+    with Steps(LOG) as steps, pytest.raises(KubeceptionError, match=r"/proc: 0\.0 GiB are free"):
+        Workshop(Path("/proc"), steps).make([heavy])
+
+    assert begun == []

@@ -17,6 +17,7 @@ from kubeception.phases import bootstrap_plane, etcd, handover, join, kubelet, p
 from kubeception.phases.pruned import PRUNED
 from kubeception.render import apiserver
 from kubeception.resources import Resource
+from kubeception.resources.anteroom import Anteroom
 from kubeception.resources.file import File
 from kubeception.resources.keypair import KeyPair
 from kubeception.resources.no_others import NoOthers
@@ -91,6 +92,8 @@ def _words(wanted: Resource) -> str:
             return f"unit {name}" + "".join(f"\n    started after {path}" for path in paths)
         case KeyPair():
             return f"certificate {wanted}"
+        case Anteroom(is_open=is_open):
+            return f"{wanted}, {'open' if is_open else 'closed'}"
         case Object(force=True):
             return f"{wanted}, by force"
         case _:
