@@ -1,6 +1,7 @@
 """The facts of a host whose files are a folder, in a network of its own."""
 
 import json
+import logging
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,10 +9,12 @@ from pathlib import Path
 
 import pytest
 from tests.api.network import new
+from tests.fixed import HOST, on_host
 
 from kubeception.config import Config
 from kubeception.config.model import Node
 from kubeception.errors import KubeceptionError
+from kubeception.facts import Facts
 from kubeception.gather import UNITS, gather
 from kubeception.host import files
 from kubeception.host.gateway import Host
@@ -20,6 +23,7 @@ from kubeception.host.systemd import Systemd
 from kubeception.layout import OUR_MARK
 from kubeception.preflight.scene import survey
 from kubeception.reach import Reach
+from kubeception.render import apiserver, revision
 from kubeception.versions import BUILT_IN, Release
 
 CONFIG = Config(node=Node(address="192.0.2.10"))
@@ -133,3 +137,44 @@ def test_reading_the_facts_changes_nothing(reach: Reach, tmp_path: Path) -> None
     host = replace(again.host, new_token=first.host.new_token)
     assert replace(again, host=host) == first
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def keep(reach: Reach, image: str, *, minute: int) -> str:
+    """Keep a revision with an API server's image as a proven one; return which it is."""
+    facts = on_host(images={**HOST.images, apiserver.NAME: image})
+    template = apiserver.daemonset(facts.cluster)["spec"]["template"]
+    name = revision.identity(template)
+    document = {
+        "revision": name,
+        "template": template,
+        "manager": "kubeception",
+        "since": f"2026-03-01T12:{minute:02}:00Z",
+    }
+    files.write(reach.layout.revisions / f"proven-{name}.json", json.dumps(document))
+    return name
+
+
+def image_of_the_bootstrap_one(facts: Facts) -> str:
+    [server] = revision.bootstrap_pod(facts)["spec"]["containers"]
+    return str(server["image"])
+
+
+def test_a_revision_of_long_ago_is_passed_over_for_one_that_may_still_be_started(
+    reach: Reach, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "kubeception.keeper")
+    stale, rendered = "localhost/stale:v1.30.0", gather(reach).host.images[apiserver.NAME]
+    passed_over = keep(reach, stale, minute=1)
+    why = f"revision {passed_over}: {stale} is not of {versions.KUBERNETES}, nor of the minor"
+
+    without = gather(reach)
+
+    assert image_of_the_bootstrap_one(without) == rendered
+    assert why in caplog.text
+
+    current = f"localhost/older:v{versions.KUBERNETES}"
+    kept = keep(reach, current, minute=0)
+    facts = gather(reach)
+    assert facts.host.proven is not None
+    assert facts.host.proven.revision == kept
+    assert image_of_the_bootstrap_one(facts) == current

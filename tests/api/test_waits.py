@@ -3,14 +3,19 @@
 import itertools
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from tests.api.rig import Rig
+from tests.fixed import CLUSTER, CONFIG, on_host
 
 from kubeception import conditions
 from kubeception.conditions import current_problem, wait_for
+from kubeception.errors import Hopeless
+from kubeception.facts import Hosted, Proven
+from kubeception.phases.handover import hosted_is_stable
 from kubeception.reach import Reach
 from kubeception.render import apiserver
 from kubeception.render.objects import CONTROL_PLANE
@@ -228,3 +233,42 @@ def test_a_pod_that_is_gone_is_gone(reach: Reach) -> None:
     reach.api.apply(node("here"))
     reach.api.apply(pod("still", "here", port=6445))
     assert current_problem(conditions.pod_gone("still"), reach) == "pod still is still there"
+
+
+@pytest.fixture
+def crashing(reach: Reach) -> Iterator[str]:
+    """An API server's pod that has been started again and again."""
+    name = "kube-apiserver-crashing"
+    reach.api.apply(pod(name, "nowhere", port=6445))
+    container = {
+        "name": "it",
+        "image": "localhost/none",
+        "imageID": "",
+        "ready": False,
+        "restartCount": conditions.CRASHES,
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+    }
+    change = {"status": {"containerStatuses": [container]}}
+    reach.api.merge("Pod", name, change, namespace=SYSTEM, status=True)
+    yield name
+    reach.api.delete("Pod", name, namespace=SYSTEM, grace_s=0)
+
+
+@pytest.mark.parametrize(("proven", "is_hopeless"), [("a", False), ("another", True)])
+def test_a_new_revision_that_crashes_is_not_waited_for(
+    reach: Reach, crashing: str, proven: str, *, is_hopeless: bool
+) -> None:
+    """One that has been proven may have restarted for other reasons."""
+    hosted = Hosted(port=6445, template="", revision="a")
+    facts = replace(
+        on_host(proven=Proven(proven, {}, "kubeception")),
+        cluster=replace(CLUSTER, hosted=hosted),
+    )
+    [stable] = hosted_is_stable(CONFIG, facts)
+
+    told = current_problem(stable, reach) or ""
+    assert told.startswith(f"{crashing} has restarted 3 times: ") is is_hopeless
+    assert told
+    if is_hopeless:
+        with pytest.raises(Hopeless, match="has restarted 3 times"):
+            wait_for(stable, reach, lambda _: None)

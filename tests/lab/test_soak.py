@@ -1,7 +1,5 @@
 """What takes too long for every run: `make soak` has it collected."""
 
-import json
-
 import pytest
 from tests.lab import cluster, healing
 from tests.lab.cluster import get, kubectl, until
@@ -37,23 +35,6 @@ def test_a_revision_that_does_not_serve_gives_way(cp1: Host) -> None:
     [pod] = cluster.get(cp1, "pods", *server)["items"]
     assert "--no" not in pod["spec"]["containers"][0]["command"]
     assert "it did not serve" in cp1.run("kubeception", "status").stdout
-
-
-def test_a_kept_revision_of_long_ago_is_passed_over_and_kept_anew(cp1: Host, note: Note) -> None:
-    path = healing.kept(cp1)[0]
-    before = cp1.get(path)
-    image = json.loads(before)["template"]["spec"]["containers"][0]["image"]
-    name, _, _ = image.rpartition(":")
-    cp1.put(path, before.replace(image, f"{name}:v1.30.0"))
-    cp1.run("sync")
-
-    back = healing.come_back(
-        lambda: healing.cut_power(cp1), cp1, batch="stale", patience_s=3 * healing.BACK_S
-    )
-
-    note(f"stale revision: API after {back.api_s:.1f} s, all well after {back.well_s:.1f} s")
-    assert back.lost == []
-    assert image in cp1.get(path)
 
 
 def test_a_host_that_has_moved_comes_back_at_its_new_address(cp1: Host, note: Note) -> None:
