@@ -13,7 +13,7 @@ ARGS := get nodes,pods -A -o wide
 ON_CP1 = $(VENV)/bin/kubeception lab run --name $(LAB) cp1 --
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bundle up down kubectl status check lint types unit api lab test bench recovery soak lock golden clean
+.PHONY: help setup bundle up down kubectl status check lint types unit api lab test bench compare recovery soak lock golden clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +82,11 @@ endif
 
 bench: bundle ## Race kubeadm, time what is promised, write docs/bench.md (ROUNDS=1 for less)
 	@$(VENV)/bin/python -m bench --rounds $(ROUNDS)
+
+compare: ROUNDS := 10
+compare: AFTER := HEAD
+compare: bundle ## Measure two commits in pairs (BEFORE=commit, AFTER=HEAD, ROUNDS=10); goes on if ended
+	@$(VENV)/bin/python -m bench.paired $(BEFORE) --after $(AFTER) --rounds $(ROUNDS)
 
 recovery: bundle ## Inject every fault and write docs/recovery.md (TIMES=3 for more, CUTS=20)
 	@$(VENV)/bin/python -m bench.recovery --times $(TIMES) --cuts $(CUTS)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.lab import cluster
 
+from bench import cpu
 from bench.lap import Lap, until_ready
 from kubeception import versions
 from kubeception.bundle import components, contents, golang
@@ -122,15 +123,20 @@ def prepare(host: Host, parts: Parts, config: Config, *, api: str | None) -> Non
 def lap(host: Host) -> Lap:
     """Run `kubeadm init`, apply flannel, and wait until all is ready."""
     started = time.monotonic()
-    host.run(
-        *("/root/kubeadm", "init", f"--config={_CONFIG}", "--ignore-preflight-errors=all"),
-        timeout_s=300,
-    )
-    init_s = time.monotonic() - started
-    cluster.kubectl(host, "apply", "--filename", _FLANNEL)
-    until_ready(host, pods=_PODS)
-    whole_s = time.monotonic() - started
-    return Lap(whole_s, {"kubeadm init": init_s, "until all is ready": whole_s - init_s})
+    with cpu.Meter(host) as meter:
+        with meter.counting(cpu.COMMAND):
+            host.run(
+                *("/root/kubeadm", "init", f"--config={_CONFIG}", "--ignore-preflight-errors=all"),
+                timeout_s=300,
+            )
+            init_s = time.monotonic() - started
+            cluster.kubectl(host, "apply", "--filename", _FLANNEL)
+        with meter.counting(cpu.LOOKING):
+            until_ready(host, pods=_PODS)
+        whole_s = time.monotonic() - started
+        meter.wait(cpu.WINDOW_S)
+    parts = {"kubeadm init": init_s, "until all is ready": whole_s - init_s}
+    return Lap(whole_s, parts, spent=meter.spent)
 
 
 def _settings(config: Config, facts: HostFacts, held: contents.Bundle) -> Iterator[objects.Object]:

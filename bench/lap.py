@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from tests.lab import cluster
 
+from bench.cpu import Spent
 from kubeception.lab import Host
 
 _PATIENCE = "--timeout=110s"
@@ -13,12 +14,14 @@ _PATIENCE = "--timeout=110s"
 class Lap:
     """Seconds from the first command until all was ready, and those of each part.
 
-    `again` is a second run of the same command, where it can be run twice.
+    `again` is a second run of the same command, where it can be run twice; `spent` is the CPU time
+    of the host from that command until 90 s later, where it was measured.
     """
 
     seconds: float
     parts: dict[str, float]
     again: cluster.Run | None = None
+    spent: Spent | None = None
 
 
 def until_ready(host: Host, *, pods: int) -> None:

@@ -4,6 +4,7 @@ import time
 
 from tests.lab import cluster
 
+from bench import cpu
 from bench.lap import Lap, until_ready
 from kubeception.lab import Host
 
@@ -15,6 +16,11 @@ _PODS = 11
 def lap(host: Host) -> Lap:
     """Run `kubeception bootstrap`; it waits by itself, but here nobody is taken at their word."""
     started = time.monotonic()
-    run = cluster.bootstrap(host)
-    until_ready(host, pods=_PODS)
-    return Lap(time.monotonic() - started, run.seconds, again=cluster.bootstrap(host))
+    with cpu.Meter(host) as meter:
+        with meter.counting(cpu.COMMAND):
+            run = cluster.bootstrap(host)
+        with meter.counting(cpu.LOOKING):
+            until_ready(host, pods=_PODS)
+        seconds = time.monotonic() - started
+        meter.wait(cpu.WINDOW_S)
+    return Lap(seconds, run.seconds, again=cluster.bootstrap(host), spent=meter.spent)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from statistics import median
 
-from bench import machine
+from bench import cpu, machine
 from bench.joining import Joins
 from bench.race import Contestant
 from kubeception.host import kernel
@@ -66,6 +66,19 @@ The last two seconds of `stability` are its ten answers in a row;
 | --- | ---: | --- |
 {_lines([_row(name, values) for name, values in steps.items()])}
 
+## CPU time
+
+The CPU seconds of the host from the first command until {cpu.WINDOW_S:.0f} s later, and where they
+go; each is the median of its runs, so that the parts needn't add up to the whole.
+
+| | {ours.name} | {stock.name} | beside kubeadm |
+| --- | ---: | ---: | ---: |
+{_lines(_spending(ours, stock))}
+
+- kubeadm's images are imported before its clock starts.
+- The command is what was typed with all that it started itself: `ctr` and `nft` with ours;
+  `kubectl apply` with kubeadm's. What it had others do counts as theirs.
+
 ## A worker joins
 
 One host after the other joins a cluster that stands and does nothing else;
@@ -83,6 +96,21 @@ ours start it within their time. kubeadm's flannel is told the API's address.
 | --- | ---: | --- |
 {_lines([_row(name, values) for name, values in others.items()])}
 """
+
+
+def _spending(ours: Contestant, stock: Contestant) -> list[str]:
+    def middles(one: Contestant) -> dict[str, float]:
+        spent = [lap.spent for lap in one.laps if lap.spent]
+        whole = {"**all**": median(found.total_s for found in spent)}
+        return whole | {part: median(found.parts[part] for found in spent) for part in cpu.PARTS}
+
+    mine, theirs = middles(ours), middles(stock)
+    return [
+        f"| {part} | {mine[part]:.1f} | {theirs[part]:.1f} | "
+        f"{f'{mine[part] / theirs[part]:.2f}' if theirs[part] >= 0.05 else ''} |"
+        for part in mine
+        if max(mine[part], theirs[part]) >= 0.05
+    ]
 
 
 def _joins(joins: Sequence[Joins]) -> list[str]:
