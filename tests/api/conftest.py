@@ -1,7 +1,10 @@
 """One rig for all tests of a session, ended and removed whatever happens."""
 
 import shutil
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +21,8 @@ from kubeception.render import access, join_records, join_service
 from kubeception.resources.object import Object
 from kubeception.versions import BUILT_IN
 
+# Starts of Python, and how long one takes where nothing else runs.
+STARTS, QUIET_START_S = 5, 0.05
 ARTIFACTS = Path(__file__).parents[2] / "artifacts" / "api"
 
 
@@ -36,6 +41,19 @@ def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
             for log in root.glob("*.log"):
                 shutil.copy(log, ARTIFACTS)
         shutil.rmtree(root)
+
+
+@pytest.fixture
+def pace() -> float:
+    """How much slower this machine is than a quiet one at this moment: once to twice.
+
+    Limits of time are scaled by it, and no further: what takes thrice as long is a defect.
+    """
+    started = time.monotonic()
+    for _ in range(STARTS):
+        subprocess.run([sys.executable, "-c", ""], check=True)
+    took_s = time.monotonic() - started
+    return min(2.0, max(1.0, took_s / STARTS / QUIET_START_S))
 
 
 @pytest.fixture

@@ -188,13 +188,17 @@ def test_a_service_whose_client_died_is_created_by_the_next_one(
     client = Credential(pair.certificate, pair.key)
     ca = reach.layout.pki.ca.certificate
     network = ip_network(reach.config.net.service_cluster_ip_range)
+    started = monotonic()
+    api.apply(service("whole", str(network[99]), 30_999))
+    whole_s = monotonic() - started
+    api.delete("Service", "whole", namespace="default")
     cut = 0
     for one in range(25):
         wanted = service(f"cut-{one}", str(network[100 + one]), 31_000 + one)
         with relay(rig.ports.api) as (port, hang_up):
             dying = Api(f"https://127.0.0.1:{port}", ca, client, retry_s=0)
             assert dying.get("Namespace", "default")
-            timer = Timer(one * 0.001, hang_up)
+            timer = Timer(whole_s * one / 25, hang_up)
             timer.start()
             try:
                 dying.apply(wanted)
