@@ -75,7 +75,7 @@ go; each is the median of its runs, so that the parts needn't add up to the whol
 | --- | ---: | ---: | ---: |
 {_lines(_spending(ours, stock))}
 
-- kubeadm's images are imported before its clock starts.
+- The images are on both hosts before the clock starts, so that importing them is a look for them.
 - The command is what was typed with all that it started itself: `ctr` and `nft` with ours;
   `kubectl apply` with kubeadm's. What it had others do counts as theirs.
 

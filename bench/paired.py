@@ -7,6 +7,7 @@ import argparse
 import json
 import logging
 import random
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from bench.pairs import CONFIDENCE, Ratio, ratio
 from bench.version import Figures, Version
 from kubeception import report
 from kubeception.bundle.components import SOURCES
+from kubeception.errors import KubeceptionError
 
 log = logging.getLogger("kubeception.bench")
 
@@ -33,6 +35,14 @@ class Measured:
 
 
 def main() -> None:
+    """Compare, or say why not."""
+    try:
+        _compare()
+    except KubeceptionError as error:
+        sys.exit("\n".join(error.lines()))
+
+
+def _compare() -> None:
     """Measure what has not been, and print the ratios."""
     parser = argparse.ArgumentParser(prog="python -m bench.paired", description=__doc__)
     parser.add_argument("before", help="the commit of the version before")

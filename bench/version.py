@@ -5,8 +5,6 @@ Only the commands that people type are used, so that versions may differ in ever
 
 import os
 import re
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,8 @@ from pathlib import Path
 from bench.cpu import accounting, spent_s
 from kubeception.bundle.build import cache
 from kubeception.bundle.components import SOURCES
-from kubeception.host import files
+from kubeception.errors import CommandFailed, KubeceptionError
+from kubeception.host import files, process
 
 # What a host has done is counted until so long after the command began.
 WINDOWS_S = {"bootstrap": 90.0, "join": 30.0, "power cut": 60.0}
@@ -71,28 +70,19 @@ class Version:
         return self._run(*own, *words, stdin=stdin)
 
     def _run(self, *argv: str | Path, stdin: str = "", within_s: float = _PATIENCE_S) -> str:
-        environment = {**os.environ, "XDG_CACHE_HOME": str(self.cache_home)}
-        for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "PYTHONPATH"):
-            environment.pop(name, None)
-        done = subprocess.run(
-            argv,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=self.sources,
-            env=environment,
-            timeout=within_s,
-        )
-        if done.returncode:
-            words = " ".join(map(str, argv))
-            sys.exit(f"{self.commit}: {words} ended with {done.returncode}:\n{done.stderr}")
-        return done.stdout
+        # Nothing of the make and the Python that started this one.
+        ours = {"MAKEFLAGS": "", "MAKELEVEL": "", "PYTHONPATH": ""}
+        env = {**ours, "XDG_CACHE_HOME": str(self.cache_home)}
+        return process.run(argv, stdin=stdin, timeout=within_s, cwd=self.sources, env=env).stdout
 
 
 def of_commit(name: str) -> Version:
     """Clone a commit beside what is built, and let it share that by hard links."""
-    commit = _git("rev-parse", "--verify", "--quiet", "--short=12", f"{name}^{{commit}}")
+    try:
+        commit = _git("rev-parse", "--verify", "--short=12", f"{name}^{{commit}}")
+    except CommandFailed as error:
+        problem = f"{name!r}: no commit of this repository"
+        raise KubeceptionError(problem, hint="git log --oneline") from error
     folder = cache() / "compare" / commit
     sources, home = folder / "sources", folder / "cache"
     if not sources.exists():
@@ -106,7 +96,7 @@ def of_commit(name: str) -> Version:
         partial = folder / "cache.partial"
         files.remove_tree(partial)
         files.make_folder(partial / "kubeception")
-        subprocess.run(["cp", "-al", cache() / "made", partial / "kubeception/made"], check=True)
+        process.run(["cp", "-al", cache() / "made", partial / "kubeception/made"])
         (partial / "kubeception/go").symlink_to((cache() / "go").resolve())
         partial.rename(home)
     return Version(commit, sources, home)
@@ -140,7 +130,7 @@ class _Hosts:
     def _join(self) -> Figures:
         printed = self._on("cp1", "kubeception", "token", "create")
         before_s = self._spent_s("w1")
-        began, *_ = self._timed("w1", "sh", "-c", printed)
+        began, *_ = self._timed("w1", "sh", stdin=printed)  # no token in an argv
         self._on("cp1", "sh", "-c", _READY, "sh", "node/w1")
         ready = time.time()
         _wait_until(began + WINDOWS_S["join"])
@@ -160,9 +150,11 @@ class _Hosts:
             "power cut: CPU s": self._spent_s("cp1"),  # its cgroup is a new one
         }
 
-    def _timed(self, host: str, *argv: str) -> tuple[float, float, float]:
+    def _timed(self, host: str, *argv: str, stdin: str = "") -> tuple[float, float, float]:
         """Run a command to its end; return when it began and ended, and its CPU seconds."""
-        began, ended, _, times = self._on(host, "sh", "-c", _TIMED, "sh", *argv).splitlines()
+        began, ended, _, times = self._on(
+            host, "sh", "-c", _TIMED, "sh", *argv, stdin=stdin
+        ).splitlines()
         return float(began), float(ended), cpu_s(times)
 
     def _on(self, host: str, *argv: str, stdin: str = "") -> str:
@@ -183,9 +175,4 @@ def _wait_until(moment: float) -> None:
 
 
 def _git(*words: str) -> str:
-    done = subprocess.run(
-        ["git", *words], cwd=SOURCES, stdout=subprocess.PIPE, text=True, check=False
-    )
-    if done.returncode:
-        sys.exit(f"git {' '.join(words)} ended with {done.returncode}")
-    return done.stdout.strip()
+    return process.run(["git", *words], cwd=SOURCES).stdout.strip()
