@@ -18,8 +18,8 @@ from tests.api.apart import apart
 from tests.api.network import new
 from tests.api.rig import Rig
 
+from kubeception.endpoints import API_PORT
 from kubeception.host.process import run
-from kubeception.reach import DOOR_PORT
 
 KUBECEPTION = ("prlimit", "--core=unlimited", "--", sys.executable, "-m", "kubeception")
 JOIN = ("join", "--url", "https://127.0.0.1:1/join", "--token-file", "-")
@@ -75,7 +75,7 @@ def test_the_making_of_a_token_that_crashes_leaves_none(rig: Rig, tmp_path: Path
     config.write_text('version = 1\n[node]\naddress = "192.0.2.10"\n')
     overlay = tmp_path / "overlay"
     overlay.mkdir()
-    with new(), etc(overlay) as here, socket.create_server(("127.0.0.1", DOOR_PORT)) as api:
+    with new(), etc(overlay) as here, socket.create_server(("127.0.0.1", API_PORT)) as api:
         shutil.rmtree(here / "kubernetes", ignore_errors=True)
         shutil.copytree(rig.root / "etc/kubernetes", here / "kubernetes")
         process = subprocess.Popen(

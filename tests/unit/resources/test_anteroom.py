@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from tests.unit.reaching import reach_of
 
-from kubeception.reach import DOOR_PORT, Reach
+from kubeception.endpoints import API_PORT
+from kubeception.reach import Reach
 from kubeception.resources.anteroom import Anteroom
 
 # An address of loopback that nobody else has.
@@ -28,7 +29,7 @@ def test_who_comes_waits_once_it_is_open(reach: Reach) -> None:
     OPEN.apply(reach)
 
     assert OPEN.drift(reach) is None
-    with socket.create_connection((HERE, DOOR_PORT)) as client:
+    with socket.create_connection((HERE, API_PORT)) as client:
         client.settimeout(0.05)
         with pytest.raises(TimeoutError):
             client.recv(1)
@@ -37,7 +38,7 @@ def test_who_comes_waits_once_it_is_open(reach: Reach) -> None:
 def test_who_waits_is_sent_away_once_it_is_closed(reach: Reach) -> None:
     assert CLOSED.drift(reach) is None
     OPEN.apply(reach)
-    with socket.create_connection((HERE, DOOR_PORT)) as client:
+    with socket.create_connection((HERE, API_PORT)) as client:
         assert CLOSED.drift(reach) == "open"
 
         CLOSED.apply(reach)
