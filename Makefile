@@ -93,7 +93,7 @@ recovery: bundle ## Inject every fault and write docs/recovery.md (TIMES=3 for m
 
 soak: bundle ## Run the long tests: every fault, 50 power cuts, 20 reboots, kills at every step, fuzzing
 	@KUBECEPTION_SOAK=1 KUBECEPTION_KILLS=10 KUBECEPTION_CUTS=20 KUBECEPTION_MOMENTS=5 \
-	  KUBECEPTION_REQUESTS=1000000 \
+	  KUBECEPTION_REQUESTS=200000 \
 	  $(VENV)/bin/pytest tests/lab/test_survival.py tests/lab/test_crash_steps.py \
 	  tests/lab/test_power_cut_moments.py \
 	  tests/lab/test_recovery.py tests/lab/test_certs.py tests/lab/test_soak.py \

@@ -76,7 +76,7 @@ def credential(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Path:
         needed = (*access.bindings(), *join_records.namespaces(), *join_service.account())
         for wanted in needed:
             Object(wanted).apply(reach)
-    made = rig.kubectl(*SYSTEM, "create", "token", join_service.NAME, "--duration=1h")
+    made = rig.kubectl(*SYSTEM, "create", "token", join_service.NAME, "--duration=24h")
     file = tmp_path_factory.mktemp("account") / "token"
     file.write_text(made.stdout)
     return file
