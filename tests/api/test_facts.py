@@ -165,14 +165,14 @@ def test_a_revision_of_long_ago_is_passed_over_for_one_that_may_still_be_started
     caplog.set_level(logging.DEBUG, "kubeception.keeper")
     stale, rendered = "localhost/stale:v1.30.0", gather(reach).host.images[apiserver.NAME]
     passed_over = keep(reach, stale, minute=1)
-    why = f"revision {passed_over}: {stale} is not of {versions.KUBERNETES}, nor of the minor"
+    why = f"revision {passed_over}: {stale} is not of {BUILT_IN.kubernetes}, nor of the minor"
 
     without = gather(reach)
 
     assert image_of_the_bootstrap_one(without) == rendered
     assert why in caplog.text
 
-    current = f"localhost/older:v{versions.KUBERNETES}"
+    current = f"localhost/older:v{BUILT_IN.kubernetes}"
     kept = keep(reach, current, minute=0)
     facts = gather(reach)
     assert facts.host.proven is not None
