@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,19 @@ def pytest_configure() -> None:
     # A run in the background has Ctrl-C ignored, and would hand that down to what it starts.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    # Only a process that runs tests for another one has this.
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["notes"] = session.config.stash.get(_NOTES, [])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    told = getattr(node, "workeroutput", {}).get("notes", [])
+    node.config.stash.setdefault(_NOTES, []).extend(told)
 
 
 def pytest_terminal_summary(

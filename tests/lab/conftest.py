@@ -1,5 +1,6 @@
 """Lab hosts for tests: one live lab per test file, what went wrong kept, nothing left behind."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -9,12 +10,14 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import Note as Note  # lab tests take it from here
+from tests.lab import machine
 from tests.lab.lot import IS_SOAK, SEED
 
 from kubeception.bundle import packages
 from kubeception.bundle.build import default_folder
 from kubeception.errors import KubeceptionError, Locked
 from kubeception.lab import Host, Lab
+from kubeception.lab.lab import PACKAGES
 from kubeception.lab.place import RUN, STATE
 from kubeception.versions import BUILT_IN
 
@@ -23,6 +26,17 @@ ARTIFACTS = TESTS.parents[1] / "artifacts"
 TIMEOUT_S = 300
 # What takes too long for every run.
 collect_ignore = [] if IS_SOAK else ["test_soak.py"]
+
+# How many minutes a file takes, roughly, where that is many.
+LONGEST = {
+    "test_recovery.py": 8,
+    "test_certs.py": 6,
+    "test_crash_steps.py": 5,
+    "test_losses.py": 5,
+    "test_power_cut_moments.py": 4,
+    "test_address.py": 3,
+    "test_remembering.py": 3,
+}
 
 Report = Generator[None, pytest.TestReport, pytest.TestReport]
 _FAILED = pytest.StashKey[bool]()
@@ -34,11 +48,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--keep-hosts", action="store_true", help="leave the lab hosts running")
 
 
-def pytest_report_header() -> str:
-    return f"drawn by lot: KUBECEPTION_SEED={SEED}"
+def pytest_configure(config: pytest.Config) -> None:
+    machine.measure(labs=config.getoption("numprocesses", None) or 1)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if config.getoption("numprocesses", None):
+        remove_leftovers()  # a run that ends early doesn't wait for its processes to clean up
+
+
+def pytest_report_header() -> list[str]:
+    return [
+        f"drawn by lot: KUBECEPTION_SEED={SEED}",
+        f"limits in seconds: times {machine.slowness():.2f}, as {machine.SLOWNESS} says",
+    ]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # What takes longest begins first, or it would be waited for alone.
+    items.sort(key=lambda item: LONGEST.get(item.path.name, 0), reverse=True)
     for item in items:
         if item.path.is_relative_to(TESTS) and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(TIMEOUT_S))
@@ -53,8 +81,15 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 @pytest.fixture(scope="session", autouse=True)
 def prepared() -> None:
-    """Have the programs that tests look with, and remove the labs of runs that were killed."""
-    packages.ensure({"iproute2": "ip", "nftables": "nft", "mount": "losetup"})
+    """Have the programs that tests look with, and no labs of runs that were killed."""
+    with Path("/run/kubeception-tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # apt is for one at a time
+        packages.ensure({**PACKAGES, "nftables": "nft", "mount": "losetup"})
+    remove_leftovers()
+
+
+def remove_leftovers() -> None:
+    """Remove the labs of processes that are no more."""
     for folder in {*STATE.glob("t*"), *RUN.glob("t*")}:
         found = _NAME.fullmatch(folder.name)
         if found and _start_time(int(found[1])) != int(found[2]):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.lab import cluster
 from tests.lab.cluster import until
 
 from kubeception.host.door import TABLE
@@ -66,6 +67,12 @@ def moments(heard: str) -> Iterator[Moment]:
         elif _DONE.match(line) and is_touched:
             yield Moment(frozenset(ports["inside"]), frozenset(ports["outside"]))
             is_touched = False
+
+
+def port(host: Host) -> int:
+    """Return the port to which a host's door leads, for everybody."""
+    [found] = set(re.findall(r"tcp : (\d+)", cluster.door(host)))
+    return int(found)
 
 
 def turns(log: str) -> list[tuple[str, str]]:

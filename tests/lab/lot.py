@@ -7,8 +7,8 @@ from typing import TypeVar
 
 One = TypeVar("One")
 
-# A run is repeated with the one that it printed.
-SEED = int(os.environ.get("KUBECEPTION_SEED") or random.randrange(10_000))
+# A run is repeated with the one that it printed; all processes of a run have the same.
+SEED = int(os.environ.setdefault("KUBECEPTION_SEED", str(random.randrange(10_000))))
 IS_SOAK = "KUBECEPTION_SOAK" in os.environ
 
 

@@ -5,7 +5,7 @@ that has no Python and whose etcd, container runtime and kubelet are its distrib
 import time
 
 import pytest
-from tests.lab import cluster
+from tests.lab import cluster, healing
 from tests.lab.cluster import Run, bootstrap
 from tests.lab.conftest import Note
 from tests.lab.distribution import BUNDLE, UNITS, give_containerd, images
@@ -141,7 +141,7 @@ def test_it_comes_back_alone_after_a_power_cut(cp1: Host, note: Note) -> None:
     cp1.boot()
     cp1.wait_for_unit(KEEPER)
 
-    wait_for("the control plane to come back", lambda: problem(cp1), timeout_s=3 * 75)
+    wait_for("the control plane to come back", lambda: problem(cp1), timeout_s=healing.BACK_S)
     cluster.settle(cp1)
     note(f"back after a power cut, by a keeper from the image: {time.monotonic() - started:.1f} s")
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.lab import cluster
 from tests.lab.conftest import Names, Note
-from tests.lab.lot import IS_SOAK
+from tests.lab.lot import IS_SOAK, SEED
 from tests.shape import Shape, difference, shape
 
 from kubeception import crash
@@ -125,8 +125,7 @@ def drawn(found: list[str], count: int, chance: random.Random) -> list[str]:
 
 @pytest.mark.timeout(7200 if IS_SOAK else 600)
 def test_what_is_killed_at_a_step_is_finished_by_the_next_run(new_name: Names, note: Note) -> None:
-    seed = random.randrange(10_000)
-    chance = random.Random(seed)
+    chance = random.Random(SEED)
 
     whole = Lab(new_name())
     try:
@@ -149,21 +148,21 @@ def test_what_is_killed_at_a_step_is_finished_by_the_next_run(new_name: Names, n
         else:
             dead = drawn([step for step in found if not is_of_one_run(step)], 4, chance)
             for step in dead:
-                assert run(cp1, BOOTSTRAP, at=step) == KILLED, f"seed {seed}: {step}"
-            assert run(cp1, BOOTSTRAP) == 0, f"seed {seed}: {dead}"
-        note(f"bootstrap killed (seed {seed}) at {counted(dead, found)}")
-        same(end(cp1), made, why=f"seed {seed}: {dead}")
-        assert cluster.unhealthy(cp1) == [], f"seed {seed}: {dead}"
+                assert run(cp1, BOOTSTRAP, at=step) == KILLED, f"seed {SEED}: {step}"
+            assert run(cp1, BOOTSTRAP) == 0, f"seed {SEED}: {dead}"
+        note(f"bootstrap killed at {counted(dead, found)}")
+        same(end(cp1), made, why=f"seed {SEED}: {dead}")
+        assert cluster.unhealthy(cp1) == [], f"seed {SEED}: {dead}"
 
         if IS_SOAK:
             dead = ratchet(cp1, RESET)
         else:
             # What bears the uid of a pod is another step on another host.
             dead = [chance.choice([step for step in undone if not UID.search(step)])]
-            assert run(cp1, RESET, at=dead[0]) == KILLED, f"seed {seed}: {dead}"
-            assert run(cp1, RESET) == 0, f"seed {seed}: {dead}"
-        note(f"reset killed (seed {seed}) at {counted(dead, undone)}")
-        assert difference(shape(cp1.root(), *FOLDERS), left) == [], f"seed {seed}: {dead}"
+            assert run(cp1, RESET, at=dead[0]) == KILLED, f"seed {SEED}: {dead}"
+            assert run(cp1, RESET) == 0, f"seed {SEED}: {dead}"
+        note(f"reset killed at {counted(dead, undone)}")
+        assert difference(shape(cp1.root(), *FOLDERS), left) == [], f"seed {SEED}: {dead}"
         if IS_SOAK:
             cluster.bootstrap(cp1)
             assert cluster.unhealthy(cp1) == []

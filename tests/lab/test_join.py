@@ -15,6 +15,7 @@ import pytest
 from tests.lab import cluster
 from tests.lab.cluster import get, kubectl
 from tests.lab.conftest import Note
+from tests.lab.machine import scaled
 
 from kubeception import crash
 from kubeception.lab import Host, Lab
@@ -25,8 +26,6 @@ pytestmark = [pytest.mark.hosts(3, bundle=True), pytest.mark.timeout(400)]
 SEARCH = Path(__file__).with_name("searching.py")
 DEMO = "demo"
 REGISTERED_S, READY_S = 3.0, 15.0
-# Lab hosts share one machine with whatever else runs there.
-SLOW = 3
 
 
 @dataclass
@@ -101,10 +100,10 @@ def test_the_printed_command_makes_a_host_a_node_in_time(joined: Cluster) -> Non
 
     assert set(found) == {"cp1", "w1", "w2"}
     assert all(map(is_ready, found.values()))
-    assert max(joined.seconds.values()) <= SLOW * READY_S
+    assert max(joined.seconds.values()) <= scaled(READY_S)
     for name, begun in joined.begun.items():
         made = datetime.fromisoformat(found[name]["metadata"]["creationTimestamp"]).timestamp()
-        assert made - begun <= SLOW * REGISTERED_S
+        assert made - begun <= scaled(REGISTERED_S)
 
 
 def test_status_says_whose_worker_it_is(joined: Cluster) -> None:

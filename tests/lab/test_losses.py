@@ -11,13 +11,13 @@ from tests.lab import cluster, healing, losing
 from tests.lab.cluster import bootstrap, kubectl, until
 from tests.lab.losing import AT, DATA, Lost
 from tests.lab.lot import SEED, drawn
+from tests.lab.machine import scaled
 
 from kubeception.facts import OF_DATA, Accept
 from kubeception.lab import Host, Lab
 
 pytestmark = [pytest.mark.hosts(1, bundle=True), pytest.mark.timeout(600)]
 
-ROOM = 2
 ETCD = "etcd.service"
 KEEPER = "kubeception-keeper.service"
 
@@ -35,9 +35,9 @@ def made(lab: Lab) -> Host:
 def cp1(made: Host, hosts: list[Host]) -> Iterator[Host]:
     """A host that is well; afterwards it has the same cluster as before, and is well again."""
     before = cluster_id(made)
-    assert healing.wait(made, patience_s=ROOM * 60) == []
+    assert healing.wait(made, patience_s=scaled(60)) == []
     yield made
-    assert healing.wait(made, patience_s=ROOM * 120) == []
+    assert healing.wait(made, patience_s=scaled(120)) == []
     assert cluster_id(made) == before
     assert kubectl(made, "get", "configmap", "remembered")
 
@@ -56,11 +56,11 @@ def verdict(host: Host) -> str:
 def refused(host: Host, lost: Lost) -> None:
     """See that nobody goes on, that each says why, and that nothing is another one then."""
     there = losing.authorities(host)
-    until(lambda: verdict(host).startswith("refuse: "), timeout_s=ROOM * 40)
+    until(lambda: verdict(host).startswith("refuse: "), timeout_s=scaled(40))
     if lost.named == AT.pki.ca.key:  # the certificates are put back all the same
         for ca in (AT.pki.ca, AT.pki.join_ca):
             path = ca.certificate
-            until(partial(is_there, host, path), timeout_s=ROOM * 10)
+            until(partial(is_there, host, path), timeout_s=scaled(10))
         there = losing.authorities(host)
     for command in ("bootstrap", "recover"):
         said = cluster.after_the_keeper(host, "kubeception", command)
@@ -114,7 +114,7 @@ def test_data_that_are_older_than_what_was_seen_are_refused(cp1: Host) -> None:
     refused(cp1, older)
 
     mend()
-    until(lambda: cluster.answers(cp1), timeout_s=ROOM * 60)
+    until(lambda: cluster.answers(cp1), timeout_s=scaled(60))
     assert kubectl(cp1, "get", "configmap", "written-later-19")
 
 
@@ -165,7 +165,7 @@ def test_a_cut_off_certificate_of_a_ca_is_put_back_by_the_keeper(cp1: Host) -> N
     before = cp1.get(path)
     cp1.run("truncate", "--size", "100", str(path))
 
-    until(lambda: cp1.get(path) == before, timeout_s=ROOM * 40)
+    until(lambda: cp1.get(path) == before, timeout_s=scaled(40))
 
 
 SETTINGS = {
@@ -184,12 +184,12 @@ def test_etcd_does_not_start_with_settings_that_are_not_ours(cp1: Host, name: st
     losing.run(cp1, spoil.format(AT.etcd.environment))
 
     cp1.run("systemctl", "start", "--no-block", ETCD)
-    until(lambda: str(AT.etcd.environment) in last_words(cp1), timeout_s=ROOM * 10)
+    until(lambda: str(AT.etcd.environment) in last_words(cp1), timeout_s=scaled(10))
     assert cp1.run("ss", "-Hltn", "sport = :2379").stdout == ""
     cp1.fail("test", "-e", "/default.etcd")
 
     cp1.run("kubeception", "keeper", "resume")
-    until(lambda: cluster.answers(cp1), timeout_s=ROOM * 60)
+    until(lambda: cluster.answers(cp1), timeout_s=scaled(60))
 
 
 def last_words(host: Host) -> str:
@@ -210,7 +210,7 @@ def test_a_person_may_go_on_without_it(made: Host, hosts: list[Host], accepted: 
     bootstrap(made, "--accept", accepted)
 
     # The Lease of somebody who was ended counts for a while.
-    assert healing.wait(made, patience_s=ROOM * 60) == []
+    assert healing.wait(made, patience_s=scaled(60)) == []
     assert bootstrap(made).changes == []
     is_new = accepted in {Accept.EMPTY_ETCD, Accept.OTHER_ETCD}
     found = kubectl(made, "get", "configmap", "kept", "--ignore-not-found")

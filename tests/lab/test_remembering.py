@@ -7,13 +7,13 @@ from tests.lab import cluster, healing
 from tests.lab.cluster import bootstrap, get, kubectl, until
 from tests.lab.losing import AT
 from tests.lab.lot import drawn
+from tests.lab.machine import scaled
 
 from kubeception.config import names
 from kubeception.lab import Host, Lab
 
 pytestmark = [pytest.mark.hosts(1, bundle=True), pytest.mark.timeout(600)]
 
-ROOM = 2
 KEEPER = "kubeception-keeper.service"
 # What the unit of etcd and the units of an earlier version did not have.
 _NEW_LINES = (
@@ -39,7 +39,7 @@ def cp1(made: Host, hosts: list[Host]) -> Host:
 
 def well(host: Host) -> None:
     """Wait until all is well; an API that has just come back knows no rights yet."""
-    assert healing.wait(host, patience_s=ROOM * 90) == []
+    assert healing.wait(host, patience_s=scaled(90)) == []
 
 
 def record(host: Host) -> dict[str, object]:
@@ -59,7 +59,7 @@ def made_by_an_earlier_version(host: Host) -> None:
     host.run("sh", "-c", f"sed -i '{_NEW_LINES}' {units} && systemctl daemon-reload")
     host.run("systemctl", "restart", "etcd")
     host.run("rm", "-f", str(AT.member), str(AT.progress))
-    until(lambda: cluster.answers(host), timeout_s=ROOM * 30)
+    until(lambda: cluster.answers(host), timeout_s=scaled(30))
 
 
 @pytest.mark.parametrize("by", drawn(["bootstrap", "keeper"], 1))

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from dataclasses import dataclass
 
 import pytest
 from tests.lab import cluster
@@ -10,7 +11,7 @@ from tests.lab.cluster import bootstrap, kubectl
 from tests.lab.conftest import Note
 from tests.shape import Shape, difference, shape
 
-from kubeception.lab import Host
+from kubeception.lab import Host, Lab
 
 pytestmark = pytest.mark.hosts(1, bundle=True)
 
@@ -19,12 +20,6 @@ POD = "/etc/kubernetes/manifests/theirs.yaml"
 UNIT = "/etc/systemd/system/theirs.service"
 PLUGIN = "/etc/cni/net.d/99-theirs.conflist"
 TABLE = "table inet theirs"
-
-
-@pytest.fixture(scope="module")
-def before() -> dict[str, Shape]:
-    """What the first test found on the host, for the last one."""
-    return {}
 
 
 def put_strangers(host: Host) -> None:
@@ -80,22 +75,38 @@ def reset(host: Host, *flags: str) -> list[str]:
     return host.run("kubeception", "reset", "--yes", *flags, timeout_s=120).stdout.splitlines()[:-1]
 
 
-def test_strangers_survive_a_bootstrap(hosts: list[Host], before: dict[str, Shape]) -> None:
-    [cp1] = hosts
+@dataclass(frozen=True)
+class Before:
+    """What the host had before it was bootstrapped for the first time."""
+
+    files: Shape
+    strangers: list[str]
+
+
+@pytest.fixture(scope="module")
+def before(lab: Lab) -> Before:
+    cp1 = lab.host("cp1")
     cluster.configure(cp1)
     put_strangers(cp1)
-    there = strangers(cp1)
-    before["files"] = files_of(cp1)
+    return Before(files_of(cp1), strangers(cp1))
 
-    bootstrap(cp1)
 
-    assert strangers(cp1) == there
+@pytest.fixture
+def cp1(before: Before, hosts: list[Host]) -> Host:
+    """A host with a cluster, whatever the test before has left of one."""
+    [host] = hosts
+    bootstrap(host)
+    made = kubectl(host, "create", "configmap", "remembered", "--dry-run=client", "-o", "json")
+    kubectl(host, "apply", "-f", "-", stdin=made)
+    return host
+
+
+def test_strangers_survive_a_bootstrap(before: Before, cp1: Host) -> None:
+    assert strangers(cp1) == before.strangers
     assert their_container(cp1)
-    kubectl(cp1, "create", "configmap", "remembered")
 
 
-def test_nothing_happens_unless_somebody_says_yes(hosts: list[Host]) -> None:
-    [cp1] = hosts
+def test_nothing_happens_unless_somebody_says_yes(cp1: Host) -> None:
     there = cluster.standing(cp1)
 
     refused = cp1.fail("kubeception", "reset")
@@ -112,8 +123,7 @@ def test_nothing_happens_unless_somebody_says_yes(hosts: list[Host]) -> None:
     assert cluster.standing(cp1) == there
 
 
-def test_a_reset_ends_the_cluster_and_spares_strangers(hosts: list[Host], note: Note) -> None:
-    [cp1] = hosts
+def test_a_reset_ends_the_cluster_and_spares_strangers(cp1: Host, note: Note) -> None:
     there, container = strangers(cp1), their_container(cp1)
     socket = "/run/containerd/containerd.sock"
 
@@ -131,27 +141,25 @@ def test_a_reset_ends_the_cluster_and_spares_strangers(hosts: list[Host], note: 
     assert reset(cp1) == []
 
 
-def test_a_bootstrap_brings_the_same_cluster_back(hosts: list[Host]) -> None:
-    [cp1] = hosts
+def test_a_bootstrap_brings_the_same_cluster_back(cp1: Host) -> None:
     there = strangers(cp1)
+    known = kubectl(cp1, "get", "configmap", "remembered", "-o", "yaml")
+    reset(cp1)
 
     bootstrap(cp1)
 
-    assert kubectl(cp1, "get", "configmap", "remembered")
+    assert kubectl(cp1, "get", "configmap", "remembered", "-o", "yaml") == known
     assert strangers(cp1) == there
     kubectl(cp1, "-n", "default", "wait", "--for=condition=Ready", "pod/theirs-cp1")
 
 
-def test_a_full_reset_leaves_what_was_there_before(
-    hosts: list[Host], before: dict[str, Shape]
-) -> None:
-    [cp1] = hosts
+def test_a_full_reset_leaves_what_was_there_before(before: Before, cp1: Host) -> None:
     there = strangers(cp1)
 
     reset(cp1, "--etcd", "--pki")
 
     assert strangers(cp1) == there
-    assert difference(files_of(cp1), before["files"]) == []
+    assert difference(files_of(cp1), before.files) == []
     assert links_and_tables(cp1) == {"lo", "host0", TABLE}
     cp1.fail("test", "-e", "/var/lib/etcd/default.etcd")
     assert reset(cp1, "--etcd", "--pki") == []

@@ -43,9 +43,8 @@ def test_a_host_that_has_moved_comes_back_at_its_new_address(cp1: Host, note: No
         cp1.put(path, cp1.get(path).replace(cp1.address, MOVED))
     cp1.run("sync")
 
-    patience_s = 3 * healing.BACK_S
     back = healing.come_back(
-        lambda: healing.cut_power(cp1), cp1, batch="moved", patience_s=patience_s
+        lambda: healing.cut_power(cp1), cp1, batch="moved", patience_s=healing.BACK_S
     )
 
     note(f"moved host: API after {back.api_s:.1f} s, all well after {back.well_s:.1f} s")

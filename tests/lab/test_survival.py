@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 from tests.lab import cluster
 from tests.lab.conftest import Names, Note
+from tests.lab.lot import SEED
 
 from kubeception.lab import Host, Lab
 
@@ -51,8 +52,7 @@ def started(host: Host) -> "subprocess.Popen[str]":
 def test_a_killed_bootstrap_is_finished_by_the_next_one(
     whole_s: float, new_name: Names, note: Note
 ) -> None:
-    seed = random.randrange(10_000)
-    chance = random.Random(seed)
+    chance = random.Random(SEED)
     moments: list[str] = []
     for number in range(KILLS):
         earliest, length_s = number / KILLS, whole_s
@@ -66,10 +66,10 @@ def test_a_killed_bootstrap_is_finished_by_the_next_one(
                 moments.append(f"{moment_s:.1f} s ({phase})")
                 cluster.bootstrap(cp1)
 
-                assert cluster.unhealthy(cp1) == [], f"seed {seed}: killed after {moments[-1]}"
+                assert cluster.unhealthy(cp1) == [], f"seed {SEED}: killed after {moments[-1]}"
                 break
-        assert len(moments) == number + 1, f"seed {seed}: no run was still under way"
-    note(f"bootstrap killed (seed {seed}) after {', '.join(moments)}")
+        assert len(moments) == number + 1, f"seed {SEED}: no run was still under way"
+    note(f"bootstrap killed after {', '.join(moments)}")
 
 
 def _kill_after(host: Host, moment_s: float) -> tuple[float, int, str]:
@@ -88,19 +88,18 @@ def _kill_after(host: Host, moment_s: float) -> tuple[float, int, str]:
 def test_an_interrupted_bootstrap_says_so_and_is_finished_by_the_next_one(
     whole_s: float, new_name: Names, note: Note
 ) -> None:
-    seed = random.randrange(10_000)
-    moment_s = whole_s * random.Random(seed).uniform(0.1, 0.5)
+    moment_s = whole_s * random.Random(SEED).uniform(0.1, 0.5)
     with new_host(new_name) as cp1:
         running = started(cp1)
         with contextlib.suppress(subprocess.TimeoutExpired):
             running.wait(timeout=moment_s)
         cp1.run("pkill", "--signal", "INT", "--full", "kubeception bootstrap")
         _, log = running.communicate(timeout=60)
-        note(f"bootstrap interrupted (seed {seed}) after {moment_s:.1f} s")
+        note(f"bootstrap interrupted after {moment_s:.1f} s")
         cluster.bootstrap(cp1)
 
         assert running.returncode == 130, log
         assert log.splitlines()[-1] == (
             "error: interrupted; running the same command again goes on from here"
         )
-        assert cluster.unhealthy(cp1) == [], f"seed {seed}"
+        assert cluster.unhealthy(cp1) == [], f"seed {SEED}"

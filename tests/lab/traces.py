@@ -10,7 +10,14 @@ from pathlib import Path
 
 from kubeception.host import process
 
-_OTHERS = r"kubeception-lab/(?!{name}(?:/|\b(?!-)))[a-z0-9]|lab\.supervisor (?!{name} )"
+# The folder of all labs' cgroups is there while one of them is.
+_OTHERS = "|".join(
+    (
+        r"^cgroups: \S*/kubeception-lab$",
+        r"kubeception-lab/(?!{name}(?:/|\b(?!-)))[a-z0-9]",
+        r"lab\.supervisor (?!{name} )",
+    )
+)
 
 
 def traces(name: str) -> set[str]:

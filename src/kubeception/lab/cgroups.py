@@ -30,15 +30,22 @@ class _Freezer(NamedTuple):
 def make(cgroup: Path) -> list[Path]:
     """Make a cgroup in each hierarchy and return the files that take in a process."""
     for root in _hierarchies():
-        folder = root
-        for part in cgroup.parts:
-            if kernel.cgroup_version() == 2:
-                _pass_on_controllers(folder)
-            folder /= part
-            folder.mkdir(exist_ok=True)
-            if (folder / "cpuset.cpus").exists() and kernel.cgroup_version() == 1:
-                _copy_cpuset(folder)
+        while not (root / cgroup).exists():
+            # Another lab that is taken down may remove the one above them all meanwhile.
+            with contextlib.suppress(FileNotFoundError):
+                _make_below(root, cgroup)
     return [root / cgroup / "cgroup.procs" for root in _hierarchies()]
+
+
+def _make_below(root: Path, cgroup: Path) -> None:
+    folder = root
+    for part in cgroup.parts:
+        if kernel.cgroup_version() == 2:
+            _pass_on_controllers(folder)
+        folder /= part
+        folder.mkdir(exist_ok=True)
+        if (folder / "cpuset.cpus").exists() and kernel.cgroup_version() == 1:
+            _copy_cpuset(folder)
 
 
 def of(pid: int) -> list[Path]:

@@ -23,7 +23,7 @@ from kubeception.report import Steps
 log = logging.getLogger(__name__)
 
 # Debian package → the program of it that we use.
-_PACKAGES = {
+PACKAGES = {
     "systemd-container": "systemd-nspawn",
     "iproute2": "ip",
     "e2fsprogs": "mkfs.ext4",
@@ -77,7 +77,7 @@ class Lab:
         if not 0 <= workers <= MAX_WORKERS:
             raise KubeceptionError(f"{workers} workers: a lab has 0 to {MAX_WORKERS}")
         with self._changing("up"), Steps(log) as steps:
-            packages.ensure(_PACKAGES)
+            packages.ensure(PACKAGES)
             _raise_limit()
             with steps.step("debian tree"):
                 lower = [cache.tree()]
