@@ -4,6 +4,7 @@ Whether all is well besides is not asked here.
 """
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -152,13 +153,20 @@ def to_a_bad_flag(template: Object) -> None:
     template["spec"]["containers"][0]["command"].append("--no-such-flag=1")
 
 
-def to_one_that_ends(template: Object) -> None:
-    """Have it be ready and serve, and be killed by the kubelet some 40 s later, again and again.
+def to_one_that_ends_on_trial(template: Object) -> None:
+    """Have it be ready and serve, and be killed by the kubelet some 40 s later, again and again."""
+    _to_one_that_ends(template, after_s=40)
 
-    It listens on the port that is free, or it would never come so far.
-    """
+
+def to_one_that_ends_behind_the_door(template: Object) -> None:
+    """Have it pass its trial of a minute, and be killed half a minute after it got the door."""
+    _to_one_that_ends(template, after_s=90)
+
+
+def _to_one_that_ends(template: Object, *, after_s: int) -> None:
+    # It listens on the port that is free, or it would never come so far.
     container = template["spec"]["containers"][0]
-    container["livenessProbe"] |= {"periodSeconds": 10, "failureThreshold": 4}
+    container["livenessProbe"] |= {"periodSeconds": 10, "failureThreshold": after_s // 10}
     container["livenessProbe"]["httpGet"]["path"] = "/no-such-path"
     notes = template["metadata"]["annotations"]
     port = next(p for p in apiserver.HOSTED_PORTS if str(p) != notes[apiserver.PORT_NOTE])
@@ -169,6 +177,27 @@ def to_one_that_ends(template: Object) -> None:
     ]
     for probe in _probes(container):
         probe["httpGet"]["port"] = port
+
+
+def bootstrap_with_a_bad_flag(host: Host) -> Mended:
+    """Have bootstrap roll a setting out that no API server takes, see it give up, and think better.
+
+    It is the keeper who puts the revision back.
+    """
+    before = wanted(get(host, *_DAEMONSET))
+    cluster.configure(host, more='\n[apiserver.extra_args]\nno-such-flag = "1"\n')
+    try:
+        done = cluster.after_the_keeper(host, "kubeception", "bootstrap")
+    finally:
+        cluster.configure(host)
+    assert done.code == 1, done.stderr
+    assert re.search(r"error: .*kube-apiserver-\w+ has restarted \d+ times", done.stderr)
+
+    def is_mended() -> bool:
+        found = get(host, *_DAEMONSET)
+        return wanted(found) == before and _is_rolled_out(found)
+
+    return is_mended
 
 
 def wanted(daemonset: Object) -> Object:
@@ -242,12 +271,12 @@ def exhaust_files(host: Host) -> Mended:
     return lambda: not before & _pids(host)
 
 
-def kill_unit(unit: str, *, whom: str = "main") -> Break:
+def kill_unit(unit: str, *, whom: str = "main", signal: str = "KILL") -> Break:
     """Return a break that kills a unit's main process, or with `all` whatever runs in it."""
 
     def inject(host: Host) -> Mended:
         before = _start(host, unit)
-        host.run("systemctl", "kill", f"--kill-whom={whom}", "--signal=KILL", unit)
+        host.run("systemctl", "kill", f"--kill-whom={whom}", f"--signal={signal}", unit)
         return lambda: _start(host, unit) not in {before, ""}
 
     return inject

@@ -1,4 +1,7 @@
-"""Run on a host: ask the API over a new TLS connection every 100 ms until standard input ends.
+"""Ask the API at an address over a new TLS connection every 100 ms until standard input ends.
+
+`door_probe.py ADDRESS PKI`, with the folder of the administrator's certificate; runs on a host, or
+in the network of a lab.
 
 Each request has a thread of its own: one that hangs must not hide what becomes of the next ones.
 Prints a line when the first answer is there, and at the end one JSON list: for each request when it
@@ -13,12 +16,12 @@ import sys
 import threading
 import time
 
-PKI = "/etc/kubernetes/pki"
 EVERY_S = 0.1
 TIMEOUT_S = 5
 
-context = ssl.create_default_context(cafile=f"{PKI}/ca.crt")
-context.load_cert_chain(f"{PKI}/admin.crt", f"{PKI}/admin.key")
+pki = sys.argv[2]
+context = ssl.create_default_context(cafile=f"{pki}/ca.crt")
+context.load_cert_chain(f"{pki}/admin.crt", f"{pki}/admin.key")
 seen: list[tuple[float, float, str]] = []
 
 

@@ -63,6 +63,11 @@ def _of_processes() -> Iterator[Fault]:
     yield Fault(
         "kubelet killed", breaking.kill_unit(kubelet.UNIT), 30, spares=_EVERYBODY, needs_api=False
     )
+    killed = breaking.kill_unit(keeper.UNIT)
+    yield Fault("keeper killed", killed, 30, spares=_EVERYBODY, needs_api=False)
+    # Its watchdog is patient for a minute.
+    hung = breaking.kill_unit(keeper.UNIT, signal="STOP")
+    yield Fault("keeper stopped by a signal", hung, 90, spares=_EVERYBODY, needs_api=False)
     yield Fault(
         "containerd killed",
         breaking.kill_unit(containerd.UNIT),
@@ -89,11 +94,18 @@ def _of_the_api_server() -> Iterator[Fault]:
     edits = {
         "a bad flag": breaking.to_a_bad_flag,
         "a bad image": breaking.to_a_bad_image,
-        "one that is ready, then ends": breaking.to_one_that_ends,
+        "one that is ready, then ends": breaking.to_one_that_ends_on_trial,
     }
     for name, change in edits.items():
         is_long = change is not breaking.to_a_bad_flag
         yield Fault(f"API server edited to {name}", breaking.edit(change), 180, is_long=is_long)
+    # Behind the door it is alone: until it is seen to be gone, nobody answers.
+    late = breaking.edit(breaking.to_one_that_ends_behind_the_door)
+    yield Fault(
+        "API server edited to one that gets the door, then ends", late, 240, 10, is_long=True
+    )
+    bad = breaking.bootstrap_with_a_bad_flag
+    yield Fault("API server set to a bad flag by bootstrap", bad, 120)
 
 
 def _drawn(mild: tuple[Fault, ...], chance: random.Random) -> Iterator[Fault]:

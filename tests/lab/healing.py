@@ -35,7 +35,8 @@ class Healing:
 
     Times are in seconds since `began_s`, when its injection began; that took `injected_s`.
     `well_s` counts from the end of it, and is None where `problems` were left when patience ended.
-    `replaced` are the pods that are other ones then, or were started anew.
+    `outside` are the requests from the lab's network. `replaced` are the pods that are other ones
+    then, or were started anew.
     """
 
     began_s: float
@@ -44,6 +45,7 @@ class Healing:
     requests: int
     slowest_s: float
     spans: list[timeline.Span]
+    outside: cluster.Requests
     replaced: list[str]
     problems: list[str]
 
@@ -97,7 +99,7 @@ def wait(
 def heal(fault: Fault, host: Host, *, patience_s: float) -> Healing:
     """Break something, ask the API all the while, and wait until all is well again."""
     before = _started(host)
-    with cluster.Requests(host, "127.0.0.1") as requests:
+    with cluster.Requests.on(host) as requests, cluster.Requests.from_outside(host) as outside:
         began_s = time.time()
         mended = fault.inject(host)
         injected_s = time.time() - began_s
@@ -111,6 +113,7 @@ def heal(fault: Fault, host: Host, *, patience_s: float) -> Healing:
         len(requests.seen),
         timeline.slowest_s(requests.seen),
         timeline.spans(requests.seen, zero_s=began_s),
+        outside,
         [name for name, started in before.items() if after.get(name) != started],
         left,
     )

@@ -20,7 +20,7 @@ CAS = {"ca", "etcd/ca", "front-proxy-ca", "join-ca"}
 KUBELETS_OWN = "kubelet-client-current"
 REISSUED = "/var/lib/kubelet/pki/kubelet-client-reissued.pem"
 # What bootstrap needs to mend a host on which nothing runs.
-MENDED_S = 3 * healing.SETTLED_S
+MENDED_S = 2 * healing.SETTLED_S
 
 pytestmark = [pytest.mark.hosts(1, bundle=True), pytest.mark.timeout(1200)]
 
@@ -95,7 +95,7 @@ def test_all_is_well_with_a_new_cluster(cp1: Host) -> None:
 
 def test_a_live_renewal_restarts_nothing_and_no_request_fails(cp1: Host, note: Note) -> None:
     before = started(cp1)
-    with cluster.Requests(cp1, "127.0.0.1") as requests:
+    with cluster.Requests.on(cp1) as requests:
         done = renew(cp1, "apiserver", "apiserver-etcd-client", "etcd/server", "etcd/peer")
         fresh = cp1.get(f"{PKI}/apiserver.crt").strip()
         until(lambda: served(cp1, "127.0.0.1", 6443) == fresh, timeout_s=90)
