@@ -29,7 +29,8 @@ def spare(new_name: Names) -> Iterator[Lab]:
 
 
 def command(verb: str, lab: Lab, *flags: str) -> list[str]:
-    return [sys.executable, "-m", "kubeception", "lab", verb, "--name", lab.name, *flags]
+    bound = ("setpriv", "--pdeathsig", "KILL")  # or it would outlive a run that is killed
+    return [*bound, sys.executable, "-m", "kubeception", "lab", verb, "--name", lab.name, *flags]
 
 
 def ready_nodes(lab: Lab) -> list[str]:
