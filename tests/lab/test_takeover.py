@@ -42,9 +42,8 @@ def test_a_cluster_of_the_version_before_is_taken_over(
     before_it = [starts(host) for host in hosts]
 
     with ExitStack() as stack:
-        watched = [
-            stack.enter_context(Requests(cp1, address)) for address in ("127.0.0.1", cp1.address)
-        ]
+        asking = [Requests.on(cp1), Requests.on(cp1, cp1.address), Requests.from_outside(cp1)]
+        watched = [stack.enter_context(requests) for requests in asking]
         lab.up(workers=1, bundle=cluster.bundle_folder())  # beside the other one
         run = bootstrap(cp1)
         joined = worker.run("kubeception", "join", timeout_s=120)
