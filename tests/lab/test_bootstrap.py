@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from tests.lab import cluster, knocking
+from tests.lab import cluster
 from tests.lab.cluster import Requests, Run, bootstrap, get, kubectl
 from tests.lab.conftest import Note
 from tests.lab.machine import scaled
@@ -19,6 +19,7 @@ from tests.lab.machine import scaled
 from kubeception.lab import Host, Lab
 
 NAMESPACE = "kube-system"
+KNOCKING = Path(__file__).with_name("knocking.py")
 
 pytestmark = pytest.mark.hosts(1, bundle=True)
 
@@ -42,7 +43,7 @@ def first_run(lab: Lab, note: Note, knocks: list[Knocks]) -> Run:
     """The run that makes the cluster, which all tests of this file share."""
     cp1 = lab.host("cp1")
     cluster.configure(cp1)
-    cp1.put("/tmp/knocking.py", Path(knocking.__file__).read_text())
+    cp1.put("/tmp/knocking.py", KNOCKING.read_text())
     argv = cp1.command("python3", "/tmp/knocking.py")
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
         run = bootstrap(cp1)
