@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from tests.api.network import new
 from tests.fixed import HOST, on_host
 
@@ -141,7 +142,9 @@ def test_reading_the_facts_changes_nothing(reach: Reach, tmp_path: Path) -> None
 
 def keep(reach: Reach, image: str, *, minute: int) -> str:
     """Keep a revision with an API server's image as a proven one; return which it is."""
-    facts = on_host(images={**HOST.images, apiserver.NAME: image})
+    facts = on_host(
+        release=structs.replace(HOST.release, images={**HOST.release.images, apiserver.NAME: image})
+    )
     template = apiserver.daemonset(facts.cluster)["spec"]["template"]
     name = revision.identity(template)
     document = {
@@ -163,7 +166,7 @@ def test_a_revision_of_long_ago_is_passed_over_for_one_that_may_still_be_started
     reach: Reach, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "kubeception.keeper")
-    stale, rendered = "localhost/stale:v1.30.0", gather(reach).host.images[apiserver.NAME]
+    stale, rendered = "localhost/stale:v1.30.0", gather(reach).host.release.images[apiserver.NAME]
     passed_over = keep(reach, stale, minute=1)
     why = f"revision {passed_over}: {stale} is not of {BUILT_IN.kubernetes}, nor of the minor"
 
