@@ -1,6 +1,7 @@
 """Read the facts of this host and its cluster; changes nothing."""
 
 import contextlib
+import hashlib
 import logging
 import platform
 import re
@@ -13,7 +14,7 @@ from pathlib import Path
 from msgspec import structs
 
 from kubeception import authorities, conditions, identity, membership, revisions, versions
-from kubeception.config import cluster
+from kubeception.config import Config, cluster, flags
 from kubeception.config.cluster import ClusterSettings
 from kubeception.endpoints import API_PORT
 from kubeception.errors import ApiError, KubeceptionError
@@ -85,7 +86,9 @@ def changes(reach: Reach) -> Iterator[tuple[str, str]]:
     own, best = reach.host.name.lower(), gateway.default_address()
     copy = cluster.read(reach.layout.cluster)
     if copy and not reach.layout.membership.exists():
-        for name, there, here in cluster.differing(copy.settings, copy.asked):
+        yield from _files_that_differ(reach, copy)
+        asked_for = structs.replace(copy.asked, files=copy.settings.files)
+        for name, there, here in cluster.differing(copy.settings, asked_for):
             yield (
                 f"this host asks for {name} {here}, and its cluster goes by {there}",
                 f"kubectl --namespace {NAMESPACE} edit configmap {cluster_settings.NAME}, or leave "
@@ -171,18 +174,48 @@ def cluster_of(reach: Reach, of_host: HostFacts, *, shared: Shared | None = None
     there = told.settings or (copy.settings if copy else None)
     base = copy.asked if copy else None
     wanted = there or asks
-    may_change = reach.is_attended and of_host.membership is None
-    if there and may_change:
-        wanted = cluster.settled(asks, base, there)
+    rolled_out, before = wanted.files, base.files if base else {}
+    may_change = there is None or (reach.is_attended and of_host.membership is None)
+    if may_change:
+        wanted = cluster.settled(asks, base, wanted)
+    files = dict(_digests(reach, wanted))
+    if may_change:
+        settled = cluster.settled_files(files, before, rolled_out)
+        wanted = structs.replace(wanted, files=settled)
+    elif base:
+        # Whoever may not change them goes on asking for what was asked for before.
+        asks, files = base, {**files, **before}
     former = remembered(reach).former
     others = {node: at for node, at in told.control_planes.items() if node != former}
     return ClusterFacts(
         wanted,
         told.settings,
-        # Whoever may not change them goes on asking for what was asked for before.
-        asks if may_change or base is None else base,
+        structs.replace(asks, files=files),
         {**others, of_host.node: of_host.address},
     )
+
+
+def _files_that_differ(reach: Reach, copy: cluster.Copy) -> Iterator[tuple[str, str]]:
+    for path, digest in _digests(reach, copy.settings):
+        is_edited = copy.asked.files.get(path, digest) != digest
+        if copy.settings.files.get(path) == digest or (is_edited and reach.is_attended):
+            continue  # an edit is what a run by a person rolls out
+        if is_edited:
+            what = f"{path} has changed; kubeception bootstrap rolls it out"
+            yield what, "kubeception bootstrap"
+        else:
+            what = f"{path} is not what the cluster goes by: it was rolled out from another host"
+            yield what, "copy the file from the host that has it"
+
+
+def _digests(reach: Reach, settings: ClusterSettings) -> Iterator[tuple[str, str]]:
+    """Yield the digests of the files here that flags of the cluster's pods name."""
+    of_pods = settings.over(Config())
+    paths = {path for program in flags.IN_PODS for _, path in flags.brought(program, of_pods)}
+    for path in sorted(paths):
+        with contextlib.suppress(OSError):
+            if (here := reach.host.real(path)).is_file():  # what never ends is none
+                yield str(path), hashlib.sha256(here.read_bytes()).hexdigest()
 
 
 def worker(reach: Reach) -> Facts:

@@ -4,6 +4,7 @@ Paths follow kubeadm unless a distro profile says otherwise. A tree under anothe
 tests, and a container that sees the host's files at a mount point.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -210,6 +211,11 @@ class Layout:
         """The bundle in use."""
         return self.bundles / "current"
 
+    @property
+    def made(self) -> frozenset[Path]:
+        """Every certificate, key and kubeconfig that kubeception makes."""
+        return frozenset((*_paths(self.pki), *_paths(self.kubernetes)))
+
     def image(self, identity: str) -> Path:
         """The file system of our image, which the keeper runs in on a host without Python."""
         return self.bundles / f"image-{identity}"
@@ -218,6 +224,14 @@ class Layout:
         """Return the same tree under another root."""
         moved: Layout = _moved(self, root)
         return moved
+
+
+def _paths(tree: Any) -> Iterator[Path]:
+    if isinstance(tree, Path):
+        yield tree
+    else:
+        for part in fields(tree):
+            yield from _paths(getattr(tree, part.name))
 
 
 def _moved(tree: Any, root: Path) -> Any:

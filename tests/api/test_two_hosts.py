@@ -12,16 +12,17 @@ from tests.api.rig import Rig
 from tests.fixed import HOST, RELEASE
 
 from kubeception.config import Config, cluster
-from kubeception.config.model import Kubeception, Net, ProxyMode
+from kubeception.config.model import ApiServer, Kubeception, Net, ProxyMode
 from kubeception.engine import Summary, carry_out
 from kubeception.errors import KubeceptionError
 from kubeception.facts import Facts
 from kubeception.gather import changes, cluster_of, shared
+from kubeception.host import files
 from kubeception.host.gateway import Host
 from kubeception.phases.control_plane import CONTROL_PLANE
 from kubeception.phases.settings import SETTINGS
 from kubeception.reach import Reach
-from kubeception.render import cluster_settings, join_records
+from kubeception.render import apiserver, cluster_settings, extras, join_records
 from kubeception.render.objects import CONTROL_PLANE as ROLE
 from kubeception.report import Steps
 from kubeception.resources.shared_settings import SharedSettings
@@ -138,6 +139,52 @@ def test_what_a_person_changes_on_one_the_other_goes_by(
     with rig.reach() as reach:
         found = reach.api.get("Service", "kubeception", namespace=NAMESPACE)
     assert found and found["spec"]["ports"][0]["nodePort"] == 31555
+
+
+def files_note(rig: Rig) -> str:
+    with rig.reach() as reach:
+        found = reach.api.get("DaemonSet", apiserver.NAME, namespace=NAMESPACE)
+    assert found
+    note: str = found["spec"]["template"]["metadata"]["annotations"][extras.FILES_NOTE]
+    return note
+
+
+ANOTHER = "/etc/policy.yaml is not what the cluster goes by: it was rolled out from another host"
+
+
+def about_files(reach: Reach) -> list[str]:
+    return [what for what, _ in changes(reach) if what.startswith("/")]
+
+
+@pytest.mark.timeout(180)
+def test_a_policy_is_rolled_out_by_whoever_edits_it_and_by_nobody_else(
+    rig: Rig, hosts: tuple[AHost, AHost]
+) -> None:
+    one, other = hosts
+    flags = {**rig.config.apiserver.extra_args, "audit-policy-file": "/etc/policy.yaml"}
+    one.config = Config(apiserver=ApiServer(extra_args=flags))
+    for host, text in ((one, "one"), (other, "another")):
+        files.write(host.root / "etc/policy.yaml", text)
+        host.bootstrap()
+    one.bootstrap()
+    first = files_note(rig)
+
+    for host in (other, one, other, one):
+        assert host.bootstrap().changes == []
+        assert host.bootstrap(by_a_person=False).changes == []
+    with one.reach() as here, other.reach() as there:
+        assert about_files(here) == []
+        assert about_files(there) == [ANOTHER]
+
+    files.write(other.root / "etc/policy.yaml", "edited")
+    assert other.bootstrap(by_a_person=False).changes == []
+    assert "DaemonSet kube-system/kube-apiserver" in "\n".join(other.bootstrap().changes)
+    assert files_note(rig) != first
+    assert other.bootstrap().changes == []
+    one.bootstrap()
+    assert one.bootstrap().changes == []
+    with one.reach() as here:
+        assert about_files(here) == [ANOTHER]
 
 
 def test_of_two_who_change_them_at_once_one_is_refused(

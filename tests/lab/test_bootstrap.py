@@ -20,6 +20,9 @@ from kubeception.lab import Host, Lab
 
 NAMESPACE = "kube-system"
 KNOCKING = Path(__file__).with_name("knocking.py")
+AUDIT_POLICY = "/etc/kubernetes/audit-policy.yaml"
+AUDIT_LOG = "/var/log/kubernetes/audit.log"
+SCHEDULER_SETTINGS = "/etc/kubernetes/scheduler-settings.yaml"
 
 pytestmark = pytest.mark.hosts(1, bundle=True)
 
@@ -394,3 +397,88 @@ def test_a_missing_image_is_imported_from_the_bundle(cp1: Host) -> None:
     assert run.changes == [f"runtime: image {image}: missing"]
     listed = cp1.run("crictl", "images", "-o", "json").stdout
     assert [i["pinned"] for i in json.loads(listed)["images"] if image in i["repoTags"]] == [True]
+
+
+def _policy(level: str) -> str:
+    return f"apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- level: {level}\n"
+
+
+def _levels(cp1: Host) -> set[str]:
+    """Return by which levels the API server has audited, and start its log anew."""
+    lines = cp1.run("cat", AUDIT_LOG).stdout.splitlines()
+    cp1.run("truncate", "--size=0", AUDIT_LOG)
+    return {json.loads(line)["level"] for line in lines if line.endswith("}")}
+
+
+def test_an_audit_policy_comes_with_its_file_and_an_edited_one_is_rolled_out(cp1: Host) -> None:
+    cp1.put(AUDIT_POLICY, _policy("Metadata"))
+    flags = f'audit-policy-file = "{AUDIT_POLICY}"\naudit-log-path = "{AUDIT_LOG}"\n'
+    cluster.configure(cp1, more=f"\n[apiserver.extra_args]\n{flags}")
+
+    with Requests.on(cp1) as requests:
+        bootstrap(cp1)
+        assert _levels(cp1) == {"Metadata"}
+        assert bootstrap(cp1).changes == []
+
+        cp1.put(AUDIT_POLICY, _policy("Request"))
+        status = cp1.run("kubeception", "status", check=False).stdout
+        assert f"{AUDIT_POLICY} has changed; kubeception bootstrap rolls it out" in status
+        run = bootstrap(cp1)
+        assert "DaemonSet kube-system/kube-apiserver" in "\n".join(run.changes)
+        get(cp1, "nodes")
+        assert "Request" in _levels(cp1)
+        assert bootstrap(cp1).changes == []
+
+    assert requests.failed == []
+    assert cluster.unhealthy(cp1) == []
+
+    before = cluster.standing(cp1)
+    cp1.run("rm", AUDIT_POLICY)
+    refused = cp1.run("kubeception", "bootstrap", check=False)
+    assert refused.code == 3
+    key = "apiserver.extra_args.audit-policy-file"
+    assert f"{key}: {AUDIT_POLICY}: no such file or directory" in refused.stderr
+    assert cluster.standing(cp1) == before
+
+    cluster.configure(cp1)
+    bootstrap(cp1)
+    assert bootstrap(cp1).changes == []
+
+
+def _etcd_runs_with(cp1: Host, variable: str) -> bool:
+    pid = cp1.run("systemctl", "show", "--property=MainPID", "--value", "etcd").stdout.strip()
+    return variable in cp1.run("cat", f"/proc/{pid}/environ").stdout.split("\0")
+
+
+def test_flags_of_every_component_are_taken_and_given_up(cp1: Host) -> None:
+    cp1.put(
+        SCHEDULER_SETTINGS,
+        "apiVersion: kubescheduler.config.k8s.io/v1\n"
+        "kind: KubeSchedulerConfiguration\n"
+        "clientConnection: {kubeconfig: /etc/kubernetes/scheduler.conf}\n",
+    )
+    wanted = {
+        "controller_manager": 'concurrent-deployment-syncs = "6"',
+        "scheduler": f'config = "{SCHEDULER_SETTINGS}"',
+        "proxy": 'metrics-bind-address = "127.0.0.1:10333"',
+        "kubelet": 'max-pods = "77"',
+        "etcd": 'snapshot-count = "7777"',
+    }
+    tables = (f"\n[{name}.extra_args]\n{line}\n" for name, line in wanted.items())
+    cluster.configure(cp1, more="".join(tables))
+
+    bootstrap(cp1)
+
+    assert cluster.unhealthy(cp1) == []
+    assert get(cp1, "nodes")["items"][0]["status"]["capacity"]["pods"] == "77"
+    assert _etcd_runs_with(cp1, "ETCD_SNAPSHOT_COUNT=7777")
+    mode = cp1.run("curl", "--silent", "http://127.0.0.1:10333/proxyMode").stdout
+    assert mode == "nftables"
+    assert bootstrap(cp1).changes == []
+
+    cluster.configure(cp1)
+    bootstrap(cp1)
+    assert not _etcd_runs_with(cp1, "ETCD_SNAPSHOT_COUNT=7777")
+    assert get(cp1, "nodes")["items"][0]["status"]["capacity"]["pods"] == "110"
+    assert bootstrap(cp1).changes == []
+    assert cluster.unhealthy(cp1) == []

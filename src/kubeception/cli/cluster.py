@@ -33,8 +33,8 @@ def preflight(context: click.Context, config_file: Path | None, output: str) -> 
     """
     from kubeception import preflight as checks
 
-    with Reach(options.loaded(config_file)) as reach:
-        found = checks.look(reach)
+    with Reach(options.loaded(config_file), is_attended=True) as reach:
+        found = checks.look(reach)  # as a bootstrap by the same person would
     errors = sum(finding.severity is checks.Severity.ERROR for finding in found)
     if output == "json":
         click.echo(json.dumps({"ok": not errors, "findings": [asdict(f) for f in found]}, indent=2))

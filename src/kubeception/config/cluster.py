@@ -16,9 +16,12 @@ from kubeception.config.model import (
     ApiServer,
     Certificates,
     Config,
+    ControllerManager,
     Etcd,
     Kubeception,
     Net,
+    Proxy,
+    Scheduler,
     Secrets,
 )
 from kubeception.layout import Layout
@@ -26,6 +29,8 @@ from kubeception.versions import Release
 
 _Leaves = dict[tuple[str, ...], Any]
 
+# Tables of the configuration that are the cluster's as they stand.
+_SHARED = ("apiserver", "controller_manager", "scheduler", "proxy", "kubeception")
 # What can't be another one later: addresses and names that were given out, and certificates say.
 FIXED = (
     "net.cluster_cidr",
@@ -43,6 +48,9 @@ class ClusterSettings(Struct, frozen=True, omit_defaults=False):
     """What it runs: a version of Kubernetes, and the images by component."""
     net: Net = Net()
     apiserver: ApiServer = field(default_factory=ApiServer)
+    controller_manager: ControllerManager = field(default_factory=ControllerManager)
+    scheduler: Scheduler = field(default_factory=Scheduler)
+    proxy: Proxy = field(default_factory=Proxy)
     kubeception: Kubeception = Kubeception()
     pki: str = Secrets().path
     """The folder of certificates and keys, on each control-plane host."""
@@ -52,6 +60,8 @@ class ClusterSettings(Struct, frozen=True, omit_defaults=False):
     """Whether CoreDNS asks its host's resolver for names outside the cluster."""
     sizes_conntrack: bool = True
     """Whether kube-proxy sets the size of the kernel's connection table."""
+    files: dict[str, str] = field(default_factory=dict)
+    """The SHA-256 of each file that flags of pods name, as on the host that rolled it out last."""
 
     @property
     def layout(self) -> Layout:
@@ -69,8 +79,7 @@ class ClusterSettings(Struct, frozen=True, omit_defaults=False):
                 apiserver_cluster_ip=net.apiserver_ip,
                 dns_cluster_ip=net.dns_ip,
             ),
-            apiserver=config.apiserver,
-            kubeception=config.kubeception,
+            **{name: getattr(config, name) for name in _SHARED},
         ).with_paths_of(config)
 
     def with_paths_of(self, config: Config) -> "ClusterSettings":
@@ -87,8 +96,7 @@ class ClusterSettings(Struct, frozen=True, omit_defaults=False):
         return structs.replace(
             config,
             net=self.net,
-            apiserver=self.apiserver,
-            kubeception=self.kubeception,
+            **{name: getattr(self, name) for name in _SHARED},
             secrets=structs.replace(config.secrets, path=self.pki),
             etcd=structs.replace(config.etcd, config_path=self.etcd_pki),
             certificates=structs.replace(config.certificates, ca_path=self.public_cas),
@@ -141,6 +149,20 @@ def settled(
     for key in known:
         wanted.pop(key, None)  # no longer asked for
     return msgspec.convert(_nested(wanted), ClusterSettings)
+
+
+def settled_files(
+    own: Mapping[str, str], before: Mapping[str, str], there: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the cluster's digests of files with those that a person has changed on a host.
+
+    Like any setting: a file that is as it was there `before`, or that was not known there before,
+    changes nothing, however it differs from the cluster's.
+    """
+    return {
+        path: there[path] if path in there and before.get(path, digest) == digest else digest
+        for path, digest in own.items()
+    }
 
 
 def differing(one: ClusterSettings, other: ClusterSettings) -> Iterator[tuple[str, str, str]]:

@@ -27,9 +27,8 @@ def _text(pattern: str, title: str, *, most: int | None = None) -> Meta:
     return Meta(pattern=f"^{pattern}{END}", title=title, max_length=most)
 
 
-AbsolutePath = Annotated[
-    str, _text(r"(/[A-Za-z0-9_.+@-]+)+/?", "an absolute path of plain characters")
-]
+PATH = r"(/[A-Za-z0-9_.+@-]+)+"
+AbsolutePath = Annotated[str, _text(f"{PATH}/?", "an absolute path of plain characters")]
 Address = Annotated[str, _text(IPV4, "an IPv4 address")]
 Network = Annotated[
     str, _text(rf"{IPV4}/(3[0-2]|[12]?[0-9])", "an IPv4 network such as 10.0.0.0/16")
@@ -105,6 +104,35 @@ class Secrets(Section, frozen=True):
     ] = "/etc/kubernetes/pki"
 
 
+ExtraArgs = Annotated[
+    dict[str, str],
+    Meta(description="More flags, without the dashes; they win over our defaults."),
+]
+
+
+class Mount(Section, frozen=True):
+    """What a pod sees of its host, under the same path."""
+
+    path: AbsolutePath
+    writable: bool = False
+
+
+class Pod(Section, frozen=True):
+    """A program that runs in a pod."""
+
+    extra_args: ExtraArgs = field(default_factory=dict)
+    extra_mounts: Annotated[
+        tuple[
+            Annotated[Mount, Meta(title='{ path = "/…", writable = true or false }')],
+            ...,
+        ],
+        Meta(
+            description="What its pod sees of the host, under the same path, read-only unless "
+            "`writable`; files that flags name are seen by themselves."
+        ),
+    ] = ()
+
+
 class Kubelet(Section, frozen=True):
     """The kubelet."""
 
@@ -112,6 +140,7 @@ class Kubelet(Section, frozen=True):
         AbsolutePath,
         Meta(description="The environment file that the kubelet's unit reads."),
     ] = "/etc/kubernetes/kubelet.env"
+    extra_args: ExtraArgs = field(default_factory=dict)
 
 
 class Etcd(Section, frozen=True):
@@ -123,6 +152,7 @@ class Etcd(Section, frozen=True):
     config_path: Annotated[
         AbsolutePath, Meta(description="The folder of etcd's own certificates and keys.")
     ] = "/etc/kubernetes/pki/etcd"
+    extra_args: ExtraArgs = field(default_factory=dict)
 
 
 class Net(Section, frozen=True):
@@ -178,17 +208,25 @@ class Node(Section, frozen=True):
     ] = UNSET
 
 
-class ApiServer(Section, frozen=True):
+class ApiServer(Pod, frozen=True):
     """The API server."""
 
     extra_sans: Annotated[
         tuple[San, ...],
         Meta(description="More names and addresses for its certificate."),
     ] = ()
-    extra_args: Annotated[
-        dict[str, str],
-        Meta(description="More flags, without the dashes; they win over our defaults."),
-    ] = field(default_factory=dict)
+
+
+class ControllerManager(Pod, frozen=True):
+    """The controller-manager."""
+
+
+class Scheduler(Pod, frozen=True):
+    """The scheduler."""
+
+
+class Proxy(Pod, frozen=True):
+    """kube-proxy, on every node."""
 
 
 class Kubeception(Section, frozen=True):
@@ -218,11 +256,14 @@ class Config(Section, frozen=True):
     bootstrap: Bootstrap = Bootstrap()
     certificates: Certificates = Certificates()
     secrets: Secrets = Secrets()
-    kubelet: Kubelet = Kubelet()
-    etcd: Etcd = Etcd()
+    kubelet: Kubelet = field(default_factory=Kubelet)
+    etcd: Etcd = field(default_factory=Etcd)
     net: Net = Net()
     node: Node = Node()
     apiserver: ApiServer = field(default_factory=ApiServer)
+    controller_manager: ControllerManager = field(default_factory=ControllerManager)
+    scheduler: Scheduler = field(default_factory=Scheduler)
+    proxy: Proxy = field(default_factory=Proxy)
     kubeception: Kubeception = Kubeception()
 
     @property

@@ -31,8 +31,19 @@ address = "192.0.2.10"
 
 [apiserver]
 extra_sans = ["api.example.org"]
-extra_args = { event-ttl = "2h" }
+extra_args = { event-ttl = "2h", audit-policy-file = "/etc/kubernetes/audit-policy.yaml" }
 ```
+
+A file that a flag of a pod names is mounted by itself, read-only, and the folder of one that it
+writes (`audit-log-path`), writable: a path is the same in the pod and on the host.
+Every control-plane host needs the file; one that is missing is an error of preflight.
+Who edits it runs `bootstrap` there, which rolls it out.
+What such a file names in turn goes into `extra_mounts`, and so does the folder of one
+that a program itself reads again when it changes: a pod that mounts a file by itself
+goes on with the one that was there when it started.
+Flags that kubeception alone sets are refused, each with why.
+kube-proxy takes flags or its settings file: with `extra_args` it has flags alone.
+A kube-scheduler that is given a `config` reads its kubeconfig's path from there.
 """
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
-from kubeception.config.model import Config
+from kubeception.config import flags
+from kubeception.config.model import PATH, Config
 from kubeception.config.places import Key
 
 PODS, SERVICES = "net.cluster_cidr", "net.service_cluster_ip_range"
@@ -30,18 +31,34 @@ def check(config: Config) -> Iterator[Problem]:
     yield from _ranges(config, pods, services)
     yield from _addresses(config, pods, services)
     yield from _paths(config)
-    for flag in config.apiserver.extra_args:
-        key = ("apiserver", "extra_args", flag)
-        if not re.fullmatch(r"[a-z][a-z0-9-]*", flag):
-            yield Problem("flags stand here without their dashes, such as event-ttl", (key,))
-        elif flag == "secure-port":
-            yield Problem("kubeception decides the port of each API server", (key,))
+    for program in flags.PROGRAMS:
+        section = getattr(config, program)
+        for flag, value in section.extra_args.items():
+            if problem := _flag_problem(program, flag, value):
+                yield Problem(problem, ((program, "extra_args", flag),))
+        for mount in () if program in flags.ON_THE_HOST else section.extra_mounts:
+            if ".." in Path(mount.path).parts:
+                yield _problem(f"{mount.path} has a .. in it", f"{program}.extra_mounts")
     if config.kubeception.join_port > 32767:
         yield _problem(f"{config.kubeception.join_port} is beyond 32767", "kubeception.nodeport")
 
 
 def _problem(text: str, *keys: str) -> Problem:
     return Problem(text, tuple(tuple(key.split(".")) for key in keys))
+
+
+def _flag_problem(program: str, flag: str, value: str) -> str | None:
+    if not re.fullmatch(r"[a-z][a-z0-9-]*", flag):
+        return "flags stand here without their dashes, such as event-ttl"
+    if why := flags.PROGRAMS[program].ours.get(flag):
+        return why
+    if program in flags.ON_THE_HOST and re.search(r"""[\s"'\\]""", value):
+        return "has a space, a quote or a backslash, which its environment file can't"
+    args = {flag: value}
+    for _, path in (*flags.named(program, args), *flags.written(program, args)):
+        if not re.fullmatch(PATH, str(path)) or ".." in path.parts:
+            return f"names {path}; want an absolute path of plain characters, in a folder"
+    return None
 
 
 def _ranges(config: Config, pods: IPv4Network, services: IPv4Network) -> Iterator[Problem]:

@@ -37,7 +37,8 @@ class UnitState:
     `file` is where its unit file lies, or lay. `started_s` is when it last became active, in
     seconds since the epoch, 0 for never; `restarts` is how often systemd has started it again by
     itself. `command` is what it runs, as written, and `environment` names the files with its
-    variables. `user` is whom it runs as, "" for root, and `pid` its main process, 0 for none.
+    variables, `variables` those that the unit itself sets. `user` is whom it runs as, "" for root,
+    and `pid` its main process, 0 for none.
     """
 
     load: str
@@ -53,6 +54,7 @@ class UnitState:
     environment: tuple[Path, ...]
     user: str
     pid: int = 0
+    variables: tuple[str, ...] = ()
 
     @property
     def exists(self) -> bool:
@@ -111,6 +113,7 @@ class Systemd:
             environment=tuple(Path(path) for path, _ in service.get("EnvironmentFiles", ())),
             user=service.get("User", ""),
             pid=service.get("MainPID", 0),
+            variables=tuple(one.partition("=")[0] for one in service.get("Environment", ())),
         )
 
     def booted_s(self) -> float:

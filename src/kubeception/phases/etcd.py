@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from kubeception import conditions, identity
 from kubeception.conditions import Condition
-from kubeception.config import Config
+from kubeception.config import Config, flags
 from kubeception.engine import Phase
 from kubeception.facts import Facts, Identity
 from kubeception.render import etcd
@@ -26,8 +26,15 @@ def plan(config: Config, facts: Facts) -> Iterator[Resource]:
         yield File(at.units / etcd.UNIT, etcd.unit(config, facts.host))
     # etcd reads its CA only when it starts, so a newer one means a restart, as other settings do.
     # Certificates it reads anew for each connection.
-    yield Unit(etcd.UNIT, started_after=(at.pki.etcd_ca.certificate,), keeps_running=True)
-    yield Settled(etcd.UNIT, at.etcd.environment, but=(etcd.FIRST_START, etcd.DATA_DIR))
+    named = (path for _, path in flags.brought("etcd", config))
+    yield Unit(etcd.UNIT, started_after=(at.pki.etcd_ca.certificate, *named), keeps_running=True)
+    yield Settled(
+        etcd.UNIT,
+        at.etcd.environment,
+        but=(etcd.FIRST_START, etcd.DATA_DIR),
+        # What a unit of the host's own gives it besides can't be told from what we gave it before.
+        prefix="" if etcd.UNIT in facts.host.foreign_units else etcd.PREFIX,
+    )
 
 
 def member(config: Config, facts: Facts) -> Iterator[Resource]:

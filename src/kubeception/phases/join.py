@@ -8,12 +8,12 @@ from kubeception.config import Config
 from kubeception.engine import Phase
 from kubeception.facts import Facts
 from kubeception.layout import Pair
+from kubeception.phases.kubelet import running
 from kubeception.pki import request
 from kubeception.render import kubeconfig, kubelet
 from kubeception.resources import Resource
 from kubeception.resources.credential import Ask, KubeletCredential
 from kubeception.resources.file import File
-from kubeception.resources.unit import Unit
 
 
 def credential(ask: Ask | None) -> Phase:
@@ -42,16 +42,7 @@ def worker(config: Config, facts: Facts) -> Iterator[Resource]:
     yield File(at.kubelet.environment, kubelet.environment(config, facts.host))
     if kubelet.UNIT not in facts.host.foreign_units:
         yield File(at.units / kubelet.UNIT, kubelet.unit(config))
-    yield Unit(
-        kubelet.UNIT,
-        started_after=(
-            at.kubelet.settings,
-            at.kubelet.environment,
-            at.kubernetes.kubelet,
-            at.membership,  # written anew with each join, as the credential is
-        ),
-        keeps_running=True,
-    )
+    yield running(config, at.membership)  # written anew with each join, as the credential is
 
 
 def kubelet_runs(_config: Config, _facts: Facts) -> Iterator[Condition]:

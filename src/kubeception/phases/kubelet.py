@@ -4,10 +4,11 @@ The kubelet never runs without a kubeconfig: one that has none kills the pods th
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from kubeception import conditions
 from kubeception.conditions import Condition
-from kubeception.config import Config
+from kubeception.config import Config, flags
 from kubeception.config.model import Cni
 from kubeception.engine import Phase
 from kubeception.facts import Facts
@@ -29,8 +30,15 @@ def plan(config: Config, facts: Facts) -> Iterator[Resource]:
     yield from bootstrap_plane.api(config, facts)
     if facts.host.remembered.former and config.net.cni is Cni.FLANNEL:
         yield NoFormerNetwork(facts.host.remembered.former)
-    started_after = (at.kubelet.settings, at.kubelet.environment, at.kubernetes.kubelet)
-    yield Unit(kubelet.UNIT, started_after=started_after, keeps_running=True)
+    yield running(config)
+
+
+def running(config: Config, *more: Path) -> Unit:
+    """Want the unit running with its settings, and with what its flags name."""
+    at = config.layout
+    settings = (at.kubelet.settings, at.kubelet.environment, at.kubernetes.kubelet)
+    named = (path for _, path in flags.brought("kubelet", config))
+    return Unit(kubelet.UNIT, started_after=(*settings, *more, *named), keeps_running=True)
 
 
 def until(_config: Config, _facts: Facts) -> Iterator[Condition]:

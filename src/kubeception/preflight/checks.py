@@ -4,7 +4,17 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 
 from kubeception.errors import PreflightError
-from kubeception.preflight import address, belongings, host, pki, ports, programs, room, webhooks
+from kubeception.preflight import (
+    address,
+    belongings,
+    flags,
+    host,
+    pki,
+    ports,
+    programs,
+    room,
+    webhooks,
+)
 from kubeception.preflight.finding import Check, Finding, Severity
 from kubeception.preflight.scene import Scene, survey
 from kubeception.reach import Reach
@@ -30,6 +40,7 @@ CHECKS: tuple[Check, ...] = (
     belongings.without_keys,
     belongings.guard_of_etcd,
     belongings.settings,
+    flags.named_files,
     pki.content,
     pki.certificates,
     room.folders,

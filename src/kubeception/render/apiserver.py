@@ -10,7 +10,7 @@ from typing import Any
 from kubeception.config.cluster import ClusterSettings
 from kubeception.endpoints import ETCD_PORT, LOOPBACK, url
 from kubeception.facts import ClusterFacts, HostFacts
-from kubeception.render import objects
+from kubeception.render import extras, objects
 
 NAME = "kube-apiserver"
 BOOTSTRAP_NAME = "bootstrap-kube-apiserver"
@@ -18,6 +18,7 @@ BOOTSTRAP_PORT = 6444
 HOSTED_PORTS = (6445, 6446)
 
 LABELS = {"component": NAME, "tier": "control-plane"}
+_SECTION = "apiserver"
 PORT_NOTE = "kubeception.dev/port"
 TEMPLATE_NOTE = "kubeception.dev/template"
 # Set on a hosted pod once the door has turned to it; only then may the one before it go.
@@ -53,7 +54,11 @@ def other_port(port: int) -> int:
 def daemonset(cluster: ClusterFacts) -> objects.Object:
     """Return the hosted API server."""
     settings, port = cluster.settings, hosted_port(cluster)
-    notes = {PORT_NOTE: str(port), TEMPLATE_NOTE: template_digest(settings)}
+    notes = {
+        PORT_NOTE: str(port),
+        TEMPLATE_NOTE: template_digest(settings),
+        **extras.files_note(_SECTION, settings),
+    }
     return {
         "apiVersion": "apps/v1",
         "kind": "DaemonSet",
@@ -92,11 +97,11 @@ def bootstrap_flags(host: HostFacts) -> dict[str, str]:
 
 def template_digest(settings: ClusterSettings) -> str:
     """Return what tells whether the settings that we render have changed."""
-    return objects.digest(_pod_spec(settings, port=0))
+    return objects.digest({**_pod_spec(settings, port=0), **extras.files_note(_SECTION, settings)})
 
 
 def _pod_spec(settings: ClusterSettings, *, port: int) -> objects.Object:
-    paths = _paths(settings)
+    seen = extras.volumes(_SECTION, settings.apiserver, _paths(settings))
     return {
         "hostNetwork": True,
         "dnsPolicy": "Default",
@@ -123,10 +128,10 @@ def _pod_spec(settings: ClusterSettings, *, port: int) -> objects.Object:
                 "readinessProbe": objects.probe(
                     "/readyz", port, periodSeconds=1, timeoutSeconds=15, failureThreshold=3
                 ),
-                "volumeMounts": objects.mounts(paths),
+                "volumeMounts": seen["volumeMounts"],
             }
         ],
-        "volumes": objects.volumes(paths),
+        "volumes": seen["volumes"],
     }
 
 

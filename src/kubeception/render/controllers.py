@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kubeception.config.cluster import ClusterSettings
-from kubeception.render import objects
+from kubeception.config.model import Pod
+from kubeception.render import extras, objects
 
 REPLICAS = 2
 
@@ -18,10 +19,11 @@ REPLICAS = 2
 class Controller:
     """One of the two: its name, its ports, and its flags beside the common ones.
 
-    `bootstrap_flags` are for the temporary copy alone.
+    `section` is its table of the configuration, `bootstrap_flags` are for the temporary copy alone.
     """
 
     name: str
+    section: str
     port: int
     bootstrap_port: int
     cpu: str
@@ -80,6 +82,7 @@ _JUST_ENOUGH = {
 
 CONTROLLER_MANAGER = Controller(
     "kube-controller-manager",
+    "controller_manager",
     port=10257,
     bootstrap_port=10267,
     cpu="200m",
@@ -89,6 +92,7 @@ CONTROLLER_MANAGER = Controller(
 )
 SCHEDULER = Controller(
     "kube-scheduler",
+    "scheduler",
     port=10259,
     bootstrap_port=10269,
     cpu="100m",
@@ -102,6 +106,9 @@ BOTH = (CONTROLLER_MANAGER, SCHEDULER)
 def deployment(controller: Controller, settings: ClusterSettings) -> objects.Object:
     """Return the hosted form."""
     spec = _pod_spec(controller, settings, bootstrap=False)
+    about: objects.Object = {"labels": {**objects.MANAGED_BY, **controller.labels}}
+    if note := extras.files_note(controller.section, settings):
+        about["annotations"] = note
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -110,7 +117,7 @@ def deployment(controller: Controller, settings: ClusterSettings) -> objects.Obj
             "replicas": REPLICAS,
             "selector": {"matchLabels": controller.labels},
             "template": {
-                "metadata": {"labels": {**objects.MANAGED_BY, **controller.labels}},
+                "metadata": about,
                 "spec": {
                     **spec,
                     "nodeSelector": {objects.CONTROL_PLANE: ""},
@@ -138,7 +145,9 @@ def _pod_spec(
 ) -> objects.Object:
     kubeconfig = controller.kubeconfig(settings)
     pki = settings.layout.pki
-    paths = {"kubeconfig": (kubeconfig, "File"), "pki": (pki.folder, "Directory")}
+    asked: Pod = getattr(settings, controller.section)
+    ours = {"kubeconfig": (kubeconfig, "File"), "pki": (pki.folder, "Directory")}
+    seen = extras.volumes(controller.section, asked, ours)
     flags = {
         "authentication-kubeconfig": str(kubeconfig),
         "authorization-kubeconfig": str(kubeconfig),
@@ -151,6 +160,7 @@ def _pod_spec(
         "leader-elect-retry-period": "1s",
         "requestheader-client-ca-file": str(pki.front_proxy_ca.certificate),
         **controller.flags(settings),
+        **asked.extra_args,
     }
     if bootstrap:
         flags |= controller.bootstrap_flags
@@ -174,10 +184,10 @@ def _pod_spec(
                 "imagePullPolicy": "IfNotPresent",
                 "command": [controller.name, *objects.flags(flags)],
                 "resources": {"requests": {"cpu": controller.cpu}},
-                "volumeMounts": objects.mounts(paths),
+                "volumeMounts": seen["volumeMounts"],
             }
         ],
-        "volumes": objects.volumes(paths),
+        "volumes": seen["volumes"],
     }
 
 

@@ -8,6 +8,8 @@ from kubeception.facts import HostFacts
 from kubeception.layout import IMAGE_COMMAND, IMAGE_ENVIRONMENT, MOUNTED_HOST, OUR_MARK
 
 UNIT = "etcd.service"
+# Each of its flags has a variable, which begins so.
+PREFIX = "ETCD_"
 # What etcd reads of these counts only where there are no data: it needs no restart for them.
 FIRST_START = "ETCD_INITIAL_"
 # Our unit gives it as a flag, which no empty file can take away; etcd refuses both at once.
@@ -62,6 +64,10 @@ def environment(config: Config, host: HostFacts) -> str:
         "ETCD_PEER_KEY_FILE": pki.etcd_peer.key,
         "ETCD_FEATURE_GATES": "InitialCorruptCheck=true",
         "ETCD_WATCH_PROGRESS_NOTIFY_INTERVAL": "5s",
+        **{
+            PREFIX + flag.upper().replace("-", "_"): value
+            for flag, value in config.etcd.extra_args.items()
+        },
     }
     notes = {CLUSTER_NOTE: known.cluster, MEMBER_NOTE: known.member} if known.cluster else {}
     return "".join(

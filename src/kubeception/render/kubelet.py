@@ -78,6 +78,7 @@ def environment(config: Config, host: HostFacts) -> str:
         "hostname-override": host.node,
         "kubeconfig": str(at.kubernetes.kubelet),
         "node-ip": host.address,
+        **config.kubelet.extra_args,
     }
     return f'{OUR_MARK}KUBELET_ARGS="{" ".join(objects.flags(flags))}"\n'
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kubeception.config.cluster import ClusterSettings
 from kubeception.facts import ClusterFacts
-from kubeception.render import objects
+from kubeception.render import extras, objects
 
 NAME = "kube-proxy"
 # What it makes of itself on a host, in its nftables mode.
@@ -49,7 +49,19 @@ def settings(shared: ClusterSettings) -> objects.Object:
     return wanted
 
 
+def _flags(shared: ClusterSettings) -> dict[str, str]:
+    """Return its flags; beside a settings file it ignores nearly all, so it is one or the other."""
+    asked = shared.proxy.extra_args
+    flags = {"config": f"{_SETTINGS}/config.conf"}
+    if asked:
+        flags = {"cluster-cidr": shared.net.cluster_cidr, "proxy-mode": str(shared.net.proxy_mode)}
+        if not shared.sizes_conntrack:
+            flags["conntrack-max-per-core"] = "0"
+    return {**flags, **asked, "hostname-override": "$(NODE_NAME)"}
+
+
 def _pod_spec(cluster: ClusterFacts) -> objects.Object:
+    seen = extras.volumes("proxy", cluster.settings.proxy, _PATHS, writable=("xtables-lock",))
     return {
         "hostNetwork": True,
         "priorityClassName": objects.NODE_CRITICAL,
@@ -61,21 +73,17 @@ def _pod_spec(cluster: ClusterFacts) -> objects.Object:
                 "name": NAME,
                 "image": cluster.settings.release.images[NAME],
                 "imagePullPolicy": "IfNotPresent",
-                "command": [
-                    NAME,
-                    f"--config={_SETTINGS}/config.conf",
-                    "--hostname-override=$(NODE_NAME)",
-                ],
+                "command": [NAME, *objects.flags(_flags(cluster.settings))],
                 "env": [*objects.api_by_the_door(cluster.endpoint), objects.NODE_NAME],
                 "securityContext": {"privileged": True},
                 "volumeMounts": [
                     {"name": "settings", "mountPath": _SETTINGS},
-                    *objects.mounts(_PATHS, writable=("xtables-lock",)),
+                    *seen["volumeMounts"],
                 ],
             }
         ],
         "volumes": [
             {"name": "settings", "configMap": {"name": NAME}},
-            *objects.volumes(_PATHS),
+            *seen["volumes"],
         ],
     }

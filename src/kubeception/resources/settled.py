@@ -13,6 +13,7 @@ _LINE = re.compile(r'^(\w+)="?([^"\n]*)"?$', re.MULTILINE)
 class Settled:
     """A running unit whose process was given what a file says; names that begin with `but` aside.
 
+    Of names that begin with `prefix` it was given no others: what the file said before is over.
     It is what the process has that counts, not when the file was written: clocks are set, and not
     every change of a file matters. What a drop-in's own file sets too is its author's to say.
     """
@@ -20,6 +21,7 @@ class Settled:
     name: str
     environment: Path
     but: tuple[str, ...] = ()
+    prefix: str = ""
 
     def __str__(self) -> str:
         return self.name
@@ -38,12 +40,13 @@ class Settled:
             if path != self.environment
             for name in _settings(reach, path)
         }
-        missing = sorted(
-            name
-            for name, value in _settings(reach, self.environment).items()
-            if name not in by_others and not name.startswith(self.but) and given.get(name) != value
-        )
-        return f"runs without {missing[0]} of {self.environment}" if missing else None
+        wanted = _settings(reach, self.environment)
+        left = {name for name in given if self.prefix and name.startswith(self.prefix)}
+        for name in sorted({*wanted, *(left - {*state.variables})} - by_others):
+            if not name.startswith(self.but) and given.get(name) != wanted.get(name):
+                how = "without" if name in wanted else "still with"
+                return f"runs {how} {name} of {self.environment}"
+        return None
 
     def apply(self, reach: Reach) -> None:
         """Restart it; waits for the job's end."""

@@ -69,6 +69,29 @@ def test_a_release_is_taken_whole() -> None:
     assert cluster.settled(now, before, there).release == now.release
 
 
+@pytest.mark.parametrize(
+    ("own", "before", "there", "found"),
+    [
+        ("1", None, None, "1"),  # named for the first time
+        ("1", "1", "1", "1"),
+        ("2", "1", "1", "2"),  # edited here
+        ("2", "2", "1", "1"),  # another host's was rolled out
+        ("2", None, "1", "1"),  # seen here for the first time
+        ("1", "2", "1", "1"),  # made the same as there
+    ],
+)
+def test_a_file_counts_once_it_is_edited(
+    own: str, before: str | None, there: str | None, found: str
+) -> None:
+    def files(digest: str | None) -> dict[str, str]:
+        return {"/a": digest} if digest else {}
+
+    gone = {"/gone": "0"}
+    assert cluster.settled_files(files(own), files(before) | gone, files(there) | gone) == {
+        "/a": found
+    }
+
+
 def test_each_difference_is_told_in_a_line() -> None:
     now = asked(OTHER, release=structs.replace(RELEASE, kubernetes="1.1.0"))
 

@@ -10,7 +10,7 @@ from tests.fixed import CLUSTER, CONFIG, FACTS, MEMBER, on_host
 
 from kubeception.config import Config
 from kubeception.config.load import load
-from kubeception.config.model import Cni, Net
+from kubeception.config.model import Cni, Etcd, Kubelet, Net
 from kubeception.engine import Phase
 from kubeception.facts import Facts, Hosted
 from kubeception.phases import bootstrap_plane, etcd, handover, join, kubelet, pki, runtime
@@ -186,6 +186,19 @@ def test_a_unit_starts_after_the_settings_that_its_phase_writes(phase: Phase) ->
 
     assert written <= {*unit.started_after, *settled}
     assert wanted.index(unit) > max(map(wanted.index, (w for w in wanted if isinstance(w, File))))
+
+
+@pytest.mark.parametrize(
+    ("phase", "config"),
+    [
+        (etcd.ETCD, Config(etcd=Etcd(extra_args={"peer-crl-file": "/crl"}))),
+        (kubelet.KUBELET, Config(kubelet=Kubelet(extra_args={"client-ca-file": "/crl"}))),
+    ],
+)
+def test_a_unit_starts_after_the_files_that_its_flags_name(phase: Phase, config: Config) -> None:
+    [unit] = [one for one in phase.plan(config, FACTS) if isinstance(one, Unit)]
+
+    assert Path("/crl") in unit.started_after
 
 
 def test_the_hosts_own_units_are_used_as_they_are() -> None:
