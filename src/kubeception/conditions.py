@@ -7,13 +7,12 @@ from functools import partial
 from typing import Any
 
 from kubeception import evidence, timestamp
-from kubeception.endpoints import API_PORT
+from kubeception.endpoints import API_PORT, BOOTSTRAP_PORT
 from kubeception.errors import Hopeless, KubeceptionError, WaitTimeout
 from kubeception.host import door
 from kubeception.kube import health
 from kubeception.reach import Reach
 from kubeception.render import etcd, kubelet
-from kubeception.render.apiserver import BOOTSTRAP_PORT
 from kubeception.render.objects import CONTROL_PLANE, NAMESPACE
 
 LEASES = ("kube-controller-manager", "kube-scheduler")

@@ -4,6 +4,10 @@ from ipaddress import ip_address
 
 # The door of each control-plane host: kubeadm's port of the API.
 API_PORT = 6443
+BOOTSTRAP_PORT = 6444
+# Hosted API servers share a pool: in a roll a host has two, and one that was edited anew a third.
+# Five hosts may be at revisions of their own, and one port is free.
+HOSTED_PORTS = tuple(range(6445, 6451))
 ETCD_PORT = 2379
 ETCD_PEER_PORT = 2380
 LOOPBACK = "127.0.0.1"

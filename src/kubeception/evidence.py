@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from kubeception.endpoints import BOOTSTRAP_PORT
 from kubeception.errors import KubeceptionError
 from kubeception.host import logs
 from kubeception.reach import Reach
@@ -19,7 +20,7 @@ def of_unit(reach: Reach, unit: str) -> Sequence[str]:
 
 def of_apiserver(reach: Reach, port: int) -> Sequence[str]:
     """Return an API server's last lines; those of the kubelet where it has not started one."""
-    pod = f"{apiserver.BOOTSTRAP_NAME}-" if port == apiserver.BOOTSTRAP_PORT else apiserver.NAME
+    pod = f"{apiserver.BOOTSTRAP_NAME}-" if port == BOOTSTRAP_PORT else apiserver.NAME
     folder = reach.layout.kubelet.pod_logs
     said = logs.of_container(folder, pod, apiserver.NAME)
     return (f"{apiserver.NAME}, by {folder}:", *said) if said else of_unit(reach, kubelet.UNIT)

@@ -9,21 +9,28 @@ from typing import Any
 from kubeception.config import Config
 from kubeception.config.cluster import ClusterSettings
 from kubeception.config.model import Net, ProxyMode
+from kubeception.endpoints import HOSTED_PORTS
 from kubeception.versions import Release
 
 
 @dataclass(frozen=True)
 class Hosted:
-    """The hosted API server as its DaemonSet has it.
-
-    Its port, a digest of the settings that we rendered, what identifies its revision, and whether
-    it serves.
-    """
+    """The hosted API server as its DaemonSet has it, and its pods."""
 
     port: int
+    """The port that is asked for; a host whose turn in a roll hasn't come has another one."""
     template: str
+    """A digest of the settings that we rendered."""
     revision: str = ""
+    """What identifies its revision, on whichever port."""
     serves: bool = True
+    """Whether it serves on this host."""
+    own: frozenset[int] = frozenset()
+    """The ports of this host's pods."""
+    taken: frozenset[int] = frozenset()
+    """The ports of the pods of all hosts."""
+    refused: str = ""
+    """The digest of rendered settings whose revision was put back, by whichever host."""
 
 
 @dataclass(frozen=True)
@@ -254,6 +261,11 @@ class ClusterFacts:
     """Those of them whose holder is dead."""
 
     @property
+    def is_single(self) -> bool:
+        """Whether one host alone is the control plane."""
+        return len(self.control_planes) == 1
+
+    @property
     def endpoint(self) -> str:
         """The address at which programs on every node find the API."""
         return self.control_planes[min(self.control_planes)]
@@ -271,6 +283,15 @@ class Facts:
     """Whether the bootstrap controller-manager and scheduler have to."""
     is_attended: bool = False
     """Whether a person runs this, who may change what all hosts share."""
+
+    @property
+    def port(self) -> int:
+        """The port of this host's hosted API server: that of the revision asked for, once due."""
+        hosted, live = self.cluster.hosted, self.host.door
+        if hosted is None:
+            return HOSTED_PORTS[0]
+        waits = hosted.port not in hosted.own and live in hosted.own
+        return live if waits and not self.cluster.is_single else hosted.port
 
     def without_revision(self) -> "Facts":
         """Return them as if no revision of the API server had been proven here."""

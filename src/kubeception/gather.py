@@ -16,7 +16,7 @@ from msgspec import structs
 from kubeception import authorities, conditions, identity, membership, revisions, versions
 from kubeception.config import Config, cluster, flags
 from kubeception.config.cluster import ClusterSettings
-from kubeception.endpoints import API_PORT
+from kubeception.endpoints import API_PORT, HOSTED_PORTS
 from kubeception.errors import ApiError, KubeceptionError
 from kubeception.etcd import data
 from kubeception.facts import ClusterFacts, Facts, Hosted, HostFacts, Identity, Shared, asked
@@ -129,18 +129,15 @@ def gather(reach: Reach, *, rebuild: bool = False) -> Facts:
     live = found.inside if found else 0
     ready = 0 if found else _ready_hosted(reach)
     answers = live > 0 and not health.not_ready(API_PORT, reach.layout.pki.ca.certificate)
-    hosted = _hosted(reach, live) if answers else None
+    of_cluster = cluster_of(reach, of_host, shared=shared(reach) if answers else Shared())
+    hosted = _hosted(reach, of_host.node, live, of_cluster) if answers else None
     # Without its DaemonSet, a server that still answers is about to end.
-    carries = live in apiserver.HOSTED_PORTS and hosted is not None
+    carries = live in HOSTED_PORTS and hosted is not None
     is_led = answers and _are_held(reach)
     broken = revisions.broken(reach.layout.revisions)
     known = remembered(reach)
     is_renamed = bool(known.former) or known.node not in {"", of_host.node}
-    of_cluster = replace(
-        cluster_of(reach, of_host, shared=shared(reach) if answers else Shared()),
-        hosted=hosted,
-        is_led=is_led,
-    )
+    of_cluster = replace(of_cluster, hosted=hosted, is_led=is_led)
     # Only a host that is alone can tell; with several, the holder may live on another.
     is_alone = answers and not {*of_cluster.control_planes} - {of_host.node, known.node}
     of_cluster = replace(of_cluster, dead_leases=_dead_leases(reach) if is_alone else ())
@@ -364,10 +361,13 @@ def _image() -> str:
     return tree.identity(Path("/"), programs=Path("/usr"), library=LIBRARY)
 
 
-def _hosted(reach: Reach, live: int) -> Hosted | None:
+def _hosted(reach: Reach, node: str, live: int, of_cluster: ClusterFacts) -> Hosted | None:
     """Return the hosted API server; `live` is the port behind the door, which answers."""
+    pods = []
     try:
         found = reach.api.get("DaemonSet", apiserver.NAME, namespace=NAMESPACE)
+        if not of_cluster.is_single:  # a host that is alone knows its ports by its door
+            pods = reach.api.list("Pod", namespace=NAMESPACE, labels=apiserver.LABELS)
     except KubeceptionError:
         return None
     if found is None:
@@ -377,18 +377,22 @@ def _hosted(reach: Reach, live: int) -> Hosted | None:
     if apiserver.PORT_NOTE not in notes:
         return None
     port = int(notes[apiserver.PORT_NOTE])
+    own = [pod for pod in pods if pod["spec"].get("nodeName") == node]
     return Hosted(
         port,
         notes.get(apiserver.TEMPLATE_NOTE, ""),
         revision.identity(template),
         serves=port == live or not health.not_ready(port, reach.layout.pki.ca.certificate),
+        own=frozenset(map(revision.port_of, own)),
+        taken=frozenset((live, *map(revision.port_of, pods))),
+        refused=revisions.refused_by(found["metadata"]).settings,
     )
 
 
 def _ready_hosted(reach: Reach) -> int:
     """Return the port of a hosted API server that answers, 0 where none does."""
     ca = reach.layout.pki.ca.certificate
-    ports = (port for port in apiserver.HOSTED_PORTS if not health.not_ready(port, ca))
+    ports = (port for port in HOSTED_PORTS if not health.not_ready(port, ca))
     return next(ports, 0)
 
 

@@ -5,15 +5,16 @@ What lies here starts the control plane where neither an API nor our configurati
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from kubeception import timestamp, versions
 from kubeception.facts import Proven
 from kubeception.host import files
-from kubeception.render import revision
+from kubeception.render import apiserver, revision
 from kubeception.versions import Release
 
 log = logging.getLogger("kubeception.keeper")
@@ -94,6 +95,19 @@ def broken(folder: Path) -> Broken | None:
         return Broken(**json.loads((folder / _BROKEN).read_text()))
     except (FileNotFoundError, ValueError, TypeError):
         return None
+
+
+def note(broken: Broken) -> str:
+    """Return how a revision that was put back is told on the DaemonSet, to other hosts."""
+    return json.dumps(asdict(broken), sort_keys=True)
+
+
+def refused_by(metadata: Mapping[str, Any]) -> Broken:
+    """Return the revision that a DaemonSet says was put back; one of no name if it says none."""
+    try:
+        return Broken(**json.loads(metadata.get("annotations", {})[apiserver.REFUSED_NOTE]))
+    except (KeyError, ValueError, TypeError):
+        return Broken("", "", "")
 
 
 def _read(folder: Path) -> Iterator[Kept]:

@@ -255,7 +255,7 @@ def _conditions(config: Config, facts: Facts) -> Iterator[tuple[str, Condition]]
     yield "host", _nothing_lost()
     yield "certificates", all_valid()
     yield "etcd", conditions.etcd_serves()
-    port = facts.cluster.hosted.port if facts.cluster.hosted else apiserver.HOSTED_PORTS[0]
+    port = facts.port
     yield "API server", conditions.apiserver_ready(port)
     yield "door", conditions.door_leads_to(port)
     manifests = config.layout.kubelet.manifests

@@ -16,7 +16,7 @@ from tests.killed import ratchet
 from kubeception import revisions
 from kubeception.facts import Proven
 from kubeception.keeper import acts
-from kubeception.keeper.rollout import Rollout
+from kubeception.keeper.rollout import Rollout, Server
 from kubeception.kube.client import KEEPER, Credential
 from kubeception.kube.kinds import RBAC
 from kubeception.phases import control_plane
@@ -145,6 +145,34 @@ def test_an_edit_stays_the_editors_on_another_port(rig: Rig, reach: Reach, watch
     assert "--v=3" in found(reach)["spec"]["template"]["spec"]["containers"][0]["command"]
 
 
+def test_of_two_keepers_that_see_the_same_edit_one_moves_it(
+    rig: Rig, reach: Reach, watching: Reach
+) -> None:
+    """In the middle of a roll a port of the pool is free, whoever writes it, and stays."""
+    edit(rig, "--v=3")
+    old = [Server(f"api-{n}", str(n), 6445 + n, answers=True) for n in range(5)]
+    seen = rollout_of(reach, servers=tuple(old[:2]), elsewhere=tuple(old[2:]))
+    assert seen.is_in_its_own_way()
+
+    ports = []
+    for node in (NODE, "cp2", NODE):
+        acts.move(watching, seen, acts.lease_of(watching, node))
+        ports.append(revision.port_of(found(reach)["spec"]["template"]))
+
+    assert ports == [6450] * 3
+    assert not rollout_of(reach, live=6445, elsewhere=tuple(old[2:])).is_in_its_own_way()
+
+
+def test_an_edit_made_meanwhile_is_kept(rig: Rig, reach: Reach) -> None:
+    seen = found(reach)["spec"]["template"]
+    edit(rig, "--v=3")
+    edited = found(reach)["spec"]["template"]
+
+    Revision(revision.at_port(seen, 6449), KEEPER, "why", over=revision.identity(seen)).apply(reach)
+
+    assert found(reach)["spec"]["template"] == edited
+
+
 def test_what_is_put_back_is_ours_again_and_told(rig: Rig, reach: Reach, watching: Reach) -> None:
     before = found(reach)
     good = before["spec"]["template"]
@@ -164,6 +192,7 @@ def test_what_is_put_back_is_ours_again_and_told(rig: Rig, reach: Reach, watchin
     remembered = revisions.broken(folder)
     assert remembered is not None
     assert (remembered.revision, remembered.settings) == (broken.wanted, "")
+    assert revisions.refused_by(found(reach)["metadata"]) == remembered
     events = rig.kubectl(*SYSTEM, "get", "events", "--field-selector=reason=PutBack").stdout
     assert "it has restarted 3 times" in events
 
@@ -179,9 +208,9 @@ def test_new_settings_of_ours_go_over_what_was_put_back(
     acts.move(watching, rollout_of(reach, live=6445), acts.lease_of(watching, NODE))
     broken = rollout_of(reach, live=6445, proven=(proven.revision,))
     acts.put_back(watching, broken, acts.lease_of(watching, NODE), why="it has restarted 3 times")
-    assert revision.port_of(found(reach)["spec"]["template"]) == 6446
+    assert revision.port_of(found(reach)["spec"]["template"]) not in {6445, broken.port}
 
-    changed = copy.deepcopy(WANTED.wanted)  # at the other port
+    changed = copy.deepcopy(WANTED.wanted)  # at another port
     changed["spec"]["template"]["spec"]["containers"][0]["command"].append("--v=5")
     Object(changed).apply(reach)
 

@@ -13,6 +13,7 @@ from tests.fixed import CONFIG
 from kubeception.conditions import LEASES, current_problem, lease_held
 from kubeception.config import Config
 from kubeception.config.model import Node
+from kubeception.endpoints import HOSTED_PORTS
 from kubeception.host import door, files
 from kubeception.host.gateway import Host
 from kubeception.host.process import run
@@ -20,7 +21,6 @@ from kubeception.kube.client import Api
 from kubeception.preflight import address, webhooks
 from kubeception.preflight.scene import Scene
 from kubeception.reach import Reach
-from kubeception.render.apiserver import HOSTED_PORTS
 
 KIND = "ValidatingWebhookConfiguration"
 

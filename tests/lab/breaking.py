@@ -11,6 +11,7 @@ from typing import Any
 from tests.lab import cluster
 from tests.lab.cluster import get, kubectl, until
 
+from kubeception.endpoints import HOSTED_PORTS
 from kubeception.errors import KubeceptionError
 from kubeception.lab import Host
 from kubeception.render import apiserver
@@ -169,7 +170,7 @@ def _to_one_that_ends(template: Object, *, after_s: int) -> None:
     container["livenessProbe"] |= {"periodSeconds": 10, "failureThreshold": after_s // 10}
     container["livenessProbe"]["httpGet"]["path"] = "/no-such-path"
     notes = template["metadata"]["annotations"]
-    port = next(p for p in apiserver.HOSTED_PORTS if str(p) != notes[apiserver.PORT_NOTE])
+    port = next(p for p in HOSTED_PORTS if str(p) != notes[apiserver.PORT_NOTE])
     notes[apiserver.PORT_NOTE] = str(port)
     container["command"] = [
         f"{_SECURE_PORT}{port}" if flag.startswith(_SECURE_PORT) else flag

@@ -330,17 +330,18 @@ def test_a_rebuild_fails_no_request(cp1: Host, note: Note) -> None:
     assert cluster.unhealthy(cp1) == []
 
 
-def test_a_changed_template_rolls_over_the_other_port_and_fails_no_request(
+def test_a_changed_template_rolls_over_another_port_and_fails_no_request(
     cp1: Host, note: Note
 ) -> None:
     cluster.configure(cp1, more='\n[apiserver.extra_args]\nevent-ttl = "2h"\n')
+    before = cluster.door(cp1)
 
     with Requests.on(cp1) as inside, Requests.from_outside(cp1) as outside:
         run = bootstrap(cp1)
 
     note(f"API server rolled: {run.wall_s:.1f} s, requests on 6443: {inside}; {outside}")
-    assert run.changes[0].startswith("control-plane: DaemonSet kube-system/kube-apiserver: ")
-    assert "tcp : 6446" in cluster.door(cp1)
+    assert any("DaemonSet kube-system/kube-apiserver: " in change for change in run.changes)
+    assert cluster.door(cp1) != before
     none_failed(inside, outside)
     assert cluster.unhealthy(cp1) == []
     assert bootstrap(cp1).changes == []

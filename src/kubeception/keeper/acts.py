@@ -21,7 +21,7 @@ from kubeception.render import apiserver, keeper, kubelet, objects, revision
 from kubeception.render.objects import NAMESPACE
 from kubeception.resources.door import Door
 from kubeception.resources.door_gate import DoorGate
-from kubeception.resources.revision import Revision, daemonset, editor
+from kubeception.resources.revision import Revision, daemonset, editor, told_as_proven
 
 log = logging.getLogger("kubeception.keeper")
 
@@ -64,9 +64,12 @@ def move(reach: Reach, rollout: Rollout, lease: Lease) -> None:
     """Write the port that is free into a revision; whose edit it is stays whose it is."""
     with lock.hold(reach.layout.lock, "kubeception keeper: moving a revision"), _held(lease, reach):
         found = _daemonset(reach)
-        free = apiserver.other_port(rollout.live)
-        moved = revision.at_port(found["spec"]["template"], free)
-        Revision(moved, editor(found)).apply(reach)
+        template = found["spec"]["template"]
+        if (revision.identity(template), revision.port_of(template)) != rollout.asked:
+            return  # somebody was quicker
+        free = apiserver.free_port(rollout.port, rollout.taken)
+        moved = revision.at_port(template, free)
+        Revision(moved, editor(found), over=rollout.wanted).apply(reach)
         log.info("revision %s goes to port %d", rollout.wanted, free)
 
 
@@ -87,6 +90,7 @@ def prove(reach: Reach, rollout: Rollout, lease: Lease) -> None:
                 proven = Proven(rollout.wanted, template, editor(found))
                 revisions.keep(reach.layout.revisions, proven, reach.host.clock.now())
                 log.info("revision %s is proven, and kept", rollout.wanted)
+            told_as_proven(reach, found, rollout.wanted)
             DoorGate(lease.holder, rollout.port).apply(reach)
 
 
@@ -104,7 +108,7 @@ def put_back(reach: Reach, rollout: Rollout, lease: Lease, *, why: str) -> None:
         wanted = revision.at_port(dict(proven.template), _port_for(proven, rollout))
         # Told first: who is killed in between tells it twice, and never not at all.
         _tell(reach, found, f"{why}; put back to revision {proven.revision}", node=lease.holder)
-        Revision(wanted, proven.manager, instead_of=why).apply(reach)
+        Revision(wanted, proven.manager, why, over=rollout.wanted).apply(reach)
         log.warning("%s; revision %s is back", why, proven.revision)
 
 
@@ -125,7 +129,7 @@ def _daemonset(reach: Reach) -> Object:
 def _port_for(proven: Proven, rollout: Rollout) -> int:
     """Return the port that its server has; where there is none, one that nobody serves on."""
     alive = [one.port for one in rollout.servers if one.revision == proven.revision]
-    return alive[0] if alive else apiserver.other_port(rollout.live)
+    return alive[0] if alive else apiserver.free_port(rollout.port, rollout.taken)
 
 
 @contextlib.contextmanager

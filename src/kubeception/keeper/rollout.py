@@ -1,6 +1,6 @@
 """What the keeper does about the revisions of the hosted API server: pure.
 
-A new revision comes up beside the old one, on the other port. It is on trial there, then behind the
+A new revision comes up beside the old one, on another port. It is on trial there, then behind the
 door, and only once it is proven may the old one go. What fails meanwhile is put back.
 """
 
@@ -34,32 +34,55 @@ class Server:
 class Rollout:
     """The revision that the DaemonSet asks for, its servers here, and how it has done so far.
 
-    `live` is the port that the door leads to. `proven` are revisions, the newest first, `broken` is
-    the one that was put back last. Seconds count for how long the revision has been asked for, and
-    for how long its server has answered without a restart, in all and behind the door.
+    Seconds count for how long the revision has been asked for, here and of others since its pod has
+    been here, and for how long its server has answered without a restart, in all and behind the
+    door.
     """
 
     wanted: str
     port: int
+    """The port that is asked for."""
     live: int
+    """The port that the door leads to."""
     servers: tuple[Server, ...] = ()
+    elsewhere: tuple[Server, ...] = ()
+    """Those on other hosts; whether one answers isn't asked."""
     proven: tuple[str, ...] = ()
+    """The revisions that were proven here, the newest first."""
+    proven_elsewhere: str = ""
+    """The revision that another host's keeper says is proven."""
     broken: str = ""
+    """The revision that was put back last."""
     asked_s: float = 0.0
     steady_s: float = 0.0
     behind_s: float = 0.0
     has_failed: bool = False
 
     @property
+    def asked(self) -> tuple[str, int]:
+        """The revision and the port that are asked for."""
+        return self.wanted, self.port
+
+    @property
+    def taken(self) -> frozenset[int]:
+        """The ports that somebody has, on whichever host."""
+        return frozenset((self.live, *(one.port for one in (*self.servers, *self.elsewhere))))
+
+    @property
     def newest(self) -> Server | None:
         """The server of the revision that is asked for."""
-        wanted = (self.wanted, self.port)
-        return next((one for one in self.servers if (one.revision, one.port) == wanted), None)
+        ours = (one for one in self.servers if (one.revision, one.port) == self.asked)
+        return next(ours, None)
 
     @property
     def is_proven(self) -> bool:
         """Whether that revision has been proven here."""
         return self.wanted in self.proven
+
+    @property
+    def serves_elsewhere(self) -> bool:
+        """Whether it was proven on another host, by the word of that one's keeper."""
+        return bool(self.elsewhere) and self.wanted == self.proven_elsewhere
 
     @property
     def others(self) -> tuple[Server, ...]:
@@ -79,9 +102,14 @@ class Rollout:
         )
 
     def broken_because(self) -> str | None:
-        """Say why the revision that is asked for is broken, or None."""
-        if self.is_proven:
-            return None
+        """Say why the revision that is asked for is broken, or None.
+
+        One that serves on another host is not: then this host is.
+        """
+        return None if self.is_proven or self.serves_elsewhere else self.fails_because()
+
+    def fails_because(self) -> str | None:
+        """Say why it doesn't serve here, or None."""
         if self.wanted == self.broken:
             return "it was put back before"
         if self.has_failed:
@@ -94,8 +122,11 @@ class Rollout:
         return None
 
     def is_in_its_own_way(self) -> bool:
-        """Whether it is asked for on the port that another revision serves on: an edit by hand."""
-        return any(one.port == self.port == self.live for one in self.others)
+        """Whether it is asked for on a port that another revision serves on: an edit by hand."""
+        is_elsewhere = any(
+            one.port == self.port and one.revision != self.wanted for one in self.elsewhere
+        )
+        return is_elsewhere or any(one.port == self.port == self.live for one in self.others)
 
     def may_have_the_door(self) -> bool:
         """Whether the door is to turn to it; one that was proven before needs no trial."""
@@ -135,7 +166,9 @@ class History:
             return fresh.then(rollout, now)
         newest = rollout.newest
         if newest is None:
-            return replace(self, steady_since=None, behind_since=None)
+            # In a roll over several hosts, this one's turn comes later.
+            since = now if rollout.elsewhere else self.asked_at
+            return replace(self, asked_at=since, steady_since=None, behind_since=None)
         has_restarted = newest.restarts > self.restarts
         silent_since = None if newest.answers else _since(self.silent_since, now)
         is_steady = newest.answers and not has_restarted

@@ -31,7 +31,7 @@ class Action(StrEnum):
     JOIN = "join"
     REFUSE = "refuse"
     PUT_BACK = "put back"
-    MOVE = "move to the other port"
+    MOVE = "move to another port"
     TURN_DOOR = "turn the door"
     KILL = "kill what hangs"
     RESTART_KUBELET = "restart the kubelet"
@@ -237,6 +237,8 @@ def _about_the_rollout(rollout: Rollout) -> Verdict | None:
         return Verdict(Action.TURN_DOOR, f"{which} is ready on port {rollout.port}")
     if rollout.may_be_proven():
         return Verdict(Action.PROVE, f"{which} has served well")
+    if not rollout.is_proven and rollout.serves_elsewhere and (why := rollout.fails_because()):
+        return Verdict(Action.WAIT, f"{which} serves on other hosts, and not on this one: {why}")
     if not rollout.is_settled:
         return Verdict(Action.WAIT, f"{which} is on trial")
     return None

@@ -16,7 +16,7 @@ from typing import Any
 from kubeception import certificates, conditions, identity, losses, revisions
 from kubeception.conditions import LEASES
 from kubeception.config import cluster
-from kubeception.endpoints import API_PORT
+from kubeception.endpoints import API_PORT, HOSTED_PORTS
 from kubeception.errors import KubeceptionError
 from kubeception.host import containers, door, lock
 from kubeception.identity import Progress
@@ -102,7 +102,7 @@ class Watch:
         )
         if silent_s:
             with ThreadPoolExecutor() as pool:
-                ports = apiserver.HOSTED_PORTS
+                ports = HOSTED_PORTS
                 answers = dict(zip(ports, pool.map(health.answer, ports, repeat(ca)), strict=True))
             seen = replace(
                 seen,
@@ -261,11 +261,15 @@ def _rollout(reach: Reach, node: str) -> Rollout | None:
         return None
     template = found["spec"]["template"]
     at = door.read()
+    own, others = _servers(reach, node)
+    notes = found["metadata"].get("annotations", {})
     return Rollout(
         wanted=revision.identity(template),
         port=revision.port_of(template),
         live=at.inside if at else 0,
-        servers=tuple(_servers(reach, node)),
+        servers=tuple(own),
+        elsewhere=tuple(others),
+        proven_elsewhere=notes.get(apiserver.PROVEN_NOTE, ""),
         proven=tuple(one.proven.revision for one in revisions.kept(reach.layout.revisions)),
         broken=_broken(reach),
     )
@@ -276,8 +280,8 @@ def _broken(reach: Reach) -> str:
     return found.revision if found else ""
 
 
-def _servers(reach: Reach, node: str) -> list[Server]:
-    """Return the pods of the hosted API server on a node, but for those that are told to end."""
+def _servers(reach: Reach, node: str) -> tuple[list[Server], list[Server]]:
+    """Return the pods of the hosted API server on a node and on others, but for those that end."""
     by_hash = {
         one["metadata"]["labels"]["controller-revision-hash"]: revision.identity(
             _template_of(one["data"])
@@ -286,17 +290,20 @@ def _servers(reach: Reach, node: str) -> list[Server]:
             "ControllerRevision", namespace=NAMESPACE, labels=apiserver.LABELS
         )
     }
-    pods = reach.api.list(
-        "Pod", namespace=NAMESPACE, labels=apiserver.LABELS, fields={"spec.nodeName": node}
-    )
-    return [
-        _server(reach, pod, by_hash) for pod in pods if "deletionTimestamp" not in pod["metadata"]
-    ]
+    own: list[Server] = []
+    others: list[Server] = []
+    for pod in reach.api.list("Pod", namespace=NAMESPACE, labels=apiserver.LABELS):
+        if "deletionTimestamp" not in pod["metadata"]:
+            is_own = pod["spec"].get("nodeName") == node
+            (own if is_own else others).append(_server(reach, pod, by_hash, is_own=is_own))
+    return own, others
 
 
-def _server(reach: Reach, pod: Mapping[str, Any], by_hash: Mapping[str, str]) -> Server:
+def _server(
+    reach: Reach, pod: Mapping[str, Any], by_hash: Mapping[str, str], *, is_own: bool
+) -> Server:
     labels = pod["metadata"]["labels"]
-    port = revision.port_of(dict(pod))
+    port, ca = revision.port_of(dict(pod)), reach.layout.pki.ca.certificate
     status = pod.get("status", {})
     # Another one may answer on the port that it wanted.
     is_running = any("running" in one["state"] for one in status.get("containerStatuses", []))
@@ -304,7 +311,7 @@ def _server(reach: Reach, pod: Mapping[str, Any], by_hash: Mapping[str, str]) ->
         pod=pod["metadata"]["name"],
         revision=by_hash.get(labels.get("controller-revision-hash", ""), ""),
         port=port,
-        answers=is_running and not health.not_ready(port, reach.layout.pki.ca.certificate),
+        answers=is_own and is_running and not health.not_ready(port, ca),
         restarts=sum(one["restartCount"] for one in status.get("containerStatuses", [])),
         is_marked=any(
             one["type"] == apiserver.DOOR_GATE and one["status"] == "True"

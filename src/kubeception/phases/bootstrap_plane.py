@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from kubeception import conditions
 from kubeception.conditions import Condition
 from kubeception.config import Config
+from kubeception.endpoints import BOOTSTRAP_PORT
 from kubeception.engine import Phase
 from kubeception.facts import Facts
 from kubeception.render import apiserver, controllers, objects, revision
@@ -51,18 +52,18 @@ def first_api(config: Config, facts: Facts) -> Iterator[Resource]:
 def api_is_ready(_config: Config, facts: Facts) -> Iterator[Condition]:
     """Wait for the bootstrap API server, where there is to be one."""
     if facts.needs_api:
-        yield conditions.apiserver_ready(apiserver.BOOTSTRAP_PORT)
+        yield conditions.apiserver_ready(BOOTSTRAP_PORT)
 
 
 def publish(_config: Config, facts: Facts) -> Iterator[Resource]:
     """Want pods to know it by the CA of today, before the door lets the kubelet see them."""
     if facts.needs_api:
-        yield PublishedCa(apiserver.BOOTSTRAP_PORT)
+        yield PublishedCa(BOOTSTRAP_PORT)
 
 
 def turn(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want the door to lead to it; or, where only the door is gone, back to who is ready."""
-    port = apiserver.BOOTSTRAP_PORT if facts.needs_api else facts.host.ready
+    port = BOOTSTRAP_PORT if facts.needs_api else facts.host.ready
     if port:
         yield Door(port, facts.host.address, config.net.apiserver_ip)
         yield Anteroom("127.0.0.1", is_open=False)

@@ -33,7 +33,8 @@ def everything(facts: Facts) -> Iterator[Wanted]:
     yield from cluster_settings.readers()
     yield from access.bindings()
     # Settings whose revision was put back are not tried again until somebody changes them.
-    if facts.host.refused != apiserver.template_digest(settings):
+    refused = {facts.host.refused, cluster.hosted.refused if cluster.hosted else ""}
+    if apiserver.template_digest(settings) not in refused:
         yield apiserver.daemonset(cluster)
     for controller in controllers.BOTH:
         yield controllers.deployment(controller, settings)

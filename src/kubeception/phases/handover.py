@@ -22,14 +22,10 @@ STABLE = 10
 LEASE_TIMEOUT_S = 20.0
 
 
-def _port(facts: Facts) -> int:
-    return facts.cluster.hosted.port if facts.cluster.hosted else apiserver.HOSTED_PORTS[0]
-
-
 def hosted_controllers_run(_config: Config, facts: Facts) -> Iterator[Condition]:
     """Wait for those who can take over, or nobody could ever bring the hosted ones back."""
     # A turn of the door is for a control plane that is whole.
-    at_least = 1 if facts.host.door == _port(facts) else controllers.REPLICAS
+    at_least = 1 if facts.host.door == facts.port else controllers.REPLICAS
     for controller in controllers.BOTH:
         yield conditions.pods_run(controller.labels, at_least=at_least)
 
@@ -49,7 +45,7 @@ def hosted_lead(_config: Config, facts: Facts) -> Iterator[Condition]:
 
 def hosted_is_stable(_config: Config, facts: Facts) -> Iterator[Condition]:
     """Before a turn, wait for a stable hosted API server."""
-    port = _port(facts)
+    port = facts.port
     if facts.host.door == port:
         return
     stable = conditions.apiserver_ready(port, successes=STABLE)
@@ -64,9 +60,9 @@ def hosted_is_stable(_config: Config, facts: Facts) -> Iterator[Condition]:
 
 def turn(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want the door to lead to it, and its pod to know."""
-    yield Door(_port(facts), facts.host.address, config.net.apiserver_ip)
+    yield Door(facts.port, facts.host.address, config.net.apiserver_ip)
     yield Anteroom(facts.host.address, is_open=False)
-    yield DoorGate(facts.host.node, _port(facts))
+    yield DoorGate(facts.host.node, facts.port)
 
 
 def retire_apiserver(config: Config, _facts: Facts) -> Iterator[Resource]:

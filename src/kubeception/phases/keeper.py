@@ -6,10 +6,11 @@ from kubeception import conditions
 from kubeception.conditions import Condition
 from kubeception.config import Config
 from kubeception.config.model import Cni
+from kubeception.endpoints import BOOTSTRAP_PORT
 from kubeception.engine import Phase
 from kubeception.facts import Facts
 from kubeception.phases import bootstrap_plane
-from kubeception.render import apiserver, keeper
+from kubeception.render import keeper
 from kubeception.resources import Resource
 from kubeception.resources.door import Door
 from kubeception.resources.file import File
@@ -40,7 +41,7 @@ def until(_config: Config, _facts: Facts) -> Iterator[Condition]:
 def first_api(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want the bootstrap API server, and the door leading to it; nothing hosted can be alive."""
     yield bootstrap_plane.manifest(config, facts)
-    yield Door(apiserver.BOOTSTRAP_PORT, facts.host.address, config.net.apiserver_ip)
+    yield Door(BOOTSTRAP_PORT, facts.host.address, config.net.apiserver_ip)
 
 
 KEEPER = Phase("keeper", "starting the keeper", plan, until=until, module="keeper")

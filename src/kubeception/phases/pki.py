@@ -8,19 +8,19 @@ from datetime import timedelta
 from pathlib import Path
 
 from kubeception.config import Config, names
-from kubeception.endpoints import LOOPBACK, url
+from kubeception.endpoints import BOOTSTRAP_PORT, LOOPBACK, url
 from kubeception.engine import Phase
 from kubeception.facts import Facts, HostFacts
 from kubeception.layout import Pair
 from kubeception.pki import catalog
 from kubeception.pki.catalog import Entry
-from kubeception.render import apiserver, kubeconfig
+from kubeception.render import kubeconfig
 from kubeception.resources import Resource
 from kubeception.resources.file import File
 from kubeception.resources.keypair import KeyPair, ServiceAccountKey
 
 DOOR = url(LOOPBACK)
-BOOTSTRAP = url(LOOPBACK, apiserver.BOOTSTRAP_PORT)
+BOOTSTRAP = url(LOOPBACK, BOOTSTRAP_PORT)
 
 
 def plan(config: Config, facts: Facts) -> Iterator[Resource]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kubeception.endpoints import API_PORT
+from kubeception.endpoints import API_PORT, BOOTSTRAP_PORT, HOSTED_PORTS
 from kubeception.host import sockets
 from kubeception.host.sockets import ANYWHERE, Listener
 from kubeception.preflight.finding import Finding, warning
@@ -54,14 +54,14 @@ def table(scene: Scene) -> tuple[Port, ...]:
 
 
 def _of_control_plane(scene: Scene) -> tuple[Port, ...]:
-    of_apiserver = (apiserver.BOOTSTRAP_PORT, *apiserver.HOSTED_PORTS)
+    of_apiserver = (BOOTSTRAP_PORT, *HOSTED_PORTS)
     return (
         Port(API_PORT, "the door", is_redirected=True),
         Port(2379, "etcd", etcd.UNIT),
         Port(2380, "etcd", etcd.UNIT, scene.address or ""),
         Port(2381, "etcd", etcd.UNIT, _LOOPBACK),
         *(
-            Port(port, apiserver.NAME, address="" if port in apiserver.HOSTED_PORTS else _LOOPBACK)
+            Port(port, apiserver.NAME, address="" if port in HOSTED_PORTS else _LOOPBACK)
             for port in of_apiserver
         ),
         *(

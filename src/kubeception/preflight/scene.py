@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from kubeception import versions
 from kubeception.config import Config
-from kubeception.endpoints import API_PORT
+from kubeception.endpoints import API_PORT, HOSTED_PORTS
 from kubeception.errors import KubeceptionError
 from kubeception.gather import UNITS, chosen_address, is_foreign, node_name
 from kubeception.host import door, kernel
@@ -13,7 +13,6 @@ from kubeception.host.systemd import UnitState
 from kubeception.kube import health
 from kubeception.layout import Layout
 from kubeception.reach import Reach
-from kubeception.render.apiserver import HOSTED_PORTS
 from kubeception.versions import Release
 
 

@@ -4,23 +4,27 @@ Its pods name no API object, so that the template can always be started by a kub
 the host and the downward API only.
 """
 
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
 from kubeception.config.cluster import ClusterSettings
-from kubeception.endpoints import ETCD_PORT, LOOPBACK, url
+from kubeception.endpoints import ETCD_PORT, HOSTED_PORTS, LOOPBACK, url
 from kubeception.facts import ClusterFacts, HostFacts
 from kubeception.render import extras, objects
 
 NAME = "kube-apiserver"
 BOOTSTRAP_NAME = "bootstrap-kube-apiserver"
-BOOTSTRAP_PORT = 6444
-HOSTED_PORTS = (6445, 6446)
 
 LABELS = {"component": NAME, "tier": "control-plane"}
 _SECTION = "apiserver"
 PORT_NOTE = "kubeception.dev/port"
 TEMPLATE_NOTE = "kubeception.dev/template"
+# On the DaemonSet itself, for the keepers of other hosts: the revision that was proven last, and
+# the one that was put back last, with why and the digest of what was rendered. What a host has
+# kept of these on its disk counts more.
+PROVEN_NOTE = "kubeception.dev/proven"
+REFUSED_NOTE = "kubeception.dev/refused"
 # Set on a hosted pod once the door has turned to it; only then may the one before it go.
 DOOR_GATE = "kubeception.dev/door"
 
@@ -38,17 +42,22 @@ _EXTERNAL_ADMISSION = (
 
 
 def hosted_port(cluster: ClusterFacts) -> int:
-    """Return the hosted API server's port: the one that it has, or for a roll the other one."""
+    """Return the hosted API server's port: the one that it has, or for a roll a free one."""
     if cluster.hosted is None:
         return HOSTED_PORTS[0]
     if cluster.hosted.template == template_digest(cluster.settings):
         return cluster.hosted.port
-    return other_port(cluster.hosted.port)
+    return free_port(cluster.hosted.port, cluster.hosted.taken)
 
 
-def other_port(port: int) -> int:
-    """Return a port of a hosted API server that is not this one."""
-    return next(other for other in HOSTED_PORTS if other != port)
+def free_port(before: int, taken: Container[int] = ()) -> int:
+    """Return a port of the pool that nobody has, the next one after another.
+
+    The next and not the first: who had a port last may not have ended yet.
+    """
+    first, count = HOSTED_PORTS[0], len(HOSTED_PORTS)
+    after = (first + (before - first + step) % count for step in range(1, count + 1))
+    return next((port for port in after if port not in taken and port != before), before)
 
 
 def daemonset(cluster: ClusterFacts) -> objects.Object:
@@ -66,7 +75,7 @@ def daemonset(cluster: ClusterFacts) -> objects.Object:
         "spec": {
             "selector": {"matchLabels": LABELS},
             "minReadySeconds": 5,
-            # The new one comes up beside the old one, on the other port; no port is declared, or
+            # The new one comes up beside the old one, on another port; no port is declared, or
             # the scheduler would take the two for a conflict.
             "updateStrategy": {
                 "type": "RollingUpdate",

@@ -8,6 +8,7 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
+from kubeception.endpoints import BOOTSTRAP_PORT
 from kubeception.facts import Facts
 from kubeception.render import apiserver, objects
 
@@ -69,7 +70,7 @@ def bootstrap_pod(facts: Facts) -> objects.Object:
         spec.pop(only_hosted, None)
     spec["automountServiceAccountToken"] = False
     spec["terminationGracePeriodSeconds"] = apiserver.BOOTSTRAP_GRACE_S
-    _move(spec, apiserver.BOOTSTRAP_PORT)
+    _move(spec, BOOTSTRAP_PORT)
     server = _server(spec)
     flags = apiserver.bootstrap_flags(facts.host)
     refused = flags[apiserver.DISABLED].split(",")

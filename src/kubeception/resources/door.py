@@ -3,11 +3,10 @@
 import logging
 from dataclasses import dataclass
 
-from kubeception.endpoints import API_PORT
+from kubeception.endpoints import API_PORT, HOSTED_PORTS
 from kubeception.host import door
 from kubeception.kube import health
 from kubeception.reach import Reach
-from kubeception.render.apiserver import HOSTED_PORTS
 from kubeception.resources.absent import NoTable
 
 log = logging.getLogger("kubeception.door")

@@ -5,6 +5,7 @@ The kubelet would notice after some minutes, and then wait for it to end in peac
 
 from dataclasses import dataclass
 
+from kubeception.endpoints import HOSTED_PORTS
 from kubeception.host import containers
 from kubeception.kube import health
 from kubeception.kube.health import Answer
@@ -22,7 +23,7 @@ class NoHungServer:
     def drift(self, reach: Reach) -> str | None:
         """Say which one hangs."""
         ca = reach.layout.pki.ca.certificate
-        hung = [port for port in apiserver.HOSTED_PORTS if health.answer(port, ca) is Answer.NONE]
+        hung = [port for port in HOSTED_PORTS if health.answer(port, ca) is Answer.NONE]
         return f"hangs on port {hung[0]}" if hung else None
 
     def apply(self, reach: Reach) -> None:

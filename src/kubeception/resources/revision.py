@@ -19,12 +19,15 @@ _OWNERS = "/metadata/managedFields"
 class Revision:
     """The DaemonSet is wanted with this pod template, written in the name of whose edit it is.
 
-    `instead_of` says what is wrong with the revision that it has; that is remembered.
+    `instead_of` says what is wrong with the revision that it has; that is remembered, here and on
+    the DaemonSet. Only the revision `over` is written over, where one is named: who has edited it
+    meanwhile keeps that.
     """
 
     template: Mapping[str, Any] = field(repr=False)
     manager: str
     instead_of: str | None = None
+    over: str = ""
 
     def __str__(self) -> str:
         return f"revision of DaemonSet {NAMESPACE}/{apiserver.NAME}"
@@ -39,9 +42,12 @@ class Revision:
     def apply(self, reach: Reach) -> None:
         """Write the template, over whatever is there."""
         while found := daemonset(reach):
+            if self.over and revision.identity(found["spec"]["template"]) != self.over:
+                return
             written: dict[str, Any] = {"/spec/template": dict(self.template)}
             if self.instead_of:
-                self._remember(reach, found["spec"]["template"], self.instead_of)
+                broke = self._remember(reach, found["spec"]["template"], self.instead_of)
+                written[_pointer(apiserver.REFUSED_NOTE)] = revisions.note(broke)
                 written[_OWNERS] = list(_disowned(found, keeping={*OURS, self.manager}))
             try:
                 reach.api.set_fields(found, written, manager=self.manager)
@@ -54,12 +60,24 @@ class Revision:
                 continue
             return
 
-    def _remember(self, reach: Reach, broken: Object, why: str) -> None:
+    def _remember(self, reach: Reach, broken: Object, why: str) -> Broken:
         settings, since = _settings_of(broken), timestamp.text(reach.host.clock.now())
         if settings == _settings_of(self.template):
             settings = ""  # then it was somebody's edit
         broke = Broken(revision.identity(broken), why, since, settings)
         revisions.put_back(reach.layout.revisions, broke)
+        return broke
+
+
+def told_as_proven(reach: Reach, found: Object, which: str) -> None:
+    """Have a DaemonSet that was read say which revision was proven last, to other hosts."""
+    if found["metadata"].get("annotations", {}).get(apiserver.PROVEN_NOTE) != which:
+        reach.api.set_fields(found, {_pointer(apiserver.PROVEN_NOTE): which}, manager=KEEPER)
+
+
+def _pointer(note: str) -> str:
+    """Return the JSON pointer (RFC 6901) of an annotation."""
+    return f"/metadata/annotations/{note.replace('/', '~1')}"
 
 
 def daemonset(reach: Reach) -> Object | None:

@@ -2,8 +2,13 @@
 
 from dataclasses import replace
 
-from kubeception.keeper.rollout import History, Rollout, Server
+import pytest
 
+from kubeception.endpoints import HOSTED_PORTS
+from kubeception.keeper.rollout import History, Rollout, Server
+from kubeception.render import apiserver
+
+OLD = Server("old", "1", 6445, answers=True, is_marked=True)
 NEW = Server("new", "2", 6446, answers=True)
 TRIAL = Rollout("2", 6446, 6445, servers=(NEW,), proven=("1",))
 BEHIND = replace(TRIAL, live=6446)
@@ -72,3 +77,52 @@ def test_without_a_server_nothing_counts_but_the_time() -> None:
     found = told((0, TRIAL), (9, replace(TRIAL, servers=())))
 
     assert (found.asked_s, found.steady_s, found.behind_s) == (9, 0, 0)
+
+
+AWAY = Server("api-2", "1", 6445, answers=False, is_marked=True)
+
+
+def of_two(**changed: object) -> Rollout:
+    """Return a roll that another host takes part in, and that this host's turn has not come in."""
+    waiting = replace(TRIAL, servers=(OLD,), elsewhere=(AWAY,))
+    return replace(waiting, **changed)  # type: ignore[arg-type]
+
+
+def test_a_hosts_time_counts_from_its_own_pod() -> None:
+    """In a roll over several hosts the last one's turn comes after minutes."""
+    waiting, due = of_two(), of_two(servers=(OLD, replace(NEW, answers=False)))
+
+    assert told((0, waiting), (500, waiting)).broken_because() is None
+    assert told((0, waiting), (500, waiting), (502, due), (619, due)).broken_because() is None
+    assert told((0, waiting), (500, waiting), (502, due), (623, due)).broken_because() is not None
+
+
+def test_what_serves_on_another_host_is_not_broken_but_this_host_is() -> None:
+    failing = of_two(servers=(OLD, replace(NEW, answers=False, restarts=5)))
+    proven = replace(failing, proven_elsewhere=failing.wanted)
+
+    assert failing.broken_because() == "it has restarted 5 times"
+    assert proven.broken_because() is None
+    assert proven.fails_because() == "it has restarted 5 times"
+    # Nobody else serves, whatever an annotation says.
+    assert replace(proven, elsewhere=()).broken_because() == "it has restarted 5 times"
+
+
+def test_a_port_that_any_host_has_is_taken() -> None:
+    """An edit in the middle of a roll asks for the port of a server that waits on another host."""
+    newer = replace(AWAY, revision="9", port=TRIAL.port)
+    asked = of_two(elsewhere=(newer,))
+
+    assert asked.is_in_its_own_way()
+    assert not of_two().is_in_its_own_way()
+    free = apiserver.free_port(asked.port, asked.taken)
+    assert free not in {one.port for one in (*asked.servers, *asked.elsewhere)}
+    assert not replace(asked, port=free).is_in_its_own_way()
+
+
+@pytest.mark.parametrize("before", HOSTED_PORTS)
+def test_five_hosts_leave_one_port_free(before: int) -> None:
+    taken = {port for port in HOSTED_PORTS if port != before}
+    others = taken - {min(taken)}
+
+    assert apiserver.free_port(before, others) == min(taken)

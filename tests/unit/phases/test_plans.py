@@ -14,6 +14,7 @@ from kubeception.config.model import Cni, Etcd, Kubelet, Net
 from kubeception.engine import Phase
 from kubeception.facts import Facts, Hosted
 from kubeception.phases import bootstrap_plane, etcd, handover, join, kubelet, pki, runtime
+from kubeception.phases.control_plane import CONTROL_PLANE
 from kubeception.phases.pruned import PRUNED
 from kubeception.render import apiserver
 from kubeception.resources import Resource
@@ -291,3 +292,28 @@ def test_an_api_server_whose_settings_were_put_back_is_not_unwanted() -> None:
 
     assert isinstance(others, NoOthers)
     assert "DaemonSet kube-system/kube-apiserver" in others.wanted
+
+
+def test_what_any_host_put_back_is_not_tried_again_from_another() -> None:
+    hosted = Hosted(6445, "", refused=_NOTES[apiserver.TEMPLATE_NOTE])
+    cluster = replace(HEALTHY.cluster, hosted=hosted)
+    wanted = planned((CONTROL_PLANE,), CONFIG, replace(HEALTHY, cluster=cluster))
+
+    assert "DaemonSet kube-system/kube-apiserver" not in map(str, wanted)
+    assert "DaemonSet kube-system/kube-apiserver" in map(
+        str, planned((CONTROL_PLANE,), CONFIG, HEALTHY)
+    )
+
+
+def test_a_host_whose_turn_in_a_roll_has_not_come_keeps_its_server() -> None:
+    """The template's port is another host's by now; this one's server is behind its door."""
+    old, new = frozenset({6445}), frozenset({6445, 6446})
+    two = replace(HEALTHY.cluster, control_planes={"cp1": "192.0.2.10", "cp2": "192.0.2.11"})
+    waits = replace(HEALTHY, cluster=replace(two, hosted=Hosted(6446, "", own=old)))
+    due = replace(HEALTHY, cluster=replace(two, hosted=Hosted(6446, "", own=new)))
+    alone = replace(HEALTHY.cluster, hosted=Hosted(6446, "", own=old))
+
+    assert (waits.port, due.port) == (6445, 6446)
+    assert replace(HEALTHY, cluster=alone).port == 6446
+    assert not list(handover.hosted_is_stable(CONFIG, waits))
+    assert list(handover.hosted_is_stable(CONFIG, due))

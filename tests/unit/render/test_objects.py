@@ -235,7 +235,11 @@ def test_a_changed_template_takes_the_other_port() -> None:
     assert apiserver.hosted_port(replace(edited, hosted=at_first)) == 6446
     back = Hosted(6446, notes[apiserver.TEMPLATE_NOTE])
     assert apiserver.hosted_port(replace(CLUSTER, hosted=back)) == 6446
-    assert apiserver.hosted_port(replace(edited, hosted=back)) == 6445
+    assert apiserver.hosted_port(replace(edited, hosted=back)) == 6447
+    taken = replace(back, taken=frozenset({6447, 6448}))
+    assert apiserver.hosted_port(replace(edited, hosted=taken)) == 6449
+    last = replace(back, port=6450, taken=frozenset({6450}))
+    assert apiserver.hosted_port(replace(edited, hosted=last)) == 6445
 
 
 def test_no_api_server_writes_the_endpoints() -> None:
