@@ -102,10 +102,10 @@ def _of_the_api_server() -> Iterator[Fault]:
     # Behind the door it is alone: until it is seen to be gone, nobody answers.
     late = breaking.edit(breaking.to_one_that_ends_behind_the_door)
     yield Fault(
-        "API server edited to one that gets the door, then ends", late, 240, 10, is_long=True
+        "API server edited to one that gets the door, then ends", late, 180, 5, is_long=True
     )
     bad = breaking.bootstrap_with_a_bad_flag
-    yield Fault("API server set to a bad flag by bootstrap", bad, 120)
+    yield Fault("API server set to a bad flag by bootstrap", bad, 30)
 
 
 def _drawn(mild: tuple[Fault, ...], chance: random.Random) -> Iterator[Fault]:
