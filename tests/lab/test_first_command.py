@@ -17,7 +17,7 @@ from tests.lab.conftest import Names, Note
 from tests.lab.lot import SEED
 from tests.lab.traces import traces
 
-from kubeception.lab import Lab
+from kubeception.lab import Lab, bound
 
 
 @pytest.fixture
@@ -29,8 +29,8 @@ def spare(new_name: Names) -> Iterator[Lab]:
 
 
 def command(verb: str, lab: Lab, *flags: str) -> list[str]:
-    bound = ("setpriv", "--pdeathsig", "KILL")  # or it would outlive a run that is killed
-    return [*bound, sys.executable, "-m", "kubeception", "lab", verb, "--name", lab.name, *flags]
+    ours = (sys.executable, "-m", "kubeception", "lab", verb, "--name", lab.name)
+    return [*bound.WITH_US, *ours, *flags]
 
 
 def ready_nodes(lab: Lab) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from kubeception.errors import CommandFailed, KubeceptionError, UnitFailed
 from kubeception.host import process
 from kubeception.host.process import Completed
-from kubeception.lab import cgroups, disk, network
+from kubeception.lab import bound, cgroups, disk, network
 from kubeception.lab.place import HostPlace, Spec
 from kubeception.lab.waiting import wait_for
 
@@ -164,12 +164,13 @@ class Host:
         stdin: str | bytes | None = None,
         timeout_s: float | None = None,
     ) -> Completed:
-        """Run a command to its end.
+        """Run a command to its end, or to ours.
 
         Raises:
             CommandFailed: it ended with another code than 0 and `check` is set.
         """
-        done = process.run(self.command(*argv), stdin=stdin, timeout=timeout_s, check=False)
+        command = [*bound.WITH_US, *self.command(*argv)]
+        done = process.run(command, stdin=stdin, timeout=timeout_s, check=False)
         if check and done.code != 0:
             raise CommandFailed(argv, done.code, done.stderr or done.stdout)
         return Completed(argv, done.code, done.stdout, done.stderr)
@@ -275,7 +276,7 @@ def _supervise(place: HostPlace, lock: int) -> None:
 def _inside(leader: int, argv: Sequence[str], *, env: Sequence[str] = ()) -> list[str]:
     entered = [
         *("nsenter", "--all", "--no-fork", f"--target={leader}"),
-        *("sh", "-c", _FORK, "sh", "setpriv", "--pdeathsig", "KILL"),
+        *("sh", "-c", _FORK, "sh", *bound.WITH_US),
         *("env", "--ignore-environment", "--chdir=/root", *_ENVIRONMENT, *env, *argv),
     ]
     return cgroups.entering(cgroups.of(leader), entered)

@@ -15,7 +15,7 @@ from kubeception.errors import CommandFailed, JoinRefused, KubeceptionError, Loc
 from kubeception.host import files
 from kubeception.host.lock import hold
 from kubeception.host.process import Completed
-from kubeception.lab import cache, cgroups, disk, dress, images, network
+from kubeception.lab import bound, cache, cgroups, disk, dress, images, network
 from kubeception.lab.host import Host, switch_off
 from kubeception.lab.place import CONTROL_PLANE, MAX_WORKERS, WORKER, HostPlace, Place, Spec
 from kubeception.report import Steps
@@ -111,7 +111,8 @@ class Lab:
         host = self.host("cp1")
         host.put("/etc/kubeception/config.toml", (SOURCES / "distros" / "lab.toml").read_text())
         argv = ("kubeception", "bootstrap")
-        code = subprocess.run(host.command(*argv, env=_passed_on()), check=False).returncode
+        command = [*bound.WITH_US, *host.command(*argv, env=_passed_on())]
+        code = subprocess.run(command, check=False).returncode
         if code:
             raise CommandFailed(argv, code, "")
 

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from kubeception.host import files, kernel, process, tree
-from kubeception.lab import cgroups, disk
+from kubeception.lab import bound, cgroups, disk
 from kubeception.lab.place import BRIDGE, RUN, HostPlace, Place, Spec
 from kubeception.lab.waiting import wait_for
 
@@ -100,7 +100,7 @@ def _boot(place: HostPlace) -> int:
     # The cgroup namespace that nspawn makes starts where nspawn is: two hosts' kubelets never see
     # each other's. nspawn dies with us, and the host with it.
     return subprocess.run(
-        ["setpriv", "--pdeathsig", "KILL", *cgroups.entering(entries, nspawn(place))],
+        [*bound.WITH_US, *cgroups.entering(entries, nspawn(place))],
         stdin=subprocess.DEVNULL,
         env=env,
         check=False,
