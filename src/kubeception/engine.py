@@ -19,7 +19,7 @@ from kubeception.resources import Resource
 Note = Callable[[str], None]
 
 
-def _nothing(_config: Config, _facts: Facts) -> Iterable[Condition]:
+def _nothing(_config: Config, _facts: Facts) -> tuple[()]:
     return ()
 
 
@@ -27,14 +27,13 @@ def _nothing(_config: Config, _facts: Facts) -> Iterable[Condition]:
 class Phase:
     """One step of a workflow.
 
-    `after` has to hold before anything of the plan is compared or changed, `until` ends it.
-    `module` and `says` are its log line, in the original's words.
+    What its `plan` wants is made so, and `until` ends it. `module` and `says` are its log line, in
+    the original's words.
     """
 
     name: str
     says: str
-    plan: Callable[[Config, Facts], Iterable[Resource]]
-    after: Callable[[Config, Facts], Iterable[Condition]] = _nothing
+    plan: Callable[[Config, Facts], Iterable[Resource]] = _nothing
     until: Callable[[Config, Facts], Iterable[Condition]] = _nothing
     module: str = "k8s"
 
@@ -55,15 +54,13 @@ def carry_out(
     for phase in phases:
         facts = gather()
         config = facts.cluster.settings.over(reach.asked)
-        after = list(phase.after(config, facts))
         wanted = list(phase.plan(config, facts))
         until = list(phase.until(config, facts))
-        if not (after or wanted or until):
+        if not (wanted or until):
             continue
         log = _log_of(phase)
         with steps.step(phase.name, phase.says, quiet=True) as note:
             log.info("%s", phase.says)
-            _wait(after, reach, note, log)
             for resource in wanted:
                 if drift := _converge(resource, phase, reach, note):
                     summary.changes.append(f"{phase.name}: {resource}: {drift}")

@@ -16,6 +16,7 @@ from kubeception.host import files, kernel, lock
 from kubeception.phases.addons import ADDONS
 from kubeception.phases.bootstrap_plane import (
     BOOTSTRAP_API,
+    BOOTSTRAP_CA,
     BOOTSTRAP_CONTROLLERS,
     BOOTSTRAP_DOOR,
     FIRST_API,
@@ -24,7 +25,13 @@ from kubeception.phases.bootstrap_plane import (
 from kubeception.phases.control_plane import CONTROL_PLANE
 from kubeception.phases.etcd import ETCD, MEMBER
 from kubeception.phases.giving_up import giving_up
-from kubeception.phases.handover import HANDOVER, RETIRE_API, RETIRE_CONTROLLERS, STABILITY
+from kubeception.phases.handover import (
+    HANDOVER,
+    HOSTED_CONTROLLERS,
+    RETIRE_API,
+    RETIRE_CONTROLLERS,
+    STABILITY,
+)
 from kubeception.phases.join import WORKER_KUBELET, WORKER_READY, credential
 from kubeception.phases.keeper import BOOT, KEEPER
 from kubeception.phases.kernel import KERNEL
@@ -55,6 +62,7 @@ BOOTSTRAP: tuple[Phase, ...] = (
     KUBELET,
     REREAD,
     BOOTSTRAP_API,
+    BOOTSTRAP_CA,
     BOOTSTRAP_DOOR,
     LEADERS,
     BOOTSTRAP_CONTROLLERS,
@@ -62,6 +70,7 @@ BOOTSTRAP: tuple[Phase, ...] = (
     CONTROL_PLANE,
     REGISTERED,
     MARKED,
+    HOSTED_CONTROLLERS,
     RETIRE_CONTROLLERS,
     STABILITY,
     HANDOVER,
@@ -144,7 +153,7 @@ def _carry_out(
     try:
         return carry_out(phases, reach, gather=facts, steps=steps)
     except WaitTimeout as error:
-        if steps.last == RETIRE_CONTROLLERS.name:
+        if steps.last in {HOSTED_CONTROLLERS.name, RETIRE_CONTROLLERS.name}:
             # Nobody leads: a cluster without controllers could not even repair itself.
             log.warning("%s; putting the bootstrap ones back", error.message)
             anew = partial(gather, reach, rebuild=True)

@@ -110,25 +110,22 @@ def test_a_phase_that_wants_nothing_is_passed_in_silence(tmp_path: Path) -> None
     assert (summary.changes, summary.times) == ([], {})
 
 
-def test_a_phase_begins_after_and_ends_with_its_conditions(tmp_path: Path) -> None:
+def test_a_phase_ends_with_its_conditions(tmp_path: Path) -> None:
     reach = reach_of(tmp_path)
-    make = wants(File(FIRST, "one"))
-    follow = replace(
-        wants(File(SECOND, "two")),
-        after=lambda _config, _facts: [exists(FIRST)],
-        until=lambda _config, _facts: [exists(SECOND)],
-    )
+    phase = replace(wants(File(FIRST, "one")), until=lambda _config, _facts: [exists(FIRST)])
 
-    assert len(carried_out(reach, make, follow).changes) == 2
+    assert carried_out(reach, phase).changes == ["things: /etc/first: missing"]
 
 
-def test_a_phase_that_may_not_begin_changes_nothing(tmp_path: Path) -> None:
+def test_a_phase_that_only_waits_keeps_the_next_one_from_being_planned(tmp_path: Path) -> None:
     reach = reach_of(tmp_path)
-    phase = replace(wants(File(SECOND, "two")), after=lambda _config, _facts: [exists(FIRST)])
+    waits = Phase("wait", "waiting", until=lambda _config, _facts: [exists(FIRST)])
+
+    def plan(_config: Config, _facts: Facts) -> Iterator[Resource]:
+        raise AssertionError("it was planned before what it needs is there")
 
     with pytest.raises(WaitTimeout, match="/etc/first is missing"):
-        carried_out(reach, phase)
-    assert not reach.host.at(SECOND).exists()
+        carried_out(reach, waits, Phase("things", "making things", plan))
 
 
 def test_a_phase_that_does_not_end_keeps_the_next_one_from_beginning(tmp_path: Path) -> None:

@@ -44,4 +44,4 @@ def until(config: Config, facts: Facts) -> Iterator[Condition]:
     yield conditions.all_of("everything to be ready", parts, timeout_s=TIMEOUT_S)
 
 
-ADDONS = Phase("add-ons", "waiting for add-ons", lambda _config, _facts: (), until=until)
+ADDONS = Phase("add-ons", "waiting for add-ons", until=until)

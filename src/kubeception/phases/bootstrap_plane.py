@@ -105,12 +105,8 @@ def place_controllers(config: Config, facts: Facts) -> Iterator[Resource]:
 
 
 FIRST_API = Phase("first-api", "placing the bootstrap apiserver", first_api)
-BOOTSTRAP_API = Phase(
-    "bootstrap-api",
-    "waiting for bootstrap apiserver",
-    publish,
-    after=api_is_ready,
-)
+BOOTSTRAP_API = Phase("bootstrap-api", "waiting for bootstrap apiserver", until=api_is_ready)
+BOOTSTRAP_CA = Phase("bootstrap-ca", "publishing the CA of today", publish)
 BOOTSTRAP_DOOR = Phase(
     "bootstrap-door",
     "pointing the kubelet to the bootstrap apiserver",

@@ -70,18 +70,19 @@ def retire_apiserver(config: Config, _facts: Facts) -> Iterator[Resource]:
     yield File(config.layout.kubelet.manifests / f"{apiserver.BOOTSTRAP_NAME}.yaml", None)
 
 
+HOSTED_CONTROLLERS = Phase(
+    "hosted-controllers", "waiting for the hosted controllers", until=hosted_controllers_run
+)
 RETIRE_CONTROLLERS = Phase(
     "retire-controllers",
     "removing static manifests of controller-manager and scheduler",
     retire_controllers,
-    after=hosted_controllers_run,
     until=hosted_lead,
 )
 STABILITY = Phase(
     "stability",
     "performing stability check for cluster apiserver",
-    lambda _config, _facts: (),
-    after=hosted_is_stable,
+    until=hosted_is_stable,
 )
 HANDOVER = Phase("handover", "pointing the kubelet to the cluster apiserver", turn)
 RETIRE_API = Phase("retire-api", "removing static manifests", retire_apiserver)

@@ -56,6 +56,4 @@ def node_is_ready(_config: Config, facts: Facts) -> Iterator[Condition]:
 
 
 WORKER_KUBELET = Phase("kubelet", "configuring local kubelet", worker, until=kubelet_runs)
-WORKER_READY = Phase(
-    "ready", "waiting for the node to be Ready", lambda _config, _facts: (), until=node_is_ready
-)
+WORKER_READY = Phase("ready", "waiting for the node to be Ready", until=node_is_ready)

@@ -71,8 +71,6 @@ def lines(config: Config, facts: Facts, phases: tuple[Phase, ...] = BOOTSTRAP) -
     """Write a whole workflow as a list of what it wants and waits for."""
     for phase in phases:
         yield f"{phase.name}: {phase.says}"
-        for condition in phase.after(config, facts):
-            yield f"  waits for {condition.what}{_often(condition.successes)}"
         for wanted in phase.plan(config, facts):
             yield f"  {_words(wanted)}"
         for condition in phase.until(config, facts):
