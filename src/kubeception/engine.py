@@ -1,6 +1,6 @@
-"""Carry out phases: plan, say what differs, change it, check again, wait.
+"""Carry out phases: plan, say what differs, change it, check again, wait; or only say it.
 
-Idempotence, progress and the check after a change live here, once for all phases.
+Idempotence, progress, the check after a change and the dry run live here, once for all phases.
 """
 
 import logging
@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from kubeception import crash
 from kubeception.conditions import Condition, wait_for
 from kubeception.config import Config
-from kubeception.errors import NotConverged
+from kubeception.errors import ApiError, KubeceptionError, NotConverged
 from kubeception.facts import Facts
 from kubeception.reach import Reach
 from kubeception.report import Steps
-from kubeception.resources import Resource
+from kubeception.resources import Resource, WithContent, WithFiles
 
 Note = Callable[[str], None]
 
@@ -67,6 +67,89 @@ def carry_out(
             _wait(until, reach, note, log)
         log.debug("%s: %.1fs", phase.name, steps.times[phase.name])
     return summary
+
+
+@dataclass(frozen=True)
+class Change:
+    """How one wanted thing differs, with the diff of its content where that may be seen."""
+
+    phase: str
+    thing: str
+    drift: str
+    diff: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.phase}: {self.thing}: {self.drift}"
+
+
+@dataclass(frozen=True)
+class NotPlanned:
+    """What nobody can tell before the run, and why."""
+
+    phase: str
+    things: tuple[str, ...]
+    why: str
+
+    def __str__(self) -> str:
+        first, *others = self.things
+        more = f" and {len(others)} more" if others else ""
+        return f"{self.phase}: not planned: {first}{more}: {self.why}"
+
+
+@dataclass
+class Preview:
+    """What a run would change, as far as that can be told before it."""
+
+    changes: list[Change] = field(default_factory=list)
+    not_planned: list[NotPlanned] = field(default_factory=list)
+
+
+def dry_run(phases: Sequence[Phase], reach: Reach, *, gather: Callable[[], Facts]) -> Preview:
+    """Compare what phases want by the facts of now; changes nothing, and waits for nothing.
+
+    What can't be compared yet, such as an object where no API server runs, is named.
+    """
+    preview = Preview()
+    try:
+        facts = gather()
+    except KubeceptionError as error:
+        preview.not_planned.append(NotPlanned("facts", ("every phase",), error.message))
+        return preview
+    config = facts.cluster.settings.over(reach.asked)
+    told: list[Resource] = []
+    for phase in phases:
+        # What an earlier phase wants as well is made so by then.
+        wanted = [one for one in phase.plan(config, facts) if one not in told]
+        told += wanted
+        unknown: dict[str, list[str]] = {}
+        for index, resource in enumerate(wanted):
+            try:
+                if change := _change(resource, phase, reach, preview.changes):
+                    preview.changes.append(change)
+            except KubeceptionError as error:
+                is_silent = isinstance(error, ApiError) and error.status == 0
+                these = wanted[index:] if is_silent else [resource]
+                unknown.setdefault(error.message, []).extend(map(str, these))
+                if is_silent:
+                    break
+        for why, things in unknown.items():
+            preview.not_planned.append(NotPlanned(phase.name, tuple(things), why))
+    return preview
+
+
+def _change(
+    resource: Resource, phase: Phase, reach: Reach, before: Iterable[Change]
+) -> Change | None:
+    """Return how one thing differs, or would after the changes before it."""
+    if drift := resource.drift(reach):
+        diff = resource.diff(reach) if isinstance(resource, WithContent) else ()
+        return Change(phase.name, str(resource), drift, diff)
+    if isinstance(resource, WithFiles):
+        changed = {change.thing for change in before} & {*map(str, resource.started_after)}
+        if changed:
+            why = f"{min(changed)} would be newer than its start"
+            return Change(phase.name, str(resource), why)
+    return None
 
 
 def _converge(resource: Resource, phase: Phase, reach: Reach, note: Note) -> str | None:

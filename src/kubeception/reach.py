@@ -37,6 +37,8 @@ class Reach:
     """The host's name of today becomes its node's."""
     is_attended: bool = False
     """A person runs this: what has changed in the configuration changes the cluster's settings."""
+    is_patient: bool = True
+    """An API that doesn't answer is asked again for a while."""
     shared: Shared | None = None
     """What the API said of these on the connection at hand."""
     api_port: int = API_PORT
@@ -127,13 +129,14 @@ class Reach:
             self._api = None
 
     def _connected(self, url: str, stack: contextlib.ExitStack) -> "Api":
-        from kubeception.kube.client import Api, Credential
+        from kubeception.kube.client import RETRY_S, Api, Credential
 
         if self.client is None:
             credential = stack.enter_context(self._superuser())
         else:
             credential = Credential(self.client.certificate, self.client.key)
-        api = Api(url, self.layout.pki.ca.certificate, credential)
+        ca, retry_s = self.layout.pki.ca.certificate, RETRY_S if self.is_patient else 0.0
+        api = Api(url, ca, credential, retry_s=retry_s)
         stack.callback(api.close)
         return api
 

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from kubeception import authorities, certificates, losses, membership, preflight
-from kubeception.engine import Phase, Summary, carry_out
+from kubeception.engine import Change, NotPlanned, Phase, Preview, Summary, carry_out, dry_run
 from kubeception.errors import KubeceptionError, PreflightError, UnitFailed, WaitTimeout
 from kubeception.etcd import damage
 from kubeception.facts import Accept, Facts
@@ -147,6 +147,21 @@ def _require(reach: Reach, *, rebuild: bool = False, worker: bool = False) -> No
             log.warning("%s", problem)
 
 
+DryRun = tuple[list[preflight.Finding], Preview]
+
+
+def preview_bootstrap(reach: Reach, *, rebuild: bool = False, source: Path | None = None) -> DryRun:
+    """Return the problems of this host, and what bootstrap would change; changes nothing."""
+    found = preflight.look(reach, rebuild=rebuild)
+    given_up = losses.accepted(reach)
+    phases = giving_up(given_up) if given_up else BOOTSTRAP
+    preview = dry_run(phases, reach, gather=partial(gather, reach, rebuild=rebuild))
+    if given_up:
+        why = f"{', '.join(sorted(given_up))} has to be given up first"
+        preview.not_planned.append(NotPlanned("accept", ("every phase",), why))
+    return found, _with_config(preview, source, reach)
+
+
 def _carry_out(
     phases: Sequence[Phase], reach: Reach, *, facts: Callable[[], Facts], steps: Steps
 ) -> Summary:
@@ -234,19 +249,41 @@ def join(reach: Reach, *, ask: Ask | None, source: Path | None = None) -> Summar
         return carry_out(joining(ask), reach, gather=partial(worker, reach), steps=steps)
 
 
+def preview_join(reach: Reach, *, source: Path | None = None) -> DryRun:
+    """Return the problems of this host, and what can be told of a join without asking for it."""
+    found = preflight.look(reach, worker=True)
+    preview = dry_run(joining(None), reach, gather=partial(worker, reach))
+    if not has_joined(reach):
+        why = "the cluster says what it needs when this host joins"
+        preview.not_planned.append(NotPlanned(WORKER_KUBELET.name, ("kubelet",), why))
+    return found, _with_config(preview, source, reach)
+
+
 def reset(reach: Reach, *, with_etcd: bool = False, with_pki: bool = False) -> Summary:
     """Remove what bootstrap or join made of this host; etcd and the CAs only if asked.
 
     Raises:
         Locked: somebody else is changing this host.
     """
-    at = reach.layout
-    is_worker = at.membership.exists() or at.kubelet.join_key.exists()
-    done = joining(None) if is_worker else BOOTSTRAP
-    phases = tuple(undoing(done, etcds=with_etcd, pkis=with_pki and not is_worker))
-    with lock.hold(at.lock, "kubeception reset"), Steps(log) as steps:
-        facts = partial(worker, reach) if is_worker else partial(gather, reach, rebuild=True)
+    phases, facts = _undoing(reach, etcds=with_etcd, pkis=with_pki)
+    with lock.hold(reach.layout.lock, "kubeception reset"), Steps(log) as steps:
         return carry_out(phases, reach, gather=facts, steps=steps)
+
+
+def preview_reset(reach: Reach, *, with_etcd: bool = False, with_pki: bool = False) -> Preview:
+    """Return what reset would remove; changes nothing."""
+    phases, facts = _undoing(reach, etcds=with_etcd, pkis=with_pki)
+    return dry_run(phases, reach, gather=facts)
+
+
+def _undoing(
+    reach: Reach, *, etcds: bool, pkis: bool
+) -> tuple[tuple[Phase, ...], Callable[[], Facts]]:
+    """Return what undoes the bootstrap or the join of this host, and what reads its facts."""
+    is_worker = reach.layout.membership.exists() or reach.layout.kubelet.join_key.exists()
+    done = joining(None) if is_worker else BOOTSTRAP
+    phases = tuple(undoing(done, etcds=etcds, pkis=pkis and not is_worker))
+    return phases, partial(worker, reach) if is_worker else partial(gather, reach, rebuild=True)
 
 
 def renew(reach: Reach, *, asked: frozenset[str]) -> Summary:
@@ -283,7 +320,18 @@ def boot(reach: Reach) -> Summary:
 
 
 def _keep(source: Path, config: Path) -> None:
-    text = source.read_text()
-    if not config.exists() or config.read_text() != text:
-        files.write(config, text)
+    if _differs(source, config):
+        files.write(config, source.read_text())
         log.info("%s is now the host's configuration, as %s", source, config)
+
+
+def _differs(source: Path, config: Path) -> bool:
+    return not config.exists() or config.read_text() != source.read_text()
+
+
+def _with_config(preview: Preview, source: Path | None, reach: Reach) -> Preview:
+    """Return a preview that says, too, whether the host's configuration becomes another one."""
+    if source is not None and _differs(source, reach.layout.config):
+        thing = str(reach.config.layout.config)
+        preview.changes.insert(0, Change("config", thing, f"differs from {source}"))
+    return preview

@@ -58,7 +58,7 @@ def test_bootstrap_controllers_that_nobody_takes_over_from_are_put_back(
 ) -> None:
     carry_out(
         reach,
-        replace(RETIRE_CONTROLLERS, after=HANDOVER.after, until=lambda *_: [NOBODY_LEADS]),
+        replace(RETIRE_CONTROLLERS, until=lambda *_: [NOBODY_LEADS]),
     )
 
     assert all('"image"' in path.read_text() for path in manifests(reach))

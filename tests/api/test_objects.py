@@ -10,8 +10,10 @@ import pytest
 from tests.api.rig import Rig
 from tests.fixed import CONFIG, FACTS, HOST
 
+from kubeception.engine import dry_run
 from kubeception.kube.kinds import identity
 from kubeception.phases import control_plane
+from kubeception.phases.control_plane import CONTROL_PLANE
 from kubeception.phases.pruned import PRUNED
 from kubeception.pki.catalog import ADMINS
 from kubeception.pki.token import Role
@@ -169,6 +171,32 @@ def test_force_takes_it_back(rig: Rig, reach: Reach) -> None:
         assert COREDNS.drift(forced) is None
     assert scale(reach) == 2
     assert COREDNS.drift(reach) is None
+
+
+def test_a_diff_shows_what_an_apply_would_make_and_writes_nothing(rig: Rig, reach: Reach) -> None:
+    rig.kubectl("-n", "kube-system", "scale", "deployment/coredns", "--replicas=5")
+    before = versions(reach)
+
+    with rig.reach(force_conflicts=True) as forced:
+        preview = dry_run([CONTROL_PLANE], forced, gather=lambda: FACTS)
+
+    [change] = preview.changes
+    assert str(change) == f"control-plane: {COREDNS}: .spec.replicas differs"
+    assert [line.strip() for line in change.diff if line[0] in "+-"][2:] == [
+        '-    "replicas": 5,',
+        '+    "replicas": 2,',
+    ]
+    assert preview.not_planned == []
+    assert versions(reach).keys() == before.keys()
+    assert scale(reach) == 5
+    rig.kubectl("-n", "kube-system", "scale", "deployment/coredns", "--replicas=2")
+
+
+def test_nothing_of_a_secret_is_shown(reach: Reach) -> None:
+    metadata = {"name": "hush", "namespace": "default"}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
+
+    assert Object({**secret, "stringData": {"password": "after-it"}}).diff(reach) == ()
 
 
 def scale(reach: Reach) -> object:

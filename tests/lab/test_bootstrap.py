@@ -280,6 +280,40 @@ def test_a_second_run_changes_nothing(cp1: Host, note: Note) -> None:
     assert cluster.standing(cp1) == before
 
 
+def test_a_dry_run_finds_nothing_to_change_or_shows_it_without_a_secret(cp1: Host) -> None:
+    settings, kubeconfig = "/etc/sysctl.d/60-kubeception.conf", "/etc/kubernetes/scheduler.conf"
+    healthy = cp1.run("kubeception", "bootstrap", "--dry-run", check=False)
+    cp1.run("sh", "-c", f"echo net.nothing=1 >> {settings}; echo '# hush' >> {kubeconfig}")
+    said = get(cp1, "configmap", "-n", NAMESPACE, "kube-flannel")["data"]["net-conf.json"]
+    edited = json.dumps({"data": {"net-conf.json": f"{said} "}})  # as good as it was
+    kubectl(cp1, "-n", NAMESPACE, "patch", "configmap/kube-flannel", "-p", edited)
+    before = cluster.standing(cp1), cp1.get(settings), cp1.get(kubeconfig)
+    force = ("--dry-run", "--force-conflicts")
+
+    text = cp1.run("kubeception", "bootstrap", *force, check=False)
+    coded = cp1.run("kubeception", "bootstrap", *force, "-o", "json", check=False)
+    undone = cp1.run("kubeception", "reset", "--etcd", "--pki", "--dry-run", check=False)
+
+    assert (healthy.code, text.code, coded.code, undone.code) == (0, 10, 10, 10), healthy.stdout
+    lines = text.stdout.splitlines()
+    assert f"kernel: {settings}: content differs" in lines
+    assert "-net.nothing=1" in lines
+    assert "control-plane: ConfigMap kube-system/kube-flannel: .data.net-conf.json differs" in lines
+    assert [line[0] for line in lines if '"net-conf.json": ' in line] == ["-", "+"]
+    assert f"pki: {kubeconfig}: content differs" in lines
+    plan = json.loads(coded.stdout)
+    assert plan["changes"][-1]["drift"] == ".data.net-conf.json differs"
+    assert plan["not_planned"] == []
+    assert "etcd-data: /var/lib/etcd/default.etcd: is there" in undone.stdout
+    for output in (text.stdout, coded.stdout, undone.stdout):
+        assert not [
+            word for word in ("PRIVATE KEY", "hush", "client-key", "kc1.") if word in output
+        ]
+    assert (cluster.standing(cp1), cp1.get(settings), cp1.get(kubeconfig)) == before
+    bootstrap(cp1, "--force-conflicts")
+    assert cp1.run("kubeception", "bootstrap", "--dry-run", check=False).code == 0
+
+
 def test_what_was_deleted_comes_back(cp1: Host) -> None:
     kubectl(cp1, "-n", NAMESPACE, "delete", "deployment/coredns", "daemonset/kube-proxy")
 

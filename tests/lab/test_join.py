@@ -257,6 +257,28 @@ def test_a_worker_follows_the_clusters_settings(joined: Cluster, note: Note) -> 
     assert join(worker)["changes"] == []
 
 
+def test_a_workers_dry_run_needs_no_token_and_changes_nothing(joined: Cluster) -> None:
+    w1, settings = joined.workers[0], "/var/lib/kubelet/config.yaml"
+    dry = ("kubeception", "join", "--dry-run")
+    assert w1.run(*dry, check=False).code == 0
+    before, edited = w1.get(settings), w1.get(settings) + "# edited\n"
+    w1.run("cp", "--preserve=all", settings, "/root/settings")
+    w1.put(settings, edited)
+
+    done = w1.run(*dry, check=False)
+    undone = w1.run("kubeception", "reset", "--dry-run", check=False)
+
+    assert done.code == undone.code == 10
+    assert f"kubelet: {settings}: content differs" in done.stdout
+    assert "-# edited" in done.stdout.splitlines()
+    assert f"kubelet: kubelet.service: {settings} would be newer" in done.stdout
+    assert "/etc/kubeception/join.json: is there" in undone.stdout
+    assert w1.get(settings) == edited
+    w1.run("cp", "--preserve=all", "/root/settings", settings)
+    assert w1.get(settings) == before
+    assert w1.run(*dry, check=False).code == 0
+
+
 def test_a_workers_credential_is_good_for_little(joined: Cluster, web: dict[str, str]) -> None:
     w1 = joined.workers[0]
 

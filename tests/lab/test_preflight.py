@@ -88,6 +88,29 @@ def test_a_host_as_it_should_be_has_no_problem(fresh: Host) -> None:
     assert tree(fresh, *STATE) == before
 
 
+def test_a_dry_run_of_a_bare_host_plans_a_cluster_and_changes_nothing(fresh: Host) -> None:
+    fresh.run("kubeception", "preflight")  # what Python compiles meanwhile is none of it
+    before = tree(fresh, *STATE), fresh.run("ls", "/run", "/var/lib").stdout
+
+    text = fresh.run("kubeception", "bootstrap", "--dry-run", check=False)
+    said = fresh.run("kubeception", "bootstrap", "--dry-run", "-o", "json", check=False)
+    joined = fresh.run("kubeception", "join", "--dry-run", check=False)
+    undone = fresh.run("kubeception", "reset", "--dry-run", "-o", "json", check=False)
+
+    plan = json.loads(said.stdout)
+    changes = {(one["phase"], one["thing"]): one["drift"] for one in plan["changes"]}
+    not_planned = {one["phase"]: one for one in plan["not_planned"]}
+    assert (text.code, said.code, joined.code) == (10, 10, 10), text.stderr
+    assert changes["pki", "/etc/kubernetes/pki/ca.crt"] == "missing"
+    assert changes["etcd", "etcd.service"] == "no such unit"
+    assert len(not_planned["control-plane"]["things"]) > 30
+    assert "/etc/kubernetes/pki/ca.crt: no such file" in not_planned["control-plane"]["why"]
+    assert "+[Service]" in text.stdout
+    assert "kubelet: not planned: kubelet: the cluster says" in joined.stdout
+    assert (undone.code, json.loads(undone.stdout)["changes"]) == (0, [])
+    assert (tree(fresh, *STATE), fresh.run("ls", "/run", "/var/lib").stdout) == before
+
+
 def test_all_problems_are_told_at_once_and_nothing_is_changed(fresh: Host) -> None:
     cluster.configure(fresh, more='\n[node]\naddress = "192.0.2.77"\n')
     truncated = "-----BEGIN PRIVATE KEY-----\nMIGH"

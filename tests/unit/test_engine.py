@@ -11,8 +11,8 @@ from tests.unit.reaching import Hands, reach_of
 
 from kubeception.conditions import Condition
 from kubeception.config import Config
-from kubeception.engine import Phase, Summary, carry_out
-from kubeception.errors import NotConverged, WaitTimeout
+from kubeception.engine import Phase, Preview, Summary, carry_out, dry_run
+from kubeception.errors import ApiError, KubeceptionError, NotConverged, WaitTimeout
 from kubeception.facts import Facts
 from kubeception.reach import Reach
 from kubeception.report import Steps
@@ -141,3 +141,110 @@ def test_a_phase_that_does_not_end_keeps_the_next_one_from_beginning(tmp_path: P
     assert hands.passed_s > 1
     # The next run does not repeat what holds already.
     assert carried_out(reach, wants(File(FIRST, "one"))).changes == []
+
+
+@dataclass(frozen=True)
+class Silent:
+    """A thing of an API that nobody answers for, or that refuses."""
+
+    name: str
+    error: KubeceptionError
+
+    def drift(self, reach: Reach) -> str | None:
+        raise self.error
+
+    def apply(self, reach: Reach) -> None:
+        raise AssertionError("a dry run applies nothing")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A thing that reads a file only when it starts."""
+
+    started_after: tuple[Path, ...]
+
+    def drift(self, reach: Reach) -> str | None:
+        return None
+
+    def apply(self, reach: Reach) -> None:
+        pass
+
+    def __str__(self) -> str:
+        return "reader"
+
+
+def previewed(reach: Reach, *phases: Phase) -> Preview:
+    return dry_run(phases, reach, gather=lambda: FACTS)
+
+
+def test_a_dry_run_says_what_a_run_then_changes_and_changes_nothing(tmp_path: Path) -> None:
+    reach = reach_of(tmp_path)
+    reach.host.at(SECOND).parent.mkdir()
+    reach.host.at(SECOND).write_text("one\nanother\n")
+    phases = [wants(File(FIRST, "one\n")), wants(File(FIRST, "one\n"), File(SECOND, "one\ntwo\n"))]
+    before = reach.host.at(SECOND).stat()
+
+    preview = previewed(reach, *phases)
+
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["second"]
+    assert reach.host.at(SECOND).stat().st_mtime_ns == before.st_mtime_ns
+    assert preview.not_planned == []
+    assert [change.diff[2:] for change in preview.changes] == [
+        ("@@ -0,0 +1 @@", "+one"),
+        ("@@ -1,2 +1,2 @@", " one", "-another", "+two"),
+    ]
+    assert [*map(str, preview.changes)] == carried_out(reach, *phases).changes
+    assert previewed(reach, *phases) == Preview()
+
+
+def test_a_dry_run_waits_for_nothing(tmp_path: Path) -> None:
+    hands = Hands()
+    phase = replace(wants(), until=lambda _config, _facts: [exists(Path("/never"))])
+
+    assert previewed(reach_of(tmp_path, hands=hands), phase) == Preview()
+    assert hands.passed_s == 0
+
+
+def test_what_cannot_be_compared_yet_is_not_planned(tmp_path: Path) -> None:
+    refused = Silent("a", ApiError(403, "Forbidden", "not for you"))
+    silent = Silent("b", ApiError(0, "Unreachable", "nobody answers"))
+
+    preview = previewed(
+        reach_of(tmp_path),
+        wants(refused, File(FIRST, "one"), silent, Silent("c", KubeceptionError("never asked"))),
+        wants(File(SECOND, "two")),
+    )
+
+    assert [*map(str, preview.changes)] == [
+        "things: /etc/first: missing",
+        "things: /etc/second: missing",
+    ]
+    assert [*map(str, preview.not_planned)] == [
+        "things: not planned: a: not for you",
+        "things: not planned: b and 1 more: nobody answers",
+    ]
+
+
+def test_a_host_without_facts_has_nothing_planned(tmp_path: Path) -> None:
+    def gather() -> Facts:
+        raise KubeceptionError("there is no default route")
+
+    preview = dry_run([wants(File(FIRST, "one"))], reach_of(tmp_path), gather=gather)
+
+    assert preview.changes == []
+    assert "every phase: there is no default route" in str(preview.not_planned[0])
+
+
+def test_who_reads_a_file_only_at_its_start_follows_its_change(tmp_path: Path) -> None:
+    reach = reach_of(tmp_path)
+    phase = wants(File(FIRST, "one"), Reader((FIRST, SECOND)))
+
+    assert [str(one) for one in previewed(reach, phase).changes] == [
+        "things: /etc/first: missing",
+        "things: reader: /etc/first would be newer than its start",
+    ]
+    carried_out(reach, phase)
+    assert previewed(reach, phase) == Preview()

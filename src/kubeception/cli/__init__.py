@@ -90,7 +90,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run one command and end the process with its exit code.
 
     0 success · 1 failure · 2 usage or configuration · 3 preflight · 4 time ran out ·
-    5 join refused · 70 a bug · 130 interrupted · 141 nobody reads the output.
+    5 join refused · 10 a dry run found changes · 70 a bug · 130 interrupted ·
+    141 nobody reads the output.
     """
     streams.prepare()
     try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kubeception import report
+from kubeception.cli import dry_run as dry
 from kubeception.cli import options
 from kubeception.errors import PreflightError
 from kubeception.facts import Accept
@@ -39,10 +40,8 @@ def preflight(context: click.Context, config_file: Path | None, output: str) -> 
     if output == "json":
         click.echo(json.dumps({"ok": not errors, "findings": [asdict(f) for f in found]}, indent=2))
     else:
-        for finding in found:
-            is_error = finding.severity is checks.Severity.ERROR
-            click.echo(f"{click.style('✗', fg='red') if is_error else '!'} {finding}")
-            click.echo(f"    {finding.hint}")
+        for line in dry.of_findings(found):
+            click.echo(line)
         click.echo(f"preflight: {errors} errors, {len(found) - errors} warnings")
     context.exit(PreflightError.exit_code if errors else 0)
 
@@ -67,7 +66,10 @@ def preflight(context: click.Context, config_file: Path | None, output: str) -> 
     "of the host is started anew. Once for each loss.",
 )
 @click.option("--by-keeper", is_flag=True, hidden=True)
+@dry.option
+@click.pass_context
 def bootstrap(
+    context: click.Context,
     config_file: Path | None,
     output: str,
     rebuild: bool,
@@ -75,6 +77,7 @@ def bootstrap(
     rename: bool,
     accepted: tuple[str, ...],
     by_keeper: bool,
+    dry_run: bool,
 ) -> None:
     """Make this host's control plane run inside the cluster.
 
@@ -84,17 +87,26 @@ def bootstrap(
 
     \b
     Example:
+      kubeception bootstrap --config distros/debian.toml --dry-run
       kubeception bootstrap --config distros/debian.toml
     """
     from kubeception import workflows
 
+    if dry_run:
+        options.only_root("compare all of this host", "bootstrap --dry-run")
     with Reach(
         options.loaded(config_file),
         force_conflicts=force_conflicts,
         accepted=frozenset(map(Accept, accepted)),
         is_renaming=rename,
+        is_patient=not dry_run,
         is_attended=not by_keeper,
     ) as reach:
+        if dry_run:
+            problems, preview = workflows.preview_bootstrap(
+                reach, rebuild=rebuild, source=config_file
+            )
+            dry.end(context, preview, problems, output=output)
         summary = workflows.bootstrap(reach, rebuild=rebuild, source=config_file)
     if output == "json":
         click.echo(as_json(summary))

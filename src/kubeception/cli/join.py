@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kubeception.cli import dry_run as dry
 from kubeception.cli import options
 from kubeception.cli.cluster import as_json, show
 from kubeception.errors import ConfigError
@@ -32,27 +33,38 @@ _LONGEST = 1024
     help="The file with the token; - reads standard input.",
 )
 @click.option("--by-keeper", is_flag=True, hidden=True)
+@dry.option
+@click.pass_context
 def join(
+    context: click.Context,
     config_file: Path | None,
     output: str,
     url: str | None,
     token_file: Path | None,
     by_keeper: bool,
+    dry_run: bool,
 ) -> None:
     """Make this host a worker of a cluster.
 
     The token proves the cluster to this host before anything is sent, and this host to the cluster;
     it is never sent itself. Safe to run again at any time: one that was killed goes on with the
     same token, and on a host that has joined it mends what isn't as wanted and needs no token.
+    A dry run needs none either: it asks nobody.
 
     \b
     Example:
+      kubeception join --dry-run
       kubeception join --url https://192.0.2.10:30000/join --token-file token
     """
     from kubeception import workflows
 
     options.only_root("join this host to a cluster", "join …")
-    with Reach(options.loaded(config_file), is_attended=not by_keeper) as reach:
+    with Reach(
+        options.loaded(config_file), is_patient=not dry_run, is_attended=not by_keeper
+    ) as reach:
+        if dry_run:
+            problems, preview = workflows.preview_join(reach, source=config_file)
+            dry.end(context, preview, problems, output=output)
         has_joined = by_keeper or workflows.has_joined(reach)
         ask = None if has_joined else _ask(reach, url, token_file)
         summary = workflows.join(reach, ask=ask, source=config_file)

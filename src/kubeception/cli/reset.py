@@ -6,17 +6,30 @@ from pathlib import Path
 import click
 
 from kubeception import report
+from kubeception.cli import dry_run as dry
 from kubeception.cli import options
+from kubeception.cli.cluster import as_json
 from kubeception.errors import KubeceptionError
 from kubeception.reach import Reach
 
 
 @click.command()
 @options.config_file
+@options.output
 @click.option("--etcd", is_flag=True, help="Remove etcd, too, with all that the cluster knows.")
 @click.option("--pki", is_flag=True, help="Remove certificates and keys, too, CAs among them.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
-def reset(config_file: Path | None, etcd: bool, pki: bool, yes: bool) -> None:
+@dry.option
+@click.pass_context
+def reset(
+    context: click.Context,
+    config_file: Path | None,
+    output: str,
+    etcd: bool,
+    pki: bool,
+    yes: bool,
+    dry_run: bool,
+) -> None:
     """Remove what kubeception made of this host, and nothing else.
 
     The data of etcd and the certificates stay unless asked for; with them the next bootstrap brings
@@ -25,16 +38,23 @@ def reset(config_file: Path | None, etcd: bool, pki: bool, yes: bool) -> None:
 
     \b
     Example:
+      kubeception reset --etcd --pki --dry-run
       kubeception reset --etcd --pki
     """
     from kubeception import workflows
 
     options.only_root("reset this host", "reset")
     config = options.loaded(config_file)
-    if not yes:
+    if not (yes or dry_run):
         _ask(etcd=etcd, pki=pki)
-    with Reach(config) as reach:
+    with Reach(config, is_patient=not dry_run) as reach:
+        if dry_run:
+            preview = workflows.preview_reset(reach, with_etcd=etcd, with_pki=pki)
+            dry.end(context, preview, [], output=output)
         summary = workflows.reset(reach, with_etcd=etcd, with_pki=pki)
+    if output == "json":
+        click.echo(as_json(summary))
+        return
     if not report.is_live(sys.stderr):
         for change in summary.changes:
             click.echo(change)

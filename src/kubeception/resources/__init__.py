@@ -1,6 +1,8 @@
 """The few kinds of wanted thing: each can say how it differs, and can make itself so."""
 
-from typing import Protocol
+import difflib
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from kubeception.reach import Reach
 
@@ -13,3 +15,24 @@ class Resource(Protocol):
 
     def apply(self, reach: Reach) -> None:
         """Make the real thing what is wanted; twice is the same as once."""
+
+
+@runtime_checkable
+class WithContent(Protocol):
+    """One with a content that can be compared line by line."""
+
+    def diff(self, reach: Reach) -> tuple[str, ...]:
+        """Return how its content would change; nothing of what not everybody may read."""
+
+
+@runtime_checkable
+class WithFiles(Protocol):
+    """One that differs as soon as one of these files does."""
+
+    started_after: tuple[Path, ...]
+
+
+def unified(name: str, before: str, after: str) -> tuple[str, ...]:
+    """Return the unified diff of two texts."""
+    lines = before.splitlines(), after.splitlines()
+    return tuple(difflib.unified_diff(*lines, f"{name} (now)", f"{name} (wanted)", lineterm=""))

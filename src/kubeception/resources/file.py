@@ -8,6 +8,9 @@ from kubeception.host import files
 from kubeception.layout import OUR_MARK
 from kubeception.reach import Reach
 from kubeception.render.objects import MANAGED_BY
+from kubeception.resources import unified
+
+_OTHERS_READ = 0o004
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,17 @@ class File:
         if found != self.content.encode():
             return "content differs"
         return f"mode is {mode:04o}" if mode != self.mode else None
+
+    def diff(self, reach: Reach) -> tuple[str, ...]:
+        """Return how its content would change, where everybody may read it, before and after."""
+        path = reach.host.at(self.path)
+        try:
+            found, mode = path.read_bytes(), files.mode_of(path)
+        except FileNotFoundError:
+            found, mode = b"", self.mode
+        if self.content is None or not self.mode & mode & _OTHERS_READ:
+            return ()
+        return unified(str(self.path), found.decode(errors="replace"), self.content)
 
     def apply(self, reach: Reach) -> None:
         """Write or remove it, durably."""

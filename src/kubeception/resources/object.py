@@ -4,6 +4,7 @@ Fields that we name are ours, all others are the user's. What somebody else has 
 shown and kept, unless the run is told to force it.
 """
 
+import json
 import logging
 import re
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from kubeception.errors import ApiError
 from kubeception.kube.client import OURS
 from kubeception.kube.kinds import identity
 from kubeception.reach import Reach
+from kubeception.resources import unified
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +55,14 @@ class Object:
             if _version(self._found(reach)) == _version(found):
                 return f"{where} differs"
 
+    def diff(self, reach: Reach) -> tuple[str, ...]:
+        """Return how it would change, as JSON; nothing of a Secret."""
+        if self.wanted["kind"] == "Secret":
+            return ()
+        found = self._found(reach)
+        applied = self._apply(reach, dry_run=True) if found else self.wanted
+        return unified(str(self), _text(found) if found else "", _text(applied))
+
     def apply(self, reach: Reach) -> None:
         """Apply it."""
         self._apply(reach)
@@ -84,6 +94,10 @@ def _comparable(found: dict[str, Any]) -> dict[str, Any]:
     notes = metadata.get("annotations", {})
     metadata["annotations"] = {k: v for k, v in notes.items() if k not in _COUNTERS}
     return {**{k: v for k, v in found.items() if k != "status"}, "metadata": metadata}
+
+
+def _text(found: dict[str, Any]) -> str:
+    return json.dumps(_comparable(found), indent=2, sort_keys=True)
 
 
 def _difference(left: Any, right: Any, at: str = "") -> str | None:

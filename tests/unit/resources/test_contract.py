@@ -10,6 +10,7 @@ from tests.fixed import CONFIG, FACTS, HOST
 from tests.unit.reaching import reach_of
 
 from kubeception.config.model import KeyAlgorithm
+from kubeception.engine import Phase, dry_run
 from kubeception.host import files
 from kubeception.phases import renew
 from kubeception.pki import catalog, issue
@@ -130,3 +131,20 @@ def test_apply_twice_is_the_same_as_once(case: Case, tmp_path: Path) -> None:
     case.wanted.apply(reach)
     assert contents(tmp_path) == before
     assert case.wanted.drift(reach) is None
+
+
+@each_kind
+def test_a_dry_run_says_the_drift_shows_no_secret_and_changes_nothing(
+    case: Case, tmp_path: Path
+) -> None:
+    reach = reach_of(tmp_path)
+    case.before(reach)
+    before = contents(tmp_path)
+    phase = Phase("it", "making it", lambda _config, _facts: [case.wanted])
+
+    preview = dry_run([phase], reach, gather=lambda: FACTS)
+
+    assert [change.drift for change in preview.changes] == [case.wanted.drift(reach)]
+    assert preview.not_planned == []
+    assert contents(tmp_path) == before
+    assert not any(word in str(preview) for word in ("hush", "PRIVATE KEY"))

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from tests.unit.reaching import reach_of
 
 from kubeception.host import files
@@ -66,3 +67,16 @@ def test_the_content_is_in_no_message(tmp_path: Path) -> None:
     wanted = File(PATH, "hush")
 
     assert "hush" not in f"{wanted!r} {wanted} {wanted.drift(reach_of(tmp_path))}"
+
+
+@pytest.mark.parametrize(("wanted_mode", "found_mode"), [(0o600, 0o644), (0o644, 0o600)])
+def test_a_diff_shows_nothing_that_not_everybody_may_read(
+    wanted_mode: int, found_mode: int, tmp_path: Path
+) -> None:
+    reach, wanted = reach_of(tmp_path), File(PATH, "wanted-secret", mode=wanted_mode)
+    if wanted_mode == 0o600:
+        assert wanted.diff(reach) == ()
+    File(PATH, "found-secret", mode=found_mode).apply(reach)
+
+    assert wanted.drift(reach) == "content differs"
+    assert wanted.diff(reach) == ()
