@@ -18,7 +18,7 @@ from bench.lap import Lap, until_ready
 from kubeception import versions
 from kubeception.bundle import components, contents, golang
 from kubeception.bundle.build import Workshop, cache
-from kubeception.bundle.images import Image
+from kubeception.bundle.images import PackedImage
 from kubeception.bundle.store import Product
 from kubeception.config import Config
 from kubeception.facts import ClusterFacts, HostFacts, asked
@@ -71,7 +71,7 @@ def build() -> Parts:
     like = next(component for component in table if component.name == "kubernetes")
     component = replace(like, name="kubeadm", only_in_images=frozenset())
     program = next(file for file in held.files if file.path == "bin/etcd")
-    etcd = Image(
+    etcd = PackedImage(
         "etcd",
         held.components["etcd"],
         (),

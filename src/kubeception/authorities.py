@@ -11,13 +11,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from kubeception import identity
 from kubeception.errors import KubeceptionError
 from kubeception.host import files
+from kubeception.kept import identity
 from kubeception.layout import Pair
 from kubeception.pki import catalog, issue
 from kubeception.pki.catalog import Entry
-from kubeception.reach import Reach
+from kubeception.session import Session
 
 log = logging.getLogger("kubeception.pki")
 
@@ -29,65 +29,65 @@ _PUBLISHED = "/registry/configmaps/kube-system/extension-apiserver-authenticatio
 _PEOPLES = (Path("/root/.kube/config"),)
 
 
-def entries(reach: Reach) -> Iterator[Entry]:
+def entries(session: Session) -> Iterator[Entry]:
     """Yield the rows of the table that are CAs."""
-    table = catalog.entries(reach.config, "", "127.0.0.1")
+    table = catalog.entries(session.config, "", "127.0.0.1")
     return (entry for entry in table if entry.issuer is None)
 
 
-def signed_by(reach: Reach, ca: Pair) -> Iterator[tuple[Path, bytes]]:
+def signed_by(session: Session, ca: Pair) -> Iterator[tuple[Path, bytes]]:
     """Yield the certificates that are there of those that a CA has signed, and their paths."""
-    at = reach.config.layout
-    table = catalog.entries(reach.config, "", "127.0.0.1")
+    at = session.config.layout
+    table = catalog.entries(session.config, "", "127.0.0.1")
     leaves = [entry.at.certificate for entry in table if entry.issuer == ca]
     if ca == at.pki.ca:
         leaves.append(at.kubelet.renewed_client)
     for path in leaves:
-        pem = _read(reach, path)
+        pem = _read(session, path)
         if pem is not None and issue.is_certificate(pem):
             yield path, pem
 
 
-def copy_of(reach: Reach, entry: Entry) -> tuple[bytes, str] | None:
+def copy_of(session: Session, entry: Entry) -> tuple[bytes, str] | None:
     """Return the certificate of a CA whose file is gone or garbage, and where it was found."""
-    key = _read(reach, entry.at.key)
-    for pem, where, is_recorded in _candidates(reach, entry):
+    key = _read(session, entry.at.key)
+    for pem, where, is_recorded in _candidates(session, entry):
         if not issue.is_certificate(pem):
             continue
         if key is not None and not issue.key_problem(key):
             if issue.public_key_of(pem) == issue.public_key(key):
                 return pem, where
         elif is_recorded or any(
-            issue.is_signed_by(leaf, pem) for _, leaf in signed_by(reach, entry.at)
+            issue.is_signed_by(leaf, pem) for _, leaf in signed_by(session, entry.at)
         ):
             return pem, where
     return None
 
 
-def lost_one(reach: Reach, entry: Entry) -> tuple[bytes, str] | None:
+def lost_one(session: Session, entry: Entry) -> tuple[bytes, str] | None:
     """Return the certificate of a CA that is gone and can be put back, and where it was found."""
-    pem = _read(reach, entry.at.certificate)
+    pem = _read(session, entry.at.certificate)
     is_there = pem is not None and issue.is_certificate(pem)
-    return None if is_there else copy_of(reach, entry)
+    return None if is_there else copy_of(session, entry)
 
 
-def put_back(reach: Reach, entry: Entry, pem: bytes, where: str) -> None:
+def put_back(session: Session, entry: Entry, pem: bytes, where: str) -> None:
     """Write a certificate that was lost, and say where it was found."""
-    files.write(reach.host.at(entry.at.certificate), pem)
+    files.write(session.host.at(entry.at.certificate), pem)
     log.warning("%s was gone; it is back, as %s has it", entry.at.certificate, where)
 
 
-def put_all_back(reach: Reach) -> None:
+def put_all_back(session: Session) -> None:
     """Put back the certificate of each CA that is gone and can be read elsewhere."""
-    for entry in entries(reach):
-        if found := lost_one(reach, entry):
-            put_back(reach, entry, *found)
+    for entry in entries(session):
+        if found := lost_one(session, entry):
+            put_back(session, entry, *found)
 
 
-def _candidates(reach: Reach, entry: Entry) -> Iterator[tuple[bytes, str, bool]]:
+def _candidates(session: Session, entry: Entry) -> Iterator[tuple[bytes, str, bool]]:
     """Yield what may be the certificate, where it was found, and whether the record has it so."""
-    at = reach.config.layout
-    known = identity.read(reach.layout.member)
+    at = session.config.layout
+    known = identity.read(session.layout.member)
     if known and (pem := known.authorities.get(catalog.name(at.pki, entry.at))):
         yield pem.encode(), str(at.member), True
     if entry.at not in {at.pki.ca, at.pki.front_proxy_ca}:
@@ -96,25 +96,25 @@ def _candidates(reach: Reach, entry: Entry) -> Iterator[tuple[bytes, str, bool]]
         ours = at.kubernetes
         people = (at.kubeconfig_cluster, at.kubeconfig_bootstrap, *_PEOPLES)
         for path in (ours.admin, ours.kubelet, ours.controller_manager, ours.scheduler, *people):
-            text = (_read(reach, path) or b"").decode(errors="replace")
+            text = (_read(session, path) or b"").decode(errors="replace")
             for data in _EMBEDDED.findall(text):
                 yield from ((pem, str(path), False) for pem in _decoded(data))
     try:
-        published = reach.etcd.value(_PUBLISHED) or b""
+        published = session.etcd.value(_PUBLISHED) or b""
     except KubeceptionError:
         return
     for pem in _PEM.findall(published):
         yield pem + b"\n", f"{_PUBLISHED} in etcd", False
 
 
-def is_published(reach: Reach) -> bool | None:
+def is_published(session: Session) -> bool | None:
     """Tell whether the cluster in etcd knows its clients by our CA; None where it says nothing.
 
     Raises:
         KubeceptionError: etcd can't be asked, or our CA can't be read.
     """
-    published = _PEM.findall(reach.etcd.value(_PUBLISHED) or b"")
-    ca = _read(reach, reach.config.layout.pki.ca.certificate)
+    published = _PEM.findall(session.etcd.value(_PUBLISHED) or b"")
+    ca = _read(session, session.config.layout.pki.ca.certificate)
     if not published or ca is None:
         return None
     return issue.public_key_of(ca) in {issue.public_key_of(pem) for pem in published}
@@ -127,8 +127,8 @@ def _decoded(data: str) -> list[bytes]:
         return []
 
 
-def _read(reach: Reach, path: Path) -> bytes | None:
+def _read(session: Session, path: Path) -> bytes | None:
     try:
-        return reach.host.real(path).read_bytes()
+        return session.host.real(path).read_bytes()
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from kubeception import losses, membership, timestamp
+from kubeception import losses, timestamp
 from kubeception.errors import KubeceptionError
 from kubeception.gather import chosen_address, node_name
+from kubeception.kept import membership
 from kubeception.pki import catalog, issue, kubeconfigs
-from kubeception.reach import Reach
 from kubeception.resources.keypair import KeyPair
 from kubeception.resources.kubelet_client import KubeletClient
+from kubeception.session import Session
 
 _DAY = timedelta(days=1)
 
@@ -36,55 +37,55 @@ class Row:
     problem: str | None
 
 
-def look(reach: Reach) -> list[Row]:
+def look(session: Session) -> list[Row]:
     """Return every certificate that this host has, or lacks, the first to expire first.
 
     Raises:
         KubeceptionError: the host has no address that certificates could be compared with.
     """
-    node = node_name(reach)
-    address = chosen_address(reach)
+    node = node_name(session)
+    address = chosen_address(session)
     if not address:
         raise KubeceptionError(
             "there is no default route to take the node's address from",
             hint="set address in the [node] section of the configuration",
         )
     rows = [
-        *_table(reach, node, address),
-        *_kubelets_own(reach, node),
-        *_workers_server(reach, node, address),
-        *_kubeconfigs(reach),
-        *_service_account(reach),
+        *_table(session, node, address),
+        *_kubelets_own(session, node),
+        *_workers_server(session, node, address),
+        *_kubeconfigs(session),
+        *_service_account(session),
     ]
     return sorted(rows, key=lambda row: (row.days is not None, row.days, row.name))
 
 
-def until(reach: Reach, node: str) -> dict[Path, datetime]:
+def until(session: Session, node: str) -> dict[Path, datetime]:
     """Return until when each certificate that can be read holds."""
-    layout = reach.config.layout
-    table = catalog.entries(reach.config, node, "127.0.0.1")  # where they lie, and no more
+    layout = session.config.layout
+    table = catalog.entries(session.config, node, "127.0.0.1")  # where they lie, and no more
     found = {}
     kubelets = (layout.kubelet.renewed_client, layout.kubelet.renewed_server)
     for path in (*(entry.at.certificate for entry in table), *kubelets):
         with contextlib.suppress(OSError, ValueError):
-            found[path] = issue.valid_until(reach.host.real(path).read_bytes())
+            found[path] = issue.valid_until(session.host.real(path).read_bytes())
     return found
 
 
-def expiring(reach: Reach, node: str) -> str | None:
+def expiring(session: Session, node: str) -> str | None:
     """Say which certificate that can be renewed here has too little time left, the first of them.
 
     The kubelet renews its own by itself, until that has expired.
     """
-    layout, now = reach.config.layout, reach.host.clock.now()
-    found = until(reach, node)
+    layout, now = session.config.layout, session.host.clock.now()
+    found = until(session, node)
     due = []
-    for entry, ca in catalog.leaves(reach.config, node, "127.0.0.1"):
+    for entry, ca in catalog.leaves(session.config, node, "127.0.0.1"):
         left = found.get(entry.at.certificate, now + catalog.CA_LIFETIME) - now
-        if left < catalog.RENEWED_WITHIN and reach.host.at(ca.key).exists():
+        if left < catalog.RENEWED_WITHIN and session.host.at(ca.key).exists():
             due.append((left, catalog.name(layout.pki, entry.at)))
     left = found.get(layout.kubelet.renewed_client, now) - now
-    if left < timedelta(0) and reach.host.at(layout.pki.ca.key).exists():
+    if left < timedelta(0) and session.host.at(layout.pki.ca.key).exists():
         due.append((left, catalog.KUBELETS_OWN))
     if not due:
         return None
@@ -93,113 +94,115 @@ def expiring(reach: Reach, node: str) -> str | None:
     return f"certificate {name} {has}"
 
 
-def broken(reach: Reach) -> str | None:
+def broken(session: Session) -> str | None:
     """Say which leaf is missing or won't do, where a bootstrap can issue it anew; the first one."""
-    by_file = {str(e.at.certificate): ca for e, ca in catalog.leaves(reach.config, "", "127.0.0.1")}
-    for row in look(reach):
+    by_file = {
+        str(e.at.certificate): ca for e, ca in catalog.leaves(session.config, "", "127.0.0.1")
+    }
+    for row in look(session):
         ca = by_file.get(row.file)
-        if row.problem and ca is not None and reach.host.at(ca.key).exists():
+        if row.problem and ca is not None and session.host.at(ca.key).exists():
             return f"certificate {row.name}: {row.problem}"
     return None
 
 
-def not_renewable(reach: Reach, asked: Iterable[str]) -> list[str]:
+def not_renewable(session: Session, asked: Iterable[str]) -> list[str]:
     """Return what keeps certificates from being renewed here: those asked for, or any."""
-    pki, asked = reach.config.layout.pki, set(asked)
-    table = list(catalog.leaves(reach.config, "", "127.0.0.1"))
-    if not asked and not any(reach.host.at(entry.at.certificate).exists() for entry, _ in table):
+    pki, asked = session.config.layout.pki, set(asked)
+    table = list(catalog.leaves(session.config, "", "127.0.0.1"))
+    if not asked and not any(session.host.at(entry.at.certificate).exists() for entry, _ in table):
         return ["there is no certificate on this host that could be renewed"]
     return [
         f"{name}: the key of its CA, {ca.key}, is not on this host"
         for entry, ca in table
-        if (name := catalog.name(pki, entry.at)) in asked and not reach.host.at(ca.key).exists()
+        if (name := catalog.name(pki, entry.at)) in asked and not session.host.at(ca.key).exists()
     ]
 
 
-def _table(reach: Reach, node: str, address: str) -> Iterator[Row]:
-    pki, algorithm = reach.config.layout.pki, reach.config.certificates.key_algorithm
-    entries = list(catalog.entries(reach.config, node, address))
-    here = [one for one in entries if reach.host.at(one.at.certificate).exists()]
+def _table(session: Session, node: str, address: str) -> Iterator[Row]:
+    pki, algorithm = session.config.layout.pki, session.config.certificates.key_algorithm
+    entries = list(catalog.entries(session.config, node, address))
+    here = [one for one in entries if session.host.at(one.at.certificate).exists()]
     # A worker has the cluster's CA, and misses nothing.
     has_table = any(entry.at != pki.ca for entry in here)
     for entry in entries if has_table else here:
-        problem = KeyPair(entry, algorithm).drift(reach)
+        problem = KeyPair(entry, algorithm).drift(session)
         name = catalog.name(pki, entry.at)
-        yield _row(reach, name, entry.at.certificate, problem)
+        yield _row(session, name, entry.at.certificate, problem)
 
 
-def _kubelets_own(reach: Reach, node: str) -> Iterator[Row]:
-    at = reach.config.layout
+def _kubelets_own(session: Session, node: str) -> Iterator[Row]:
+    at = session.config.layout
     path = at.kubelet.renewed_client
-    if reach.host.real(path).exists():
+    if session.host.real(path).exists():
         wanted = KubeletClient(
             path,
             at.kubelet.reissued_client,
             catalog.kubelet_client(node),
             at.pki.ca,
-            reach.config.certificates.key_algorithm,
+            session.config.certificates.key_algorithm,
         )
-        yield _row(reach, catalog.KUBELETS_OWN, path, wanted.drift(reach))
+        yield _row(session, catalog.KUBELETS_OWN, path, wanted.drift(session))
 
 
-def _workers_server(reach: Reach, node: str, address: str) -> Iterator[Row]:
+def _workers_server(session: Session, node: str, address: str) -> Iterator[Row]:
     """Yield what a worker's kubelet serves with; a control-plane host's is in the table."""
-    path = reach.config.layout.kubelet.renewed_server
-    pem = _read(reach, path)
-    if pem is not None and membership.read(reach.layout.membership):
+    path = session.config.layout.kubelet.renewed_server
+    pem = _read(session, path)
+    if pem is not None and membership.read(session.layout.membership):
         certificate, key = issue.halves(pem)
-        ca, now = _read(reach, reach.config.layout.pki.ca.certificate), reach.host.clock.now()
+        ca, now = _read(session, session.config.layout.pki.ca.certificate), session.host.clock.now()
         spec = catalog.kubelet_server(node, address)
         problem = issue.certificate_problem(spec, certificate, key, ca=ca, now=now)
-        yield _judged(reach, catalog.KUBELETS_OWN_SERVER, path, certificate, problem)
+        yield _judged(session, catalog.KUBELETS_OWN_SERVER, path, certificate, problem)
 
 
-def _kubeconfigs(reach: Reach) -> Iterator[Row]:
+def _kubeconfigs(session: Session) -> Iterator[Row]:
     """Yield what kubeconfigs embed, and the files that they name and the table doesn't."""
-    at, now = reach.config.layout, reach.host.clock.now()
+    at, now = session.config.layout, session.host.clock.now()
     pki = at.pki
-    table = {entry.at.certificate for entry in catalog.entries(reach.config, "", "127.0.0.1")}
-    ca = _read(reach, pki.ca.certificate)
+    table = {entry.at.certificate for entry in catalog.entries(session.config, "", "127.0.0.1")}
+    ca = _read(session, pki.ca.certificate)
     named = at.kubernetes
     ours = [named.kubelet]
-    if membership.read(reach.layout.membership) is None:  # a worker has no other
+    if membership.read(session.layout.membership) is None:  # a worker has no other
         ours += [named.admin, named.controller_manager, named.scheduler]
         ours += [at.kubeconfig_bootstrap, at.kubeconfig_cluster]
-    are_there = any(_read(reach, path) is not None for path in ours)
+    are_there = any(_read(session, path) is not None for path in ours)
     for path in ours:
-        if unfit := _access_problem(reach, path):
+        if unfit := _access_problem(session, path):
             if are_there or unfit != "missing":
                 yield Row(path.name, str(path), None, None, None, unfit)
             continue
-        for client in kubeconfigs.clients((_read(reach, path) or b"").decode(errors="replace")):
+        for client in kubeconfigs.clients((_read(session, path) or b"").decode(errors="replace")):
             file = Path(client.certificate) if isinstance(client.certificate, str) else path
             if file in table or file == at.kubelet.renewed_client:
                 continue
-            pem = _content(reach, client.certificate)
-            key = _content(reach, client.key)
+            pem = _content(session, client.certificate)
+            key = _content(session, client.key)
             if pem is None or not issue.is_certificate(pem):
                 problem: str | None = "missing" if pem is None else "is no certificate"
             else:
                 problem = issue.pair_problem(pem, key, ca=ca, now=now)
-            yield _judged(reach, path.name, file, pem, problem)
+            yield _judged(session, path.name, file, pem, problem)
 
 
-def _access_problem(reach: Reach, path: Path) -> str | None:
+def _access_problem(session: Session, path: Path) -> str | None:
     """Say why nobody can use a kubeconfig, whoever's it is; or None."""
-    content = _read(reach, path)
+    content = _read(session, path)
     if content is None:
         return "missing"
     text = content.decode(errors="replace")
     return None if kubeconfigs.is_one(text) else "is no kubeconfig"
 
 
-def _service_account(reach: Reach) -> Iterator[Row]:
+def _service_account(session: Session) -> Iterator[Row]:
     """Yield the pair that ServiceAccounts' tokens are signed and checked by, where there is one."""
-    at = reach.config.layout.pki
-    key, public = _read(reach, at.service_account_key), _read(reach, at.service_account_public)
+    at = session.config.layout.pki
+    key, public = _read(session, at.service_account_key), _read(session, at.service_account_public)
     if key is None and public is None:
         return
-    problem = next((loss.problem for loss in losses.of_service_account(reach)), None)
+    problem = next((loss.problem for loss in losses.of_service_account(session)), None)
     if problem is None and key is not None:
         # Its losses have nothing against it, so it is a key.
         is_whole = issue.public_key(key) in issue.public_keys(public or b"")
@@ -210,25 +213,25 @@ def _service_account(reach: Reach) -> Iterator[Row]:
         yield Row("sa", str(at.service_account_key), None, None, None, problem)
 
 
-def _content(reach: Reach, part: bytes | str | None) -> bytes | None:
+def _content(session: Session, part: bytes | str | None) -> bytes | None:
     """Return what a kubeconfig embeds or the content of the file that it names."""
-    return _read(reach, Path(part)) if isinstance(part, str) else part
+    return _read(session, Path(part)) if isinstance(part, str) else part
 
 
-def _row(reach: Reach, name: str, path: Path, problem: str | None) -> Row:
-    return _judged(reach, name, path, _read(reach, path), problem)
+def _row(session: Session, name: str, path: Path, problem: str | None) -> Row:
+    return _judged(session, name, path, _read(session, path), problem)
 
 
-def _judged(reach: Reach, name: str, path: Path, pem: bytes | None, problem: str | None) -> Row:
+def _judged(session: Session, name: str, path: Path, pem: bytes | None, problem: str | None) -> Row:
     if pem is None or not issue.is_certificate(pem):
         return Row(name, str(path), None, None, None, problem)
     ends = issue.valid_until(pem)
-    days = (ends - reach.host.clock.now()) // _DAY
+    days = (ends - session.host.clock.now()) // _DAY
     return Row(name, str(path), days, timestamp.text(ends), issue.issuer(pem), problem)
 
 
-def _read(reach: Reach, path: Path) -> bytes | None:
+def _read(session: Session, path: Path) -> bytes | None:
     try:
-        return reach.host.real(path).read_bytes()
+        return session.host.real(path).read_bytes()
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None

@@ -12,9 +12,9 @@ from kubeception.conditions import Condition, wait_for
 from kubeception.config import Config
 from kubeception.errors import ApiError, KubeceptionError, NotConverged
 from kubeception.facts import Facts
-from kubeception.reach import Reach
 from kubeception.report import Steps
 from kubeception.resources import Resource, WithContent, WithFiles
+from kubeception.session import Session
 
 Note = Callable[[str], None]
 
@@ -32,7 +32,7 @@ class Phase:
     """
 
     name: str
-    says: str
+    title: str
     plan: Callable[[Config, Facts], Iterable[Resource]] = _nothing
     until: Callable[[Config, Facts], Iterable[Condition]] = _nothing
     module: str = "k8s"
@@ -47,24 +47,24 @@ class Summary:
 
 
 def carry_out(
-    phases: Sequence[Phase], reach: Reach, *, gather: Callable[[], Facts], steps: Steps
+    phases: Sequence[Phase], session: Session, *, gather: Callable[[], Facts], steps: Steps
 ) -> Summary:
     """Carry out phases in order; each gathers the facts anew, one that wants nothing is passed."""
     summary = Summary(times=steps.times)
     for phase in phases:
         facts = gather()
-        config = facts.cluster.settings.over(reach.asked)
+        config = facts.cluster.settings.over(session.asked)
         wanted = list(phase.plan(config, facts))
         until = list(phase.until(config, facts))
         if not (wanted or until):
             continue
         log = _log_of(phase)
-        with steps.step(phase.name, phase.says, quiet=True) as note:
-            log.info("%s", phase.says)
+        with steps.step(phase.name, phase.title, quiet=True) as note:
+            log.info("%s", phase.title)
             for resource in wanted:
-                if drift := _converge(resource, phase, reach, note):
+                if drift := _converge(resource, phase, session, note):
                     summary.changes.append(f"{phase.name}: {resource}: {drift}")
-            _wait(until, reach, note, log)
+            _wait(until, session, note, log)
         log.debug("%s: %.1fs", phase.name, steps.times[phase.name])
     return summary
 
@@ -104,7 +104,7 @@ class Preview:
     not_planned: list[NotPlanned] = field(default_factory=list)
 
 
-def dry_run(phases: Sequence[Phase], reach: Reach, *, gather: Callable[[], Facts]) -> Preview:
+def dry_run(phases: Sequence[Phase], session: Session, *, gather: Callable[[], Facts]) -> Preview:
     """Compare what phases want by the facts of now; changes nothing, and waits for nothing.
 
     What can't be compared yet, such as an object where no API server runs, is named.
@@ -115,7 +115,7 @@ def dry_run(phases: Sequence[Phase], reach: Reach, *, gather: Callable[[], Facts
     except KubeceptionError as error:
         preview.not_planned.append(NotPlanned("facts", ("every phase",), error.message))
         return preview
-    config = facts.cluster.settings.over(reach.asked)
+    config = facts.cluster.settings.over(session.asked)
     told: list[Resource] = []
     for phase in phases:
         # What an earlier phase wants as well is made so by then.
@@ -124,7 +124,7 @@ def dry_run(phases: Sequence[Phase], reach: Reach, *, gather: Callable[[], Facts
         unknown: dict[str, list[str]] = {}
         for index, resource in enumerate(wanted):
             try:
-                if change := _change(resource, phase, reach, preview.changes):
+                if change := _change(resource, phase, session, preview.changes):
                     preview.changes.append(change)
             except KubeceptionError as error:
                 is_silent = isinstance(error, ApiError) and error.status == 0
@@ -138,11 +138,11 @@ def dry_run(phases: Sequence[Phase], reach: Reach, *, gather: Callable[[], Facts
 
 
 def _change(
-    resource: Resource, phase: Phase, reach: Reach, before: Iterable[Change]
+    resource: Resource, phase: Phase, session: Session, before: Iterable[Change]
 ) -> Change | None:
     """Return how one thing differs, or would after the changes before it."""
-    if drift := resource.drift(reach):
-        diff = resource.diff(reach) if isinstance(resource, WithContent) else ()
+    if drift := resource.drift(session):
+        diff = resource.diff(session) if isinstance(resource, WithContent) else ()
         return Change(phase.name, str(resource), drift, diff)
     if isinstance(resource, WithFiles):
         changed = {change.thing for change in before} & {*map(str, resource.started_after)}
@@ -152,16 +152,16 @@ def _change(
     return None
 
 
-def _converge(resource: Resource, phase: Phase, reach: Reach, note: Note) -> str | None:
+def _converge(resource: Resource, phase: Phase, session: Session, note: Note) -> str | None:
     """Make one thing what is wanted; return how it differed, or None."""
-    drift = resource.drift(reach)
+    drift = resource.drift(session)
     _log_of(phase).debug("%s: %s", resource, drift or "unchanged")
     if drift is None:
         return None
     note(f"{resource}: {drift}")
     crash.before(f"{phase.name}:", resource)
-    resource.apply(reach)
-    if left := resource.drift(reach):
+    resource.apply(session)
+    if left := resource.drift(session):
         raise NotConverged(str(resource), left)
     return drift
 
@@ -170,7 +170,7 @@ def _log_of(phase: Phase) -> logging.Logger:
     return logging.getLogger(f"kubeception.{phase.module}")
 
 
-def _wait(wanted: Iterable[Condition], reach: Reach, note: Note, log: logging.Logger) -> None:
+def _wait(wanted: Iterable[Condition], session: Session, note: Note, log: logging.Logger) -> None:
     for condition in wanted:
         log.debug("waiting for %s", condition.what)
-        wait_for(condition, reach, note)
+        wait_for(condition, session, note)

@@ -176,7 +176,7 @@ class HostFacts:
     """A token for a new etcd cluster; another one at each reading."""
     door: int = 0
     """The port that the door points at, 0 for none."""
-    is_answered: bool = False
+    api_answers: bool = False
     """Whether an API answers there."""
     ready: int = 0
     """The port of a hosted API server that answers while there is no door, 0 for none."""
@@ -255,7 +255,7 @@ class ClusterFacts:
     """The addresses of its control-plane hosts, by node."""
     hosted: Hosted | None = None
     """The hosted API server; None where there is no such DaemonSet, or no API to ask."""
-    is_led: bool = True
+    has_leaders: bool = True
     """Whether somebody holds the Leases of the controller-manager and the scheduler."""
     dead_leases: tuple[str, ...] = ()
     """Those of them whose holder is dead."""

@@ -38,7 +38,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Pki:
+class PkiPaths:
     """Certificates and keys; names are kubeadm's."""
 
     folder: Path
@@ -65,7 +65,7 @@ class Pki:
     service_account_public: Path
 
     @classmethod
-    def under(cls, folder: Path, etcd_folder: Path) -> "Pki":
+    def under(cls, folder: Path, etcd_folder: Path) -> "PkiPaths":
         """Return the tree of a PKI folder and etcd's own one."""
 
         def pair(name: str) -> Pair:
@@ -98,7 +98,7 @@ class Pki:
 
 
 @dataclass(frozen=True)
-class Kubernetes:
+class KubernetesPaths:
     """What lies in /etc/kubernetes."""
 
     admin: Path = Path("/etc/kubernetes/admin.conf")
@@ -108,7 +108,7 @@ class Kubernetes:
 
 
 @dataclass(frozen=True)
-class Kubelet:
+class KubeletPaths:
     """The kubelet's own files."""
 
     settings: Path = Path("/var/lib/kubelet/config.yaml")
@@ -149,7 +149,7 @@ class Kubelet:
 
 
 @dataclass(frozen=True)
-class Etcd:
+class EtcdPaths:
     """etcd's files."""
 
     environment: Path = Path("/etc/kubernetes/etcd.env")
@@ -162,7 +162,7 @@ class Etcd:
 
 
 @dataclass(frozen=True)
-class Containerd:
+class ContainerdPaths:
     """containerd's files, where it is ours."""
 
     settings: Path = Path("/etc/containerd/config.toml")
@@ -171,7 +171,7 @@ class Containerd:
 
 
 @dataclass(frozen=True)
-class Cni:
+class CniPaths:
     """Network plugins."""
 
     settings: Path = Path("/etc/cni/net.d")
@@ -182,12 +182,12 @@ class Cni:
 class Layout:
     """Everything that kubeception reads or writes on a host."""
 
-    pki: Pki
-    kubernetes: Kubernetes = Kubernetes()
-    kubelet: Kubelet = Kubelet()
-    etcd: Etcd = Etcd()
-    containerd: Containerd = Containerd()
-    cni: Cni = Cni()
+    pki: PkiPaths
+    kubernetes: KubernetesPaths = KubernetesPaths()
+    kubelet: KubeletPaths = KubeletPaths()
+    etcd: EtcdPaths = EtcdPaths()
+    containerd: ContainerdPaths = ContainerdPaths()
+    cni: CniPaths = CniPaths()
     kubeconfig_bootstrap: Path = Path("/etc/kubernetes/pki/kubeconfig-bootstrap")
     kubeconfig_cluster: Path = Path("/etc/kubernetes/pki/kubeconfig")
     units: Path = Path("/etc/systemd/system")

@@ -6,13 +6,14 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
-from kubeception import authorities, certificates, losses, membership, preflight
+from kubeception import authorities, certificates, losses, preflight
 from kubeception.engine import Change, NotPlanned, Phase, Preview, Summary, carry_out, dry_run
 from kubeception.errors import KubeceptionError, PreflightError, UnitFailed, WaitTimeout
 from kubeception.etcd import damage
 from kubeception.facts import Accept, Facts
 from kubeception.gather import gather, node_name, worker
 from kubeception.host import files, kernel, lock
+from kubeception.kept import membership
 from kubeception.phases.addons import ADDONS
 from kubeception.phases.bootstrap_plane import (
     BOOTSTRAP_API,
@@ -44,10 +45,10 @@ from kubeception.phases.reset import phases as undoing
 from kubeception.phases.revision import PROVEN_REVISION
 from kubeception.phases.runtime import RUNTIME
 from kubeception.phases.settings import COPY, SETTINGS
-from kubeception.reach import Reach
 from kubeception.render import etcd
 from kubeception.report import Steps
-from kubeception.resources.credential import Ask, credential_problem
+from kubeception.resources.credential import RequestCertificate, credential_problem
+from kubeception.session import Session
 
 log = logging.getLogger("kubeception.k8s")
 
@@ -89,7 +90,7 @@ RECOVER: tuple[Phase, ...] = (
 )
 
 
-def joining(ask: Ask | None) -> tuple[Phase, ...]:
+def joining(ask: RequestCertificate | None) -> tuple[Phase, ...]:
     """Return the phases of a worker; without an `ask` it has to have joined already."""
     return (KERNEL, RUNTIME, credential(ask), COPY, WORKER_KUBELET, KEEPER, WORKER_READY)
 
@@ -109,7 +110,7 @@ WHAT_THEY_ARE = {
 }
 
 
-def bootstrap(reach: Reach, *, rebuild: bool = False, source: Path | None = None) -> Summary:
+def bootstrap(session: Session, *, rebuild: bool = False, source: Path | None = None) -> Summary:
     """Make this host's control plane run inside the cluster, whatever state it is in now.
 
     A configuration that came from `source` becomes the host's own, so that `status`, the keeper and
@@ -121,27 +122,27 @@ def bootstrap(reach: Reach, *, rebuild: bool = False, source: Path | None = None
         WaitTimeout: a step did not come to its end; what it waited for is named.
     """
     if not kernel.is_root():
-        preflight.require(reach, rebuild=rebuild)  # nobody else may take the lock
-    facts = partial(gather, reach, rebuild=rebuild)
-    by = "bootstrap" if reach.is_attended else "keeper"
-    with lock.hold(reach.layout.lock, f"kubeception {by}"), Steps(log) as steps:
+        preflight.require(session, rebuild=rebuild)  # nobody else may take the lock
+    facts = partial(gather, session, rebuild=rebuild)
+    by = "bootstrap" if session.is_attended else "keeper"
+    with lock.hold(session.layout.lock, f"kubeception {by}"), Steps(log) as steps:
         with steps.step("preflight", "looking for problems", quiet=True):
-            authorities.put_all_back(reach)
-            _require(reach, rebuild=rebuild)
-        if given_up := losses.accepted(reach):
-            carry_out(giving_up(given_up), reach, gather=facts, steps=steps)
-            losses.accept(reach)
+            authorities.put_all_back(session)
+            _require(session, rebuild=rebuild)
+        if given_up := losses.accepted(session):
+            carry_out(giving_up(given_up), session, gather=facts, steps=steps)
+            losses.accept(session)
         if source is not None:
-            _keep(source, reach.layout.config)
-        return _carry_out(BOOTSTRAP, reach, facts=facts, steps=steps)
+            _keep(source, session.layout.config)
+        return _carry_out(BOOTSTRAP, session, facts=facts, steps=steps)
 
 
-def _require(reach: Reach, *, rebuild: bool = False, worker: bool = False) -> None:
+def _require(session: Session, *, rebuild: bool = False, worker: bool = False) -> None:
     """Stop at what would surely break, if somebody is there to mend that first."""
     try:
-        preflight.require(reach, rebuild=rebuild, worker=worker)
+        preflight.require(session, rebuild=rebuild, worker=worker)
     except PreflightError as error:
-        if reach.is_attended or error.is_final:
+        if session.is_attended or error.is_final:
             raise
         for problem in error.problems:
             log.warning("%s", problem)
@@ -150,35 +151,37 @@ def _require(reach: Reach, *, rebuild: bool = False, worker: bool = False) -> No
 DryRun = tuple[list[preflight.Finding], Preview]
 
 
-def preview_bootstrap(reach: Reach, *, rebuild: bool = False, source: Path | None = None) -> DryRun:
+def preview_bootstrap(
+    session: Session, *, rebuild: bool = False, source: Path | None = None
+) -> DryRun:
     """Return the problems of this host, and what bootstrap would change; changes nothing."""
-    found = preflight.look(reach, rebuild=rebuild)
-    given_up = losses.accepted(reach)
+    found = preflight.look(session, rebuild=rebuild)
+    given_up = losses.accepted(session)
     phases = giving_up(given_up) if given_up else BOOTSTRAP
-    preview = dry_run(phases, reach, gather=partial(gather, reach, rebuild=rebuild))
+    preview = dry_run(phases, session, gather=partial(gather, session, rebuild=rebuild))
     if given_up:
         why = f"{', '.join(sorted(given_up))} has to be given up first"
         preview.not_planned.append(NotPlanned("accept", ("every phase",), why))
-    return found, _with_config(preview, source, reach)
+    return found, _with_config(preview, source, session)
 
 
 def _carry_out(
-    phases: Sequence[Phase], reach: Reach, *, facts: Callable[[], Facts], steps: Steps
+    phases: Sequence[Phase], session: Session, *, facts: Callable[[], Facts], steps: Steps
 ) -> Summary:
     try:
-        return carry_out(phases, reach, gather=facts, steps=steps)
+        return carry_out(phases, session, gather=facts, steps=steps)
     except WaitTimeout as error:
         if steps.last in {HOSTED_CONTROLLERS.name, RETIRE_CONTROLLERS.name}:
             # Nobody leads: a cluster without controllers could not even repair itself.
             log.warning("%s; putting the bootstrap ones back", error.message)
-            anew = partial(gather, reach, rebuild=True)
-            carry_out([BOOTSTRAP_CONTROLLERS], reach, gather=anew, steps=steps)
+            anew = partial(gather, session, rebuild=True)
+            carry_out([BOOTSTRAP_CONTROLLERS], session, gather=anew, steps=steps)
         raise
     except UnitFailed as error:
         words = damage.said(error.last_words) if error.unit == etcd.UNIT else None
         if words is None:
             raise
-        at = reach.config.layout.etcd.data
+        at = session.config.layout.etcd.data
         raise KubeceptionError(
             f"{at}: etcd can't read its data, which are left as they are: {words}",
             hint=f"put a backup of the folder back; or begin anew, which gives up all that the "
@@ -188,7 +191,7 @@ def _carry_out(
         ) from error
 
 
-def recover(reach: Reach, *, source: Source | None = None) -> tuple[Source, Summary]:
+def recover(session: Session, *, source: Source | None = None) -> tuple[Source, Summary]:
     """Bring the control plane back by hand, from the best source there is or from the one given.
 
     Returns what it used.
@@ -199,17 +202,17 @@ def recover(reach: Reach, *, source: Source | None = None) -> tuple[Source, Summ
         Locked: somebody else is changing this host.
         WaitTimeout: a step did not come to its end.
     """
-    with lock.hold(reach.layout.lock, "kubeception recover"), Steps(log) as steps:
-        authorities.put_all_back(reach)
-        losses.require(reach)
-        used = _source(gather(reach), source)
+    with lock.hold(session.layout.lock, "kubeception recover"), Steps(log) as steps:
+        authorities.put_all_back(session)
+        losses.require(session)
+        used = _source(gather(session), source)
         log.info("recovering from %s", WHAT_THEY_ARE[used])
 
         def facts() -> Facts:
-            found = gather(reach, rebuild=used is not Source.API)
+            found = gather(session, rebuild=used is not Source.API)
             return found.without_revision() if used is Source.ETCD else found
 
-        return used, _carry_out(RECOVER, reach, facts=facts, steps=steps)
+        return used, _carry_out(RECOVER, session, facts=facts, steps=steps)
 
 
 def _source(facts: Facts, asked: Source | None) -> Source:
@@ -226,12 +229,14 @@ def _source(facts: Facts, asked: Source | None) -> Source:
     return asked or next(source for source, is_there in there.items() if is_there)
 
 
-def has_joined(reach: Reach) -> bool:
+def has_joined(session: Session) -> bool:
     """Tell whether this host has a good credential as a worker."""
-    return not credential_problem(reach, node_name(reach))
+    return not credential_problem(session, node_name(session))
 
 
-def join(reach: Reach, *, ask: Ask | None, source: Path | None = None) -> Summary:
+def join(
+    session: Session, *, ask: RequestCertificate | None, source: Path | None = None
+) -> Summary:
     """Make this host a worker of the cluster that `ask` asks, or mend the one that it is.
 
     Raises:
@@ -240,83 +245,83 @@ def join(reach: Reach, *, ask: Ask | None, source: Path | None = None) -> Summar
         JoinRefused: the cluster does not take it in.
         WaitTimeout: a step did not come to its end.
     """
-    by = "join" if reach.is_attended else "keeper"
-    with lock.hold(reach.layout.lock, f"kubeception {by}"), Steps(log) as steps:
+    by = "join" if session.is_attended else "keeper"
+    with lock.hold(session.layout.lock, f"kubeception {by}"), Steps(log) as steps:
         with steps.step("preflight", "looking for problems", quiet=True):
-            _require(reach, worker=True)
+            _require(session, worker=True)
         if source is not None:
-            _keep(source, reach.layout.config)
-        return carry_out(joining(ask), reach, gather=partial(worker, reach), steps=steps)
+            _keep(source, session.layout.config)
+        return carry_out(joining(ask), session, gather=partial(worker, session), steps=steps)
 
 
-def preview_join(reach: Reach, *, source: Path | None = None) -> DryRun:
+def preview_join(session: Session, *, source: Path | None = None) -> DryRun:
     """Return the problems of this host, and what can be told of a join without asking for it."""
-    found = preflight.look(reach, worker=True)
-    preview = dry_run(joining(None), reach, gather=partial(worker, reach))
-    if not has_joined(reach):
+    found = preflight.look(session, worker=True)
+    preview = dry_run(joining(None), session, gather=partial(worker, session))
+    if not has_joined(session):
         why = "the cluster says what it needs when this host joins"
         preview.not_planned.append(NotPlanned(WORKER_KUBELET.name, ("kubelet",), why))
-    return found, _with_config(preview, source, reach)
+    return found, _with_config(preview, source, session)
 
 
-def reset(reach: Reach, *, with_etcd: bool = False, with_pki: bool = False) -> Summary:
+def reset(session: Session, *, with_etcd: bool = False, with_pki: bool = False) -> Summary:
     """Remove what bootstrap or join made of this host; etcd and the CAs only if asked.
 
     Raises:
         Locked: somebody else is changing this host.
     """
-    phases, facts = _undoing(reach, etcds=with_etcd, pkis=with_pki)
-    with lock.hold(reach.layout.lock, "kubeception reset"), Steps(log) as steps:
-        return carry_out(phases, reach, gather=facts, steps=steps)
+    phases, facts = _undoing(session, etcds=with_etcd, pkis=with_pki)
+    with lock.hold(session.layout.lock, "kubeception reset"), Steps(log) as steps:
+        return carry_out(phases, session, gather=facts, steps=steps)
 
 
-def preview_reset(reach: Reach, *, with_etcd: bool = False, with_pki: bool = False) -> Preview:
+def preview_reset(session: Session, *, with_etcd: bool = False, with_pki: bool = False) -> Preview:
     """Return what reset would remove; changes nothing."""
-    phases, facts = _undoing(reach, etcds=with_etcd, pkis=with_pki)
-    return dry_run(phases, reach, gather=facts)
+    phases, facts = _undoing(session, etcds=with_etcd, pkis=with_pki)
+    return dry_run(phases, session, gather=facts)
 
 
 def _undoing(
-    reach: Reach, *, etcds: bool, pkis: bool
+    session: Session, *, etcds: bool, pkis: bool
 ) -> tuple[tuple[Phase, ...], Callable[[], Facts]]:
     """Return what undoes the bootstrap or the join of this host, and what reads its facts."""
-    is_worker = reach.layout.membership.exists() or reach.layout.kubelet.join_key.exists()
+    is_worker = session.layout.membership.exists() or session.layout.kubelet.join_key.exists()
     done = joining(None) if is_worker else BOOTSTRAP
     phases = tuple(undoing(done, etcds=etcds, pkis=pkis and not is_worker))
-    return phases, partial(worker, reach) if is_worker else partial(gather, reach, rebuild=True)
+    return phases, partial(worker, session) if is_worker else partial(gather, session, rebuild=True)
 
 
-def renew(reach: Reach, *, asked: frozenset[str]) -> Summary:
+def renew(session: Session, *, asked: frozenset[str]) -> Summary:
     """Issue leaves anew: those asked for by name, else those that have little time left.
 
     Raises:
         KubeceptionError: the key of a CA is not here; nothing was renewed that was asked for.
         Locked: somebody else is changing this host.
     """
-    if membership.read(reach.layout.membership):
+    if membership.read(session.layout.membership):
         raise KubeceptionError(
             "this host is a worker: its kubelet renews its certificates before they expire",
             hint="if they have: kubeception token create --rejoin NAME, on a control-plane host",
         )
-    with lock.hold(reach.layout.lock, "kubeception certs renew"), Steps(log) as steps:
-        if problems := certificates.not_renewable(reach, asked):
+    with lock.hold(session.layout.lock, "kubeception certs renew"), Steps(log) as steps:
+        if problems := certificates.not_renewable(session, asked):
             raise KubeceptionError("\n".join(problems), hint="do it on a control-plane host")
-        losses.refuse(losses.of_keys(reach), reach)
-        return carry_out(renewed(asked), reach, gather=partial(gather, reach), steps=steps)
+        losses.refuse(losses.of_keys(session), session)
+        return carry_out(renewed(asked), session, gather=partial(gather, session), steps=steps)
 
 
-def boot(reach: Reach) -> Summary:
+def boot(session: Session) -> Summary:
     """After a boot, have the kubelet start with a bootstrap API server; bootstrap does the rest.
 
     What has expired while the host was off is renewed first: nobody could reach that server.
     """
     with (
-        lock.hold(reach.layout.lock, "kubeception keeper, at boot"),
+        lock.hold(session.layout.lock, "kubeception keeper, at boot"),
         Steps(log) as steps,
     ):
         # What is signed by a CA that isn't this host's would be of no use.
-        phases = [BOOT] if any(losses.of_keys(reach)) else [EXPIRED, BOOT]
-        return carry_out(phases, reach, gather=partial(gather, reach), steps=steps)
+        phases = [BOOT] if any(losses.of_keys(session)) else [EXPIRED, BOOT]
+        return carry_out(phases, session, gather=partial(gather, session), steps=steps)
 
 
 def _keep(source: Path, config: Path) -> None:
@@ -329,9 +334,9 @@ def _differs(source: Path, config: Path) -> bool:
     return not config.exists() or config.read_text() != source.read_text()
 
 
-def _with_config(preview: Preview, source: Path | None, reach: Reach) -> Preview:
+def _with_config(preview: Preview, source: Path | None, session: Session) -> Preview:
     """Return a preview that says, too, whether the host's configuration becomes another one."""
-    if source is not None and _differs(source, reach.layout.config):
-        thing = str(reach.config.layout.config)
+    if source is not None and _differs(source, session.layout.config):
+        thing = str(session.config.layout.config)
         preview.changes.insert(0, Change("config", thing, f"differs from {source}"))
     return preview

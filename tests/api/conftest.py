@@ -16,9 +16,9 @@ from tests.api.serving import running as serving
 
 from kubeception.bundle.build import default_folder
 from kubeception.kube.client import Api
-from kubeception.reach import Reach
 from kubeception.render import access, join_records, join_service
 from kubeception.resources.object import Object
+from kubeception.session import Session
 from kubeception.versions import BUILT_IN
 
 # Starts of Python, and how long one takes where nothing else runs.
@@ -57,25 +57,25 @@ def pace() -> float:
 
 
 @pytest.fixture
-def reach(rig: Rig) -> Iterator[Reach]:
+def session(rig: Rig) -> Iterator[Session]:
     """A run that reaches the rig as the superuser."""
-    with rig.reach() as reach:
-        yield reach
+    with rig.session() as session:
+        yield session
 
 
 @pytest.fixture
-def api(reach: Reach) -> Api:
+def api(session: Session) -> Api:
     """The API as the superuser."""
-    return reach.api
+    return session.api
 
 
 @pytest.fixture(scope="module")
 def credential(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The service's own: its rights are what is rendered, and so proven to be enough."""
-    with rig.reach() as reach:
+    with rig.session() as session:
         needed = (*access.bindings(), *join_records.namespaces(), *join_service.account())
         for wanted in needed:
-            Object(wanted).apply(reach)
+            Object(wanted).apply(session)
     made = rig.kubectl(*SYSTEM, "create", "token", join_service.NAME, "--duration=24h")
     file = tmp_path_factory.mktemp("account") / "token"
     file.write_text(made.stdout)

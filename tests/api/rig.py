@@ -21,14 +21,14 @@ from kubeception.conditions import Condition, apiserver_ready, namespace_there, 
 from kubeception.config import Config
 from kubeception.config.model import ApiServer
 from kubeception.engine import carry_out
-from kubeception.etcd.client import Etcd
+from kubeception.etcd.client import EtcdClient
 from kubeception.host.gateway import Host
 from kubeception.host.process import Completed, run
 from kubeception.phases.pki import PKI
-from kubeception.reach import Reach
 from kubeception.render import controllers, etcd, revision
 from kubeception.render.objects import Object
 from kubeception.report import Steps
+from kubeception.session import Session
 
 log = logging.getLogger("kubeception.rig")
 
@@ -134,9 +134,9 @@ class Rig:
     ports: Ports
     programs: dict[str, Program]
 
-    def reach(self, *, force_conflicts: bool = False) -> Reach:
+    def session(self, *, force_conflicts: bool = False) -> Session:
         """Return a run that reaches them; for use in a `with` block."""
-        return Reach(
+        return Session(
             self.config,
             Host(root=self.root),
             force_conflicts=force_conflicts,
@@ -145,9 +145,9 @@ class Rig:
         )
 
     @property
-    def etcd(self) -> Etcd:
+    def etcd(self) -> EtcdClient:
         """The member, as its own health checker."""
-        return self.reach().etcd
+        return self.session().etcd
 
     def spare_port(self) -> int:
         """Return a port on which nobody answers."""
@@ -160,7 +160,7 @@ class Rig:
         condition = Condition(
             what, lambda _: None if holds() else "not yet", timeout_s=30, successes=successes
         )
-        wait_for(condition, self.reach(), lambda _: None)
+        wait_for(condition, self.session(), lambda _: None)
 
     def kubectl(self, *words: str, user: str = "admin", check: bool = True) -> Completed:
         """Do something as a user of the cluster would, by one of our kubeconfigs."""
@@ -195,12 +195,12 @@ def running(root: Path, binaries: Path) -> Iterator[Rig]:
     config = Config(apiserver=ApiServer(extra_args=extra))
     rig = Rig(root, binaries, config, ports, {})
     try:
-        with rig.reach() as reach, Steps(log) as steps:
-            carry_out([PKI], reach, gather=lambda: on_host(rig.config), steps=steps)
+        with rig.session() as session, Steps(log) as steps:
+            carry_out([PKI], session, gather=lambda: on_host(rig.config), steps=steps)
             for access in root.glob("etc/kubernetes/*.conf"):
                 access.write_text(rig.local(access.read_text()))
-            _start_etcd(rig, reach)
-            _start_apiserver(rig, reach)
+            _start_etcd(rig, session)
+            _start_apiserver(rig, session)
             _start_controller_manager(rig)
         yield rig
     finally:
@@ -208,22 +208,22 @@ def running(root: Path, binaries: Path) -> Iterator[Rig]:
             program.end()
 
 
-def _start_etcd(rig: Rig, reach: Reach) -> None:
+def _start_etcd(rig: Rig, session: Session) -> None:
     lines = rig.local(etcd.environment(rig.config, HOST)).splitlines()
     settings = dict(line.split("=", 1) for line in lines if line.startswith("ETCD_"))
     environment = {name: value.strip('"') for name, value in settings.items()}
     # The tests are about the protocol; nothing of theirs has to survive a power cut.
     argv = [str(rig.bin / "etcd"), "--unsafe-no-fsync"]
     rig.programs["etcd"] = Program.start(argv, rig.root / "etcd.log", environment)
-    _wait(rig, reach, Condition("etcd to serve", lambda _: rig.etcd.problem(), timeout_s=START_S))
+    _wait(rig, session, Condition("etcd to serve", lambda _: rig.etcd.problem(), timeout_s=START_S))
 
 
-def _start_apiserver(rig: Rig, reach: Reach) -> None:
+def _start_apiserver(rig: Rig, session: Session) -> None:
     spec = revision.bootstrap_pod(on_host(rig.config))["spec"]
     argv = rig.command(spec, f"--secure-port={rig.ports.api}")
     rig.programs["kube-apiserver"] = Program.start(argv, rig.root / "kube-apiserver.log")
-    _wait(rig, reach, apiserver_ready(rig.ports.api))
-    _wait(rig, reach, namespace_there())
+    _wait(rig, session, apiserver_ready(rig.ports.api))
+    _wait(rig, session, namespace_there())
 
 
 def _start_controller_manager(rig: Rig) -> None:
@@ -235,13 +235,13 @@ def _start_controller_manager(rig: Rig) -> None:
     rig.programs[name] = Program.start(argv, rig.root / f"{name}.log")
 
 
-def _wait(rig: Rig, reach: Reach, condition: Condition) -> None:
+def _wait(rig: Rig, session: Session, condition: Condition) -> None:
     """Wait for a condition, and no longer than all programs run."""
 
-    def problem(reach: Reach) -> str | None:
+    def problem(session: Session) -> str | None:
         ended = [why for program in rig.programs.values() if (why := program.problem())]
         if ended:
             raise RuntimeError("; ".join(ended))
-        return condition.problem(reach)
+        return condition.problem(session)
 
-    wait_for(Condition(condition.what, problem, timeout_s=START_S), reach, lambda _: None)
+    wait_for(Condition(condition.what, problem, timeout_s=START_S), session, lambda _: None)

@@ -63,7 +63,7 @@ def call(
     rig: Rig, method: str, path: str, document: Any = None, *, who: Credential | TokenFile
 ) -> Any:
     """Call the API as somebody and return its answer, which has to be a good one."""
-    tls = ssl.create_default_context(cafile=str(rig.reach().layout.pki.ca.certificate))
+    tls = ssl.create_default_context(cafile=str(rig.session().layout.pki.ca.certificate))
     headers = {"content-type": "application/json"}
     if isinstance(who, Credential):
         tls.load_cert_chain(who.certificate, who.key)
@@ -81,7 +81,7 @@ def call(
 
 def _served(rig: Rig, group: str) -> frozenset[str]:
     """Return what an API group serves."""
-    pair = rig.reach().layout.pki.admin
+    pair = rig.session().layout.pki.admin
     path = f"/apis/{group}/v1" if group else "/api/v1"
     found = call(rig, "GET", path, who=Credential(pair.certificate, pair.key))
     return frozenset(one["name"] for one in found["resources"])

@@ -17,12 +17,12 @@ from tests.api.rig import Rig
 from tests.api.rights import call
 from tests.joiner import Joiner, Line, Said
 
-from kubeception import tokens
+from kubeception.admin import tokens
 from kubeception.kube.client import Api, Credential
 from kubeception.pki.token import Token
-from kubeception.reach import Reach
 from kubeception.render import join_records, join_service
 from kubeception.render.join_records import CLAIMS
+from kubeception.session import Session
 
 LISTENING = re.compile(r" INFO .*: listening on 127\.0\.0\.1:(\d+)\n")
 SYSTEM = ("-n", "kube-system")
@@ -57,7 +57,7 @@ class Service:
 
 
 def command(rig: Rig, token: Path, port: int = 0) -> list[str]:
-    at = rig.reach().layout.pki
+    at = rig.session().layout.pki
     flags = {
         "certificate": at.join.certificate,
         "key": at.join.key,
@@ -119,7 +119,7 @@ class Judge:
         self._ask("PUT", f"{path}/approval", found)
 
     def _ask(self, method: str, path: str, document: Any = None) -> Any:
-        pair = self.rig.reach().layout.pki.admin
+        pair = self.rig.session().layout.pki.admin
         return call(self.rig, method, path, document, who=Credential(pair.certificate, pair.key))
 
 
@@ -131,13 +131,13 @@ def fresh_name() -> str:
 
 
 def token_for(
-    reach: Reach,
+    session: Session,
     *,
     node: str | None = None,
     rejoin: bool = False,
     ttl: timedelta = timedelta(hours=1),
 ) -> Token:
-    return tokens.create(reach, node=node, rejoin=rejoin, ttl=ttl)[0]
+    return tokens.create(session, node=node, rejoin=rejoin, ttl=ttl)[0]
 
 
 def signing_requests(api: Api, token: Token) -> bool:

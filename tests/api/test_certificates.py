@@ -24,7 +24,7 @@ from tests.api.rights import EVERYTHING, Right, may
 from tests.conftest import Note
 from tests.fixed import CONFIG, FACTS, HOST
 from tests.killed import ratchet
-from tests.unit.reaching import Hands, reach_of
+from tests.unit.reaching import Hands, session_of
 
 from kubeception import certificates
 from kubeception.config import Config
@@ -34,7 +34,7 @@ from kubeception.errors import KubeceptionError
 from kubeception.host import files
 from kubeception.host.gateway import Host
 from kubeception.host.process import Completed, run
-from kubeception.keeper.watch import CERTIFICATES_EVERY_S, Watch
+from kubeception.keeper.observer import CERTIFICATES_EVERY_S, Observer
 from kubeception.kube import health
 from kubeception.kube.client import Credential
 from kubeception.kube.kinds import RBAC
@@ -42,13 +42,13 @@ from kubeception.layout import Pair
 from kubeception.phases import renew
 from kubeception.phases.pki import PKI
 from kubeception.pki import catalog, issue, request
-from kubeception.reach import Reach
 from kubeception.render import access
 from kubeception.render.objects import NAMESPACE
 from kubeception.report import Steps
 from kubeception.resources.file import File
 from kubeception.resources.keypair import KeyPair
 from kubeception.resources.object import Object
+from kubeception.session import Session
 
 LOG = logging.getLogger("kubeception.test")
 
@@ -70,21 +70,21 @@ def test_each_kubeconfig_is_somebody(user: str, rig: Rig) -> None:
     assert set(found["groups"]) == {"system:authenticated", *([group] if group else [])}
 
 
-def test_the_administrator_may_what_the_bindings_say(rig: Rig, reach: Reach) -> None:
+def test_the_administrator_may_what_the_bindings_say(rig: Rig, session: Session) -> None:
     """Nothing by the certificate itself, everything by RBAC: so the right can be taken away."""
     for wanted in access.bindings():
-        reach.api.delete("ClusterRoleBinding", wanted["metadata"]["name"])
-    pair = reach.layout.pki.admin
+        session.api.delete("ClusterRoleBinding", wanted["metadata"]["name"])
+    pair = session.layout.pki.admin
     admin = Credential(pair.certificate, pair.key)
 
     assert not any(may(rig, admin, right) for right in EVERYTHING)
     for wanted in access.bindings():
-        Object(wanted).apply(reach)
+        Object(wanted).apply(session)
     rig.until("the binding to count", lambda: all(may(rig, admin, right) for right in EVERYTHING))
 
 
 def test_a_kubelet_may_no_more_than_a_node(rig: Rig) -> None:
-    pair = rig.reach().layout.pki.kubelet_client
+    pair = rig.session().layout.pki.kubelet_client
     kubelet = Credential(pair.certificate, pair.key)
 
     assert may(rig, kubelet, Right("create", "nodes"))
@@ -94,10 +94,10 @@ def test_a_kubelet_may_no_more_than_a_node(rig: Rig) -> None:
 
 @pytest.mark.parametrize(("name", "is_approved"), [("cp1", True), ("cp2", False)])
 def test_a_kubelet_renews_its_own_client_and_no_others(
-    rig: Rig, reach: Reach, tmp_path: Path, name: str, is_approved: bool
+    rig: Rig, session: Session, tmp_path: Path, name: str, is_approved: bool
 ) -> None:
     for wanted in access.bindings():
-        Object(wanted).apply(reach)
+        Object(wanted).apply(session)
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name(
         [
@@ -130,16 +130,16 @@ def test_a_kubelet_renews_its_own_client_and_no_others(
         rig.kubectl("delete", "csr", f"renewal-{name}")
 
 
-def test_the_superuser_needs_no_binding_and_no_disk(rig: Rig, reach: Reach) -> None:
+def test_the_superuser_needs_no_binding_and_no_disk(rig: Rig, session: Session) -> None:
     before = sorted(rig.root.rglob("*.crt"))
 
-    assert reach.api.get("Namespace", "kube-system")
-    assert reach.api.get("ClusterRole", "cluster-admin")
+    assert session.api.get("Namespace", "kube-system")
+    assert session.api.get("ClusterRole", "cluster-admin")
     assert sorted(rig.root.rglob("*.crt")) == before
 
 
-def test_etcd_takes_our_client_and_no_stranger(rig: Rig, reach: Reach) -> None:
-    at = reach.layout.pki
+def test_etcd_takes_our_client_and_no_stranger(rig: Rig, session: Session) -> None:
+    at = session.layout.pki
     stranger = replace(rig.etcd, certificate=at.admin.certificate, key=at.admin.key)
 
     assert rig.etcd.problem() is None
@@ -148,7 +148,7 @@ def test_etcd_takes_our_client_and_no_stranger(rig: Rig, reach: Reach) -> None:
     assert "certificate" in str(other_ca.problem())
 
 
-def test_etcd_says_its_version_and_when_a_key_changed(rig: Rig, reach: Reach) -> None:
+def test_etcd_says_its_version_and_when_a_key_changed(rig: Rig, session: Session) -> None:
     lease = "/registry/leases/kube-system/kube-controller-manager"
 
     assert rig.etcd.version().startswith("3.")
@@ -166,55 +166,55 @@ def test_an_etcd_that_is_not_there_is_a_problem_in_words(rig: Rig) -> None:
         nobody.version()
 
 
-def test_an_api_server_is_ready_by_our_ca_alone(rig: Rig, reach: Reach) -> None:
-    at, port = reach.layout.pki, rig.ports.api
+def test_an_api_server_is_ready_by_our_ca_alone(rig: Rig, session: Session) -> None:
+    at, port = session.layout.pki, rig.ports.api
 
-    assert health.not_ready(port, at.ca.certificate) is None
-    assert "certificate verify failed" in str(health.not_ready(port, at.etcd_ca.certificate))
-    assert "no such file" in str(health.not_ready(port, at.ca.certificate.with_name("none")))
+    assert health.problem(port, at.ca.certificate) is None
+    assert "certificate verify failed" in str(health.problem(port, at.etcd_ca.certificate))
+    assert "no such file" in str(health.problem(port, at.ca.certificate.with_name("none")))
 
 
-def test_another_answer_than_200_is_not_ready(rig: Rig, reach: Reach) -> None:
-    ca = reach.layout.pki.ca.certificate
+def test_another_answer_than_200_is_not_ready(rig: Rig, session: Session) -> None:
+    ca = session.layout.pki.ca.certificate
 
-    found = health.not_ready(rig.ports.api, ca, path="/api")
+    found = health.problem(rig.ports.api, ca, path="/api")
     assert found == f"port {rig.ports.api}: /api answers 403"
     nobody = rig.spare_port()
-    assert "refused" in str(health.not_ready(nobody, ca))
-    etcd = health.not_ready(rig.ports.etcd, ca)
+    assert "refused" in str(health.problem(nobody, ca))
+    etcd = health.problem(rig.ports.etcd, ca)
     assert etcd and "certificate verify failed" in etcd
 
 
-def carried_out(reach: Reach, phase: Phase) -> list[str]:
+def carried_out(session: Session, phase: Phase) -> list[str]:
     with Steps(LOG) as steps:
-        return carry_out([phase], reach, gather=lambda: FACTS, steps=steps).changes
+        return carry_out([phase], session, gather=lambda: FACTS, steps=steps).changes
 
 
-def renewed(reach: Reach, *asked: str) -> list[str]:
+def renewed(session: Session, *asked: str) -> list[str]:
     """Renew, and return what was renewed and why."""
     phase, _ = renew.renewed(frozenset(asked))
-    return [one.removeprefix("renew: /etc/kubernetes/pki/") for one in carried_out(reach, phase)]
+    return [one.removeprefix("renew: /etc/kubernetes/pki/") for one in carried_out(session, phase)]
 
 
-def shorten(reach: Reach, at: Pair, left: timedelta) -> None:
+def shorten(session: Session, at: Pair, left: timedelta) -> None:
     """Put a leaf in place that has so much left, for the key that is there."""
     entry, ca = next(
         row for row in catalog.leaves(CONFIG, HOST.node, HOST.address) if row[0].at == at
     )
     signer = issue.Signer(
-        reach.host.at(ca.certificate).read_bytes(), reach.host.at(ca.key).read_bytes()
+        session.host.at(ca.certificate).read_bytes(), session.host.at(ca.key).read_bytes()
     )
-    issued = reach.host.clock.now() - timedelta(days=1)
+    issued = session.host.clock.now() - timedelta(days=1)
     spec = replace(entry.spec, lifetime=timedelta(days=1) + left)
-    key = reach.host.at(at.key).read_bytes()
+    key = session.host.at(at.key).read_bytes()
     made = issue.certificate(spec, key, signer=signer, now=issued)
-    files.write(reach.host.at(at.certificate), made)
+    files.write(session.host.at(at.certificate), made)
 
 
-def problems(reach: Reach) -> dict[str, str]:
+def problems(session: Session) -> dict[str, str]:
     """Return what is found wrong; the rig's kubeconfigs name its files by other paths."""
     config = Config(node=Node(name=HOST.node, address=HOST.address))
-    found = certificates.look(Reach(config, reach.host))
+    found = certificates.look(Session(config, session.host))
     return {
         row.name: row.problem for row in found if row.problem and not row.name.endswith(".conf")
     }
@@ -228,8 +228,8 @@ def served(port: int) -> bytes:
 def whole(rig: Rig) -> Iterator[None]:
     """Whatever a test does to leaves of the rig is mended by the next one, at the latest."""
     yield
-    with rig.reach() as reach:
-        carried_out(reach, Phase("pki", PKI.says, _leaves))
+    with rig.session() as session:
+        carried_out(session, Phase("pki", PKI.title, _leaves))
 
 
 def _leaves(config: Config, facts: object) -> list[KeyPair]:
@@ -242,86 +242,86 @@ AT = CONFIG.layout.pki
 @pytest.mark.usefixtures("whole")
 @pytest.mark.parametrize("left", [timedelta(days=10), timedelta(hours=-1)], ids=str)
 def test_the_api_server_serves_a_renewed_certificate_without_a_restart(
-    rig: Rig, reach: Reach, left: timedelta
+    rig: Rig, session: Session, left: timedelta
 ) -> None:
-    program, ca = rig.programs["kube-apiserver"].running.pid, reach.layout.pki.ca.certificate
-    served_from = reach.layout.pki.apiserver.certificate
-    shorten(reach, AT.apiserver, left)
+    program, ca = rig.programs["kube-apiserver"].running.pid, session.layout.pki.ca.certificate
+    served_from = session.layout.pki.apiserver.certificate
+    shorten(session, AT.apiserver, left)
     short = served_from.read_bytes().strip()
     rig.until("the short one to be served", lambda: served(rig.ports.api) == short)
-    assert bool(health.not_ready(rig.ports.api, ca)) is (left < timedelta(0))
-    assert ("apiserver" in problems(reach)) is (left < timedelta(0))
+    assert bool(health.problem(rig.ports.api, ca)) is (left < timedelta(0))
+    assert ("apiserver" in problems(session)) is (left < timedelta(0))
 
-    assert [one.partition(":")[0] for one in renewed(reach)] == ["apiserver.crt"]
+    assert [one.partition(":")[0] for one in renewed(session)] == ["apiserver.crt"]
 
     fresh = served_from.read_bytes().strip()
-    assert fresh != short and not problems(reach)
+    assert fresh != short and not problems(session)
     rig.until("the new one to be served", lambda: served(rig.ports.api) == fresh)
-    assert health.not_ready(rig.ports.api, ca) is None
+    assert health.problem(rig.ports.api, ca) is None
     assert rig.programs["kube-apiserver"].running.pid == program
     assert rig.programs["kube-apiserver"].problem() is None
-    assert renewed(reach) == []
+    assert renewed(session) == []
 
 
 @pytest.mark.usefixtures("whole")
-def test_an_old_kubeconfig_goes_on_working(rig: Rig, reach: Reach) -> None:
-    before = reach.layout.kubernetes.admin.read_text()
-    shorten(reach, AT.admin, timedelta(hours=-1))
-    assert set(problems(reach)) == {"admin"}
+def test_an_old_kubeconfig_goes_on_working(rig: Rig, session: Session) -> None:
+    before = session.layout.kubernetes.admin.read_text()
+    shorten(session, AT.admin, timedelta(hours=-1))
+    assert set(problems(session)) == {"admin"}
     refused = rig.kubectl("get", "namespaces", check=False)
     assert refused.code and "logged in" in refused.stderr
 
-    assert [one.partition(":")[0] for one in renewed(reach)] == ["admin.crt"]
+    assert [one.partition(":")[0] for one in renewed(session)] == ["admin.crt"]
 
-    assert reach.layout.kubernetes.admin.read_text() == before
+    assert session.layout.kubernetes.admin.read_text() == before
     rig.kubectl("auth", "whoami")
 
 
 @pytest.mark.usefixtures("whole")
 def test_etcd_serves_and_takes_renewed_certificates_without_a_restart(
-    rig: Rig, reach: Reach
+    rig: Rig, session: Session
 ) -> None:
     program = rig.programs["etcd"].running.pid
     for at in (AT.etcd_server, AT.etcd_healthcheck_client, AT.apiserver_etcd_client):
-        shorten(reach, at, timedelta(hours=-1))
+        shorten(session, at, timedelta(hours=-1))
     assert "expired" in str(rig.etcd.problem())
 
-    carried_out(reach, renew.EXPIRED)
+    carried_out(session, renew.EXPIRED)
 
     assert rig.etcd.problem() is None
     assert rig.programs["etcd"].running.pid == program
-    assert not problems(reach)
+    assert not problems(session)
     rig.kubectl("get", "namespaces")
 
 
 @pytest.mark.usefixtures("whole")
-def test_what_is_asked_for_is_renewed_for_its_key(rig: Rig, reach: Reach) -> None:
-    at = reach.layout.pki
-    shorten(reach, AT.scheduler, timedelta(days=300))
+def test_what_is_asked_for_is_renewed_for_its_key(rig: Rig, session: Session) -> None:
+    at = session.layout.pki
+    shorten(session, AT.scheduler, timedelta(days=300))
     key, certificate = at.scheduler.key.read_bytes(), at.scheduler.certificate.read_bytes()
-    assert renewed(reach) == []
+    assert renewed(session) == []
 
-    assert renewed(reach, "scheduler") == ["scheduler.crt: has 299 days left"]
+    assert renewed(session, "scheduler") == ["scheduler.crt: has 299 days left"]
 
     assert at.scheduler.key.read_bytes() == key
     assert at.scheduler.certificate.read_bytes() != certificate
     rig.kubectl("auth", "whoami", user="scheduler")
-    assert renewed(reach, "scheduler") == []
+    assert renewed(session, "scheduler") == []
 
 
 @pytest.mark.usefixtures("whole")
-def test_what_is_wrong_is_mended_by_a_renewal(rig: Rig, reach: Reach) -> None:
-    at = reach.layout.pki
+def test_what_is_wrong_is_mended_by_a_renewal(rig: Rig, session: Session) -> None:
+    at = session.layout.pki
     files.write(at.keeper.certificate, at.admin.certificate.read_bytes())
     files.write(at.join.certificate, at.kubelet_server.certificate.read_bytes())
     files.write(at.join.key, at.kubelet_server.key.read_bytes(), mode=0o600)
-    assert problems(reach) == {
+    assert problems(session) == {
         "join": "is not signed by its CA",
         "keeper": "does not belong to its key",
     }
 
-    assert [one.partition(":")[0] for one in renewed(reach)] == ["keeper.crt", "join.crt"]
-    assert problems(reach) == {}
+    assert [one.partition(":")[0] for one in renewed(session)] == ["keeper.crt", "join.crt"]
+    assert problems(session) == {}
 
 
 def check(config: Path, *words: str) -> Completed:
@@ -329,10 +329,10 @@ def check(config: Path, *words: str) -> Completed:
     return run(argv, check=False)
 
 
-def test_the_command_ends_with_1_where_something_is_wrong(reach: Reach, tmp_path: Path) -> None:
-    here = Reach(CONFIG, Host(tmp_path))
+def test_the_command_ends_with_1_where_something_is_wrong(session: Session, tmp_path: Path) -> None:
+    here = Session(CONFIG, Host(tmp_path))
     at = here.layout.pki
-    shutil.copytree(reach.layout.pki.folder, at.folder)
+    shutil.copytree(session.layout.pki.folder, at.folder)
     config = tmp_path / "config.toml"
     config.write_text(
         f'[node]\nname = "{HOST.node}"\naddress = "{HOST.address}"\n'
@@ -371,73 +371,73 @@ def test_a_host_without_certificates_has_no_table(tmp_path: Path) -> None:
     assert json.loads(told.stdout) == {"ok": False, "certificates": []}
 
 
-def with_certificates(root: Path, hands: Hands) -> Reach:
+def with_certificates(root: Path, hands: Hands) -> Session:
     """Return a host that has its certificates, and of which nothing runs."""
-    reach = reach_of(root, hands=hands)
+    session = session_of(root, hands=hands)
     for one in PKI.plan(CONFIG, FACTS):
         if isinstance(one, KeyPair | File):
-            one.apply(reach)
-    return reach
+            one.apply(session)
+    return session
 
 
 def test_a_renewal_killed_at_every_step_is_finished_by_the_next_one(
     tmp_path: Path, note: Note
 ) -> None:
     hands = Hands()
-    reach = with_certificates(tmp_path / "host", hands)
+    session = with_certificates(tmp_path / "host", hands)
     own = renew.kubelets_own(CONFIG, FACTS)
     key = issue.new_key(KeyAlgorithm.ECDSA_P256)
-    at = reach.layout.pki.ca
+    at = session.layout.pki.ca
     signer = issue.Signer(at.certificate.read_bytes(), at.key.read_bytes())
-    made = issue.certificate(own.spec, key, signer=signer, now=reach.host.clock.now())
-    files.write(reach.host.at(own.current), made + key, mode=0o600)
-    keys = {path: path.read_bytes() for path in reach.host.root.rglob("*.key")}
+    made = issue.certificate(own.spec, key, signer=signer, now=session.host.clock.now())
+    files.write(session.host.at(own.current), made + key, mode=0o600)
+    keys = {path: path.read_bytes() for path in session.host.root.rglob("*.key")}
     hands.sleep(timedelta(days=366).total_seconds())
     phase, _ = renew.renewed(frozenset())
 
-    steps = ratchet(lambda: carried_out(reach, phase), log=tmp_path / "log")
+    steps = ratchet(lambda: carried_out(session, phase), log=tmp_path / "log")
 
-    assert carried_out(reach, phase) == []
+    assert carried_out(session, phase) == []
     assert {path: path.read_bytes() for path in keys} == keys
-    assert issue.halves(reach.host.real(own.current).read_bytes())[1] == key
+    assert issue.halves(session.host.real(own.current).read_bytes())[1] == key
     note(f"certificates renewed: killed at each of {len(steps)} steps")
     assert len(steps) > 3 * len(catalog.names(CONFIG))
 
 
 def test_the_keeper_reads_certificates_at_its_start_and_once_an_hour(tmp_path: Path) -> None:
     hands = Hands()
-    reach = with_certificates(tmp_path, hands)
+    session = with_certificates(tmp_path, hands)
     why = "certificate admin has 14 days left"
     hands.sleep(timedelta(days=350, hours=1).total_seconds())
 
     with new():
-        watch = Watch(reach, HOST.node)
-        assert watch.look().expiring == why
-        carried_out(reach, Phase("pki", PKI.says, _leaves))
-        assert watch.look().expiring == why
+        watch = Observer(session, HOST.node)
+        assert watch.observe().expiring == why
+        carried_out(session, Phase("pki", PKI.title, _leaves))
+        assert watch.observe().expiring == why
         watch.forget()  # a bootstrap has been made
-        assert watch.look().expiring is None
+        assert watch.observe().expiring is None
 
         hands.sleep(timedelta(days=350).total_seconds())
-        assert watch.look().expiring
+        assert watch.observe().expiring
         watch.forget()
         hands.sleep(CERTIFICATES_EVERY_S - 1)
-        assert watch.look().expiring is None
+        assert watch.observe().expiring is None
         hands.sleep(1)
-        assert watch.look().expiring
+        assert watch.observe().expiring
 
 
 def test_the_keeper_goes_on_with_its_own_renewed_certificate(tmp_path: Path) -> None:
-    with new(), with_certificates(tmp_path, Hands()) as reach:
-        reach.client = reach.layout.pki.keeper
-        watch = Watch(reach, HOST.node)
-        before = reach.api
-        watch.look()
-        assert reach.api is before
+    with new(), with_certificates(tmp_path, Hands()) as session:
+        session.client = session.layout.pki.keeper
+        watch = Observer(session, HOST.node)
+        before = session.api
+        watch.observe()
+        assert session.api is before
 
-        shorten(reach, AT.keeper, timedelta(days=300))
-        watch.look()
-        after = reach.api
+        shorten(session, AT.keeper, timedelta(days=300))
+        watch.observe()
+        after = session.api
         assert after is not before
-        watch.look()
-        assert reach.api is after
+        watch.observe()
+        assert session.api is after

@@ -14,16 +14,16 @@ from tests.api.rig import Rig
 
 from kubeception.errors import ApiError
 from kubeception.kube.client import Api, Credential, Object, TokenFile
-from kubeception.reach import Reach
 from kubeception.render import access
 from kubeception.resources.object import Object as Managed
+from kubeception.session import Session
 
 
 @pytest.fixture(autouse=True)
-def administrators(reach: Reach) -> None:
+def administrators(session: Session) -> None:
     """What the administrators' credential may do, as bootstrap makes it."""
     for wanted in access.bindings():
-        Managed(wanted).apply(reach)
+        Managed(wanted).apply(session)
 
 
 def config_map(name: str, **data: str) -> Object:
@@ -96,11 +96,11 @@ def test_what_the_api_refuses_is_told_in_its_words(api: Api) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"secret\nand more", b"secret\xff"])
 def test_what_is_no_token_is_told_and_not_shown(
-    rig: Rig, reach: Reach, tmp_path: Path, content: bytes
+    rig: Rig, session: Session, tmp_path: Path, content: bytes
 ) -> None:
     token = tmp_path / "token"
     token.write_bytes(content)
-    url, ca = f"https://127.0.0.1:{rig.ports.api}", reach.layout.pki.ca.certificate
+    url, ca = f"https://127.0.0.1:{rig.ports.api}", session.layout.pki.ca.certificate
     asking = Api(url, ca, TokenFile(token), retry_s=0)
 
     with contextlib.closing(asking), pytest.raises(ApiError, match="there is no token") as caught:
@@ -111,12 +111,12 @@ def test_what_is_no_token_is_told_and_not_shown(
 
 
 def test_a_new_token_is_shown_once_it_is_there(
-    rig: Rig, reach: Reach, credential: Path, tmp_path: Path
+    rig: Rig, session: Session, credential: Path, tmp_path: Path
 ) -> None:
     """Who is known and may not do it is told so; who is not known is told that."""
     token = tmp_path / "token"
     token.write_text("old")
-    url, ca = f"https://127.0.0.1:{rig.ports.api}", reach.layout.pki.ca.certificate
+    url, ca = f"https://127.0.0.1:{rig.ports.api}", session.layout.pki.ca.certificate
     asking = Api(url, ca, TokenFile(token), retry_s=0)
 
     def refusal() -> int:
@@ -130,29 +130,31 @@ def test_a_new_token_is_shown_once_it_is_there(
         assert refusal() == 403
 
 
-def test_after_a_turn_of_the_door_the_api_is_asked_on_a_new_connection(reach: Reach) -> None:
-    before = reach.api
+def test_after_a_turn_of_the_door_the_api_is_asked_on_a_new_connection(session: Session) -> None:
+    before = session.api
     assert before.get("Namespace", "default")
 
-    reach.hang_up()
+    session.hang_up()
 
-    assert reach.api is not before
-    assert reach.api.get("Namespace", "default")
+    assert session.api is not before
+    assert session.api.get("Namespace", "default")
     with pytest.raises(RuntimeError, match="closed"):
         before.get("Namespace", "default")
 
 
-def test_a_watch_outlives_the_servers_time_limit_but_not_the_server(rig: Rig, reach: Reach) -> None:
-    pair = reach.layout.pki.admin
+def test_a_watch_outlives_the_servers_time_limit_but_not_the_server(
+    rig: Rig, session: Session
+) -> None:
+    pair = session.layout.pki.admin
     client = Credential(pair.certificate, pair.key)
-    ca = reach.layout.pki.ca.certificate
+    ca = session.layout.pki.ca.certificate
     watching = Api(f"https://127.0.0.1:{rig.ports.api}", ca, client, timeout_s=1.0)
     try:
         seen = watching.watch("Namespace", timeout_s=1)
         assert any(name == "default" for name in seen)
         began = monotonic()
         rig.until("the server to have ended it", lambda: monotonic() - began > 2)
-        reach.api.apply(namespace("watched"))
+        session.api.apply(namespace("watched"))
         assert any(name == "watched" for name in seen)
 
         with (
@@ -163,7 +165,7 @@ def test_a_watch_outlives_the_servers_time_limit_but_not_the_server(rig: Rig, re
         assert caught.value.status == 0
     finally:
         watching.close()
-        reach.api.delete("Namespace", "watched")
+        session.api.delete("Namespace", "watched")
 
 
 def namespace(name: str) -> Object:
@@ -181,13 +183,13 @@ def service(name: str, address: str, node_port: int) -> Object:
 
 
 def test_a_service_whose_client_died_is_created_by_the_next_one(
-    rig: Rig, reach: Reach, api: Api
+    rig: Rig, session: Session, api: Api
 ) -> None:
     """Its address and its node port are fixed, and must not stay taken by nobody."""
-    pair = reach.layout.pki.admin
+    pair = session.layout.pki.admin
     client = Credential(pair.certificate, pair.key)
-    ca = reach.layout.pki.ca.certificate
-    network = ip_network(reach.config.net.service_cluster_ip_range)
+    ca = session.layout.pki.ca.certificate
+    network = ip_network(session.config.net.service_cluster_ip_range)
     started = monotonic()
     api.apply(service("whole", str(network[99]), 30_999))
     whole_s = monotonic() - started

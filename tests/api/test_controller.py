@@ -21,7 +21,7 @@ from tests.api.rights import EVERYTHING, Right, may
 from tests.conftest import Note
 from tests.fixed import CONFIG, FACTS, HOST, SETTINGS
 
-from kubeception import nodes, tokens
+from kubeception.admin import nodes, tokens
 from kubeception.config.model import KeyAlgorithm
 from kubeception.kube.client import Api, Credential, TokenFile
 from kubeception.kube.kinds import RBAC
@@ -29,10 +29,10 @@ from kubeception.phases import control_plane
 from kubeception.pki import issue, request
 from kubeception.pki.request import CLIENT_SIGNER, SERVING_SIGNER
 from kubeception.pki.token import Claim, Token
-from kubeception.reach import Reach
 from kubeception.render import cluster_controller, join_records, join_service, keeper
 from kubeception.render.join_records import CLAIMS, RECORDS, ClaimRecord
 from kubeception.render.objects import NAMESPACE
+from kubeception.session import Session
 
 SYSTEM = ("-n", "kube-system")
 CROWD = 200
@@ -42,10 +42,10 @@ KIND = "CertificateSigningRequest"
 @pytest.fixture(scope="module", autouse=True)
 def applied(rig: Rig) -> None:
     """Accounts, rights, namespaces and the Lease, as bootstrap makes them."""
-    with rig.reach(force_conflicts=True) as reach:
+    with rig.session(force_conflicts=True) as session:
         for wanted in control_plane.plan(CONFIG, FACTS):
-            if wanted.drift(reach):
-                wanted.apply(reach)
+            if wanted.drift(session):
+                wanted.apply(session)
 
 
 def account(rig: Rig, name: str, folder: Path) -> Path:
@@ -59,7 +59,7 @@ def account(rig: Rig, name: str, folder: Path) -> Path:
 def running(rig: Rig, folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """The controller as a process, with nothing but its own account's rights."""
     url = f"https://127.0.0.1:{rig.ports.api}"
-    ca = rig.reach().layout.pki.ca.certificate
+    ca = rig.session().layout.pki.ca.certificate
     words = [
         *cluster_controller.arguments_of(SETTINGS, ca=ca),
         f"--api={url}",
@@ -91,7 +91,7 @@ def service(rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]
     """The API as the join service."""
     token = account(rig, join_service.NAME, tmp_path_factory.mktemp("service"))
     url = f"https://127.0.0.1:{rig.ports.api}"
-    api = Api(url, rig.reach().layout.pki.ca.certificate, TokenFile(token))
+    api = Api(url, rig.session().layout.pki.ca.certificate, TokenFile(token))
     yield api
     api.close()
 
@@ -112,9 +112,9 @@ class Host:
         return Claim(self.token.id, self.node, (self.address,), b"\1" * 32, b"\2" * 32, digest)
 
 
-def host(reach: Reach, node: str, address: str, *, rejoin: bool = False) -> Host:
+def host(session: Session, node: str, address: str, *, rejoin: bool = False) -> Host:
     name = node if rejoin else None
-    token, _ = tokens.create(reach, node=name, rejoin=rejoin, ttl=timedelta(hours=1))
+    token, _ = tokens.create(session, node=name, rejoin=rejoin, ttl=timedelta(hours=1))
     key = issue.new_key(KeyAlgorithm.ECDSA_P256)
     return Host(token, node, address, key, request.new(key, node))
 
@@ -168,14 +168,14 @@ def denied(rig: Rig, api: Api, name: str) -> str:
 
 @pytest.mark.usefixtures("controller")
 def test_a_host_with_a_token_becomes_a_node_and_serves_by_its_own_name(
-    rig: Rig, reach: Reach, service: Api, tmp_path: Path, note: Note
+    rig: Rig, session: Session, service: Api, tmp_path: Path, note: Note
 ) -> None:
-    joining = host(reach, "w1", "10.7.0.2")
+    joining = host(session, "w1", "10.7.0.2")
     began = time.monotonic()
-    certificate = signed(rig, reach.api, knock(service, joining))
+    certificate = signed(rig, session.api, knock(service, joining))
     note(f"a first certificate after {time.monotonic() - began:.2f} s")
 
-    record = reach.api.get("ConfigMap", join_records.node_name("w1"), namespace=RECORDS)
+    record = session.api.get("ConfigMap", join_records.node_name("w1"), namespace=RECORDS)
     assert record
     assert join_records.to_node(record).addresses == ("10.7.0.2",)
 
@@ -183,11 +183,11 @@ def test_a_host_with_a_token_becomes_a_node_and_serves_by_its_own_name(
     at = Credential(tmp_path / "crt", tmp_path / "key")
     at.certificate.write_bytes(certificate)
     at.key.write_bytes(joining.key)
-    kubelet = Api(f"https://127.0.0.1:{rig.ports.api}", rig.reach().layout.pki.ca.certificate, at)
+    kubelet = Api(f"https://127.0.0.1:{rig.ports.api}", rig.session().layout.pki.ca.certificate, at)
     try:
         own = [x509.DNSName("w1"), x509.IPAddress(ip_address("10.7.0.2"))]
         ask(kubelet, "w1-serving", SERVING_SIGNER, serving(joining, own), "server auth")
-        served = x509.load_pem_x509_certificate(signed(rig, reach.api, "w1-serving"))
+        served = x509.load_pem_x509_certificate(signed(rig, session.api, "w1-serving"))
         assert (
             list(served.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
             == own
@@ -195,11 +195,11 @@ def test_a_host_with_a_token_becomes_a_node_and_serves_by_its_own_name(
 
         stolen = [x509.DNSName("w1"), x509.IPAddress(ip_address(HOST.address))]
         ask(kubelet, "w1-stolen", SERVING_SIGNER, serving(joining, stolen), "server auth")
-        assert denied(rig, reach.api, "w1-stolen") == "BadRequest"
+        assert denied(rig, session.api, "w1-stolen") == "BadRequest"
 
         # Its renewal is Kubernetes' own to approve.
         ask(kubelet, "w1-renewal", CLIENT_SIGNER, joining.request, "client auth")
-        assert signed(rig, reach.api, "w1-renewal")
+        assert signed(rig, session.api, "w1-renewal")
         for_another = request.new(joining.key, "w9")
         with pytest.raises(Exception, match="can only create a node CSR with CN=system:node:w1"):
             ask(kubelet, "w1-as-w9", CLIENT_SIGNER, for_another, "client auth")
@@ -223,87 +223,93 @@ def serving(host: Host, names: list[x509.GeneralName]) -> bytes:
 
 @pytest.mark.usefixtures("controller")
 def test_a_join_service_in_wrong_hands_gets_nothing_signed(
-    rig: Rig, reach: Reach, service: Api
+    rig: Rig, session: Session, service: Api
 ) -> None:
-    victim = host(reach, "w2", "10.7.0.3")
+    victim = host(session, "w2", "10.7.0.3")
     name = knock(service, victim, proof=b"\0" * 64)
-    assert denied(rig, reach.api, name) == "NotProven"
+    assert denied(rig, session.api, name) == "NotProven"
 
     # A true proof of one host, with the request of another.
-    proven, thief = host(reach, "w3", "10.7.0.4"), host(reach, "w3", "10.7.0.4")
+    proven, thief = host(session, "w3", "10.7.0.4"), host(session, "w3", "10.7.0.4")
     mixed = replace(thief, token=proven.token)
     name = knock(service, mixed, proof=proven.token.sign(proven.claim))
-    assert denied(rig, reach.api, name) == "NotProven"
+    assert denied(rig, session.api, name) == "NotProven"
 
     events = rig.kubectl("get", "events", "--field-selector=reason=NotProven").stdout
     assert "the claim's proof is not by its token" in events
 
 
 @pytest.mark.usefixtures("controller")
-def test_names_and_addresses_that_are_known_are_taken(rig: Rig, reach: Reach, service: Api) -> None:
-    control_plane_node = host(reach, HOST.node, "10.7.0.5")
-    assert denied(rig, reach.api, knock(service, control_plane_node)) == "NameTaken"
-    its_address = host(reach, "w4", HOST.address)
-    assert denied(rig, reach.api, knock(service, its_address)) == "AddressTaken"
+def test_names_and_addresses_that_are_known_are_taken(
+    rig: Rig, session: Session, service: Api
+) -> None:
+    control_plane_node = host(session, HOST.node, "10.7.0.5")
+    assert denied(rig, session.api, knock(service, control_plane_node)) == "NameTaken"
+    its_address = host(session, "w4", HOST.address)
+    assert denied(rig, session.api, knock(service, its_address)) == "AddressTaken"
 
 
 @pytest.mark.usefixtures("controller")
-def test_a_lost_worker_rejoins_only_by_a_token_for_it(rig: Rig, reach: Reach, service: Api) -> None:
-    signed(rig, reach.api, knock(service, host(reach, "w5", "10.7.0.6")))
+def test_a_lost_worker_rejoins_only_by_a_token_for_it(
+    rig: Rig, session: Session, service: Api
+) -> None:
+    signed(rig, session.api, knock(service, host(session, "w5", "10.7.0.6")))
 
-    again = host(reach, "w5", "10.7.0.7")
-    assert denied(rig, reach.api, knock(service, again)) == "NameTaken"
-    allowed = host(reach, "w5", "10.7.0.7", rejoin=True)
-    assert signed(rig, reach.api, knock(service, allowed))
+    again = host(session, "w5", "10.7.0.7")
+    assert denied(rig, session.api, knock(service, again)) == "NameTaken"
+    allowed = host(session, "w5", "10.7.0.7", rejoin=True)
+    assert signed(rig, session.api, knock(service, allowed))
 
 
 @pytest.mark.usefixtures("controller")
 def test_an_address_in_another_spelling_is_the_same_address(
-    rig: Rig, reach: Reach, service: Api
+    rig: Rig, session: Session, service: Api
 ) -> None:
     """In a certificate `::ffff:192.0.2.10` has the bytes of the control plane's address."""
-    spelled = host(reach, "w7", f"::ffff:{HOST.address}")
+    spelled = host(session, "w7", f"::ffff:{HOST.address}")
 
-    assert denied(rig, reach.api, knock(service, spelled)) == "BadRequest"
+    assert denied(rig, session.api, knock(service, spelled)) == "BadRequest"
 
 
 @pytest.mark.usefixtures("controller")
 def test_records_that_nobody_can_read_stop_nothing_and_keep_their_names(
-    rig: Rig, reach: Reach, service: Api
+    rig: Rig, session: Session, service: Api
 ) -> None:
     for kind, name in ((join_records.TOKEN, "token-x"), (join_records.NODE, "node-w8")):
         labels = {join_records.KIND_LABEL: kind}
         metadata = {"name": name, "namespace": RECORDS, "labels": labels}
-        reach.api.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
+        session.api.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
 
-    assert denied(rig, reach.api, knock(service, host(reach, "w8", "10.7.0.9"))) == "NameTaken"
-    rejoining = host(reach, "w8", "10.7.0.9", rejoin=True)
-    assert denied(rig, reach.api, knock(service, rejoining)) == "NameTaken"
-    assert signed(rig, reach.api, knock(service, host(reach, "w9", "10.7.0.9")))
+    assert denied(rig, session.api, knock(service, host(session, "w8", "10.7.0.9"))) == "NameTaken"
+    rejoining = host(session, "w8", "10.7.0.9", rejoin=True)
+    assert denied(rig, session.api, knock(service, rejoining)) == "NameTaken"
+    assert signed(rig, session.api, knock(service, host(session, "w9", "10.7.0.9")))
 
 
 @pytest.mark.usefixtures("controller")
-def test_a_removed_workers_claim_is_not_taken_again(rig: Rig, reach: Reach, service: Api) -> None:
-    removed = host(reach, "w10", "10.7.0.10")
+def test_a_removed_workers_claim_is_not_taken_again(
+    rig: Rig, session: Session, service: Api
+) -> None:
+    removed = host(session, "w10", "10.7.0.10")
     name = knock(service, removed)
-    assert signed(rig, reach.api, name)
-    nodes.remove(reach, "w10", timeout_s=10, tell=lambda _: None)
-    reach.api.delete(KIND, name)
+    assert signed(rig, session.api, name)
+    nodes.remove(session, "w10", timeout_s=10, tell=lambda _: None)
+    session.api.delete(KIND, name)
 
     ask(service, name, CLIENT_SIGNER, removed.request, "client auth")
 
-    assert denied(rig, reach.api, name) == "TokenRevoked"
-    assert signed(rig, reach.api, knock(service, host(reach, "w10", "10.7.0.10")))
+    assert denied(rig, session.api, name) == "TokenRevoked"
+    assert signed(rig, session.api, knock(service, host(session, "w10", "10.7.0.10")))
 
 
 @pytest.mark.usefixtures("controller")
-def test_a_crowd_is_answered(rig: Rig, reach: Reach, service: Api, note: Note) -> None:
-    crowd = [host(reach, f"c{n}", f"10.8.0.{n + 1}") for n in range(CROWD)]
+def test_a_crowd_is_answered(rig: Rig, session: Session, service: Api, note: Note) -> None:
+    crowd = [host(session, f"c{n}", f"10.8.0.{n + 1}") for n in range(CROWD)]
     began = time.monotonic()
     names = [knock(service, one) for one in crowd]
 
     def left() -> int:
-        found = {one["metadata"]["name"]: one for one in reach.api.list(KIND)}
+        found = {one["metadata"]["name"]: one for one in session.api.list(KIND)}
         return sum(not (found[name].get("status") or {}).get("certificate") for name in names)
 
     rig.until("all of them to be signed", lambda: left() == 0)
@@ -311,17 +317,17 @@ def test_a_crowd_is_answered(rig: Rig, reach: Reach, service: Api, note: Note) -
 
 
 def test_another_controller_goes_on_where_one_was_killed(
-    rig: Rig, reach: Reach, service: Api, controller: "subprocess.Popen[bytes]", tmp_path: Path
+    rig: Rig, session: Session, service: Api, controller: "subprocess.Popen[bytes]", tmp_path: Path
 ) -> None:
     controller.kill()
     controller.wait()
-    name = knock(service, host(reach, "w6", "10.7.0.8"))
+    name = knock(service, host(session, "w6", "10.7.0.8"))
 
     with running(rig, tmp_path) as another:
-        assert signed(rig, reach.api, name)
+        assert signed(rig, session.api, name)
         another.terminate()
         assert another.wait(10) == 0
-    lease = reach.api.get("Lease", cluster_controller.LEASE, namespace="kube-system")
+    lease = session.api.get("Lease", cluster_controller.LEASE, namespace="kube-system")
     assert lease
     assert not lease["spec"].get("holderIdentity")
 

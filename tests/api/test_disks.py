@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from tests.conftest import Note
-from tests.unit.reaching import reach_of
+from tests.unit.reaching import session_of
 
 from kubeception.errors import KubeceptionError
 from kubeception.host import files, lock
@@ -160,15 +160,15 @@ def test_a_full_disk_tears_no_file_and_is_told(mounted: Mounted, name: str) -> N
 
 def test_what_did_not_fit_is_written_once_there_is_space(mounted: Mounted) -> None:
     folder = mounted("size=64k")
-    reach = reach_of(folder)
+    session = session_of(folder)
     wanted = File(Path("/file"), "new" * 100_000)
     with pytest.raises(KubeceptionError):
-        wanted.apply(reach)
+        wanted.apply(session)
 
     remount(folder, "size=1m")
-    wanted.apply(reach)
+    wanted.apply(session)
 
-    assert wanted.drift(reach) is None
+    assert wanted.drift(session) is None
 
 
 def test_a_disk_without_room_for_one_more_name_is_told(mounted: Mounted) -> None:

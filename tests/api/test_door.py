@@ -17,8 +17,8 @@ from kubeception import conditions
 from kubeception.conditions import current_problem
 from kubeception.host import door
 from kubeception.host.process import run
-from kubeception.reach import Reach
 from kubeception.resources.door import Door
+from kubeception.session import Session
 
 OURS, THEIRS = "192.0.2.10", "192.0.2.11"
 SERVICE = "10.96.0.1"
@@ -94,19 +94,19 @@ def networks() -> Iterator[Networks]:
 
 
 @pytest.fixture
-def reach() -> Reach:
-    return Reach(CONFIG)
+def session() -> Session:
+    return Session(CONFIG)
 
 
 def test_a_door_says_where_it_leads(networks: Networks) -> None:
     assert door.read() is None
 
     door.build(**RULES, inside=6444, outside=0)
-    assert door.read() == door.Door(6444, 0, door.rules(**RULES))
+    assert door.read() == door.DoorState(6444, 0, door.rules(**RULES))
     door.turn(inside=6445, outside=6445)
-    assert door.read() == door.Door(6445, 6445, door.rules(**RULES))
+    assert door.read() == door.DoorState(6445, 6445, door.rules(**RULES))
     door.build(**RULES, inside=6446, outside=6445)
-    assert door.read() == door.Door(6446, 6445, door.rules(**RULES))
+    assert door.read() == door.DoorState(6446, 6445, door.rules(**RULES))
 
     door.remove()
     door.remove()
@@ -146,40 +146,40 @@ def test_a_connection_that_stands_stays(networks: Networks) -> None:
         assert standing.recv(99) == b"still there?"
 
 
-def test_the_bootstrap_server_is_for_this_host_alone(networks: Networks, reach: Reach) -> None:
+def test_the_bootstrap_server_is_for_this_host_alone(networks: Networks, session: Session) -> None:
     """It listens on loopback and runs without admission; from outside it is as if nobody were."""
     networks.servers.start(6444, address="127.0.0.1")
     networks.servers.start(6445)
-    Door(6444, OURS, SERVICE).apply(reach)
+    Door(6444, OURS, SERVICE).apply(session)
 
     for way in (("127.0.0.1", 6443), (SERVICE, 443)):
         assert networks.ask(*way) == "6444"
     assert networks.ask(OURS, 6443, outside=True) == "Connection refused"
 
     # Once a hosted one was known, those outside keep it.
-    Door(6445, OURS, SERVICE).apply(reach)
-    Door(6444, OURS, SERVICE).apply(reach)
+    Door(6445, OURS, SERVICE).apply(session)
+    Door(6444, OURS, SERVICE).apply(session)
     assert networks.ask("127.0.0.1", 6443) == "6444"
     assert networks.ask(OURS, 6443, outside=True) == "6445"
     assert networks.ask(SERVICE, 443, outside=True) == "6445"
 
 
-def test_the_door_keeps_its_contract(networks: Networks, reach: Reach) -> None:
+def test_the_door_keeps_its_contract(networks: Networks, session: Session) -> None:
     wanted = Door(6445, OURS, SERVICE)
 
-    assert wanted.drift(reach) == "missing"
-    wanted.apply(reach)
-    assert wanted.drift(reach) is None
+    assert wanted.drift(session) == "missing"
+    wanted.apply(session)
+    assert wanted.drift(session) is None
     before = run(["nft", "list", "ruleset"]).stdout
-    wanted.apply(reach)
+    wanted.apply(session)
     assert run(["nft", "list", "ruleset"]).stdout == before
 
-    assert Door(6446, OURS, SERVICE).drift(reach) == "points at 6445"
-    assert Door(6445, THEIRS, SERVICE).drift(reach) == "its rules differ"
+    assert Door(6446, OURS, SERVICE).drift(session) == "points at 6445"
+    assert Door(6445, THEIRS, SERVICE).drift(session) == "its rules differ"
     door.turn(inside=6445, outside=6446)
-    assert wanted.drift(reach) == "points outside at 6446"
+    assert wanted.drift(session) == "points outside at 6446"
     door.turn(inside=0, outside=0)
-    assert wanted.drift(reach) == "points at nothing"
+    assert wanted.drift(session) == "points at nothing"
 
 
 @pytest.mark.parametrize(
@@ -192,35 +192,35 @@ def test_the_door_keeps_its_contract(networks: Networks, reach: Reach) -> None:
     ],
 )
 def test_what_others_did_to_it_is_seen_and_mended(
-    command: str, drift: str, networks: Networks, reach: Reach
+    command: str, drift: str, networks: Networks, session: Session
 ) -> None:
     networks.servers.start(6445)
     wanted = Door(6445, OURS, SERVICE)
-    wanted.apply(reach)
+    wanted.apply(session)
     run(["nft", *command.split()])
 
-    assert wanted.drift(reach) == drift
-    wanted.apply(reach)
-    assert wanted.drift(reach) is None
+    assert wanted.drift(session) == drift
+    wanted.apply(session)
+    assert wanted.drift(session) is None
     assert networks.ask(OURS, 6443, outside=True) == "6445"
 
 
-def test_other_peoples_rules_stay(networks: Networks, reach: Reach) -> None:
+def test_other_peoples_rules_stay(networks: Networks, session: Session) -> None:
     run(["nft", "add table ip theirs; add chain ip theirs input"])
     theirs = run(["nft", "list table ip theirs"]).stdout
     wanted = Door(6445, OURS, SERVICE)
 
-    wanted.apply(reach)
-    wanted.apply(reach)
+    wanted.apply(session)
+    wanted.apply(session)
     door.remove()
     assert run(["nft", "list", "ruleset"]).stdout == theirs
 
 
-def test_a_door_to_nobody_is_told_in_words(networks: Networks, reach: Reach) -> None:
+def test_a_door_to_nobody_is_told_in_words(networks: Networks, session: Session) -> None:
     leads = conditions.door_leads_to(6445)
 
-    assert current_problem(leads, reach) == "there is no door"
+    assert current_problem(leads, session) == "there is no door"
     door.build(**RULES, inside=0, outside=0)
-    assert current_problem(leads, reach) == "it points at nothing"
+    assert current_problem(leads, session) == "it points at nothing"
     door.turn(inside=6444, outside=0)
-    assert current_problem(leads, reach) == "it points at 6444"
+    assert current_problem(leads, session) == "it points at 6444"

@@ -13,7 +13,7 @@ from tests.conftest import Note
 from tests.fixed import CONFIG, on_host
 from tests.killed import ended, ratchet, steps_of
 from tests.shape import difference, shape
-from tests.unit.reaching import reach_of
+from tests.unit.reaching import session_of
 
 from kubeception.config import Config
 from kubeception.engine import Phase, carry_out
@@ -45,7 +45,7 @@ def _on_files(phase: Phase) -> Phase:
     def plan(config: Config, facts: Facts) -> Iterator[Resource]:
         return (wanted for wanted in phase.plan(config, facts) if _is_file(wanted))
 
-    return Phase(phase.name, phase.says, plan)
+    return Phase(phase.name, phase.title, plan)
 
 
 def _is_file(wanted: Resource) -> bool:
@@ -58,7 +58,7 @@ def carried_out(root: Path, phases: Iterable[Phase]) -> list[str]:
     facts = on_host(has_bridge_netfilter=False)
     with Steps(LOG) as steps:
         return carry_out(
-            on_files(phases), reach_of(root), gather=lambda: facts, steps=steps
+            on_files(phases), session_of(root), gather=lambda: facts, steps=steps
         ).changes
 
 

@@ -33,18 +33,18 @@ from tests.api.serving import (
 from tests.conftest import Note
 from tests.joiner import LOOPBACK, Gone, Joiner, Line, line
 
-from kubeception import tokens
-from kubeception.join.joining import MOST_AT_ONCE
-from kubeception.reach import Reach
+from kubeception.admin import tokens
+from kubeception.join.admission import MOST_AT_ONCE
 from kubeception.render import join_records
+from kubeception.session import Session
 
 REQUESTS = int(os.environ.get("KUBECEPTION_REQUESTS", "8000"))
 
 
 def test_without_an_api_it_is_put_off(rig: Rig, credential: Path, tmp_path: Path) -> None:
     """A24: 503 with Retry-After, in no time where nobody listens, in short where nobody answers."""
-    with rig.reach() as reach, running(rig, credential, tmp_path / "log") as service:
-        host = Joiner(token_for(reach), fresh_name())
+    with rig.session() as session, running(rig, credential, tmp_path / "log") as service:
+        host = Joiner(token_for(session), fresh_name())
         with rig.programs["kube-apiserver"].standing_still():
             started = time.monotonic()
             said = host.join(service.port)
@@ -54,20 +54,20 @@ def test_without_an_api_it_is_put_off(rig: Rig, credential: Path, tmp_path: Path
 
         assert (said.status, said.headers["retry-after"]) == (503, "1")
         assert took_s < 5
-        assert untouched(reach.api, host.token)
+        assert untouched(session.api, host.token)
         assert "Traceback" not in service.log.read_text()
 
 
 @pytest.mark.usefixtures("approving")
 def test_a_restart_in_between_loses_nothing(
-    rig: Rig, credential: Path, reach: Reach, tmp_path: Path
+    rig: Rig, credential: Path, session: Session, tmp_path: Path
 ) -> None:
     """A24: killed while a host waits for its certificate, the next one gives it to it."""
-    token = token_for(reach)
+    token = token_for(session)
     host = Joiner(token, fresh_name())
     with running(rig, credential, tmp_path / "log") as service:
         with Answering(host, service) as asking:
-            assert asking.reaches(reach.api, token)
+            assert asking.reaches(session.api, token)
             service.process.send_signal(signal.SIGKILL)
             with pytest.raises(Gone):
                 asking.hear()
@@ -80,16 +80,16 @@ def test_a_restart_in_between_loses_nothing(
 
 
 def test_who_waits_has_its_answer_before_the_service_ends(
-    rig: Rig, credential: Path, reach: Reach, tmp_path: Path
+    rig: Rig, credential: Path, session: Session, tmp_path: Path
 ) -> None:
-    token = token_for(reach)
+    token = token_for(session)
     host = Joiner(token, fresh_name())
     with (
         running(rig, credential, tmp_path / "log") as service,
         Answering(host, service) as asking,
         line(service.port) as idle,
     ):
-        assert asking.reaches(reach.api, token)
+        assert asking.reaches(session.api, token)
         service.process.terminate()
         with pytest.raises(Gone):  # it has begun to end
             idle.hear()
@@ -101,25 +101,25 @@ def test_who_waits_has_its_answer_before_the_service_ends(
 
 
 def test_who_comes_when_all_places_are_taken_is_put_off(
-    rig: Rig, service: Service, reach: Reach
+    rig: Rig, service: Service, session: Session
 ) -> None:
-    hosts = [Joiner(token_for(reach), fresh_name()) for _ in range(MOST_AT_ONCE + 1)]
+    hosts = [Joiner(token_for(session), fresh_name()) for _ in range(MOST_AT_ONCE + 1)]
     last = hosts.pop()
     with contextlib.ExitStack() as asking:
         for host in hosts:
             asking.enter_context(Answering(host, service))
-        rig.until("all to wait", lambda: all(signing_requests(reach.api, h.token) for h in hosts))
+        rig.until("all to wait", lambda: all(signing_requests(session.api, h.token) for h in hosts))
 
         said = last.join(service.port)
 
         assert (said.status, said.error) == (503, "too many hosts join at this moment")
         assert said.headers["retry-after"] == "1"
-        assert untouched(reach.api, last.token)
+        assert untouched(session.api, last.token)
 
 
 @pytest.mark.usefixtures("approving")
-def test_the_log_says_who_and_never_what(service: Service, reach: Reach) -> None:
-    token = token_for(reach)
+def test_the_log_says_who_and_never_what(service: Service, session: Session) -> None:
+    token = token_for(session)
     host = Joiner(token, fresh_name())
     assert host.join(service.port).status == 200
 
@@ -131,7 +131,7 @@ def test_the_log_says_who_and_never_what(service: Service, reach: Reach) -> None
 
 @pytest.mark.usefixtures("approving")
 def test_slow_clients_hold_nobody_up(
-    rig: Rig, service: Service, reach: Reach, pace: float, note: Note
+    rig: Rig, service: Service, session: Session, pace: float, note: Note
 ) -> None:
     """A thousand and more connections that do nothing, or too little; a join takes two seconds."""
     argv = [sys.executable, crowd.__file__, LOOPBACK, str(service.port), "1000"]
@@ -139,7 +139,7 @@ def test_slow_clients_hold_nobody_up(
     with subprocess.Popen(argv, stdin=PIPE, stdout=PIPE, text=True) as slow:
         rig.until("a crowd to be there", lambda: service.descriptors() > 900)
         for _ in range(10):
-            host = Joiner(token_for(reach), fresh_name())
+            host = Joiner(token_for(session), fresh_name())
             started = time.monotonic()
             assert host.join(service.port).status == 200
             took.append(time.monotonic() - started)
@@ -198,22 +198,22 @@ def fresh(rig: Rig, credential: Path, tmp_path: Path) -> Iterator[Service]:
 
 
 @pytest.fixture
-def hosts(rig: Rig, reach: Reach) -> Iterator[list[Joiner]]:
+def hosts(rig: Rig, session: Session) -> Iterator[list[Joiner]]:
     """Hosts of which each comes to another end; half of them are good ones."""
     taken = fresh_name()
-    reach.api.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": taken}})
-    revoked = token_for(reach)
-    tokens.delete(reach, [revoked.id])
+    session.api.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": taken}})
+    revoked = token_for(session)
+    tokens.delete(session, [revoked.id])
     yield [
-        *(Joiner(token_for(reach), fresh_name()) for _ in range(5)),
+        *(Joiner(token_for(session), fresh_name()) for _ in range(5)),
         Joiner(revoked, fresh_name()),
-        Joiner(token_for(reach, node="another"), fresh_name()),
-        Joiner(token_for(reach), taken),
-        Joiner(replace(token_for(reach), id="0123456789"), fresh_name()),
+        Joiner(token_for(session, node="another"), fresh_name()),
+        Joiner(token_for(session), taken),
+        Joiner(replace(token_for(session), id="0123456789"), fresh_name()),
         # The last one: whoever makes a token sweeps those that have expired.
-        Joiner(token_for(reach, ttl=timedelta(seconds=-1)), fresh_name()),
+        Joiner(token_for(session, ttl=timedelta(seconds=-1)), fresh_name()),
     ]
-    with rig.reach() as later:  # the credential of the first one is good for minutes
+    with rig.session() as later:  # the credential of the first one is good for minutes
         later.api.delete("Node", taken)
 
 
@@ -265,9 +265,11 @@ def test_any_request_at_all_gets_a_decent_answer(
 
 @pytest.mark.timeout(150)
 @pytest.mark.usefixtures("approving")
-def test_many_hosts_join_at_once(service: Service, reach: Reach, pace: float, note: Note) -> None:
+def test_many_hosts_join_at_once(
+    service: Service, session: Session, pace: float, note: Note
+) -> None:
     """More than may at once: the others are told to come again, and do."""
-    hosts = [Joiner(token_for(reach), fresh_name()) for _ in range(100)]
+    hosts = [Joiner(token_for(session), fresh_name()) for _ in range(100)]
 
     started = time.monotonic()
     with ThreadPoolExecutor(100) as pool:

@@ -22,9 +22,9 @@ from tests.joiner import Joiner, line
 from kubeception.kube.client import TokenFile
 from kubeception.kube.kinds import RBAC
 from kubeception.pki.request import CLIENT_SIGNER, SERVING_SIGNER
-from kubeception.reach import Reach
 from kubeception.render.join_records import CLAIMS, RECORDS
 from kubeception.render.objects import NAMESPACE
+from kubeception.session import Session
 
 DATA = Path(__file__).parent / "data"
 
@@ -85,10 +85,10 @@ def broken(request: bytes) -> bytes:
 
 @pytest.mark.parametrize("which", WRONG_REQUESTS)
 def test_wrong_certificate_requests_cost_next_to_nothing(
-    service: Service, reach: Reach, which: str
+    service: Service, session: Session, which: str
 ) -> None:
     """A11, A14: nothing is created, nobody is asked, and 20 of them take no second of computing."""
-    token = token_for(reach)
+    token = token_for(session)
     host = Joiner(token, "victim", request=WRONG_REQUESTS[which]())
     with line(service.port) as made:
         before = service.cpu_s()
@@ -97,7 +97,7 @@ def test_wrong_certificate_requests_cost_next_to_nothing(
 
     assert {one.status for one in said} == {400}
     assert all(one.error for one in said)
-    assert untouched(reach.api, token)
+    assert untouched(session.api, token)
     assert spent_s < 0.050
 
 
@@ -118,15 +118,15 @@ def test_wrong_certificate_requests_cost_next_to_nothing(
         *("a" * 254, "%s%n", "\u202ew1", "*", 5, None, ["w1"], {"w1": 1}, True),
     ],
 )
-def test_names_that_are_none_go_nowhere(service: Service, reach: Reach, name: Any) -> None:
+def test_names_that_are_none_go_nowhere(service: Service, session: Session, name: Any) -> None:
     """A15: also not to the log."""
-    token = token_for(reach)
+    token = token_for(session)
     before = service.log.read_bytes()
 
     said = Joiner(token).join(service.port, node=name)
 
     assert (said.status, said.body) == (400, b'{"error":"bad request"}')
-    assert untouched(reach.api, token)
+    assert untouched(session.api, token)
     assert service.log.read_bytes() == before
 
 
@@ -145,14 +145,14 @@ def test_names_that_are_none_go_nowhere(service: Service, reach: Reach, name: An
         *("https://192.0.2.1", "192.0.2.1:6443", ""),
     ],
 )
-def test_addresses_are_plain_ones(service: Service, reach: Reach, address: str) -> None:
+def test_addresses_are_plain_ones(service: Service, session: Session, address: str) -> None:
     """A21: there is nothing in a request that the service could be led somewhere by."""
-    token = token_for(reach)
+    token = token_for(session)
 
     said = Joiner(token, "w1", ("192.0.2.1", address)).join(service.port)
 
     assert said.status == 400
-    assert untouched(reach.api, token)
+    assert untouched(session.api, token)
 
 
 MALFORMED: dict[str, Callable[[dict[str, Any]], bytes]] = {
@@ -173,15 +173,15 @@ MALFORMED: dict[str, Callable[[dict[str, Any]], bytes]] = {
 
 
 @pytest.mark.parametrize("which", MALFORMED)
-def test_malformed_documents_get_one_answer(service: Service, reach: Reach, which: str) -> None:
+def test_malformed_documents_get_one_answer(service: Service, session: Session, which: str) -> None:
     """A16, A21."""
-    token = token_for(reach)
+    token = token_for(session)
     with line(service.port) as made:
         good = Joiner(token).document(made.nonce(), made.server)
         said = made.post(MALFORMED[which](good))
 
     assert (said.status, said.body) == (400, b'{"error":"bad request"}')
-    assert untouched(reach.api, token)
+    assert untouched(session.api, token)
 
 
 JSON = ("content-type", "application/json")

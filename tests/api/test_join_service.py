@@ -19,55 +19,57 @@ from tests.api.rig import Rig
 from tests.api.serving import Answering, Judge, Service, claim_of, fresh_name, token_for, untouched
 from tests.joiner import Joiner, line
 
-from kubeception import tokens
+from kubeception.admin import tokens
 from kubeception.pki.token import Role, Token
-from kubeception.reach import Reach
 from kubeception.render import join_records
 from kubeception.render.join_records import CLAIMS, RECORDS, NodeRecord
+from kubeception.session import Session
 
 
-def told(reach: Reach, reason: str, token: Token) -> list[str]:
+def told(session: Session, reason: str, token: Token) -> list[str]:
     """Return what the administrator is told of a token."""
-    events = reach.api.list("Event", namespace=CLAIMS)
+    events = session.api.list("Event", namespace=CLAIMS)
     said = [one["message"] for one in events if one["reason"] == reason]
     return [one for one in said if one.startswith(f"token {token.id}")]
 
 
 @pytest.mark.usefixtures("approving")
-def test_a_host_that_proves_its_token_is_taken_in(rig: Rig, service: Service, reach: Reach) -> None:
-    token = token_for(reach)
+def test_a_host_that_proves_its_token_is_taken_in(
+    rig: Rig, service: Service, session: Session
+) -> None:
+    token = token_for(session)
     host = Joiner(token, fresh_name(), ("192.0.2.21", "2001:db8::21"))
 
     said = host.join(service.port)
 
     assert said.status == 200, said
     answer = said.document
-    at = rig.reach().layout.pki
+    at = rig.session().layout.pki
     assert answer["ca"] == at.ca.certificate.read_text()
     assert answer["apiservers"] == [f"https://127.0.0.1:{rig.ports.api}"]
     assert answer["kubelet"] == {"cluster_dns": "10.96.0.10", "cluster_domain": "cluster.local"}
     signed = x509.load_pem_x509_certificate(answer["certificate"].encode())
     signed.verify_directly_issued_by(x509.load_pem_x509_certificate(at.ca.certificate.read_bytes()))
     assert signed.subject.rfc4514_string() == f"CN=system:node:{host.node},O=system:nodes"
-    record = join_records.to_claim(claim_of(reach.api, token))
+    record = join_records.to_claim(claim_of(session.api, token))
     assert record.claim.addresses == host.addresses
     assert record.request == host.request
 
 
 @pytest.mark.usefixtures("approving")
-def test_keys_of_both_kinds_are_signed(service: Service, reach: Reach) -> None:
+def test_keys_of_both_kinds_are_signed(service: Service, session: Session) -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
 
-    assert Joiner(token_for(reach), fresh_name(), key=key).join(service.port).status == 200
+    assert Joiner(token_for(session), fresh_name(), key=key).join(service.port).status == 200
 
 
 @pytest.mark.usefixtures("approving")
-def test_who_lost_the_answer_gets_it_again(service: Service, reach: Reach) -> None:
-    host = Joiner(token_for(reach), fresh_name())
+def test_who_lost_the_answer_gets_it_again(service: Service, session: Session) -> None:
+    host = Joiner(token_for(session), fresh_name())
     first = host.join(service.port)
     assert first.status == 200
 
@@ -78,24 +80,24 @@ def test_the_ca_is_shown_with_the_certificate(rig: Rig, service: Service) -> Non
     with line(service.port) as made:
         shown = made.tls._sslobj.get_unverified_chain()  # type: ignore[attr-defined]
 
-    at = rig.reach().layout.pki
+    at = rig.session().layout.pki
     wanted = [at.join.certificate.read_text(), at.join_ca.certificate.read_text()]
     assert [one.public_bytes() for one in shown] == wanted
 
 
-def test_nothing_is_said_about_a_stranger(service: Service, reach: Reach) -> None:
+def test_nothing_is_said_about_a_stranger(service: Service, session: Session) -> None:
     """A04: what everybody can read tells nothing about tokens."""
-    token = token_for(reach)
+    token = token_for(session)
     with line(service.port) as made:
         for path in ("/", "/join/", f"/join/{token.id}", "/metrics", "/tokens", "/join?x"):
             said = made.ask("GET", path)
             assert (said.status, said.body) == (404, b"not found")
 
 
-def test_nothing_of_the_api_can_be_read_by_a_stranger(rig: Rig, reach: Reach) -> None:
+def test_nothing_of_the_api_can_be_read_by_a_stranger(rig: Rig, session: Session) -> None:
     """A04: there is no resource that anybody can list, and no `cluster-info`."""
-    token = token_for(reach)
-    tls = ssl.create_default_context(cafile=str(reach.layout.pki.ca.certificate))
+    token = token_for(session)
+    tls = ssl.create_default_context(cafile=str(session.layout.pki.ca.certificate))
 
     def ask(path: str) -> tuple[int, str]:
         made = http.client.HTTPSConnection("127.0.0.1", rig.ports.api, timeout=10, context=tls)
@@ -116,9 +118,9 @@ def test_nothing_of_the_api_can_be_read_by_a_stranger(rig: Rig, reach: Reach) ->
     assert all(token.id not in ask(path)[1] for path in ("/version", "/healthz", "/livez?verbose"))
 
 
-def test_guessing_gets_one_constant_answer(service: Service, reach: Reach) -> None:
+def test_guessing_gets_one_constant_answer(service: Service, session: Session) -> None:
     """A05: a wrong key, an unknown token, and neither locks the owner out."""
-    token = token_for(reach)
+    token = token_for(session)
     node = fresh_name()
     wrong = Joiner(Token(token.id, bytes(32), token.pin), node)
     unknown = Joiner(Token("zzzzzzzzzz", bytes(32), token.pin), node)
@@ -127,14 +129,14 @@ def test_guessing_gets_one_constant_answer(service: Service, reach: Reach) -> No
 
     assert {(one.status, one.body) for one in said} == {(401, b'{"error":"not proven"}')}
     assert len({tuple(one.headers) for one in said}) == 1
-    assert untouched(reach.api, token)
+    assert untouched(session.api, token)
     with Answering(Joiner(token, node), service) as asking:
-        assert asking.reaches(reach.api, token)
+        assert asking.reaches(session.api, token)
 
 
 @pytest.mark.parametrize("what", ["nonce", "node", "addresses", "request", "server"])
-def test_a_proof_is_of_all_that_is_claimed(service: Service, reach: Reach, what: str) -> None:
-    token = token_for(reach)
+def test_a_proof_is_of_all_that_is_claimed(service: Service, session: Session, what: str) -> None:
+    token = token_for(session)
     host = Joiner(token, fresh_name())
     other = Joiner(token, fresh_name())
     with line(service.port) as made:
@@ -153,31 +155,31 @@ def test_a_proof_is_of_all_that_is_claimed(service: Service, reach: Reach, what:
         said = made.post(document)
 
     assert (said.status, said.error) == (401, "not proven")
-    assert untouched(reach.api, token)
+    assert untouched(session.api, token)
 
 
 @pytest.mark.usefixtures("approving")
-def test_what_was_recorded_is_worth_nothing(service: Service, reach: Reach) -> None:
+def test_what_was_recorded_is_worth_nothing(service: Service, session: Session) -> None:
     """A07: on the same connection, and on another one."""
-    token = token_for(reach)
+    token = token_for(session)
     host = Joiner(token, fresh_name())
     with line(service.port) as made, line(service.port) as other:
         document = host.document(made.nonce(), made.server)
         other.nonce()
         on_another = other.post(document)
-        assert untouched(reach.api, token)
+        assert untouched(session.api, token)
         first = made.post(document)
         assert first.status == 200
-        found = claim_of(reach.api, token)
+        found = claim_of(session.api, token)
         again = made.post(document)
 
         assert on_another.status == again.status == 409
         assert on_another.body == again.body
-        assert claim_of(reach.api, token) == found
+        assert claim_of(session.api, token) == found
 
 
-def test_a_nonce_is_gone_whatever_it_was_used_for(service: Service, reach: Reach) -> None:
-    token = token_for(reach)
+def test_a_nonce_is_gone_whatever_it_was_used_for(service: Service, session: Session) -> None:
+    token = token_for(session)
     with line(service.port) as made:
         nonce = made.nonce()
         assert made.post(b"nonsense").status == 400
@@ -185,13 +187,13 @@ def test_a_nonce_is_gone_whatever_it_was_used_for(service: Service, reach: Reach
         before = made.nonce()
         made.nonce()
         assert made.post(Joiner(token).document(before, made.server)).status == 409
-    assert untouched(reach.api, token)
+    assert untouched(session.api, token)
 
 
 @pytest.mark.usefixtures("approving")
-def test_a_token_is_good_once(service: Service, reach: Reach) -> None:
+def test_a_token_is_good_once(service: Service, session: Session) -> None:
     """A08: another host, or the same one with another key or address."""
-    token = token_for(reach)
+    token = token_for(session)
     host = Joiner(token, fresh_name())
     assert host.join(service.port).status == 200
 
@@ -202,14 +204,14 @@ def test_a_token_is_good_once(service: Service, reach: Reach) -> None:
     ):
         said = thief.join(service.port)
         assert (said.status, said.error) == (403, "the token is spent")
-    assert len(told(reach, "TokenReused", token)) == 1
+    assert len(told(session, "TokenReused", token)) == 1
 
 
 @pytest.mark.usefixtures("approving")
-def test_of_two_at_once_exactly_one_wins(service: Service, reach: Reach) -> None:
+def test_of_two_at_once_exactly_one_wins(service: Service, session: Session) -> None:
     """A08: whoever comes second is told so, or to come again, and is told so then."""
     for _ in range(5):
-        token = token_for(reach)
+        token = token_for(session)
         hosts = [Joiner(token, fresh_name()) for _ in range(4)]
         with ThreadPoolExecutor(4) as pool:
             said = list(pool.map(lambda host: host.join(service.port).status, hosts))
@@ -220,103 +222,103 @@ def test_of_two_at_once_exactly_one_wins(service: Service, reach: Reach) -> None
         assert again == [200 if status == 200 else 403 for status in said]
 
 
-def test_a_token_in_use_is_told_to_come_again(service: Service, reach: Reach) -> None:
-    token = token_for(reach)
+def test_a_token_in_use_is_told_to_come_again(service: Service, session: Session) -> None:
+    token = token_for(session)
     host = Joiner(token, fresh_name())
     with Answering(host, service) as asking:
-        assert asking.reaches(reach.api, token)
+        assert asking.reaches(session.api, token)
 
         said = host.join(service.port)
 
     assert (said.status, said.headers["retry-after"]) == (429, "1")
 
 
-def test_a_token_that_expired_is_refused(service: Service, reach: Reach) -> None:
+def test_a_token_that_expired_is_refused(service: Service, session: Session) -> None:
     """A09."""
-    token = token_for(reach, ttl=timedelta(seconds=-1))
+    token = token_for(session, ttl=timedelta(seconds=-1))
 
     said = Joiner(token, fresh_name()).join(service.port)
 
     assert (said.status, said.error) == (403, "the token has expired")
-    assert untouched(reach.api, token)
+    assert untouched(session.api, token)
 
 
-def test_a_token_that_is_revoked_is_refused_at_once(service: Service, reach: Reach) -> None:
+def test_a_token_that_is_revoked_is_refused_at_once(service: Service, session: Session) -> None:
     """A09: within a second, for nothing is remembered."""
-    token = token_for(reach)
+    token = token_for(session)
     with line(service.port) as made:
         document = Joiner(token, fresh_name()).document(made.nonce(), made.server)
-        tokens.delete(reach, [token.id])
+        tokens.delete(session, [token.id])
 
         said = made.post(document)
 
     assert (said.status, said.error) == (403, "the token is revoked")
-    assert untouched(reach.api, token)
+    assert untouched(session.api, token)
 
 
-def test_a_token_for_another_node_is_refused(service: Service, reach: Reach) -> None:
-    token = token_for(reach, node=fresh_name())
+def test_a_token_for_another_node_is_refused(service: Service, session: Session) -> None:
+    token = token_for(session, node=fresh_name())
 
     said = Joiner(token, fresh_name()).join(service.port)
 
     assert (said.status, said.error) == (403, "the token is for another node")
 
 
-def test_a_token_for_another_role_is_refused(service: Service, reach: Reach) -> None:
+def test_a_token_for_another_role_is_refused(service: Service, session: Session) -> None:
     """A13."""
-    token = token_for(reach)
+    token = token_for(session)
     name = join_records.token_name(token.id)
     role = {"data": {"role": Role.CONTROL_PLANE.value}}
-    reach.api.merge("ConfigMap", name, role, namespace=RECORDS)
+    session.api.merge("ConfigMap", name, role, namespace=RECORDS)
 
     said = Joiner(token, fresh_name()).join(service.port)
 
     assert (said.status, said.error) == (403, "the token is not for a worker")
 
 
-def test_a_record_that_is_none_is_no_token(service: Service, reach: Reach) -> None:
-    token = token_for(reach)
+def test_a_record_that_is_none_is_no_token(service: Service, session: Session) -> None:
+    token = token_for(session)
     name = join_records.token_name(token.id)
-    reach.api.merge("ConfigMap", name, {"data": {"expires": "soon"}}, namespace=RECORDS)
+    session.api.merge("ConfigMap", name, {"data": {"expires": "soon"}}, namespace=RECORDS)
 
     assert Joiner(token, fresh_name()).join(service.port).status == 401
 
 
-def test_a_name_that_is_there_cannot_be_had(service: Service, reach: Reach) -> None:
+def test_a_name_that_is_there_cannot_be_had(service: Service, session: Session) -> None:
     """A10: nothing is signed, and the administrator is told."""
     node = fresh_name()
-    reach.api.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node}})
-    token = token_for(reach, node=node)
+    session.api.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node}})
+    token = token_for(session, node=node)
 
     said = Joiner(token, node).join(service.port)
 
     assert (said.status, said.error) == (409, "the name is taken")
-    assert untouched(reach.api, token)
-    assert told(reach, "NameTaken", token) == [
+    assert untouched(session.api, token)
+    assert told(session, "NameTaken", token) == [
         f"token {token.id} was used to join as {node}, which is there already"
     ]
 
 
 @pytest.mark.usefixtures("approving")
 def test_a_name_that_is_known_can_be_had_by_its_own_token_alone(
-    service: Service, reach: Reach
+    service: Service, session: Session
 ) -> None:
     """A10: a node's record is as good as the node."""
-    token, other = token_for(reach), token_for(reach)
+    token, other = token_for(session), token_for(session)
     record = NodeRecord(fresh_name(), token.id, Role.WORKER, ("192.0.2.21",))
-    reach.api.create(join_records.from_node(record))
+    session.api.create(join_records.from_node(record))
 
     assert Joiner(other, record.node).join(service.port).status == 409
     assert Joiner(token, record.node).join(service.port).status == 200
 
 
 @pytest.mark.usefixtures("approving")
-def test_a_lost_node_comes_back_by_a_token_for_that(service: Service, reach: Reach) -> None:
+def test_a_lost_node_comes_back_by_a_token_for_that(service: Service, session: Session) -> None:
     node = fresh_name()
-    reach.api.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node}})
+    session.api.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node}})
 
-    assert Joiner(token_for(reach, node=node), node).join(service.port).status == 409
-    again = token_for(reach, node=node, rejoin=True)
+    assert Joiner(token_for(session, node=node), node).join(service.port).status == 409
+    again = token_for(session, node=node, rejoin=True)
     assert Joiner(again, fresh_name()).join(service.port).status == 403
     assert Joiner(again, node).join(service.port).status == 200
 
@@ -325,17 +327,17 @@ def test_a_lost_node_comes_back_by_a_token_for_that(service: Service, reach: Rea
     ("reason", "status"), [("NameTaken", 409), ("NotProven", 403)], ids=["taken", "other"]
 )
 def test_what_the_controller_denies_is_refused(
-    rig: Rig, service: Service, reach: Reach, reason: str, status: int
+    rig: Rig, service: Service, session: Session, reason: str, status: int
 ) -> None:
-    token = token_for(reach)
+    token = token_for(session)
     with Answering(Joiner(token, fresh_name()), service) as asking:
-        assert asking.reaches(reach.api, token)
+        assert asking.reaches(session.api, token)
         Judge(rig).say(join_records.request_name(token.id), "Denied", reason)
 
         assert asking.hear().status == status
 
 
-def test_without_anybody_who_approves_it_is_put_off(service: Service, reach: Reach) -> None:
-    said = Joiner(token_for(reach), fresh_name()).join(service.port)
+def test_without_anybody_who_approves_it_is_put_off(service: Service, session: Session) -> None:
+    said = Joiner(token_for(session), fresh_name()).join(service.port)
 
     assert (said.status, said.headers["retry-after"]) == (503, "1")

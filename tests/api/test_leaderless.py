@@ -21,9 +21,9 @@ from kubeception.host.gateway import Host
 from kubeception.host.systemd import Systemd
 from kubeception.layout import OUR_MARK
 from kubeception.phases.handover import HANDOVER, RETIRE_CONTROLLERS
-from kubeception.reach import Reach
 from kubeception.render import controllers
 from kubeception.report import Steps
+from kubeception.session import Session
 
 CONFIG = Config(node=Node(address="192.0.2.10"))
 NOBODY_LEADS = Condition("a leader", lambda _: "nobody holds it", timeout_s=0)
@@ -31,44 +31,44 @@ LOG = logging.getLogger("kubeception.tests")
 
 
 @pytest.fixture
-def reach(tmp_path: Path) -> Iterator[Reach]:
+def session(tmp_path: Path) -> Iterator[Session]:
     """A host whose files are a folder, with the bootstrap controllers' manifests."""
     host = Host(root=tmp_path, systemd=Systemd(tmp_path / "no-bus"))
     for unit in UNITS:
         files.write(host.at(CONFIG.layout.units / unit), OUR_MARK)
     with new():
-        made = Reach(CONFIG, host)
+        made = Session(CONFIG, host)
         for path in manifests(made):
             files.write(path, "the old one")
         yield made
 
 
-def manifests(reach: Reach) -> list[Path]:
-    folder = reach.layout.kubelet.manifests
+def manifests(session: Session) -> list[Path]:
+    folder = session.layout.kubelet.manifests
     return [folder / f"{one.bootstrap_name}.yaml" for one in controllers.BOTH]
 
 
-def carry_out(reach: Reach, phase: Phase) -> None:
+def carry_out(session: Session, phase: Phase) -> None:
     with Steps(LOG) as steps, pytest.raises(WaitTimeout, match="waiting for a leader"):
-        workflows._carry_out([phase], reach, facts=partial(gather, reach), steps=steps)
+        workflows._carry_out([phase], session, facts=partial(gather, session), steps=steps)
 
 
 def test_bootstrap_controllers_that_nobody_takes_over_from_are_put_back(
-    reach: Reach, caplog: pytest.LogCaptureFixture
+    session: Session, caplog: pytest.LogCaptureFixture
 ) -> None:
     carry_out(
-        reach,
+        session,
         replace(RETIRE_CONTROLLERS, until=lambda *_: [NOBODY_LEADS]),
     )
 
-    assert all('"image"' in path.read_text() for path in manifests(reach))
+    assert all('"image"' in path.read_text() for path in manifests(session))
     assert "putting the bootstrap ones back" in caplog.text
 
 
-def test_another_wait_in_vain_puts_nothing_back(reach: Reach) -> None:
-    for path in manifests(reach):
+def test_another_wait_in_vain_puts_nothing_back(session: Session) -> None:
+    for path in manifests(session):
         path.unlink()
 
-    carry_out(reach, replace(HANDOVER, plan=lambda *_: (), until=lambda *_: [NOBODY_LEADS]))
+    carry_out(session, replace(HANDOVER, plan=lambda *_: (), until=lambda *_: [NOBODY_LEADS]))
 
-    assert not any(path.exists() for path in manifests(reach))
+    assert not any(path.exists() for path in manifests(session))

@@ -10,9 +10,9 @@ from tests.unit.reaching import Hands
 from kubeception.errors import ApiError
 from kubeception.kube.client import KEEPER, Api
 from kubeception.kube.lease import Lease
-from kubeception.reach import Reach
 from kubeception.render.objects import NAMESPACE, metadata
 from kubeception.resources.object import Object
+from kubeception.session import Session
 
 LEASE = "contested"
 DURATION_S = 15
@@ -20,15 +20,15 @@ MINUTES = timedelta(minutes=2)
 
 
 @pytest.fixture(autouse=True)
-def lease(reach: Reach) -> Iterator[None]:
+def lease(session: Session) -> Iterator[None]:
     made = {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
         "metadata": metadata(LEASE),
     }
-    Object(made).apply(reach)
+    Object(made).apply(session)
     yield
-    reach.api.delete("Lease", LEASE, namespace=NAMESPACE)
+    session.api.delete("Lease", LEASE, namespace=NAMESPACE)
 
 
 def candidate(name: str, hands: Hands) -> Lease:

@@ -9,14 +9,14 @@ import pytest
 from tests.api.apart import apart
 from tests.fixed import CONFIG
 from tests.killed import ended, ratchet
-from tests.unit.reaching import reach_of
+from tests.unit.reaching import session_of
 
 from kubeception.errors import KubeceptionError
 from kubeception.host import files, mounts
 from kubeception.host.gateway import Host
 from kubeception.host.process import run
-from kubeception.reach import Reach
 from kubeception.resources.absent import NoFolder
+from kubeception.session import Session
 
 HERE = Host()
 
@@ -265,14 +265,14 @@ def test_from_a_container_the_host_unmounts_and_the_container_sees_no_more_of_it
 # Folders that are wanted gone
 
 
-def reach() -> Reach:
-    return reach_of(Path("/"))
+def session() -> Session:
+    return session_of(Path("/"))
 
 
 def wanted(folder: NoFolder) -> None:
-    if folder.drift(reach()):
-        folder.apply(reach())
-    assert folder.drift(reach()) is None
+    if folder.drift(session()):
+        folder.apply(session())
+    assert folder.drift(session()) is None
 
 
 @apart
@@ -283,7 +283,7 @@ def test_a_mount_of_the_users_in_a_folder_is_named_before_anything_goes(tmp_path
     (tmp_path / "link").symlink_to(tmp_path)
 
     with pytest.raises(KubeceptionError) as failed:
-        NoFolder(tmp_path / "link/folder").apply(reach())
+        NoFolder(tmp_path / "link/folder").apply(session())
 
     assert failed.value.hint == f"umount {folder}/mounted, then run this again"
     assert names(folder) == {"ours", "mounted"}
@@ -298,7 +298,7 @@ def test_nothing_goes_of_a_folder_that_stays_while_one_thing_in_it_can_not(tmp_p
     disk(folder / "b/mounted")
 
     with pytest.raises(KubeceptionError, match="b/mounted: something is mounted"):
-        NoFolder(folder, own=("a", "b")).apply(reach())
+        NoFolder(folder, own=("a", "b")).apply(session())
 
     assert names(folder / "a") == {"ours"}
 
@@ -392,10 +392,10 @@ def test_from_a_container_links_lead_where_the_host_has_them(tmp_path: Path) -> 
     put(root / "srv/kubelet/plugins/ours", tmp_path / "kubelet/plugins/theirs")
     (root / "var/lib").mkdir(parents=True)
     (root / "var/lib/kubelet").symlink_to("/srv/kubelet")
-    host = replace(reach_of(root).host, is_contained=True)
+    host = replace(session_of(root).host, is_contained=True)
     folder = NoFolder(Path("/var/lib/kubelet/plugins"))
 
-    folder.apply(Reach(CONFIG, host))
+    folder.apply(Session(CONFIG, host))
 
     assert names(root / "srv/kubelet") == set()
     assert (root / "var/lib/kubelet").is_symlink()

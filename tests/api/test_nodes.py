@@ -11,16 +11,16 @@ import pytest
 from tests.api.rig import Rig
 from tests.killed import ratchet
 
-from kubeception import nodes, tokens
+from kubeception.admin import nodes, tokens
 from kubeception.errors import KubeceptionError, WaitTimeout
 from kubeception.gather import node_name
 from kubeception.kube.client import Api
 from kubeception.pki.token import Role
-from kubeception.reach import Reach
 from kubeception.render import access, join_records
 from kubeception.render.join_records import RECORDS, NodeRecord
 from kubeception.render.objects import CONTROL_PLANE
 from kubeception.resources.object import Object
+from kubeception.session import Session
 
 HOME = "drained"
 LABELS = {"app": "kept"}
@@ -28,14 +28,14 @@ LONG_S = 20.0
 
 
 @pytest.fixture(autouse=True)
-def clean(rig: Rig, reach: Reach) -> Iterator[None]:
+def clean(rig: Rig, session: Session) -> Iterator[None]:
     """A namespace of its own, and no node, no record and no pod of a test's afterwards."""
     home = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME}}
     for wanted in (home, *access.bindings(), *join_records.namespaces()):
-        Object(wanted).apply(reach)
-    rig.until("its account", lambda: _account(reach.api))
+        Object(wanted).apply(session)
+    rig.until("its account", lambda: _account(session.api))
     yield
-    api = reach.api
+    api = session.api
     for budget in api.list("PodDisruptionBudget", namespace=HOME):
         api.delete("PodDisruptionBudget", budget["metadata"]["name"], namespace=HOME)
     rig.kubectl("-n", HOME, "delete", "pods", "--all", "--force", "--grace-period=0")
@@ -59,11 +59,11 @@ def node(api: Api, name: str, *, is_ready: bool = True, label: str = "it") -> No
     api.merge("Node", name, {"status": told}, status=True)
 
 
-def joined(reach: Reach, name: str) -> str:
+def joined(session: Session, name: str) -> str:
     """Have a node have joined by a token; return the token's id."""
-    token, _ = tokens.create(reach, node=None, rejoin=False, ttl=timedelta(hours=1))
+    token, _ = tokens.create(session, node=None, rejoin=False, ttl=timedelta(hours=1))
     record = NodeRecord(name, token.id, Role.WORKER, ("10.9.0.2",))
-    reach.api.create(join_records.from_node(record))
+    session.api.create(join_records.from_node(record))
     return token.id
 
 
@@ -109,32 +109,32 @@ def left(api: Api, on: str = "n1") -> set[str]:
     return {one["metadata"]["name"] for one in api.list("Pod", fields={"spec.nodeName": on})}
 
 
-def test_nodes_are_listed_with_how_they_joined(reach: Reach) -> None:
-    node(reach.api, "cp9", label=CONTROL_PLANE)
-    node(reach.api, "n1", is_ready=False)
-    by, later = joined(reach, "n1"), joined(reach, "n2")
+def test_nodes_are_listed_with_how_they_joined(session: Session) -> None:
+    node(session.api, "cp9", label=CONTROL_PLANE)
+    node(session.api, "n1", is_ready=False)
+    by, later = joined(session, "n1"), joined(session, "n2")
 
-    found = {one.name: one for one in nodes.listed(reach)}
+    found = {one.name: one for one in nodes.listed(session)}
 
-    cp9 = nodes.Listed("cp9", Role.CONTROL_PLANE, None, ("10.9.0.2",), None)
+    cp9 = nodes.NodeStatus("cp9", Role.CONTROL_PLANE, None, ("10.9.0.2",), None)
     assert found["cp9"] == cp9
     assert found["n1"] == replace(
         cp9, name="n1", role=Role.WORKER, problem="KubeletSaysSo", token=by
     )
-    assert found["n2"] == nodes.Listed(
+    assert found["n2"] == nodes.NodeStatus(
         "n2", Role.WORKER, "joined, not seen yet", ("10.9.0.2",), later
     )
 
 
-def test_a_worker_is_emptied_and_forgotten(reach: Reach) -> None:
-    node(reach.api, "n1")
-    node(reach.api, "n2")
-    by = joined(reach, "n1")
-    pod(reach.api, "one")
-    pod(reach.api, "elsewhere", on="n2")
+def test_a_worker_is_emptied_and_forgotten(session: Session) -> None:
+    node(session.api, "n1")
+    node(session.api, "n2")
+    by = joined(session, "n1")
+    pod(session.api, "one")
+    pod(session.api, "elsewhere", on="n2")
     said: list[str] = []
 
-    assert nodes.remove(reach, "n1", timeout_s=LONG_S, tell=said.append)
+    assert nodes.remove(session, "n1", timeout_s=LONG_S, tell=said.append)
 
     assert said == [
         "node n1: takes no new pods",
@@ -143,97 +143,97 @@ def test_a_worker_is_emptied_and_forgotten(reach: Reach) -> None:
         "node n1: removed",
         "node n1: its name is free",
     ]
-    assert reach.api.get("Node", "n1") is None
-    assert reach.api.get("ConfigMap", join_records.node_name("n1"), namespace=RECORDS) is None
-    token = reach.api.get("ConfigMap", join_records.token_name(by), namespace=RECORDS)
+    assert session.api.get("Node", "n1") is None
+    assert session.api.get("ConfigMap", join_records.node_name("n1"), namespace=RECORDS) is None
+    token = session.api.get("ConfigMap", join_records.token_name(by), namespace=RECORDS)
     assert token
     assert join_records.to_token(token).revoked
-    assert left(reach.api, "n2") == {"elsewhere"}
-    assert not nodes.remove(reach, "n1", timeout_s=LONG_S, tell=said.append)
+    assert left(session.api, "n2") == {"elsewhere"}
+    assert not nodes.remove(session, "n1", timeout_s=LONG_S, tell=said.append)
 
 
-def test_a_disruption_budget_is_respected_until_it_allows_it(rig: Rig, reach: Reach) -> None:
-    node(reach.api, "n1")
-    pod(reach.api, "one")
-    budget(rig, reach.api)
+def test_a_disruption_budget_is_respected_until_it_allows_it(rig: Rig, session: Session) -> None:
+    node(session.api, "n1")
+    pod(session.api, "one")
+    budget(rig, session.api)
 
     with pytest.raises(WaitTimeout) as caught:
-        nodes.remove(reach, "n1", timeout_s=1.0, tell=lambda _: None)
+        nodes.remove(session, "n1", timeout_s=1.0, tell=lambda _: None)
 
     assert caught.value.exit_code == 4
     [word] = caught.value.last_words
     assert word.startswith(f"pod {HOME}/one: ")
     assert "disruption budget" in word
-    kept = reach.api.get("Node", "n1")
+    kept = session.api.get("Node", "n1")
     assert kept
     assert kept["spec"]["unschedulable"]
-    assert left(reach.api) == {"one"}
+    assert left(session.api) == {"one"}
 
     said: list[str] = []
 
     def tell(line: str) -> None:
         said.append(line)
-        reach.api.delete("PodDisruptionBudget", "all", namespace=HOME)
+        session.api.delete("PodDisruptionBudget", "all", namespace=HOME)
 
-    nodes.remove(reach, "n1", timeout_s=LONG_S, tell=tell)
-    assert reach.api.get("Node", "n1") is None
+    nodes.remove(session, "n1", timeout_s=LONG_S, tell=tell)
+    assert session.api.get("Node", "n1") is None
     assert said[1:3] == [f"pod {HOME}/one: is ending", f"pod {HOME}/one: gone"]
 
 
-def test_pods_that_end_slowly_are_waited_for(reach: Reach) -> None:
-    node(reach.api, "n1")
-    pod(reach.api, "slow", grace_s=600)
+def test_pods_that_end_slowly_are_waited_for(session: Session) -> None:
+    node(session.api, "n1")
+    pod(session.api, "slow", grace_s=600)
 
     with pytest.raises(WaitTimeout) as caught:
-        nodes.remove(reach, "n1", timeout_s=1.0, tell=lambda _: None)
+        nodes.remove(session, "n1", timeout_s=1.0, tell=lambda _: None)
 
     assert caught.value.last_words == (f"pod {HOME}/slow: is ending",)
 
 
-def test_a_node_that_is_gone_is_not_waited_for(reach: Reach) -> None:
-    node(reach.api, "n1", is_ready=False)
-    pod(reach.api, "slow", grace_s=600)
+def test_a_node_that_is_gone_is_not_waited_for(session: Session) -> None:
+    node(session.api, "n1", is_ready=False)
+    pod(session.api, "slow", grace_s=600)
 
-    nodes.remove(reach, "n1", timeout_s=LONG_S, tell=lambda _: None)
+    nodes.remove(session, "n1", timeout_s=LONG_S, tell=lambda _: None)
 
-    assert reach.api.get("Node", "n1") is None
-
-
-def test_what_comes_back_by_itself_is_passed_over(reach: Reach) -> None:
-    node(reach.api, "n1")
-    pod(reach.api, "mirror", annotations={"kubernetes.io/config.mirror": "0"})
-
-    nodes.remove(reach, "n1", timeout_s=LONG_S, tell=lambda _: None)
-
-    assert left(reach.api) == {"mirror"}
+    assert session.api.get("Node", "n1") is None
 
 
-def test_a_control_plane_is_refused(reach: Reach) -> None:
-    node(reach.api, "cp9", label=CONTROL_PLANE)
+def test_what_comes_back_by_itself_is_passed_over(session: Session) -> None:
+    node(session.api, "n1")
+    pod(session.api, "mirror", annotations={"kubernetes.io/config.mirror": "0"})
 
-    for name in ("cp9", node_name(reach)):
+    nodes.remove(session, "n1", timeout_s=LONG_S, tell=lambda _: None)
+
+    assert left(session.api) == {"mirror"}
+
+
+def test_a_control_plane_is_refused(session: Session) -> None:
+    node(session.api, "cp9", label=CONTROL_PLANE)
+
+    for name in ("cp9", node_name(session)):
         with pytest.raises(KubeceptionError, match=r"control.plane"):
-            nodes.remove(reach, name, timeout_s=LONG_S, tell=lambda _: None)
+            nodes.remove(session, name, timeout_s=LONG_S, tell=lambda _: None)
 
-    found = reach.api.get("Node", "cp9")
+    found = session.api.get("Node", "cp9")
     assert found
     assert not found["spec"].get("unschedulable")
 
 
 def test_a_removal_killed_at_every_step_is_finished_by_the_next(
-    rig: Rig, reach: Reach, tmp_path: Path
+    rig: Rig, session: Session, tmp_path: Path
 ) -> None:
-    node(reach.api, "n1")
-    joined(reach, "n1")
-    pod(reach.api, "one")
-    reach.hang_up()
+    node(session.api, "n1")
+    joined(session, "n1")
+    pod(session.api, "one")
+    session.hang_up()
 
     def once() -> None:
-        with rig.reach() as made:
+        with rig.session() as made:
             nodes.remove(made, "n1", timeout_s=LONG_S, tell=lambda _: None)
 
     killed = ratchet(once, log=tmp_path / "steps")
 
-    assert reach.api.get("Node", "n1") is None
-    assert reach.api.get("ConfigMap", join_records.node_name("n1"), namespace=RECORDS) is None
+    assert session.api.get("Node", "n1") is None
+    assert session.api.get("ConfigMap", join_records.node_name("n1"), namespace=RECORDS) is None
     assert len(killed) == 5, json.dumps(killed)

@@ -17,10 +17,10 @@ from kubeception.phases.control_plane import CONTROL_PLANE
 from kubeception.phases.pruned import PRUNED
 from kubeception.pki.catalog import ADMINS
 from kubeception.pki.token import Role
-from kubeception.reach import Reach
 from kubeception.render.join_records import NodeRecord, from_node
 from kubeception.render.objects import MANAGED_BY
 from kubeception.resources.object import Object
+from kubeception.session import Session
 
 WANTED = {str(wanted): wanted for wanted in control_plane.plan(CONFIG, FACTS)}
 COREDNS = WANTED["Deployment kube-system/coredns"]
@@ -35,10 +35,10 @@ PLACES = {
 @pytest.fixture(scope="module", autouse=True)
 def applied(rig: Rig) -> None:
     """Everything, applied once."""
-    with rig.reach() as reach:
+    with rig.session() as session:
         for wanted in WANTED.values():
-            if wanted.drift(reach):
-                wanted.apply(reach)
+            if wanted.drift(session):
+                wanted.apply(session)
 
 
 @pytest.fixture
@@ -56,53 +56,53 @@ def warned() -> Iterator[list[str]]:
     logger.removeHandler(collect)
 
 
-def versions(reach: Reach) -> dict[str, str]:
+def versions(session: Session) -> dict[str, str]:
     """Return each object's resourceVersion, which every write moves."""
     found = {
-        name: reach.api.get(kind, metadata["name"], namespace=metadata.get("namespace"))
+        name: session.api.get(kind, metadata["name"], namespace=metadata.get("namespace"))
         for name, (kind, metadata) in PLACES.items()
     }
     return {name: it["metadata"]["resourceVersion"] for name, it in found.items() if it}
 
 
 @pytest.fixture
-def nobody_else_writes(rig: Rig, reach: Reach) -> Iterator[None]:
+def nobody_else_writes(rig: Rig, session: Session) -> Iterator[None]:
     """The controller-manager stands still, and what it had asked for is done."""
     with rig.programs["kube-controller-manager"].standing_still():
-        seen = [versions(reach)]
+        seen = [versions(session)]
 
         def quiet() -> bool:
-            seen.append(versions(reach))
+            seen.append(versions(session))
             return seen[-1] == seen[-2]
 
         rig.until("the API to be quiet", quiet)
         yield
 
 
-def coredns(reach: Reach) -> dict[str, object]:
-    found = reach.api.get("Deployment", "coredns", namespace="kube-system")
+def coredns(session: Session) -> dict[str, object]:
+    found = session.api.get("Deployment", "coredns", namespace="kube-system")
     assert found
     return found
 
 
-def test_everything_is_there_and_as_wanted(reach: Reach) -> None:
-    assert {name: wanted.drift(reach) for name, wanted in WANTED.items()} == dict.fromkeys(WANTED)
+def test_everything_is_there_and_as_wanted(session: Session) -> None:
+    assert {name: wanted.drift(session) for name, wanted in WANTED.items()} == dict.fromkeys(WANTED)
 
 
 @pytest.mark.usefixtures("nobody_else_writes")
-def test_applying_everything_again_writes_nothing(reach: Reach) -> None:
-    before = versions(reach)
+def test_applying_everything_again_writes_nothing(session: Session) -> None:
+    before = versions(session)
     assert set(before) == set(WANTED)
 
     for wanted in WANTED.values():
-        wanted.apply(reach)
-    assert versions(reach) == before
+        wanted.apply(session)
+    assert versions(session) == before
 
 
-def test_the_services_have_their_addresses(reach: Reach) -> None:
-    kubernetes = reach.api.get("Service", "kubernetes", namespace="default")
-    dns = reach.api.get("Service", "kube-dns", namespace="kube-system")
-    slices = reach.api.list("EndpointSlice", namespace="default")
+def test_the_services_have_their_addresses(session: Session) -> None:
+    kubernetes = session.api.get("Service", "kubernetes", namespace="default")
+    dns = session.api.get("Service", "kube-dns", namespace="kube-system")
+    slices = session.api.list("EndpointSlice", namespace="default")
 
     assert kubernetes and dns
     assert kubernetes["spec"]["clusterIP"] == CONFIG.net.apiserver_ip
@@ -111,10 +111,10 @@ def test_the_services_have_their_addresses(reach: Reach) -> None:
     assert [one["endpoints"][0]["addresses"] for one in slices] == [[HOST.address]]
 
 
-def test_nobody_is_an_administrator_but_the_administrators(reach: Reach) -> None:
+def test_nobody_is_an_administrator_but_the_administrators(session: Session) -> None:
     found = [
         subject["name"]
-        for binding in reach.api.list("ClusterRoleBinding")
+        for binding in session.api.list("ClusterRoleBinding")
         for subject in binding.get("subjects") or []
         if binding["roleRef"]["name"] == "cluster-admin"
     ]
@@ -132,52 +132,56 @@ def test_nobody_is_an_administrator_but_the_administrators(reach: Reach) -> None
         if not name.endswith("default/kubernetes") and not name.startswith("Namespace ")
     ],
 )
-def test_a_deleted_object_comes_back(name: str, reach: Reach) -> None:
+def test_a_deleted_object_comes_back(name: str, session: Session) -> None:
     kind, metadata = PLACES[name]
     wanted = WANTED[name]
-    reach.api.delete(kind, metadata["name"], namespace=metadata.get("namespace"))
+    session.api.delete(kind, metadata["name"], namespace=metadata.get("namespace"))
 
-    assert wanted.drift(reach) == "missing"
-    wanted.apply(reach)
-    assert wanted.drift(reach) is None
+    assert wanted.drift(session) == "missing"
+    wanted.apply(session)
+    assert wanted.drift(session) is None
 
 
-def test_what_a_user_adds_is_kept(rig: Rig, reach: Reach, warned: list[str]) -> None:
+def test_what_a_user_adds_is_kept(rig: Rig, session: Session, warned: list[str]) -> None:
     rig.kubectl("-n", "kube-system", "annotate", "deployment/coredns", "owner=me", "--overwrite")
 
-    assert COREDNS.drift(reach) is None
-    COREDNS.apply(reach)
-    assert "'owner': 'me'" in str(coredns(reach)["metadata"])
+    assert COREDNS.drift(session) is None
+    COREDNS.apply(session)
+    assert "'owner': 'me'" in str(coredns(session)["metadata"])
     assert warned == []
 
 
-def test_what_a_user_changes_is_kept_and_told(rig: Rig, reach: Reach, warned: list[str]) -> None:
+def test_what_a_user_changes_is_kept_and_told(
+    rig: Rig, session: Session, warned: list[str]
+) -> None:
     rig.kubectl("-n", "kube-system", "scale", "deployment/coredns", "--replicas=3")
 
-    assert COREDNS.drift(reach) is None
-    assert scale(reach) == 3
+    assert COREDNS.drift(session) is None
+    assert scale(session) == 3
     [told] = warned
     assert "Deployment kube-system/coredns: kept as somebody else has it" in told
     assert ".spec.replicas" in told
 
 
-def test_force_takes_it_back(rig: Rig, reach: Reach) -> None:
+def test_force_takes_it_back(rig: Rig, session: Session) -> None:
     rig.kubectl("-n", "kube-system", "scale", "deployment/coredns", "--replicas=4")
 
-    with rig.reach(force_conflicts=True) as forced:
+    with rig.session(force_conflicts=True) as forced:
         assert COREDNS.drift(forced) == ".spec.replicas differs"
-        assert scale(reach) == 4
+        assert scale(session) == 4
         COREDNS.apply(forced)
         assert COREDNS.drift(forced) is None
-    assert scale(reach) == 2
-    assert COREDNS.drift(reach) is None
+    assert scale(session) == 2
+    assert COREDNS.drift(session) is None
 
 
-def test_a_diff_shows_what_an_apply_would_make_and_writes_nothing(rig: Rig, reach: Reach) -> None:
+def test_a_diff_shows_what_an_apply_would_make_and_writes_nothing(
+    rig: Rig, session: Session
+) -> None:
     rig.kubectl("-n", "kube-system", "scale", "deployment/coredns", "--replicas=5")
-    before = versions(reach)
+    before = versions(session)
 
-    with rig.reach(force_conflicts=True) as forced:
+    with rig.session(force_conflicts=True) as forced:
         preview = dry_run([CONTROL_PLANE], forced, gather=lambda: FACTS)
 
     [change] = preview.changes
@@ -187,64 +191,65 @@ def test_a_diff_shows_what_an_apply_would_make_and_writes_nothing(rig: Rig, reac
         '+    "replicas": 2,',
     ]
     assert preview.not_planned == []
-    assert versions(reach).keys() == before.keys()
-    assert scale(reach) == 5
+    assert versions(session).keys() == before.keys()
+    assert scale(session) == 5
     rig.kubectl("-n", "kube-system", "scale", "deployment/coredns", "--replicas=2")
 
 
-def test_nothing_of_a_secret_is_shown(reach: Reach) -> None:
+def test_nothing_of_a_secret_is_shown(session: Session) -> None:
     metadata = {"name": "hush", "namespace": "default"}
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
 
-    assert Object({**secret, "stringData": {"password": "after-it"}}).diff(reach) == ()
+    assert Object({**secret, "stringData": {"password": "after-it"}}).diff(session) == ()
 
 
-def scale(reach: Reach) -> object:
-    spec = coredns(reach)["spec"]
+def scale(session: Session) -> object:
+    spec = coredns(session)["spec"]
     assert isinstance(spec, dict)
     return spec["replicas"]
 
 
-def test_a_controllers_write_is_no_drift(rig: Rig, reach: Reach) -> None:
+def test_a_controllers_write_is_no_drift(rig: Rig, session: Session) -> None:
     """One that comes between the two answers that are compared, as after every first apply."""
     wanted = WANTED["Deployment kube-system/kubeception"]
 
     for _ in range(20):
-        reach.api.delete("Deployment", "kubeception", namespace="kube-system")
-        wanted.apply(reach)
-        assert wanted.drift(reach) is None
+        session.api.delete("Deployment", "kubeception", namespace="kube-system")
+        wanted.apply(session)
+        assert wanted.drift(session) is None
 
 
-def test_a_field_that_was_ours_and_is_wanted_no_more_goes(reach: Reach) -> None:
+def test_a_field_that_was_ours_and_is_wanted_no_more_goes(session: Session) -> None:
     made = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": "shrinking", "namespace": "default"},
         "data": {"a": "1", "b": "2"},
     }
-    Object(made).apply(reach)
+    Object(made).apply(session)
     smaller = Object({**made, "data": {"a": "1"}})
 
-    assert smaller.drift(reach) == ".data.b differs"
-    smaller.apply(reach)
-    assert smaller.drift(reach) is None
+    assert smaller.drift(session) == ".data.b differs"
+    smaller.apply(session)
+    assert smaller.drift(session) is None
 
 
 @pytest.mark.usefixtures("nobody_else_writes")
-def test_looking_for_drift_writes_nothing(reach: Reach) -> None:
-    before = versions(reach)
+def test_looking_for_drift_writes_nothing(session: Session) -> None:
+    before = versions(session)
 
     for wanted in WANTED.values():
-        wanted.drift(reach)
-    assert versions(reach) == before
+        wanted.drift(session)
+    assert versions(session) == before
 
 
 @pytest.mark.parametrize("component", ["kube-controller-manager", "kube-scheduler"])
-def test_pods_are_made_of_the_templates(component: str, rig: Rig, reach: Reach) -> None:
+def test_pods_are_made_of_the_templates(component: str, rig: Rig, session: Session) -> None:
     """The API takes the objects; the controller-manager has to take their templates too."""
     labels = {"component": component}
     rig.until(
-        "two pods", lambda: len(reach.api.list("Pod", namespace="kube-system", labels=labels)) == 2
+        "two pods",
+        lambda: len(session.api.list("Pod", namespace="kube-system", labels=labels)) == 2,
     )
 
 
@@ -255,28 +260,28 @@ def labelled(kind: str, name: str, **about: Any) -> dict[str, Any]:
 
 
 def test_only_what_bootstrap_has_applied_and_wants_no_more_is_removed(
-    rig: Rig, reach: Reach
+    rig: Rig, session: Session
 ) -> None:
     [other_version] = [labelled("ConfigMap", "of-a-version-before")]
-    Object(other_version).apply(reach)
-    Object(from_node(NodeRecord("w9", "t", Role.WORKER, ("192.0.2.9",)))).apply(reach)
-    owner = reach.api.get("Deployment", "coredns", namespace="kube-system")
+    Object(other_version).apply(session)
+    Object(from_node(NodeRecord("w9", "t", Role.WORKER, ("192.0.2.9",)))).apply(session)
+    owner = session.api.get("Deployment", "coredns", namespace="kube-system")
     assert owner
     owned = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "coredns"}
     owned["uid"] = owner["metadata"]["uid"]
-    Object(labelled("ConfigMap", "owned", ownerReferences=[owned])).apply(reach)
+    Object(labelled("ConfigMap", "owned", ownerReferences=[owned])).apply(session)
     text = json.dumps(labelled("ConfigMap", "of-a-person"))
     (rig.root / "of-a-person.json").write_text(text)
     rig.kubectl("create", "-f", str(rig.root / "of-a-person.json"))
     [others] = PRUNED.plan(CONFIG, replace(FACTS, is_attended=True))
-    assert others.drift(reach) == "ConfigMap kube-system/of-a-version-before"
-    before = versions(reach)
-    others.apply(reach)
+    assert others.drift(session) == "ConfigMap kube-system/of-a-version-before"
+    before = versions(session)
+    others.apply(session)
 
-    assert others.drift(reach) is None
-    assert versions(reach).keys() == before.keys()
+    assert others.drift(session) is None
+    assert versions(session).keys() == before.keys()
     for name in ("owned", "of-a-person"):
-        assert reach.api.get("ConfigMap", name, namespace="kube-system")
-        reach.api.delete("ConfigMap", name, namespace="kube-system")
-    assert reach.api.get("ConfigMap", "node-w9", namespace="kubeception-join")
-    reach.api.delete("ConfigMap", "node-w9", namespace="kubeception-join")
+        assert session.api.get("ConfigMap", name, namespace="kube-system")
+        session.api.delete("ConfigMap", name, namespace="kube-system")
+    assert session.api.get("ConfigMap", "node-w9", namespace="kubeception-join")
+    session.api.delete("ConfigMap", "node-w9", namespace="kubeception-join")

@@ -19,16 +19,16 @@ from kubeception.host.gateway import Host
 from kubeception.host.process import run
 from kubeception.kube.client import Api
 from kubeception.preflight import address, webhooks
-from kubeception.preflight.scene import Scene
-from kubeception.reach import Reach
+from kubeception.preflight.host_state import HostState
+from kubeception.session import Session
 
 KIND = "ValidatingWebhookConfiguration"
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Scene:
+def seen(tmp_path: Path) -> HostState:
     """A host of which only its network is real: two interfaces that lead out."""
-    return Scene(Reach(CONFIG, Host(root=tmp_path)), node="cp1", address="192.0.2.10")
+    return HostState(Session(CONFIG, Host(root=tmp_path)), node="cp1", address="192.0.2.10")
 
 
 @pytest.fixture
@@ -45,55 +45,53 @@ def route(gateway: str, *more: str) -> None:
     run(["ip", "route", "append", "default", "via", gateway, *more])
 
 
-def said(scene: Scene) -> list[str]:
+def said(seen: HostState) -> list[str]:
     checks = (address.of_this_host, address.choice)
-    return [f"{f.severity} {f.problem}" for check in checks for f in check(scene)]
+    return [f"{f.severity} {f.problem}" for check in checks for f in check(seen)]
 
 
 @pytest.mark.usefixtures("network")
-def test_one_way_out_leaves_no_choice(scene: Scene) -> None:
+def test_one_way_out_leaves_no_choice(seen: HostState) -> None:
     route("192.0.2.1")
 
-    assert said(scene) == []
+    assert said(seen) == []
 
 
 @pytest.mark.usefixtures("network")
-def test_no_way_out_leaves_no_address(scene: Scene) -> None:
-    assert said(replace(scene, address=None)) == [
+def test_no_way_out_leaves_no_address(seen: HostState) -> None:
+    assert said(replace(seen, address=None)) == [
         "error there is no default route to take the address from"
     ]
 
 
 @pytest.mark.usefixtures("network")
-def test_two_ways_out_that_are_as_good_have_to_be_chosen_from(scene: Scene) -> None:
+def test_two_ways_out_that_are_as_good_have_to_be_chosen_from(seen: HostState) -> None:
     route("192.0.2.1")
     route("198.51.100.1")
     both = "192.0.2.10 (one), 198.51.100.10 (two)"
     chosen = Config(node=Node(address="192.0.2.10"))
 
-    assert said(scene) == [f"error several default routes, and no address chosen: {both}"]
-    assert said(replace(scene, reach=Reach(chosen))) == []
+    assert said(seen) == [f"error several default routes, and no address chosen: {both}"]
+    assert said(replace(seen, session=Session(chosen))) == []
     files.write(
-        scene.reach.host.at(CONFIG.layout.etcd.environment),
+        seen.session.host.at(CONFIG.layout.etcd.environment),
         'ETCD_ADVERTISE_CLIENT_URLS="https://192.0.2.10:2379"\n',
     )
-    assert said(scene) == []  # this host goes by it already
+    assert said(seen) == []  # this host goes by it already
 
 
 @pytest.mark.usefixtures("network")
-def test_of_two_ways_out_the_better_one_is_taken_with_a_word(scene: Scene) -> None:
+def test_of_two_ways_out_the_better_one_is_taken_with_a_word(seen: HostState) -> None:
     route("192.0.2.1", "metric", "100")
     route("198.51.100.1", "metric", "200")
     both = "192.0.2.10 (one), 198.51.100.10 (two)"
 
-    assert said(scene) == [
-        f"warning several addresses and none chosen: {both}; 192.0.2.10 is taken"
-    ]
+    assert said(seen) == [f"warning several addresses and none chosen: {both}; 192.0.2.10 is taken"]
 
 
 @pytest.mark.usefixtures("network")
-def test_an_address_of_somebody_else_is_told_with_ours(scene: Scene) -> None:
-    assert said(replace(scene, address="192.0.2.99")) == [
+def test_an_address_of_somebody_else_is_told_with_ours(seen: HostState) -> None:
+    assert said(replace(seen, address="192.0.2.99")) == [
         "error 192.0.2.99 is not on this host, which has 192.0.2.10, 198.51.100.10"
     ]
 
@@ -139,9 +137,9 @@ def webhook(api: Api) -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture
-def leaders(reach: Reach) -> Iterator[None]:
+def leaders(session: Session) -> Iterator[None]:
     """Both Leases are held; where nobody holds one, by somebody who isn't there."""
-    missing = [name for name in LEASES if current_problem(lease_held(name), reach)]
+    missing = [name for name in LEASES if current_problem(lease_held(name), session)]
     for name in missing:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         lease = {
@@ -150,27 +148,27 @@ def leaders(reach: Reach) -> Iterator[None]:
             "metadata": {"name": name, "namespace": "kube-system"},
             "spec": {"holderIdentity": "it", "leaseDurationSeconds": 600, "renewTime": now},
         }
-        reach.api.apply(lease, force=True)
+        session.api.apply(lease, force=True)
     yield
     for name in missing:
-        reach.api.delete("Lease", name, namespace="kube-system")
+        session.api.delete("Lease", name, namespace="kube-system")
 
 
 @pytest.mark.usefixtures("leaders")
-def test_a_webhook_without_a_backend(reach: Reach, api: Api, webhook: dict[str, Any]) -> None:
-    scene = Scene(reach, live=HOSTED_PORTS[0])
+def test_a_webhook_without_a_backend(session: Session, api: Api, webhook: dict[str, Any]) -> None:
+    seen = HostState(session, live=HOSTED_PORTS[0])
 
     def found() -> list[tuple[str, str, str]]:
-        return [(f.check, f.severity, f.problem) for f in webhooks.without_backend(scene)]
+        return [(f.check, f.severity, f.problem) for f in webhooks.without_backend(seen)]
 
     problem = f"{KIND} guard: guard.example.org must answer for kube-system: "
     nobody = f"{problem}there is no Service kube-system/guard"
     assert found() == [("Webhook-guard", "error", nobody)]
     # The bootstrap API server asks no webhook.
-    (rebuild,) = webhooks.without_backend(replace(scene, rebuild=True))
+    (rebuild,) = webhooks.without_backend(replace(seen, rebuild=True))
     assert rebuild.severity == "warning"
     # Nor is anything asked where no API answers.
-    assert list(webhooks.without_backend(replace(scene, live=0))) == []
+    assert list(webhooks.without_backend(replace(seen, live=0))) == []
 
     service = {
         "apiVersion": "v1",

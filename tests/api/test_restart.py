@@ -8,7 +8,7 @@ from tests.api.rig import Program, Rig
 from kubeception.errors import KubeceptionError
 from kubeception.kube import health
 from kubeception.kube.client import Object
-from kubeception.reach import Reach
+from kubeception.session import Session
 
 CONFIG_MAP: Object = {
     "apiVersion": "v1",
@@ -17,29 +17,29 @@ CONFIG_MAP: Object = {
 }
 
 
-def start_another(rig: Rig, reach: Reach) -> Program:
+def start_another(rig: Rig, session: Session) -> Program:
     """Start another API server on the same port, and return the one that was there before.
 
     The kernel gives each of the two half of the connections.
     """
-    ca = reach.layout.pki.ca.certificate
+    ca = session.layout.pki.ca.certificate
     before = rig.programs["kube-apiserver"]
     rig.programs |= {"former": before, "kube-apiserver": before.again()}
 
     def both_are_ready() -> bool:
         # So many answers in a row are not the old one's alone.
-        return all(health.not_ready(rig.ports.api, ca) is None for _ in range(20))
+        return all(health.problem(rig.ports.api, ca) is None for _ in range(20))
 
     rig.until("both API servers to be ready", both_are_ready)
     return before
 
 
-def test_no_call_fails_when_one_comes_and_the_other_is_killed(rig: Rig, reach: Reach) -> None:
+def test_no_call_fails_when_one_comes_and_the_other_is_killed(rig: Rig, session: Session) -> None:
     """Killed, not ended: connections break in the middle of a call."""
     done, answered, failures = threading.Event(), list[int](), list[str]()
 
     def call() -> None:
-        with rig.reach() as mine:
+        with rig.session() as mine:
             for number in itertools.count():
                 if done.is_set():
                     return
@@ -56,7 +56,7 @@ def test_no_call_fails_when_one_comes_and_the_other_is_killed(rig: Rig, reach: R
     for caller in callers:
         caller.start()
     try:
-        start_another(rig, reach).kill()
+        start_another(rig, session).kill()
         before = len(answered)
         rig.until("calls to go on", lambda: len(answered) > before + 20)
     finally:

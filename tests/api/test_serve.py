@@ -204,7 +204,7 @@ def test_a_key_that_is_not_the_certificates_is_named(pair: tuple[Path, Path]) ->
 
 def test_a_certificate_of_another_ca_is_named(pair: tuple[Path, Path], rig: Rig) -> None:
     certificate, key = pair
-    other = rig.reach().layout.pki.join_ca.certificate
+    other = rig.session().layout.pki.join_ca.certificate
     done = subprocess.run(
         command(certificate, key, ca=other), capture_output=True, text=True, check=False
     )

@@ -31,10 +31,10 @@ from kubeception.host.gateway import Host
 from kubeception.layout import OUR_MARK
 from kubeception.phases import etcd as etcd_phase
 from kubeception.phases import pki as pki_phase
-from kubeception.reach import Reach
 from kubeception.render import keeper, kubelet
 from kubeception.resources.file import File
 from kubeception.resources.own_data import OwnData
+from kubeception.session import Session
 from kubeception.versions import BUILT_IN
 
 AT = CONFIG.layout
@@ -77,8 +77,8 @@ class Machine:
         self.served: set[str] = set()
         self.changed_by_refusals = False
 
-    def reach(self) -> Reach:
-        return Reach(CONFIG, Host(root=self.root), etcd_port=self.ports.etcd)
+    def session(self) -> Session:
+        return Session(CONFIG, Host(root=self.root), etcd_port=self.ports.etcd)
 
     def boot(self) -> list[str]:
         """Have etcd's unit start it; return why that is refused."""
@@ -93,17 +93,17 @@ class Machine:
 
     def bootstrap(self, *, first: bool = False) -> list[str]:
         """Do what bootstrap does to files, and etcd between; return why that is refused."""
-        reach = self.reach()
-        authorities.put_all_back(reach)
+        session = self.session()
+        authorities.put_all_back(session)
         before = self.shape()
         try:
-            losses.require(reach)
-            self._carry_out(pki_phase.plan, reach)
-            self._carry_out(etcd_phase.plan, reach)
+            losses.require(session)
+            self._carry_out(pki_phase.plan, session)
+            self._carry_out(etcd_phase.plan, session)
             if refusal := self.boot_quietly():
                 return refusal
             with self.etcd(publishing=first):
-                self._carry_out(etcd_phase.member, reach)
+                self._carry_out(etcd_phase.member, session)
         except PreflightError as error:
             # Only data that nobody remembers have to be asked themselves.
             if "these data are of a cluster" not in str(error):
@@ -123,22 +123,22 @@ class Machine:
 
     def recover(self) -> list[str]:
         """Do what recover does before it changes anything."""
-        reach = self.reach()
-        authorities.put_all_back(reach)
+        session = self.session()
+        authorities.put_all_back(session)
         try:
-            losses.require(reach)
+            losses.require(session)
         except PreflightError as error:
             return list(error.lines())
         return self.bootstrap()
 
-    def _carry_out(self, plan: object, reach: Reach) -> None:
+    def _carry_out(self, plan: object, session: Session) -> None:
         assert callable(plan)
-        for wanted in plan(CONFIG, replace(FACTS, host=with_belongings(HOST, reach))):
+        for wanted in plan(CONFIG, replace(FACTS, host=with_belongings(HOST, session))):
             if isinstance(wanted, File) or hasattr(wanted, "entry") or hasattr(wanted, "public"):
-                if wanted.drift(reach):
-                    wanted.apply(reach)
-            elif isinstance(wanted, OwnData) and wanted.drift(reach):
-                wanted.apply(reach)
+                if wanted.drift(session):
+                    wanted.apply(session)
+            elif isinstance(wanted, OwnData) and wanted.drift(session):
+                wanted.apply(session)
 
     def etcd(self, *, publishing: bool = False) -> "Running":
         return Running(self, publishing=publishing)
@@ -183,15 +183,15 @@ class Running:
         settings = {name: value.strip('"') for name, value in lines}
         argv = [str(machine.binaries / "etcd"), "--unsafe-no-fsync"]
         self._etcd = Program.start(argv, root / "etcd.log", settings)
-        reach = machine.reach()
+        session = machine.session()
 
-        def problem(_: Reach) -> str | None:
+        def problem(_: Session) -> str | None:
             if why := self._etcd.problem():
                 raise RuntimeError(why)
-            return reach.etcd.problem()
+            return session.etcd.problem()
 
         try:
-            wait_for(Condition("etcd to serve", problem, timeout_s=30), reach, lambda _: None)
+            wait_for(Condition("etcd to serve", problem, timeout_s=30), session, lambda _: None)
             if self._publishing:
                 self._publish(settings)
         except BaseException:

@@ -17,7 +17,9 @@ from tests.api.rig import Rig
 from tests.fixed import FACTS
 from tests.terminal import CTRL_C, terminal
 
-from kubeception import __version__, status
+from kubeception import __version__
+from kubeception.admin import status
+from kubeception.admin.status import CheckResult, FirstToExpire, Status
 from kubeception.bundle import packages
 from kubeception.config import Config
 from kubeception.config.model import KeyAlgorithm, Node
@@ -29,10 +31,9 @@ from kubeception.host.systemd import Systemd
 from kubeception.layout import OUR_MARK
 from kubeception.phases.pki import PKI
 from kubeception.pki import catalog, issue
-from kubeception.pki.catalog import Spec, Use
-from kubeception.reach import Reach
+from kubeception.pki.catalog import CertificateSpec, Use
 from kubeception.report import Steps
-from kubeception.status import Certificates, Check, Status
+from kubeception.session import Session
 from kubeception.versions import BUILT_IN
 
 CONFIG = Config(node=Node(name="cp1", address="192.0.2.10"))
@@ -44,17 +45,17 @@ GONE = {
 
 
 @pytest.fixture
-def reach(tmp_path: Path) -> Reach:
+def session(tmp_path: Path) -> Session:
     """A host with units of ours and no systemd to run them."""
     host = Host(root=tmp_path, systemd=Systemd(tmp_path / "no-bus"))
     for unit in UNITS:
         files.write(host.at(CONFIG.layout.units / unit), OUR_MARK)
-    return Reach(CONFIG, host)
+    return Session(CONFIG, host)
 
 
-def test_whatever_is_missing_is_told(reach: Reach) -> None:
+def test_whatever_is_missing_is_told(session: Session) -> None:
     with new():
-        found = status.look(reach)
+        found = status.look(session)
 
     assert (found.node, found.address, found.door, found.healthy) == ("cp1", "192.0.2.10", 0, False)
     problems = {check.what: check.problem for check in found.checks}
@@ -64,9 +65,9 @@ def test_whatever_is_missing_is_told(reach: Reach) -> None:
     assert str(problems["Lease kube-scheduler to be held"]).endswith("ca.crt: no such file")
 
 
-def test_every_layer_is_asked_from_below(reach: Reach) -> None:
+def test_every_layer_is_asked_from_below(session: Session) -> None:
     with new():
-        found = status.look(reach)
+        found = status.look(session)
 
     groups = list(dict.fromkeys(check.group for check in found.checks))
     assert groups == [
@@ -74,19 +75,19 @@ def test_every_layer_is_asked_from_below(reach: Reach) -> None:
     ]
 
 
-def test_a_bootstrap_manifest_that_was_left_is_told(reach: Reach) -> None:
+def test_a_bootstrap_manifest_that_was_left_is_told(session: Session) -> None:
     left = CONFIG.layout.kubelet.manifests / "bootstrap-kube-apiserver.yaml"
-    files.write(reach.host.at(left), "")
+    files.write(session.host.at(left), "")
 
     with new():
-        found = status.look(reach)
+        found = status.look(session)
     problems = {check.what: check.problem for check in found.checks}
     assert problems["bootstrap-kube-apiserver to be gone"] == f"{left} is there"
 
 
-def test_what_does_not_answer_has_no_version(reach: Reach) -> None:
+def test_what_does_not_answer_has_no_version(session: Session) -> None:
     with new():
-        found = status.look(reach)
+        found = status.look(session)
 
     assert asdict(found.versions) == {
         **dict.fromkeys(("kubernetes", "kubelet", "etcd", "containerd")),
@@ -95,20 +96,20 @@ def test_what_does_not_answer_has_no_version(reach: Reach) -> None:
 
 
 @pytest.fixture
-def beside(rig: Rig, reach: Reach) -> Iterator[Reach]:
+def beside(rig: Rig, session: Session) -> Iterator[Session]:
     """A host without units whose etcd and API server are the rig's."""
     packages.ensure({"nftables": "nft"})
     at = CONFIG.layout.pki.folder
-    shutil.copytree(rig.root / at.relative_to("/"), reach.host.at(at))
+    shutil.copytree(rig.root / at.relative_to("/"), session.host.at(at))
     with Steps(logging.getLogger("kubeception.test")) as steps:
-        carry_out([PKI], reach, gather=lambda: FACTS, steps=steps)
+        carry_out([PKI], session, gather=lambda: FACTS, steps=steps)
     ports = rig.ports
-    with Reach(CONFIG, reach.host, api_port=ports.api, etcd_port=ports.etcd) as beside:
+    with Session(CONFIG, session.host, api_port=ports.api, etcd_port=ports.etcd) as beside:
         yield beside
 
 
 @pytest.fixture
-def node(beside: Reach) -> Iterator[str]:
+def node(beside: Session) -> Iterator[str]:
     """A Node whose kubelet has said what it is."""
     api, name = beside.api, "cp1"
     api.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}})
@@ -118,7 +119,7 @@ def node(beside: Reach) -> Iterator[str]:
     api.delete("Node", name)
 
 
-def test_each_part_tells_its_version(beside: Reach, node: str) -> None:
+def test_each_part_tells_its_version(beside: Session, node: str) -> None:
     found = status.look(beside)
 
     assert found.node == node
@@ -127,20 +128,20 @@ def test_each_part_tells_its_version(beside: Reach, node: str) -> None:
     assert re.fullmatch(r"3\.\d+\.\d+", str(found.versions.etcd))
 
 
-def test_a_node_that_is_not_there_yet_has_no_versions(beside: Reach) -> None:
+def test_a_node_that_is_not_there_yet_has_no_versions(beside: Session) -> None:
     found = status.look(beside).versions
 
     assert (found.kubernetes, found.kubelet) == (BUILT_IN.kubernetes, None)
 
 
-def test_the_cluster_is_asked_where_the_api_answers(beside: Reach) -> None:
+def test_the_cluster_is_asked_where_the_api_answers(beside: Session) -> None:
     problems = {check.what: check.problem for check in status.look(beside).checks}
 
     assert problems["Lease kube-controller-manager to be held"] is None
     assert problems["node cp1 to be Ready"] == "there is no Node cp1"
 
 
-def test_an_api_that_hangs_is_asked_once(beside: Reach) -> None:
+def test_an_api_that_hangs_is_asked_once(beside: Session) -> None:
     """A dozen questions would time out one after the other, and nobody would see a picture."""
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         beside.api_port = deaf.getsockname()[1]
@@ -154,7 +155,7 @@ def test_an_api_that_hangs_is_asked_once(beside: Reach) -> None:
     assert took_s < 5
 
 
-def test_the_certificates_of_a_new_cluster_are_good_for_a_year(beside: Reach) -> None:
+def test_the_certificates_of_a_new_cluster_are_good_for_a_year(beside: Session) -> None:
     found = status.look(beside)
 
     leaves = {
@@ -168,11 +169,11 @@ def test_the_certificates_of_a_new_cluster_are_good_for_a_year(beside: Reach) ->
     assert validity(found).problem is None
 
 
-def test_a_host_without_certificates_is_told(reach: Reach) -> None:
+def test_a_host_without_certificates_is_told(session: Session) -> None:
     with new():
-        found = status.look(reach)
+        found = status.look(session)
 
-    assert found.certificates == Certificates()
+    assert found.certificates == FirstToExpire()
     assert validity(found).problem == "there is none"
 
 
@@ -185,11 +186,11 @@ def test_a_host_without_certificates_is_told(reach: Reach) -> None:
     ],
 )
 def test_the_kubelets_own_certificate_counts(
-    later: timedelta, days: int, problem: str | None, beside: Reach
+    later: timedelta, days: int, problem: str | None, beside: Session
 ) -> None:
     now = datetime.now(UTC)
     uses, ten_days = frozenset({Use.CLIENT}), timedelta(days=10)
-    spec = Spec("system:node:cp1", uses, "system:nodes", lifetime=ten_days)
+    spec = CertificateSpec("system:node:cp1", uses, "system:nodes", lifetime=ten_days)
     key = issue.new_key(KeyAlgorithm.ECDSA_P256)
     ca = CONFIG.layout.pki.ca
     signer = issue.Signer(*(beside.host.at(part).read_bytes() for part in (ca.certificate, ca.key)))
@@ -200,7 +201,7 @@ def test_the_kubelets_own_certificate_counts(
     clock = Clock(now=lambda: now + later)
     host = Host(beside.host.root, beside.host.systemd, clock)
     with new():
-        found = status.look(Reach(CONFIG, host))
+        found = status.look(Session(CONFIG, host))
 
     assert (found.certificates.first, found.certificates.days) == (str(path), days)
     assert found.certificates.is_near
@@ -208,15 +209,15 @@ def test_the_kubelets_own_certificate_counts(
     assert told == (problem and f"{path}: {problem} {now + spec.lifetime:%Y-%m-%d}")
 
 
-def test_what_is_no_certificate_is_left_to_preflight(reach: Reach) -> None:
-    files.write(reach.host.at(CONFIG.layout.pki.apiserver.certificate), "nothing")
-    reach.host.at(CONFIG.layout.kubelet.renewed_client).mkdir(parents=True)
+def test_what_is_no_certificate_is_left_to_preflight(session: Session) -> None:
+    files.write(session.host.at(CONFIG.layout.pki.apiserver.certificate), "nothing")
+    session.host.at(CONFIG.layout.kubelet.renewed_client).mkdir(parents=True)
 
     with new():
-        assert status.look(reach).certificates == Certificates()
+        assert status.look(session).certificates == FirstToExpire()
 
 
-def validity(found: Status) -> Check:
+def validity(found: Status) -> CheckResult:
     (check,) = (check for check in found.checks if check.group == "certificates")
     return check
 

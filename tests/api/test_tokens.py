@@ -5,57 +5,57 @@ from datetime import timedelta
 import pytest
 from tests.api.rig import Rig
 
-from kubeception import tokens
+from kubeception.admin import tokens
+from kubeception.admin.tokens import KEPT, State
 from kubeception.errors import KubeceptionError
 from kubeception.pki.token import Claim, Token
-from kubeception.reach import Reach
 from kubeception.render import join_records
 from kubeception.render.join_records import CLAIMS, RECORDS, ClaimRecord
 from kubeception.resources.object import Object
-from kubeception.tokens import KEPT, State
+from kubeception.session import Session
 
 HOUR = timedelta(hours=1)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _namespaces(rig: Rig) -> None:
-    with rig.reach() as reach:
+    with rig.session() as session:
         for wanted in join_records.namespaces():
-            Object(wanted).apply(reach)
+            Object(wanted).apply(session)
 
 
 @pytest.fixture(autouse=True)
-def _empty(reach: Reach) -> None:
+def _empty(session: Session) -> None:
     for namespace in (RECORDS, CLAIMS):
-        for found in reach.api.list("ConfigMap", namespace=namespace):
+        for found in session.api.list("ConfigMap", namespace=namespace):
             if not found["metadata"]["name"].startswith("kube-"):
-                reach.api.delete("ConfigMap", found["metadata"]["name"], namespace=namespace)
+                session.api.delete("ConfigMap", found["metadata"]["name"], namespace=namespace)
 
 
-def made(reach: Reach, ttl: timedelta = HOUR, node: str | None = None) -> Token:
-    return tokens.create(reach, node=node, rejoin=False, ttl=ttl)[0]
+def made(session: Session, ttl: timedelta = HOUR, node: str | None = None) -> Token:
+    return tokens.create(session, node=node, rejoin=False, ttl=ttl)[0]
 
 
-def spend(reach: Reach, token: Token) -> None:
+def spend(session: Session, token: Token) -> None:
     claim = Claim(token.id, "w1", ("192.0.2.21",), bytes(32), bytes(32), bytes(32))
-    reach.api.create(join_records.from_claim(ClaimRecord(claim, bytes(64), b"")))
+    session.api.create(join_records.from_claim(ClaimRecord(claim, bytes(64), b"")))
 
 
-def states(reach: Reach) -> dict[str, State]:
-    return {one.record.id: one.state for one in tokens.listed(reach)}
+def states(session: Session) -> dict[str, State]:
+    return {one.record.id: one.state for one in tokens.listed(session)}
 
 
-def test_what_a_token_is_good_for_is_told(reach: Reach) -> None:
+def test_what_a_token_is_good_for_is_told(session: Session) -> None:
     unused, spent, revoked, expired = (
-        made(reach),
-        made(reach),
-        made(reach),
-        made(reach, timedelta(seconds=-1)),
+        made(session),
+        made(session),
+        made(session),
+        made(session, timedelta(seconds=-1)),
     )
-    spend(reach, spent)
-    tokens.delete(reach, [revoked.id])
+    spend(session, spent)
+    tokens.delete(session, [revoked.id])
 
-    assert states(reach) == {
+    assert states(session) == {
         expired.id: State.EXPIRED,
         unused.id: State.UNUSED,
         spent.id: State.SPENT,
@@ -63,35 +63,35 @@ def test_what_a_token_is_good_for_is_told(reach: Reach) -> None:
     }
 
 
-def test_the_cluster_keeps_nothing_that_one_can_join_with(reach: Reach) -> None:
-    token = made(reach, node="w1")
+def test_the_cluster_keeps_nothing_that_one_can_join_with(session: Session) -> None:
+    token = made(session, node="w1")
 
-    kept = str(reach.api.list("ConfigMap", namespace=RECORDS))
+    kept = str(session.api.list("ConfigMap", namespace=RECORDS))
 
     assert token.id in kept
     assert token.text().split(".")[2] not in kept
 
 
-def test_tokens_that_are_not_known_are_all_named_and_none_is_revoked(reach: Reach) -> None:
-    token = made(reach)
+def test_tokens_that_are_not_known_are_all_named_and_none_is_revoked(session: Session) -> None:
+    token = made(session)
 
     with pytest.raises(KubeceptionError) as caught:
-        tokens.delete(reach, ["aaaaaaaaaa", token.id, token.text()])
+        tokens.delete(session, ["aaaaaaaaaa", token.id, token.text()])
 
     assert str(caught.value).splitlines() == [
         "token aaaaaaaaaa: there is none",
         "token (no id of a token): there is none",
     ]
-    assert states(reach) == {token.id: State.UNUSED}
+    assert states(session) == {token.id: State.UNUSED}
 
 
-def test_what_expired_long_ago_is_removed_by_the_next_one(reach: Reach) -> None:
-    old = made(reach, -KEPT)
-    spend(reach, old)
-    recent = made(reach, -KEPT + HOUR)
+def test_what_expired_long_ago_is_removed_by_the_next_one(session: Session) -> None:
+    old = made(session, -KEPT)
+    spend(session, old)
+    recent = made(session, -KEPT + HOUR)
 
-    token = made(reach)
+    token = made(session)
 
-    assert set(states(reach)) == {recent.id, token.id}
+    assert set(states(session)) == {recent.id, token.id}
     name = join_records.claim_name(old.id)
-    assert reach.api.get("ConfigMap", name, namespace=CLAIMS) is None
+    assert session.api.get("ConfigMap", name, namespace=CLAIMS) is None

@@ -21,11 +21,11 @@ from kubeception.host import files
 from kubeception.host.gateway import Host
 from kubeception.phases.control_plane import CONTROL_PLANE
 from kubeception.phases.settings import SETTINGS
-from kubeception.reach import Reach
 from kubeception.render import apiserver, cluster_settings, extras, join_records
 from kubeception.render.objects import CONTROL_PLANE as ROLE
 from kubeception.report import Steps
 from kubeception.resources.shared_settings import SharedSettings
+from kubeception.session import Session
 from kubeception.versions import Release
 
 LOG = logging.getLogger(__name__)
@@ -48,8 +48,8 @@ class AHost:
         self.rig, self.root, self.config = rig, root, config
         self.facts = replace(HOST, **facts)
 
-    def reach(self, *, by_a_person: bool = True) -> Reach:
-        return Reach(
+    def session(self, *, by_a_person: bool = True) -> Session:
+        return Session(
             self.config,
             Host(self.root),
             api_port=self.rig.ports.api,
@@ -57,12 +57,12 @@ class AHost:
         )
 
     def bootstrap(self, *, by_a_person: bool = True) -> Summary:
-        with self.reach(by_a_person=by_a_person) as reach, Steps(LOG) as steps:
+        with self.session(by_a_person=by_a_person) as session, Steps(LOG) as steps:
 
             def gather() -> Facts:
-                return Facts(self.facts, cluster_of(reach, self.facts, shared=shared(reach)))
+                return Facts(self.facts, cluster_of(session, self.facts, shared=shared(session)))
 
-            return carry_out([SETTINGS, CONTROL_PLANE], reach, gather=gather, steps=steps)
+            return carry_out([SETTINGS, CONTROL_PLANE], session, gather=gather, steps=steps)
 
 
 @pytest.fixture
@@ -70,26 +70,26 @@ def hosts(rig: Rig, tmp_path: Path) -> Iterator[tuple[AHost, AHost]]:
     """Both; of their cluster no settings are there before."""
     first = Config(apiserver=rig.config.apiserver)
     second = Config(kubeception=Kubeception(nodeport=31000), net=Net(proxy_mode=ProxyMode.IPTABLES))
-    with rig.reach() as reach:
-        reach.api.delete("ConfigMap", cluster_settings.NAME, namespace=NAMESPACE)
+    with rig.session() as session:
+        session.api.delete("ConfigMap", cluster_settings.NAME, namespace=NAMESPACE)
         for name in ("cp1", "cp2"):
             node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}}
-            reach.api.apply({**node, "metadata": {"name": name, "labels": {ROLE: ""}}})
+            session.api.apply({**node, "metadata": {"name": name, "labels": {ROLE: ""}}})
     yield (
         AHost(rig, tmp_path / "cp1", first),
         AHost(rig, tmp_path / "cp2", second, **LESSER),
     )
-    with rig.reach() as reach:
+    with rig.session() as session:
         for name in ("cp1", "cp2"):
-            reach.api.delete("Node", name)
+            session.api.delete("Node", name)
             record = join_records.node_name(name)
-            reach.api.delete("ConfigMap", record, namespace=join_records.RECORDS)
-        reach.api.delete("ConfigMap", cluster_settings.NAME, namespace=NAMESPACE)
+            session.api.delete("ConfigMap", record, namespace=join_records.RECORDS)
+        session.api.delete("ConfigMap", cluster_settings.NAME, namespace=NAMESPACE)
 
 
 def endpoints(rig: Rig) -> list[str]:
-    with rig.reach() as reach:
-        found = reach.api.get("EndpointSlice", "kubernetes", namespace="default")
+    with rig.session() as session:
+        found = session.api.get("EndpointSlice", "kubernetes", namespace="default")
     assert found
     return sorted(address for one in found["endpoints"] for address in one["addresses"])
 
@@ -108,8 +108,8 @@ def test_in_turn_they_change_nothing_of_each_other(rig: Rig, hosts: tuple[AHost,
     )
     assert [line for line in first.changes if not any(name in line for name in own)] == []
     one.bootstrap()
-    with other.reach() as reach:
-        told = [what for what, _ in changes(reach)]
+    with other.session() as session:
+        told = [what for what, _ in changes(session)]
     asks = "this host asks for kubeception.nodeport 31000, and its cluster goes by 30000"
     assert asks in told
     assert endpoints(rig) == [HOST.address, LESSER["address"]]
@@ -136,14 +136,14 @@ def test_what_a_person_changes_on_one_the_other_goes_by(
     [copied] = one.bootstrap(by_a_person=False).changes
     assert "cluster.json" in copied
     assert one.bootstrap().changes == []
-    with rig.reach() as reach:
-        found = reach.api.get("Service", "kubeception", namespace=NAMESPACE)
+    with rig.session() as session:
+        found = session.api.get("Service", "kubeception", namespace=NAMESPACE)
     assert found and found["spec"]["ports"][0]["nodePort"] == 31555
 
 
 def files_note(rig: Rig) -> str:
-    with rig.reach() as reach:
-        found = reach.api.get("DaemonSet", apiserver.NAME, namespace=NAMESPACE)
+    with rig.session() as session:
+        found = session.api.get("DaemonSet", apiserver.NAME, namespace=NAMESPACE)
     assert found
     note: str = found["spec"]["template"]["metadata"]["annotations"][extras.FILES_NOTE]
     return note
@@ -152,8 +152,8 @@ def files_note(rig: Rig) -> str:
 ANOTHER = "/etc/policy.yaml is not what the cluster goes by: it was rolled out from another host"
 
 
-def about_files(reach: Reach) -> list[str]:
-    return [what for what, _ in changes(reach) if what.startswith("/")]
+def about_files(session: Session) -> list[str]:
+    return [what for what, _ in changes(session) if what.startswith("/")]
 
 
 @pytest.mark.timeout(180)
@@ -172,7 +172,7 @@ def test_a_policy_is_rolled_out_by_whoever_edits_it_and_by_nobody_else(
     for host in (other, one, other, one):
         assert host.bootstrap().changes == []
         assert host.bootstrap(by_a_person=False).changes == []
-    with one.reach() as here, other.reach() as there:
+    with one.session() as here, other.session() as there:
         assert about_files(here) == []
         assert about_files(there) == [ANOTHER]
 
@@ -183,7 +183,7 @@ def test_a_policy_is_rolled_out_by_whoever_edits_it_and_by_nobody_else(
     assert other.bootstrap().changes == []
     one.bootstrap()
     assert one.bootstrap().changes == []
-    with one.reach() as here:
+    with one.session() as here:
         assert about_files(here) == [ANOTHER]
 
 
@@ -192,14 +192,14 @@ def test_of_two_who_change_them_at_once_one_is_refused(
 ) -> None:
     one, _ = hosts
     one.bootstrap()
-    with one.reach() as reach:
-        before = shared(reach).settings
+    with one.session() as session:
+        before = shared(session).settings
         assert before
         wanted = before.asked_by(Config(kubeception=Kubeception(nodeport=31001)))
-        SharedSettings(wanted, before).apply(reach)
+        SharedSettings(wanted, before).apply(session)
         other = before.asked_by(Config(kubeception=Kubeception(nodeport=31002)))
         with pytest.raises(KubeceptionError, match="somebody else has just changed it"):
-            SharedSettings(other, before).apply(reach)
+            SharedSettings(other, before).apply(session)
 
 
 def test_settings_of_another_version_are_written_over_by_nobody(
@@ -208,11 +208,11 @@ def test_settings_of_another_version_are_written_over_by_nobody(
     """A keeper goes by its host's copy, and a person is told."""
     one, _ = hosts
     one.bootstrap()
-    with rig.reach() as reach:
-        found = reach.api.get("ConfigMap", cluster_settings.NAME, namespace=NAMESPACE)
+    with rig.session() as session:
+        found = session.api.get("ConfigMap", cluster_settings.NAME, namespace=NAMESPACE)
         assert found
         later = found["data"]["settings.json"].replace('"net": {', '"net": {"later": 1,')
-        reach.api.set_fields(found, {"/data": {"settings.json": later}})
+        session.api.set_fields(found, {"/data": {"settings.json": later}})
 
     assert one.bootstrap(by_a_person=False).changes == []
     with pytest.raises(KubeceptionError, match="later") as caught:

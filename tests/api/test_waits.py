@@ -16,11 +16,11 @@ from kubeception.conditions import current_problem, wait_for
 from kubeception.errors import Hopeless
 from kubeception.facts import Hosted, Proven
 from kubeception.phases.handover import hosted_is_stable
-from kubeception.reach import Reach
 from kubeception.render import apiserver
 from kubeception.render.objects import CONTROL_PLANE
 from kubeception.resources.door_gate import DoorGate
 from kubeception.resources.node import LABELS, ControlPlaneNode
+from kubeception.session import Session
 
 SYSTEM = "kube-system"
 
@@ -54,12 +54,12 @@ def pod(name: str, on: str, *, port: int) -> dict[str, Any]:
     }
 
 
-def say(reach: Reach, kind: str, name: str, **status: str) -> None:
+def say(session: Session, kind: str, name: str, **status: str) -> None:
     """Set conditions of an object's status."""
     namespace = SYSTEM if kind == "Pod" else None
     found = [{"type": type_, "status": value} for type_, value in status.items()]
     change = {"status": {"conditions": found}}
-    reach.api.merge(kind, name, change, namespace=namespace, status=True)
+    session.api.merge(kind, name, change, namespace=namespace, status=True)
 
 
 def lease(name: str, *, renewed: datetime | None) -> dict[str, Any]:
@@ -74,39 +74,39 @@ def lease(name: str, *, renewed: datetime | None) -> dict[str, Any]:
     }
 
 
-def test_the_running_controller_manager_holds_its_lease(reach: Reach) -> None:
-    wait_for(conditions.lease_held("kube-controller-manager"), reach, lambda _: None)
+def test_the_running_controller_manager_holds_its_lease(session: Session) -> None:
+    wait_for(conditions.lease_held("kube-controller-manager"), session, lambda _: None)
 
 
-def test_a_lease_without_a_living_holder_is_not_held(reach: Reach) -> None:
+def test_a_lease_without_a_living_holder_is_not_held(session: Session) -> None:
     now = datetime.now(UTC)
     found = []
     for renewed in (None, now - timedelta(seconds=60), now - timedelta(days=2), now):
-        reach.api.apply(lease("tried", renewed=renewed), force=True)
-        found.append(current_problem(conditions.lease_held("tried"), reach))
-        reach.api.delete("Lease", "tried", namespace=SYSTEM)
+        session.api.apply(lease("tried", renewed=renewed), force=True)
+        found.append(current_problem(conditions.lease_held("tried"), session))
+        session.api.delete("Lease", "tried", namespace=SYSTEM)
 
-    assert current_problem(conditions.lease_held("tried"), reach) == "nobody holds it"
+    assert current_problem(conditions.lease_held("tried"), session) == "nobody holds it"
     assert found[0] == "nobody holds it"
     for age, problem in ((timedelta(seconds=60), found[1]), (timedelta(days=2), found[2])):
         assert problem == f"its holder was last heard at {now - age:%Y-%m-%dT%H:%M:%SZ}"
     assert found[3] is None
 
 
-def test_a_node_is_ready_when_it_says_so(reach: Reach) -> None:
+def test_a_node_is_ready_when_it_says_so(session: Session) -> None:
     ready = conditions.node_ready("asked")
-    assert current_problem(ready, reach) == "there is no Node asked"
+    assert current_problem(ready, session) == "there is no Node asked"
 
-    reach.api.apply(node("asked"))
-    assert current_problem(ready, reach) == "it has not said anything yet"
-    say(reach, "Node", "asked", Ready="False")
-    assert current_problem(ready, reach) == "False"
-    say(reach, "Node", "asked", Ready="True")
-    assert current_problem(ready, reach) is None
-    reach.api.delete("Node", "asked")
+    session.api.apply(node("asked"))
+    assert current_problem(ready, session) == "it has not said anything yet"
+    say(session, "Node", "asked", Ready="False")
+    assert current_problem(ready, session) == "False"
+    say(session, "Node", "asked", Ready="True")
+    assert current_problem(ready, session) is None
+    session.api.delete("Node", "asked")
 
 
-def test_a_deployment_is_rolled_out_when_its_pods_are_ready(rig: Rig, reach: Reach) -> None:
+def test_a_deployment_is_rolled_out_when_its_pods_are_ready(rig: Rig, session: Session) -> None:
     labels = {"app": "rolled"}
     wanted = {
         "apiVersion": "apps/v1",
@@ -123,58 +123,60 @@ def test_a_deployment_is_rolled_out_when_its_pods_are_ready(rig: Rig, reach: Rea
     }
     rolled_out = conditions.rolled_out("Deployment", "rolled")
     run = conditions.pods_run(labels, at_least=2)
-    assert current_problem(rolled_out, reach) == "there is no Deployment rolled"
-    assert current_problem(run, reach) == "0 of 2 pods run"
+    assert current_problem(rolled_out, session) == "there is no Deployment rolled"
+    assert current_problem(run, session) == "0 of 2 pods run"
 
-    reach.api.apply(wanted)
-    rig.until("two pods", lambda: len(reach.api.list("Pod", namespace=SYSTEM, labels=labels)) == 2)
-    rig.until("a status", lambda: current_problem(rolled_out, reach) == "0 of 2 ready")
-    for made in reach.api.list("Pod", namespace=SYSTEM, labels=labels):
-        say(reach, "Pod", made["metadata"]["name"], Ready="True", ContainersReady="True")
+    session.api.apply(wanted)
+    rig.until(
+        "two pods", lambda: len(session.api.list("Pod", namespace=SYSTEM, labels=labels)) == 2
+    )
+    rig.until("a status", lambda: current_problem(rolled_out, session) == "0 of 2 ready")
+    for made in session.api.list("Pod", namespace=SYSTEM, labels=labels):
+        say(session, "Pod", made["metadata"]["name"], Ready="True", ContainersReady="True")
 
-    wait_for(rolled_out, reach, lambda _: None)
-    assert current_problem(run, reach) is None
+    wait_for(rolled_out, session, lambda _: None)
+    assert current_problem(run, session) is None
     # A change of the template begins again, before any controller has seen it.
     wanted["spec"]["template"]["metadata"] = {"labels": {**labels, "new": "1"}}  # type: ignore[index]
-    reach.api.apply(wanted)
-    assert current_problem(rolled_out, reach)
-    reach.api.delete("Deployment", "rolled", namespace=SYSTEM)
+    session.api.apply(wanted)
+    assert current_problem(rolled_out, session)
+    session.api.delete("Deployment", "rolled", namespace=SYSTEM)
 
 
-def test_a_control_plane_node_keeps_all_that_is_not_ours(reach: Reach) -> None:
+def test_a_control_plane_node_keeps_all_that_is_not_ours(session: Session) -> None:
     theirs = {"key": "dedicated", "value": "db", "effect": "NoExecute"}
     made = node("marked", zone="a")
     made["spec"] = {"taints": [theirs]}
     wanted = ControlPlaneNode("marked")
-    assert wanted.drift(reach) == "missing"
-    reach.api.apply(made)
+    assert wanted.drift(session) == "missing"
+    session.api.apply(made)
 
-    assert wanted.drift(reach) == f"label {CONTROL_PLANE} is missing"
-    wanted.apply(reach)
-    assert wanted.drift(reach) is None
-    found = reach.api.get("Node", "marked")
+    assert wanted.drift(session) == f"label {CONTROL_PLANE} is missing"
+    wanted.apply(session)
+    assert wanted.drift(session) is None
+    found = session.api.get("Node", "marked")
     assert found
     assert {"zone": "a", **LABELS}.items() <= found["metadata"]["labels"].items()
     assert theirs in found["spec"]["taints"]
     assert {"key": CONTROL_PLANE, "effect": "NoSchedule"} in found["spec"]["taints"]
 
-    wanted.apply(reach)
-    again = reach.api.get("Node", "marked")
+    wanted.apply(session)
+    again = session.api.get("Node", "marked")
     assert (
         again and again["spec"]["taints"].count({"key": CONTROL_PLANE, "effect": "NoSchedule"}) == 1
     )
-    reach.api.delete("Node", "marked")
+    session.api.delete("Node", "marked")
 
 
 def test_a_node_that_others_write_to_all_the_time_is_marked_all_the_same(
-    rig: Rig, reach: Reach
+    rig: Rig, session: Session
 ) -> None:
     """Its kubelet does so, and several controllers."""
-    reach.api.apply(node("busy"))
+    session.api.apply(node("busy"))
     wanted, done = ControlPlaneNode("busy"), threading.Event()
 
     def write() -> None:
-        with rig.reach() as theirs:
+        with rig.session() as theirs:
             for number in itertools.count():
                 if done.is_set():
                     return
@@ -185,13 +187,13 @@ def test_a_node_that_others_write_to_all_the_time_is_marked_all_the_same(
     writer.start()
     try:
         for _ in range(20):
-            wanted.apply(reach)
-            assert wanted.drift(reach) is None
-            reach.api.merge("Node", "busy", {"spec": {"taints": None}})
+            wanted.apply(session)
+            assert wanted.drift(session) is None
+            session.api.merge("Node", "busy", {"spec": {"taints": None}})
     finally:
         done.set()
         writer.join()
-    reach.api.delete("Node", "busy")
+    session.api.delete("Node", "busy")
 
 
 @pytest.fixture
@@ -202,21 +204,21 @@ def undisturbed(rig: Rig) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("undisturbed")
-def test_only_the_pod_behind_the_door_is_marked(reach: Reach) -> None:
+def test_only_the_pod_behind_the_door_is_marked(session: Session) -> None:
     for name in ("here", "there"):
-        reach.api.apply(node(name))
+        session.api.apply(node(name))
     pods = [pod("old", "here", port=6445), pod("new", "here", port=6446)]
     for made in (*pods, pod("elsewhere", "there", port=6446)):
-        reach.api.apply(made)
-    say(reach, "Pod", "new", ContainersReady="True")
+        session.api.apply(made)
+    say(session, "Pod", "new", ContainersReady="True")
     gate = DoorGate("here", 6446)
 
-    assert gate.drift(reach) == "new is not marked"
-    gate.apply(reach)
-    assert gate.drift(reach) is None
+    assert gate.drift(session) == "new is not marked"
+    gate.apply(session)
+    assert gate.drift(session) is None
 
     def said(name: str) -> dict[str, str]:
-        found = reach.api.get("Pod", name, namespace=SYSTEM)
+        found = session.api.get("Pod", name, namespace=SYSTEM)
         assert found
         return {c["type"]: c["status"] for c in found["status"].get("conditions", [])}
 
@@ -224,22 +226,22 @@ def test_only_the_pod_behind_the_door_is_marked(reach: Reach) -> None:
     assert apiserver.DOOR_GATE not in said("old")
     assert apiserver.DOOR_GATE not in said("elsewhere")
     for name in ("old", "new", "elsewhere"):
-        reach.api.delete("Pod", name, namespace=SYSTEM)
+        session.api.delete("Pod", name, namespace=SYSTEM)
 
 
 @pytest.mark.usefixtures("undisturbed")
-def test_a_pod_that_is_gone_is_gone(reach: Reach) -> None:
-    assert current_problem(conditions.pod_gone("no-such-pod"), reach) is None
-    reach.api.apply(node("here"))
-    reach.api.apply(pod("still", "here", port=6445))
-    assert current_problem(conditions.pod_gone("still"), reach) == "pod still is still there"
+def test_a_pod_that_is_gone_is_gone(session: Session) -> None:
+    assert current_problem(conditions.pod_gone("no-such-pod"), session) is None
+    session.api.apply(node("here"))
+    session.api.apply(pod("still", "here", port=6445))
+    assert current_problem(conditions.pod_gone("still"), session) == "pod still is still there"
 
 
 @pytest.fixture
-def crashing(reach: Reach) -> Iterator[str]:
+def crashing(session: Session) -> Iterator[str]:
     """An API server's pod that has been started again and again."""
     name = "kube-apiserver-crashing"
-    reach.api.apply(pod(name, "nowhere", port=6445))
+    session.api.apply(pod(name, "nowhere", port=6445))
     container = {
         "name": "it",
         "image": "localhost/none",
@@ -249,14 +251,14 @@ def crashing(reach: Reach) -> Iterator[str]:
         "state": {"waiting": {"reason": "CrashLoopBackOff"}},
     }
     change = {"status": {"containerStatuses": [container]}}
-    reach.api.merge("Pod", name, change, namespace=SYSTEM, status=True)
+    session.api.merge("Pod", name, change, namespace=SYSTEM, status=True)
     yield name
-    reach.api.delete("Pod", name, namespace=SYSTEM, grace_s=0)
+    session.api.delete("Pod", name, namespace=SYSTEM, grace_s=0)
 
 
 @pytest.mark.parametrize(("proven", "is_hopeless"), [("a", False), ("another", True)])
 def test_a_new_revision_that_crashes_is_not_waited_for(
-    reach: Reach, crashing: str, proven: str, *, is_hopeless: bool
+    session: Session, crashing: str, proven: str, *, is_hopeless: bool
 ) -> None:
     """One that has been proven may have restarted for other reasons."""
     hosted = Hosted(port=6445, template="", revision="a")
@@ -266,9 +268,9 @@ def test_a_new_revision_that_crashes_is_not_waited_for(
     )
     [stable] = hosted_is_stable(CONFIG, facts)
 
-    told = current_problem(stable, reach) or ""
+    told = current_problem(stable, session) or ""
     assert told.startswith(f"{crashing} has restarted 3 times: ") is is_hopeless
     assert told
     if is_hopeless:
         with pytest.raises(Hopeless, match="has restarted 3 times"):
-            wait_for(stable, reach, lambda _: None)
+            wait_for(stable, session, lambda _: None)

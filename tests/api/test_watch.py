@@ -11,9 +11,9 @@ import pytest
 from tests.terminal import CTRL_C, terminal
 from tests.unit.cli.looks import BROKEN, HEALTHY
 
+from kubeception.admin.status import Status
 from kubeception.cli.status import shown, watch
 from kubeception.errors import KubeceptionError
-from kubeception.status import Status
 
 Look = Status | KubeceptionError
 

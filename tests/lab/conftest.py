@@ -18,7 +18,7 @@ from kubeception.bundle.build import default_folder
 from kubeception.errors import KubeceptionError, Locked
 from kubeception.lab import Host, Lab
 from kubeception.lab.lab import PACKAGES
-from kubeception.lab.place import RUN, STATE
+from kubeception.lab.paths import RUN, STATE
 from kubeception.versions import BUILT_IN
 
 TESTS = Path(__file__).parent

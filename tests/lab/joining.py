@@ -14,20 +14,20 @@ from pathlib import Path
 
 from tests.joiner import Joiner
 
-from kubeception import tokens
+from kubeception.admin import tokens
 from kubeception.config import Config
 from kubeception.host.gateway import Host
-from kubeception.reach import Reach
+from kubeception.session import Session
 
 PORT = 30000
 PATIENCE_S = 150
 
 
-def candidates(reach: Reach, network: str, count: int) -> list[Joiner]:
+def candidates(session: Session, network: str, count: int) -> list[Joiner]:
     """Return hosts that have what it takes."""
     found = []
     for one in range(1, count + 1):
-        token, _ = tokens.create(reach, node=None, rejoin=False, ttl=timedelta(hours=1))
+        token, _ = tokens.create(session, node=None, rejoin=False, ttl=timedelta(hours=1))
         found.append(Joiner(token, f"host-{network}-{one}", (f"10.99.{network}.{one}",)))
     return found
 
@@ -36,8 +36,8 @@ def main(folder: str, address: str, network: str, count: str, how: str) -> None:
     config, root = Config(), Path(folder)
     admin = config.layout.at(root).pki.admin
     url = f"https://{address}:6443"
-    with Reach(config, Host(root), api_url=url, client=admin) as reach:
-        hosts = candidates(reach, network, int(count))
+    with Session(config, Host(root), api_url=url, client=admin) as session:
+        hosts = candidates(session, network, int(count))
 
     def join(host: Joiner) -> tuple[int, float]:
         started = time.monotonic()

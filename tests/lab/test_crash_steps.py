@@ -38,7 +38,7 @@ COUNTERS |= {"deprecated.daemonset.template.generation"}
 
 # What lasts no longer than its run need not be come across by one that follows a kill: where the
 # hosted API server has the door by then, nobody waits for one.
-MAY_BE_MISSED = re.compile(r"handover: anteroom at \S+")
+MAY_BE_MISSED = re.compile(r"handover: held connections at \S+")
 
 
 @dataclass(frozen=True)

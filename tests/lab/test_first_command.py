@@ -17,7 +17,7 @@ from tests.lab.conftest import Names, Note
 from tests.lab.lot import SEED
 from tests.lab.traces import traces
 
-from kubeception.lab import Lab, bound
+from kubeception.lab import Lab, kill_with_parent
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def spare(new_name: Names) -> Iterator[Lab]:
 
 def command(verb: str, lab: Lab, *flags: str) -> list[str]:
     ours = (sys.executable, "-m", "kubeception", "lab", verb, "--name", lab.name)
-    return [*bound.WITH_US, *ours, *flags]
+    return [*kill_with_parent.WITH_US, *ours, *flags]
 
 
 def ready_nodes(lab: Lab) -> list[str]:

@@ -23,7 +23,7 @@ from tests.lab.traces import traces
 from kubeception.errors import CommandFailed, KubeceptionError, UnitFailed
 from kubeception.host import process
 from kubeception.lab import Host, Lab
-from kubeception.lab.place import HostPlace
+from kubeception.lab.paths import HostPlace
 from kubeception.lab.supervisor import DISK_FOLDERS
 
 CLI = (sys.executable, "-m", "kubeception", "lab")

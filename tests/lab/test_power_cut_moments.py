@@ -23,10 +23,10 @@ from tests.lab.conftest import Names, Note
 from tests.lab.lot import SEED
 from tests.shape import blocks, torn
 
-from kubeception import identity
 from kubeception.etcd.data import stored
 from kubeception.facts import Identity
 from kubeception.host import files
+from kubeception.kept import identity
 from kubeception.lab import Host, Lab
 from kubeception.lab.host import switch_off
 

@@ -15,13 +15,13 @@ PYTHON = ("env", "PYTHONPATH=/opt/kubeception/current/lib/python", "python3", "-
 APPLY = """
 from pathlib import Path
 from kubeception.config import Config
-from kubeception.reach import Reach
+from kubeception.session import Session
 from kubeception.resources.image import Image
 from kubeception.resources.unit import Unit
-with Reach(Config()) as reach:
+with Session(Config()) as session:
     wanted = {wanted}
-    wanted.apply(reach)
-    assert wanted.drift(reach) is None
+    wanted.apply(session)
+    assert wanted.drift(session) is None
 """
 UNIT = """[Service]
 ExecStart=sleep infinity

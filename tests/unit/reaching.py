@@ -8,7 +8,7 @@ from tests.fixed import CONFIG, NOW
 
 from kubeception.config import Config
 from kubeception.host.gateway import Clock, Host
-from kubeception.reach import Reach
+from kubeception.session import Session
 
 
 @dataclass
@@ -29,6 +29,6 @@ class Hands:
         )
 
 
-def reach_of(root: Path, *, config: Config = CONFIG, hands: Hands | None = None) -> Reach:
+def session_of(root: Path, *, config: Config = CONFIG, hands: Hands | None = None) -> Session:
     """Return a run whose host is a folder."""
-    return Reach(config, Host(root=root, clock=(hands or Hands()).clock()))
+    return Session(config, Host(root=root, clock=(hands or Hands()).clock()))

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from tests.fixed import FACTS, HOST
-from tests.unit.reaching import Hands, reach_of
+from tests.unit.reaching import Hands, session_of
 
-from kubeception import certificates, status
+from kubeception import certificates
+from kubeception.admin import status
 from kubeception.certificates import Row
 from kubeception.config import Config
 from kubeception.config.model import KeyAlgorithm, Node
@@ -18,8 +19,8 @@ from kubeception.host import files
 from kubeception.layout import Pair
 from kubeception.phases import pki
 from kubeception.pki import catalog, issue
-from kubeception.reach import Reach
 from kubeception.resources.keypair import KeyPair
+from kubeception.session import Session
 
 P256 = KeyAlgorithm.ECDSA_P256
 CONFIG = Config(node=Node(name=HOST.node, address=HOST.address))
@@ -33,29 +34,29 @@ def hands() -> Hands:
 
 
 @pytest.fixture
-def reach(tmp_path: Path, hands: Hands) -> Reach:
+def session(tmp_path: Path, hands: Hands) -> Session:
     """A host with all of its certificates, and the kubeconfigs."""
-    reach = reach_of(tmp_path, config=CONFIG, hands=hands)
+    session = session_of(tmp_path, config=CONFIG, hands=hands)
     for wanted in pki.plan(CONFIG, FACTS):
-        wanted.apply(reach)
-    return reach
+        wanted.apply(session)
+    return session
 
 
-def rows(reach: Reach) -> dict[str, Row]:
-    return {row.name: row for row in certificates.look(reach)}
+def rows(session: Session) -> dict[str, Row]:
+    return {row.name: row for row in certificates.look(session)}
 
 
-def problems(reach: Reach) -> dict[str, str]:
-    return {name: row.problem for name, row in rows(reach).items() if row.problem}
+def problems(session: Session) -> dict[str, str]:
+    return {name: row.problem for name, row in rows(session).items() if row.problem}
 
 
-def leaf(reach: Reach, *, ca: Pair | None = None, days: int = 10) -> tuple[bytes, bytes]:
+def leaf(session: Session, *, ca: Pair | None = None, days: int = 10) -> tuple[bytes, bytes]:
     """Return a certificate of somebody's with its key."""
-    at = ca or reach.layout.pki.ca
+    at = ca or session.layout.pki.ca
     signer = issue.Signer(at.certificate.read_bytes(), at.key.read_bytes())
     spec = catalog.superuser(timedelta(days=days))
     key = issue.new_key(P256)
-    return issue.certificate(spec, key, signer=signer, now=reach.host.clock.now()), key
+    return issue.certificate(spec, key, signer=signer, now=session.host.clock.now()), key
 
 
 def embedding(certificate: bytes, key: bytes) -> str:
@@ -64,14 +65,14 @@ def embedding(certificate: bytes, key: bytes) -> str:
     return f"users:\n- user:\n    client-certificate-data: {one}\n    client-key-data: {other}\n"
 
 
-def test_all_are_told_and_the_first_to_expire_first(reach: Reach) -> None:
-    found = certificates.look(reach)
+def test_all_are_told_and_the_first_to_expire_first(session: Session) -> None:
+    found = certificates.look(session)
 
     table = list(catalog.entries(CONFIG, HOST.node, HOST.address))
     assert {row.name for row in found} == {catalog.name(AT, entry.at) for entry in table}
-    assert not problems(reach)
+    assert not problems(session)
     assert [row.days for row in found] == sorted(row.days for row in found if row.days is not None)
-    assert rows(reach)["etcd/server"] == Row(
+    assert rows(session)["etcd/server"] == Row(
         "etcd/server",
         str(AT.etcd_server.certificate),
         365,
@@ -81,41 +82,41 @@ def test_all_are_told_and_the_first_to_expire_first(reach: Reach) -> None:
     )
 
 
-def spoil_key(reach: Reach) -> None:
-    files.write(reach.host.at(AT.admin.key), issue.new_key(P256), mode=0o600)
+def spoil_key(session: Session) -> None:
+    files.write(session.host.at(AT.admin.key), issue.new_key(P256), mode=0o600)
 
 
-def spoil_names(reach: Reach) -> None:
+def spoil_names(session: Session) -> None:
     moved = catalog.kubelet_server(HOST.node, "192.0.2.99")
     entry = next(one for one in table() if one.at == AT.kubelet_server)
-    KeyPair(catalog.Entry(entry.at, moved, entry.issuer), P256).apply(reach)
+    KeyPair(catalog.Entry(entry.at, moved, entry.issuer), P256).apply(session)
 
 
-def spoil_ca(reach: Reach) -> None:
+def spoil_ca(session: Session) -> None:
     for path in (AT.front_proxy_ca.certificate, AT.front_proxy_ca.key):
-        reach.host.at(path).unlink()
-    reach.accepted = frozenset({Accept.NEW_CA})
-    KeyPair(next(one for one in table() if one.at == AT.front_proxy_ca), P256).apply(reach)
+        session.host.at(path).unlink()
+    session.accepted = frozenset({Accept.NEW_CA})
+    KeyPair(next(one for one in table() if one.at == AT.front_proxy_ca), P256).apply(session)
 
 
 def table() -> list[catalog.Entry]:
     return list(catalog.entries(CONFIG, HOST.node, HOST.address))
 
 
-SPOILT: dict[str, tuple[Callable[[Reach], object], dict[str, str]]] = {
+SPOILT: dict[str, tuple[Callable[[Session], object], dict[str, str]]] = {
     "a key": (spoil_key, {"admin": "does not belong to its key"}),
     "a name": (spoil_names, {"kubelet-server": f"does not name {HOST.address}"}),
     "a CA": (spoil_ca, {"front-proxy-client": "is not signed by its CA"}),
     "junk": (
-        lambda reach: files.write(reach.host.at(AT.join.certificate), "junk"),
+        lambda session: files.write(session.host.at(AT.join.certificate), "junk"),
         {"join": "is no certificate"},
     ),
     "no file": (
-        lambda reach: reach.host.at(AT.etcd_peer.certificate).unlink(),
+        lambda session: session.host.at(AT.etcd_peer.certificate).unlink(),
         {"etcd/peer": "missing"},
     ),
     "no key": (
-        lambda reach: reach.host.at(AT.keeper.key).unlink(),
+        lambda session: session.host.at(AT.keeper.key).unlink(),
         {"keeper": "its key is missing"},
     ),
 }
@@ -123,52 +124,52 @@ SPOILT: dict[str, tuple[Callable[[Reach], object], dict[str, str]]] = {
 
 @pytest.mark.parametrize(("spoil", "said"), SPOILT.values(), ids=SPOILT)
 def test_what_is_wrong_is_told(
-    reach: Reach, spoil: Callable[[Reach], object], said: dict[str, str]
+    session: Session, spoil: Callable[[Session], object], said: dict[str, str]
 ) -> None:
-    spoil(reach)
+    spoil(session)
 
-    assert problems(reach) == said
+    assert problems(session) == said
 
 
-def test_what_can_not_be_read_comes_first(reach: Reach) -> None:
-    reach.host.at(AT.join.certificate).unlink()
+def test_what_can_not_be_read_comes_first(session: Session) -> None:
+    session.host.at(AT.join.certificate).unlink()
 
-    row = certificates.look(reach)[0]
+    row = certificates.look(session)[0]
     assert row == Row("join", str(AT.join.certificate), None, None, None, "missing")
 
 
-def test_all_that_has_expired_is_told(reach: Reach, hands: Hands) -> None:
+def test_all_that_has_expired_is_told(session: Session, hands: Hands) -> None:
     hands.sleep(366 * DAY_S)
 
-    found = problems(reach)
+    found = problems(session)
     assert set(found) == set(catalog.names(CONFIG))
     assert set(found.values()) == {"expired on 2027-03-01"}
-    assert rows(reach)["apiserver"].days == -1
+    assert rows(session)["apiserver"].days == -1
 
 
-def test_looking_changes_nothing(reach: Reach, hands: Hands) -> None:
+def test_looking_changes_nothing(session: Session, hands: Hands) -> None:
     hands.sleep(366 * DAY_S)
-    before = {p: p.read_bytes() for p in reach.host.root.rglob("*") if p.is_file()}
+    before = {p: p.read_bytes() for p in session.host.root.rglob("*") if p.is_file()}
 
-    certificates.look(reach)
-    certificates.expiring(reach, HOST.node)
-    assert {p: p.read_bytes() for p in reach.host.root.rglob("*") if p.is_file()} == before
+    certificates.look(session)
+    certificates.expiring(session, HOST.node)
+    assert {p: p.read_bytes() for p in session.host.root.rglob("*") if p.is_file()} == before
 
 
-def test_the_kubelets_own_is_told_where_it_is(reach: Reach) -> None:
-    certificate, key = leaf(reach)
-    files.write(reach.host.at(CONFIG.layout.kubelet.renewed_client), certificate + key)
+def test_the_kubelets_own_is_told_where_it_is(session: Session) -> None:
+    certificate, key = leaf(session)
+    files.write(session.host.at(CONFIG.layout.kubelet.renewed_client), certificate + key)
 
-    row = rows(reach)[catalog.KUBELETS_OWN]
+    row = rows(session)[catalog.KUBELETS_OWN]
     assert (row.days, row.issuer) == (10, "kubernetes")
     assert row.problem and row.problem.startswith("is for CN=kubeception-bootstrap")
 
 
-def test_what_a_kubeconfig_embeds_is_judged(reach: Reach, hands: Hands) -> None:
-    path = reach.host.at(CONFIG.layout.kubernetes.admin)
-    files.write(path, embedding(*leaf(reach)))
+def test_what_a_kubeconfig_embeds_is_judged(session: Session, hands: Hands) -> None:
+    path = session.host.at(CONFIG.layout.kubernetes.admin)
+    files.write(path, embedding(*leaf(session)))
 
-    assert rows(reach)["admin.conf"] == Row(
+    assert rows(session)["admin.conf"] == Row(
         "admin.conf",
         str(CONFIG.layout.kubernetes.admin),
         10,
@@ -177,53 +178,53 @@ def test_what_a_kubeconfig_embeds_is_judged(reach: Reach, hands: Hands) -> None:
         None,
     )
     hands.sleep(11 * DAY_S)
-    assert problems(reach) == {"admin.conf": "expired on 2026-03-11"}
+    assert problems(session) == {"admin.conf": "expired on 2026-03-11"}
 
 
 @pytest.mark.parametrize(
     ("embedded", "problem"),
     [
-        (lambda reach: leaf(reach, ca=reach.layout.pki.join_ca), "is not signed by its CA"),
-        (lambda reach: (leaf(reach)[0], issue.new_key(P256)), "does not belong to its key"),
-        (lambda reach: (b"junk", leaf(reach)[1]), "is no certificate"),
-        (lambda reach: (leaf(reach)[0], b"junk"), "its key is no private key"),
+        (lambda session: leaf(session, ca=session.layout.pki.join_ca), "is not signed by its CA"),
+        (lambda session: (leaf(session)[0], issue.new_key(P256)), "does not belong to its key"),
+        (lambda session: (b"junk", leaf(session)[1]), "is no certificate"),
+        (lambda session: (leaf(session)[0], b"junk"), "its key is no private key"),
     ],
     ids=["another CA", "another key", "junk", "junk for a key"],
 )
 def test_what_is_wrong_with_an_embedded_one_is_told(
-    reach: Reach, embedded: Callable[[Reach], tuple[bytes, bytes]], problem: str
+    session: Session, embedded: Callable[[Session], tuple[bytes, bytes]], problem: str
 ) -> None:
-    files.write(reach.host.at(CONFIG.layout.kubernetes.admin), embedding(*embedded(reach)))
+    files.write(session.host.at(CONFIG.layout.kubernetes.admin), embedding(*embedded(session)))
 
-    assert problems(reach) == {"admin.conf": problem}
+    assert problems(session) == {"admin.conf": problem}
 
 
-def test_a_file_that_only_a_kubeconfig_names_is_judged(reach: Reach) -> None:
+def test_a_file_that_only_a_kubeconfig_names_is_judged(session: Session) -> None:
     text = "client-certificate: /root/me.crt\nclient-key: /root/me.key\n"
-    files.write(reach.host.at(CONFIG.layout.kubernetes.admin), text)
-    assert problems(reach) == {"admin.conf": "missing"}
+    files.write(session.host.at(CONFIG.layout.kubernetes.admin), text)
+    assert problems(session) == {"admin.conf": "missing"}
 
-    for name, part in zip(("me.crt", "me.key"), leaf(reach), strict=True):
-        files.write(reach.host.at(Path("/root") / name), part)
-    assert rows(reach)["admin.conf"].file == "/root/me.crt"
-    assert not problems(reach)
+    for name, part in zip(("me.crt", "me.key"), leaf(session), strict=True):
+        files.write(session.host.at(Path("/root") / name), part)
+    assert rows(session)["admin.conf"].file == "/root/me.crt"
+    assert not problems(session)
 
 
 def test_a_worker_misses_nothing(tmp_path: Path) -> None:
-    reach = reach_of(tmp_path, config=CONFIG)
-    assert certificates.look(reach) == []
+    session = session_of(tmp_path, config=CONFIG)
+    assert certificates.look(session) == []
 
-    KeyPair(table()[0], P256).apply(reach)
-    reach.host.at(AT.ca.key).unlink()
-    assert list(rows(reach)) == ["ca"]
-    assert not problems(reach)
+    KeyPair(table()[0], P256).apply(session)
+    session.host.at(AT.ca.key).unlink()
+    assert list(rows(session)) == ["ca"]
+    assert not problems(session)
 
 
-def test_no_key_is_told(reach: Reach) -> None:
-    spoil_key(reach)
-    secret = reach.host.at(AT.admin.key).read_text().splitlines()[1]
+def test_no_key_is_told(session: Session) -> None:
+    spoil_key(session)
+    secret = session.host.at(AT.admin.key).read_text().splitlines()[1]
 
-    assert secret not in repr(certificates.look(reach))
+    assert secret not in repr(certificates.look(session))
 
 
 @pytest.mark.parametrize(
@@ -237,54 +238,56 @@ def test_no_key_is_told(reach: Reach) -> None:
     ],
 )
 def test_the_first_that_runs_out_is_told(
-    reach: Reach, hands: Hands, days: int, why: str | None
+    session: Session, hands: Hands, days: int, why: str | None
 ) -> None:
     hands.sleep(days * DAY_S - 3600)
 
-    assert certificates.expiring(reach, HOST.node) == why
+    assert certificates.expiring(session, HOST.node) == why
 
 
-def test_what_can_not_be_renewed_here_is_no_reason_to_try(reach: Reach, hands: Hands) -> None:
+def test_what_can_not_be_renewed_here_is_no_reason_to_try(session: Session, hands: Hands) -> None:
     hands.sleep(366 * DAY_S)
     for ca in (AT.ca, AT.front_proxy_ca, AT.etcd_ca, AT.join_ca):
-        reach.host.at(ca.key).unlink()
+        session.host.at(ca.key).unlink()
 
-    assert certificates.expiring(reach, HOST.node) is None
-    assert certificates.not_renewable(reach, ["admin", "etcd/peer"]) == [
+    assert certificates.expiring(session, HOST.node) is None
+    assert certificates.not_renewable(session, ["admin", "etcd/peer"]) == [
         f"etcd/peer: the key of its CA, {AT.etcd_ca.key}, is not on this host",
         f"admin: the key of its CA, {AT.ca.key}, is not on this host",
     ]
 
 
-def test_the_kubelets_own_counts_when_it_has_expired(reach: Reach, hands: Hands) -> None:
-    files.write(reach.host.at(CONFIG.layout.kubelet.renewed_client), b"".join(leaf(reach, days=10)))
+def test_the_kubelets_own_counts_when_it_has_expired(session: Session, hands: Hands) -> None:
+    files.write(
+        session.host.at(CONFIG.layout.kubelet.renewed_client), b"".join(leaf(session, days=10))
+    )
 
-    assert certificates.expiring(reach, HOST.node) is None
+    assert certificates.expiring(session, HOST.node) is None
     hands.sleep(11 * DAY_S)
-    assert certificates.expiring(reach, HOST.node) == (
+    assert certificates.expiring(session, HOST.node) == (
         f"certificate {catalog.KUBELETS_OWN} has expired"
     )
 
 
 def test_a_host_without_certificates_has_nothing_that_runs_out(tmp_path: Path) -> None:
-    reach = reach_of(tmp_path)
+    session = session_of(tmp_path)
 
-    assert certificates.expiring(reach, HOST.node) is None
-    assert certificates.not_renewable(reach, []) == [
+    assert certificates.expiring(session, HOST.node) is None
+    assert certificates.not_renewable(session, []) == [
         "there is no certificate on this host that could be renewed"
     ]
 
 
-def test_where_all_is_there_all_can_be_renewed(reach: Reach) -> None:
+def test_where_all_is_there_all_can_be_renewed(session: Session) -> None:
     for asked in ([], catalog.names(CONFIG), [catalog.KUBELETS_OWN]):
-        assert certificates.not_renewable(reach, asked) == []
+        assert certificates.not_renewable(session, asked) == []
 
 
 KUBERNETES = CONFIG.layout.kubernetes
 
 
-def exchange(reach: Reach, path: Path, content: bytes | None) -> None:
-    found = reach.host.at(path)
+def exchange(session: Session, path: Path, content: bytes | None) -> None:
+    found = session.host.at(path)
     if content is None:
         found.unlink()
     else:
@@ -306,24 +309,24 @@ def exchange(reach: Reach, path: Path, content: bytes | None) -> None:
     ],
 )
 def test_status_and_the_check_tell_the_same(
-    reach: Reach, path: Path, content: bytes | None, problem: str
+    session: Session, path: Path, content: bytes | None, problem: str
 ) -> None:
     valid = status.all_valid()
-    assert valid.problem(reach) is None
+    assert valid.problem(session) is None
 
-    exchange(reach, path, content)
+    exchange(session, path, content)
 
-    told = {row.file: row.problem for row in certificates.look(reach) if row.problem}
+    told = {row.file: row.problem for row in certificates.look(session) if row.problem}
     assert list(told) == [str(path)]
     assert problem in str(told[str(path)])
-    assert valid.problem(reach) == f"{path}: {told[str(path)]}"
+    assert valid.problem(session) == f"{path}: {told[str(path)]}"
 
 
-def test_a_broken_leaf_is_for_the_keeper_and_what_nobody_may_mend_is_not(reach: Reach) -> None:
-    assert certificates.broken(reach) is None
-    exchange(reach, AT.service_account_key, b"")
-    assert certificates.broken(reach) is None
+def test_a_broken_leaf_is_for_the_keeper_and_what_nobody_may_mend_is_not(session: Session) -> None:
+    assert certificates.broken(session) is None
+    exchange(session, AT.service_account_key, b"")
+    assert certificates.broken(session) is None
 
-    exchange(reach, AT.apiserver.certificate, None)
+    exchange(session, AT.apiserver.certificate, None)
 
-    assert certificates.broken(reach) == "certificate apiserver: missing"
+    assert certificates.broken(session) == "certificate apiserver: missing"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from tests.fixed import CONFIG
-from tests.unit.reaching import Hands, reach_of
+from tests.unit.reaching import Hands, session_of
 
 from kubeception import conditions
 from kubeception.conditions import INTERVAL_S, Condition, all_of, current_problem, wait_for
@@ -12,7 +12,7 @@ from kubeception.errors import ApiError, Hopeless, WaitTimeout
 from kubeception.host import files
 from kubeception.host.gateway import Host
 from kubeception.host.systemd import Systemd
-from kubeception.reach import Reach
+from kubeception.session import Session
 
 
 class Answers:
@@ -22,7 +22,7 @@ class Answers:
         self.left = list(answers)
         self.asked = 0
 
-    def __call__(self, _: Reach) -> str | None:
+    def __call__(self, _: Session) -> str | None:
         self.asked += 1
         return self.left.pop(0) if len(self.left) > 1 else self.left[0]
 
@@ -30,7 +30,7 @@ class Answers:
 def test_what_holds_is_not_waited_for(tmp_path: Path) -> None:
     hands, noted, found = Hands(), list[str](), Answers(None)
 
-    wait_for(Condition("it", found), reach_of(tmp_path, hands=hands), noted.append)
+    wait_for(Condition("it", found), session_of(tmp_path, hands=hands), noted.append)
 
     assert (found.asked, hands.passed_s, noted) == (1, 0, [])
 
@@ -39,7 +39,7 @@ def test_what_is_in_the_way_is_noted_until_it_holds(tmp_path: Path) -> None:
     hands, noted = Hands(), list[str]()
     found = Answers("no socket", "not ready", None)
 
-    wait_for(Condition("it", found), reach_of(tmp_path, hands=hands), noted.append)
+    wait_for(Condition("it", found), session_of(tmp_path, hands=hands), noted.append)
 
     assert noted == ["no socket", "not ready"]
     assert hands.passed_s == pytest.approx(2 * INTERVAL_S)
@@ -49,7 +49,7 @@ def test_a_failure_starts_the_row_again(tmp_path: Path) -> None:
     noted = list[str]()
     found = Answers(None, None, "hiccup", None, None, None)
 
-    wait_for(Condition("it", found, successes=3), reach_of(tmp_path), noted.append)
+    wait_for(Condition("it", found, successes=3), session_of(tmp_path), noted.append)
 
     assert found.asked == 6
     one, two = "1 of 3 in a row", "2 of 3 in a row"
@@ -57,13 +57,13 @@ def test_a_failure_starts_the_row_again(tmp_path: Path) -> None:
 
 
 def test_what_is_hopeless_is_not_waited_for(tmp_path: Path) -> None:
-    def problem(_: Reach) -> str | None:
+    def problem(_: Session) -> str | None:
         raise Hopeless("it has restarted 3 times")
 
     hands = Hands()
     wanted = Condition("it", problem, hint="look", last_words=lambda _: ("no such flag",))
     with pytest.raises(Hopeless) as caught:
-        wait_for(wanted, reach_of(tmp_path, hands=hands), lambda _: None)
+        wait_for(wanted, session_of(tmp_path, hands=hands), lambda _: None)
 
     assert list(caught.value.lines()) == [
         "error: it has restarted 3 times",
@@ -71,7 +71,7 @@ def test_what_is_hopeless_is_not_waited_for(tmp_path: Path) -> None:
         "hint: look",
     ]
     assert hands.passed_s == 0
-    assert current_problem(wanted, reach_of(tmp_path)) == "it has restarted 3 times"
+    assert current_problem(wanted, session_of(tmp_path)) == "it has restarted 3 times"
 
 
 def test_a_timeout_says_what_was_waited_for_and_what_was_seen_last(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_a_timeout_says_what_was_waited_for_and_what_was_seen_last(tmp_path: Pat
     never = Condition("the door", Answers("a", "b"), timeout_s=3, hint="open it")
 
     with pytest.raises(WaitTimeout) as caught:
-        wait_for(never, reach_of(tmp_path, hands=hands), lambda _: None)
+        wait_for(never, session_of(tmp_path, hands=hands), lambda _: None)
 
     assert caught.value.message == "timed out waiting for the door: b"
     assert (caught.value.what, caught.value.last, caught.value.hint) == ("the door", "b", "open it")
@@ -91,24 +91,24 @@ def test_a_row_that_is_too_short_at_the_end_says_so(tmp_path: Path) -> None:
     flapping = Condition("it", Answers(None), timeout_s=1.1, successes=100)
 
     with pytest.raises(WaitTimeout, match="only 7 of 100 in a row"):
-        wait_for(flapping, reach_of(tmp_path), lambda _: None)
+        wait_for(flapping, session_of(tmp_path), lambda _: None)
 
 
 def test_it_is_asked_once_even_without_any_time(tmp_path: Path) -> None:
-    wait_for(Condition("it", Answers(None), timeout_s=0), reach_of(tmp_path), lambda _: None)
+    wait_for(Condition("it", Answers(None), timeout_s=0), session_of(tmp_path), lambda _: None)
 
 
 def test_an_expected_failure_is_a_problem_and_a_bug_is_not(tmp_path: Path) -> None:
-    def refused(_: Reach) -> str | None:
+    def refused(_: Session) -> str | None:
         raise ApiError(0, "Unreachable", "nobody answers")
 
-    def broken(_: Reach) -> str | None:
+    def broken(_: Session) -> str | None:
         raise ZeroDivisionError
 
-    reach = reach_of(tmp_path)
-    assert current_problem(Condition("it", refused), reach) == "nobody answers"
+    session = session_of(tmp_path)
+    assert current_problem(Condition("it", refused), session) == "nobody answers"
     with pytest.raises(ZeroDivisionError):
-        wait_for(Condition("it", broken), reach, lambda _: None)
+        wait_for(Condition("it", broken), session, lambda _: None)
 
 
 def test_all_of_names_everything_that_is_late(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_all_of_names_everything_that_is_late(tmp_path: Path) -> None:
     ]
     noted = list[str]()
 
-    wait_for(all_of("everything", parts, timeout_s=60), reach_of(tmp_path), noted.append)
+    wait_for(all_of("everything", parts, timeout_s=60), session_of(tmp_path), noted.append)
 
     assert noted == ["dns: no pods; network: 1 of 2 ready", "network: 2 of 3 ready"]
 
@@ -151,14 +151,14 @@ def test_conditions_complete_the_words_waiting_for() -> None:
 
 
 def test_what_was_waited_for_in_vain_has_the_last_word(tmp_path: Path) -> None:
-    reach = reach_of(tmp_path, hands=Hands())
+    session = session_of(tmp_path, hands=Hands())
     mute = Condition("this", Answers("late"), timeout_s=1)
     fine = Condition("that", Answers(None), last_words=lambda _: ["never asked"])
     late = Condition("it", Answers("late"), last_words=lambda _: ["it.service: failed", "boom"])
     all_three = all_of("all", [mute, fine, late], timeout_s=1)
 
     with pytest.raises(WaitTimeout) as caught:
-        wait_for(all_three, reach, lambda _: None)
+        wait_for(all_three, session, lambda _: None)
 
     assert list(caught.value.lines()) == [
         "error: timed out waiting for all: this: late; it: late",
@@ -169,13 +169,14 @@ def test_what_was_waited_for_in_vain_has_the_last_word(tmp_path: Path) -> None:
 
 
 def test_an_api_server_that_never_started_leaves_the_word_to_the_kubelet(tmp_path: Path) -> None:
-    reach = Reach(CONFIG, Host(root=tmp_path, systemd=Systemd(tmp_path / "no-bus")))
+    session = Session(CONFIG, Host(root=tmp_path, systemd=Systemd(tmp_path / "no-bus")))
     ready = conditions.apiserver_ready(6444)
 
-    assert ready.last_words(reach)[0].startswith("kubelet.service: systemd on D-Bus: ")
+    assert ready.last_words(session)[0].startswith("kubelet.service: systemd on D-Bus: ")
 
     log = (
-        reach.layout.kubelet.pod_logs / "kube-system_bootstrap-kube-apiserver-cp1_1/kube-apiserver"
+        session.layout.kubelet.pod_logs
+        / "kube-system_bootstrap-kube-apiserver-cp1_1/kube-apiserver"
     )
     files.write(log / "0.log", "2026-11-23T09:00:00Z stderr F Error: unknown flag: --bogus\n")
-    assert ready.last_words(reach)[1:] == ("Error: unknown flag: --bogus",)
+    assert ready.last_words(session)[1:] == ("Error: unknown flag: --bogus",)

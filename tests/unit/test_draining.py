@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kubeception.draining import MIRROR_NOTE, is_movable, is_ready
+from kubeception.admin.drain import MIRROR_NOTE, is_movable, is_ready
 
 REPLICAS = {"kind": "ReplicaSet", "controller": True}
 DAEMON = {"kind": "DaemonSet", "controller": True}

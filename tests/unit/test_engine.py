@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 from tests.fixed import FACTS
-from tests.unit.reaching import Hands, reach_of
+from tests.unit.reaching import Hands, session_of
 
 from kubeception.conditions import Condition
 from kubeception.config import Config
 from kubeception.engine import Phase, Preview, Summary, carry_out, dry_run
 from kubeception.errors import ApiError, KubeceptionError, NotConverged, WaitTimeout
 from kubeception.facts import Facts
-from kubeception.reach import Reach
 from kubeception.report import Steps
 from kubeception.resources import Resource
 from kubeception.resources.file import File
+from kubeception.session import Session
 
 LOG = logging.getLogger("kubeception.test")
 FIRST, SECOND = Path("/etc/first"), Path("/etc/second")
@@ -27,10 +27,10 @@ FIRST, SECOND = Path("/etc/first"), Path("/etc/second")
 class Stubborn:
     """A thing that takes every change and stays as it was."""
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         return "will not"
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         pass
 
     def __str__(self) -> str:
@@ -42,55 +42,55 @@ def wants(*resources: Resource) -> Phase:
 
 
 def exists(path: Path) -> Condition:
-    def problem(reach: Reach) -> str | None:
-        return None if reach.host.at(path).exists() else f"{path} is missing"
+    def problem(session: Session) -> str | None:
+        return None if session.host.at(path).exists() else f"{path} is missing"
 
     return Condition(str(path), problem, timeout_s=1)
 
 
-def carried_out(reach: Reach, *phases: Phase) -> Summary:
+def carried_out(session: Session, *phases: Phase) -> Summary:
     with Steps(LOG) as steps:
-        return carry_out(phases, reach, gather=lambda: FACTS, steps=steps)
+        return carry_out(phases, session, gather=lambda: FACTS, steps=steps)
 
 
 def test_the_second_run_changes_nothing(tmp_path: Path) -> None:
-    reach = reach_of(tmp_path)
+    session = session_of(tmp_path)
     phase = wants(File(FIRST, "one"), File(SECOND, "two"))
 
-    assert carried_out(reach, phase).changes == [
+    assert carried_out(session, phase).changes == [
         "things: /etc/first: missing",
         "things: /etc/second: missing",
     ]
-    before = [reach.host.at(path).stat() for path in (FIRST, SECOND)]
+    before = [session.host.at(path).stat() for path in (FIRST, SECOND)]
 
-    assert carried_out(reach, phase).changes == []
-    assert [reach.host.at(path).stat() for path in (FIRST, SECOND)] == before
+    assert carried_out(session, phase).changes == []
+    assert [session.host.at(path).stat() for path in (FIRST, SECOND)] == before
 
 
 def test_only_what_differs_is_changed(tmp_path: Path) -> None:
-    reach = reach_of(tmp_path)
+    session = session_of(tmp_path)
     phase = wants(File(FIRST, "one"), File(SECOND, "two"))
-    carried_out(reach, phase)
-    reach.host.at(SECOND).write_text("another")
+    carried_out(session, phase)
+    session.host.at(SECOND).write_text("another")
 
-    assert carried_out(reach, phase).changes == ["things: /etc/second: content differs"]
-    assert reach.host.at(SECOND).read_text() == "two"
+    assert carried_out(session, phase).changes == ["things: /etc/second: content differs"]
+    assert session.host.at(SECOND).read_text() == "two"
 
 
 def test_a_change_that_does_not_hold_ends_the_run(tmp_path: Path) -> None:
-    reach = reach_of(tmp_path)
+    session = session_of(tmp_path)
 
     with pytest.raises(NotConverged, match="mule: still differs after the change: will not"):
-        carried_out(reach, wants(File(FIRST, "one"), Stubborn(), File(SECOND, "two")))
-    assert reach.host.at(FIRST).exists() and not reach.host.at(SECOND).exists()
+        carried_out(session, wants(File(FIRST, "one"), Stubborn(), File(SECOND, "two")))
+    assert session.host.at(FIRST).exists() and not session.host.at(SECOND).exists()
 
 
 def test_facts_are_gathered_anew_for_each_phase(tmp_path: Path) -> None:
     """What one phase did decides what the next one wants."""
-    reach, seen = reach_of(tmp_path), list[bool]()
+    session, seen = session_of(tmp_path), list[bool]()
 
     def gather() -> Facts:
-        return replace(FACTS, needs_api=not reach.host.at(FIRST).exists())
+        return replace(FACTS, needs_api=not session.host.at(FIRST).exists())
 
     def plan(_: Config, facts: Facts) -> Iterator[Resource]:
         seen.append(facts.needs_api)
@@ -98,49 +98,49 @@ def test_facts_are_gathered_anew_for_each_phase(tmp_path: Path) -> None:
 
     with Steps(LOG) as steps:
         phases = [Phase(name, "", plan) for name in ("a", "b")]
-        summary = carry_out(phases, reach, gather=gather, steps=steps)
+        summary = carry_out(phases, session, gather=gather, steps=steps)
 
     assert seen == [True, False]
     assert list(summary.times) == ["a", "b"]
 
 
 def test_a_phase_that_wants_nothing_is_passed_in_silence(tmp_path: Path) -> None:
-    summary = carried_out(reach_of(tmp_path), wants())
+    summary = carried_out(session_of(tmp_path), wants())
 
     assert (summary.changes, summary.times) == ([], {})
 
 
 def test_a_phase_ends_with_its_conditions(tmp_path: Path) -> None:
-    reach = reach_of(tmp_path)
+    session = session_of(tmp_path)
     phase = replace(wants(File(FIRST, "one")), until=lambda _config, _facts: [exists(FIRST)])
 
-    assert carried_out(reach, phase).changes == ["things: /etc/first: missing"]
+    assert carried_out(session, phase).changes == ["things: /etc/first: missing"]
 
 
 def test_a_phase_that_only_waits_keeps_the_next_one_from_being_planned(tmp_path: Path) -> None:
-    reach = reach_of(tmp_path)
+    session = session_of(tmp_path)
     waits = Phase("wait", "waiting", until=lambda _config, _facts: [exists(FIRST)])
 
     def plan(_config: Config, _facts: Facts) -> Iterator[Resource]:
         raise AssertionError("it was planned before what it needs is there")
 
     with pytest.raises(WaitTimeout, match="/etc/first is missing"):
-        carried_out(reach, waits, Phase("things", "making things", plan))
+        carried_out(session, waits, Phase("things", "making things", plan))
 
 
 def test_a_phase_that_does_not_end_keeps_the_next_one_from_beginning(tmp_path: Path) -> None:
     hands = Hands()
-    reach = reach_of(tmp_path, hands=hands)
+    session = session_of(tmp_path, hands=hands)
     endless = replace(
         wants(File(FIRST, "one")), until=lambda _config, _facts: [exists(Path("/never"))]
     )
 
     with pytest.raises(WaitTimeout, match="waiting for /never"):
-        carried_out(reach, endless, wants(File(SECOND, "two")))
-    assert reach.host.at(FIRST).exists() and not reach.host.at(SECOND).exists()
+        carried_out(session, endless, wants(File(SECOND, "two")))
+    assert session.host.at(FIRST).exists() and not session.host.at(SECOND).exists()
     assert hands.passed_s > 1
     # The next run does not repeat what holds already.
-    assert carried_out(reach, wants(File(FIRST, "one"))).changes == []
+    assert carried_out(session, wants(File(FIRST, "one"))).changes == []
 
 
 @dataclass(frozen=True)
@@ -150,10 +150,10 @@ class Silent:
     name: str
     error: KubeceptionError
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         raise self.error
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         raise AssertionError("a dry run applies nothing")
 
     def __str__(self) -> str:
@@ -166,45 +166,45 @@ class Reader:
 
     started_after: tuple[Path, ...]
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         return None
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         pass
 
     def __str__(self) -> str:
         return "reader"
 
 
-def previewed(reach: Reach, *phases: Phase) -> Preview:
-    return dry_run(phases, reach, gather=lambda: FACTS)
+def previewed(session: Session, *phases: Phase) -> Preview:
+    return dry_run(phases, session, gather=lambda: FACTS)
 
 
 def test_a_dry_run_says_what_a_run_then_changes_and_changes_nothing(tmp_path: Path) -> None:
-    reach = reach_of(tmp_path)
-    reach.host.at(SECOND).parent.mkdir()
-    reach.host.at(SECOND).write_text("one\nanother\n")
+    session = session_of(tmp_path)
+    session.host.at(SECOND).parent.mkdir()
+    session.host.at(SECOND).write_text("one\nanother\n")
     phases = [wants(File(FIRST, "one\n")), wants(File(FIRST, "one\n"), File(SECOND, "one\ntwo\n"))]
-    before = reach.host.at(SECOND).stat()
+    before = session.host.at(SECOND).stat()
 
-    preview = previewed(reach, *phases)
+    preview = previewed(session, *phases)
 
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["second"]
-    assert reach.host.at(SECOND).stat().st_mtime_ns == before.st_mtime_ns
+    assert session.host.at(SECOND).stat().st_mtime_ns == before.st_mtime_ns
     assert preview.not_planned == []
     assert [change.diff[2:] for change in preview.changes] == [
         ("@@ -0,0 +1 @@", "+one"),
         ("@@ -1,2 +1,2 @@", " one", "-another", "+two"),
     ]
-    assert [*map(str, preview.changes)] == carried_out(reach, *phases).changes
-    assert previewed(reach, *phases) == Preview()
+    assert [*map(str, preview.changes)] == carried_out(session, *phases).changes
+    assert previewed(session, *phases) == Preview()
 
 
 def test_a_dry_run_waits_for_nothing(tmp_path: Path) -> None:
     hands = Hands()
     phase = replace(wants(), until=lambda _config, _facts: [exists(Path("/never"))])
 
-    assert previewed(reach_of(tmp_path, hands=hands), phase) == Preview()
+    assert previewed(session_of(tmp_path, hands=hands), phase) == Preview()
     assert hands.passed_s == 0
 
 
@@ -213,7 +213,7 @@ def test_what_cannot_be_compared_yet_is_not_planned(tmp_path: Path) -> None:
     silent = Silent("b", ApiError(0, "Unreachable", "nobody answers"))
 
     preview = previewed(
-        reach_of(tmp_path),
+        session_of(tmp_path),
         wants(refused, File(FIRST, "one"), silent, Silent("c", KubeceptionError("never asked"))),
         wants(File(SECOND, "two")),
     )
@@ -232,19 +232,19 @@ def test_a_host_without_facts_has_nothing_planned(tmp_path: Path) -> None:
     def gather() -> Facts:
         raise KubeceptionError("there is no default route")
 
-    preview = dry_run([wants(File(FIRST, "one"))], reach_of(tmp_path), gather=gather)
+    preview = dry_run([wants(File(FIRST, "one"))], session_of(tmp_path), gather=gather)
 
     assert preview.changes == []
     assert "every phase: there is no default route" in str(preview.not_planned[0])
 
 
 def test_who_reads_a_file_only_at_its_start_follows_its_change(tmp_path: Path) -> None:
-    reach = reach_of(tmp_path)
+    session = session_of(tmp_path)
     phase = wants(File(FIRST, "one"), Reader((FIRST, SECOND)))
 
-    assert [str(one) for one in previewed(reach, phase).changes] == [
+    assert [str(one) for one in previewed(session, phase).changes] == [
         "things: /etc/first: missing",
         "things: reader: /etc/first would be newer than its start",
     ]
-    carried_out(reach, phase)
-    assert previewed(reach, phase) == Preview()
+    carried_out(session, phase)
+    assert previewed(session, phase) == Preview()

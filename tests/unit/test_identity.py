@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from tests.fixed import CONFIG, FACTS, HOST, on_host
 
-from kubeception import identity
 from kubeception.facts import Facts, Identity, Stored
 from kubeception.host import files
 from kubeception.host.gateway import Host
-from kubeception.identity import Progress
+from kubeception.kept import identity
+from kubeception.kept.identity import Progress
 from kubeception.render import etcd
 
 OURS = Stored("2691d9d456ecb1c7", "a43fbdb85108d0a4")

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from tests.fixed import NOW, on_host
 
-from kubeception import revisions
 from kubeception.facts import Proven
+from kubeception.kept import revisions
+from kubeception.kept.revisions import Broken
 from kubeception.render import apiserver, revision
 from kubeception.render.own_pod import COMPONENT
-from kubeception.revisions import Broken
 from kubeception.versions import Release
 
 # Another one than that which is built in.

@@ -17,8 +17,8 @@ from pathlib import Path
 from kubeception import __version__
 from kubeception.bundle import base, components, golang, images, output, packages, python
 from kubeception.bundle.components import Component
-from kubeception.bundle.contents import Bundle, File
-from kubeception.bundle.store import Entry, Product, Recipe, Store
+from kubeception.bundle.contents import Bundle, BundleFile
+from kubeception.bundle.store import Product, Recipe, Store, StoreEntry
 from kubeception.errors import KubeceptionError
 from kubeception.host import lock
 from kubeception.report import Steps
@@ -90,7 +90,9 @@ def build(minor: str, folder: Path) -> Bundle:
     return bundle
 
 
-def _programs(table: Sequence[Component], made: dict[str, Entry]) -> Iterator[tuple[File, Path]]:
+def _programs(
+    table: Sequence[Component], made: dict[str, StoreEntry]
+) -> Iterator[tuple[BundleFile, Path]]:
     for component in table:
         for product in made[component.name].products:
             name = product.path.name
@@ -98,8 +100,8 @@ def _programs(table: Sequence[Component], made: dict[str, Entry]) -> Iterator[tu
                 yield _file(f"{component.place}/{name}", product, component.name)
 
 
-def _file(path: str, product: Product, component: str = "") -> tuple[File, Path]:
-    return File(path, product.size, product.sha256, component), product.path
+def _file(path: str, product: Product, component: str = "") -> tuple[BundleFile, Path]:
+    return BundleFile(path, product.size, product.sha256, component), product.path
 
 
 class Workshop:
@@ -111,7 +113,7 @@ class Workshop:
         self._steps = steps
         self._heavy = threading.Semaphore(_SIDE_BY_SIDE)
 
-    def make(self, recipes: Sequence[Recipe]) -> list[Entry]:
+    def make(self, recipes: Sequence[Recipe]) -> list[StoreEntry]:
         """Return what recipes make; heavy ones start in their order.
 
         The first failure ends it, and with this process whatever else is running.
@@ -125,7 +127,7 @@ class Workshop:
         made |= {running[job]: job.result() for job in as_completed(running)}
         return [entry for entry in made.values() if entry is not None]
 
-    def _make(self, recipe: Recipe) -> Entry:
+    def _make(self, recipe: Recipe) -> StoreEntry:
         with (
             self._heavy if recipe.heavy else nullcontext(),
             self._steps.step(recipe.name, recipe.doing),
@@ -133,9 +135,9 @@ class Workshop:
             return self._store.make(recipe)
 
 
-def _in_background(work: Callable[[], Entry]) -> "Future[Entry]":
+def _in_background(work: Callable[[], StoreEntry]) -> "Future[StoreEntry]":
     """Start work in a thread that doesn't keep the process from ending."""
-    future: Future[Entry] = Future()
+    future: Future[StoreEntry] = Future()
 
     def run() -> None:
         try:

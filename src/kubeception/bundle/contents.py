@@ -22,7 +22,7 @@ _ASKED = {
 }
 
 
-class File(Struct, frozen=True):
+class BundleFile(Struct, frozen=True):
     """One file of a bundle."""
 
     path: str
@@ -37,7 +37,7 @@ class Bundle(Release, frozen=True, kw_only=True):
 
     architecture: str
     python: str
-    files: tuple[File, ...]
+    files: tuple[BundleFile, ...]
 
     @classmethod
     def of(
@@ -47,7 +47,7 @@ class Bundle(Release, frozen=True, kw_only=True):
         python: str,
         components: dict[str, str],
         images: dict[str, str],
-        files: list[File],
+        files: list[BundleFile],
         released: datetime | None = None,
     ) -> "Bundle":
         """Return a bundle whose version says its Kubernetes and stands for its content."""
@@ -102,7 +102,7 @@ def _refuse(problems: list[str]) -> None:
         raise KubeceptionError("\n".join(problems), hint="kubeception bundle build")
 
 
-def _damage(folder: Path, file: File) -> str | None:
+def _damage(folder: Path, file: BundleFile) -> str | None:
     path = folder / file.path
     if not path.is_file():
         return f"{path}: missing"

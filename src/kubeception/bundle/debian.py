@@ -62,5 +62,7 @@ def make_tree(
     packages.ensure(packages.DEBIAN)
     command = ("mmdebstrap", f"--variant={variant}", f"--include={','.join(include)}")
     process.run(
-        [*packages.LEASH, *command, codename(), target, "-"], stdin=sources(), log_file=log_file
+        [*packages.KILLED_WITH_PARENT, *command, codename(), target, "-"],
+        stdin=sources(),
+        log_file=log_file,
     )

@@ -84,7 +84,7 @@ def _compile(
     log_file.write_bytes(b"")
     done = process.run(
         [
-            *packages.LEASH,
+            *packages.KILLED_WITH_PARENT,
             goroot() / "bin/go",
             "build",
             "-o",

@@ -7,7 +7,7 @@ from pathlib import Path
 from kubeception import __version__
 from kubeception.bundle import golang, oci, store
 from kubeception.bundle.oci import Member
-from kubeception.bundle.store import Entry, Product, Recipe
+from kubeception.bundle.store import Product, Recipe, StoreEntry
 from kubeception.host import files
 from kubeception.layout import IMAGE_COMMAND, IMAGE_ENVIRONMENT
 from kubeception.versions import IMAGE_PREFIX
@@ -17,7 +17,7 @@ _BY_CONTENT = 12
 
 
 @dataclass(frozen=True)
-class Image:
+class PackedImage:
     """What an image consists of."""
 
     component: str
@@ -63,15 +63,15 @@ class Image:
         files.remove(last)
 
 
-def images(made: Mapping[str, Entry], versions: Mapping[str, str]) -> list[Image]:
+def images(made: Mapping[str, StoreEntry], versions: Mapping[str, str]) -> list[PackedImage]:
     """Return every image, of what has been compiled and packed."""
     debian, kubernetes = made["debian"], made["kubernetes"]
     base, certificates = debian["base.tar"], debian["certificates.tar"]
     v = f"v{versions['kubernetes']}"
 
-    def runs(program: Product, tag: str, *layers: Product, called: str = "") -> Image:
+    def runs(program: Product, tag: str, *layers: Product, called: str = "") -> PackedImage:
         name = program.path.name
-        return Image(called or name, tag, layers, (f"/usr/local/bin/{name}",), program)
+        return PackedImage(called or name, tag, layers, (f"/usr/local/bin/{name}",), program)
 
     return [
         # They may talk to an identity provider or a DNS server with a public certificate.
@@ -82,16 +82,16 @@ def images(made: Mapping[str, Entry], versions: Mapping[str, str]) -> list[Image
         # They call nft and iptables.
         runs(kubernetes["kube-proxy"], v, base),
         runs(made["flannel"]["flanneld"], f"v{versions['flannel']}", base, called="flannel"),
-        Image("pause", versions["pause"], (debian["pause.tar"],), ("/pause", "-P")),
+        PackedImage("pause", versions["pause"], (debian["pause.tar"],), ("/pause", "-P")),
         _ourselves(
             base, made["dependencies"]["dependencies.tar"], made["kubeception"]["kubeception.tar"]
         ),
     ]
 
 
-def _ourselves(*layers: Product) -> Image:
+def _ourselves(*layers: Product) -> PackedImage:
     content = store.key([layer.sha256 for layer in layers])[:_BY_CONTENT]
-    return Image(
+    return PackedImage(
         "kubeception",
         f"{__version__}-{content}",
         layers,

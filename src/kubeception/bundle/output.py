@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from kubeception.bundle.contents import Bundle, File
+from kubeception.bundle.contents import Bundle, BundleFile
 from kubeception.errors import KubeceptionError
 from kubeception.host import files
 from kubeception.versions import LISTING
@@ -26,7 +26,7 @@ def check(folder: Path) -> None:
         )
 
 
-def lay_out(folder: Path, bundle: Bundle, sources: Mapping[File, Path]) -> int:
+def lay_out(folder: Path, bundle: Bundle, sources: Mapping[BundleFile, Path]) -> int:
     """Make a folder hold exactly a bundle; returns how many files had to change.
 
     While files change there is no list, so that nobody takes a half-laid bundle for a whole one.

@@ -22,7 +22,7 @@ DEBIAN = {"mmdebstrap": "mmdebstrap"}
 
 # In front of a command: it ends with the process that started it, however that ends. Otherwise
 # a killed build would go on for nobody.
-LEASH = ("setpriv", "--pdeathsig", "TERM")
+KILLED_WITH_PARENT = ("setpriv", "--pdeathsig", "TERM")
 
 
 def missing(needs: Mapping[str, str]) -> list[str]:

@@ -31,7 +31,7 @@ class Product:
 
 
 @dataclass(frozen=True)
-class Entry:
+class StoreEntry:
     """The files that one recipe made."""
 
     products: tuple[Product, ...]
@@ -71,7 +71,7 @@ class Store:
         for left in files.leftovers(folder):
             files.remove_tree(left)
 
-    def get(self, recipe: Recipe) -> Entry | None:
+    def get(self, recipe: Recipe) -> StoreEntry | None:
         """Return what a recipe makes, if it is there and nobody touched it."""
         folder = self._entry(recipe)
         products = []
@@ -85,9 +85,9 @@ class Store:
         except FileNotFoundError:
             return None
         os.utime(folder)
-        return Entry(tuple(products))
+        return StoreEntry(tuple(products))
 
-    def make(self, recipe: Recipe) -> Entry:
+    def make(self, recipe: Recipe) -> StoreEntry:
         """Make what a recipe makes, anew, and keep it."""
         folder = self._entry(recipe)
         # Unsynced: a file that a crash of the machine left empty is not as it was noted.
@@ -103,7 +103,7 @@ class Store:
             ]
             (partial / _CONTENTS).write_text(json.dumps(known, indent=1) + "\n")
         self._forget_old(recipe.name)
-        return Entry(tuple(products))
+        return StoreEntry(tuple(products))
 
     def _entry(self, recipe: Recipe) -> Path:
         return self._folder / f"{recipe.name}-{recipe.key}"

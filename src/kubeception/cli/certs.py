@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kubeception.cli import options, table
-from kubeception.reach import Reach
+from kubeception.session import Session
 
 if TYPE_CHECKING:
     from kubeception.certificates import Row
@@ -40,8 +40,8 @@ def check(context: click.Context, config_file: Path | None, output: str) -> None
     from kubeception import certificates
 
     options.only_root("read the keys of this host", "certs check")
-    with Reach(options.loaded(config_file)) as reach:
-        rows = certificates.look(reach)
+    with Session(options.loaded(config_file)) as session:
+        rows = certificates.look(session)
     ok = bool(rows) and not any(row.problem for row in rows)
     if output == "json":
         told = {"ok": ok, "certificates": [asdict(row) for row in rows]}
@@ -82,8 +82,8 @@ def renew(names: tuple[str, ...], is_all: bool, config_file: Path | None, output
         )
     options.only_root("renew certificates of this host", "certs renew")
     asked = catalog.names(config) if is_all else names
-    with Reach(config) as reach:
-        summary = workflows.renew(reach, asked=frozenset(asked))
+    with Session(config) as session:
+        summary = workflows.renew(session, asked=frozenset(asked))
     if output == "json":
         told = {"changes": summary.changes, "seconds": summary.times}
         click.echo(json.dumps(told, indent=2))

@@ -13,7 +13,7 @@ from kubeception.cli import dry_run as dry
 from kubeception.cli import options
 from kubeception.errors import PreflightError
 from kubeception.facts import Accept
-from kubeception.reach import Reach
+from kubeception.session import Session
 
 if TYPE_CHECKING:
     from kubeception.engine import Summary
@@ -34,8 +34,8 @@ def preflight(context: click.Context, config_file: Path | None, output: str) -> 
     """
     from kubeception import preflight as checks
 
-    with Reach(options.loaded(config_file), is_attended=True) as reach:
-        found = checks.look(reach)  # as a bootstrap by the same person would
+    with Session(options.loaded(config_file), is_attended=True) as session:
+        found = checks.look(session)  # as a bootstrap by the same person would
     errors = sum(finding.severity is checks.Severity.ERROR for finding in found)
     if output == "json":
         click.echo(json.dumps({"ok": not errors, "findings": [asdict(f) for f in found]}, indent=2))
@@ -94,20 +94,20 @@ def bootstrap(
 
     if dry_run:
         options.only_root("compare all of this host", "bootstrap --dry-run")
-    with Reach(
+    with Session(
         options.loaded(config_file),
         force_conflicts=force_conflicts,
         accepted=frozenset(map(Accept, accepted)),
         is_renaming=rename,
         is_patient=not dry_run,
         is_attended=not by_keeper,
-    ) as reach:
+    ) as session:
         if dry_run:
             problems, preview = workflows.preview_bootstrap(
-                reach, rebuild=rebuild, source=config_file
+                session, rebuild=rebuild, source=config_file
             )
             dry.end(context, preview, problems, output=output)
-        summary = workflows.bootstrap(reach, rebuild=rebuild, source=config_file)
+        summary = workflows.bootstrap(session, rebuild=rebuild, source=config_file)
     if output == "json":
         click.echo(as_json(summary))
     else:
@@ -137,8 +137,8 @@ def recover(config_file: Path | None, output: str, source: str | None) -> None:
 
     options.only_root("bring the control plane back", "recover")
     asked = workflows.Source(source) if source else None
-    with Reach(options.loaded(config_file)) as reach:
-        used, summary = workflows.recover(reach, source=asked)
+    with Session(options.loaded(config_file)) as session:
+        used, summary = workflows.recover(session, source=asked)
     if output == "json":
         click.echo(as_json(summary, source=used.value))
     else:

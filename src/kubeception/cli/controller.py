@@ -42,7 +42,7 @@ def controller(url: str, cluster_ca: Path, token: Path, networks: tuple[str, ...
         ranges = tuple(ip_network(network, strict=False) for network in networks)
     except ValueError as error:
         raise click.UsageError(f"--network: {error}") from error
-    settings = loop.Settings(
+    settings = loop.ControllerOptions(
         join_service=f"system:serviceaccount:{NAMESPACE}:{join_service.NAME}",
         networks=ranges,
         lease=cluster_controller.LEASE,

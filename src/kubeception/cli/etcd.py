@@ -78,9 +78,9 @@ def stopped(data_dir: Path, record: Path, progress: Path) -> None:
       kubeception etcd stopped --data-dir /var/lib/etcd/default.etcd \\
         --progress /var/lib/kubeception/etcd-progress.json
     """
-    from kubeception import identity
     from kubeception.etcd import data
     from kubeception.host.gateway import this_host
+    from kubeception.kept import identity
 
     _only_root("stopped")
     host = this_host()
@@ -105,9 +105,9 @@ def _only_root(command: str) -> None:
 
 def problems(data_dir: Path, settings: Path, record: Path, progress: Path) -> list[tuple[str, str]]:
     """Return what is in the way of a start, each with the way on."""
-    from kubeception import identity
     from kubeception.etcd import data, guard
     from kubeception.host.gateway import this_host
+    from kubeception.kept import identity
     from kubeception.layout import OUR_MARK
     from kubeception.render import etcd as rendered
 

@@ -10,11 +10,11 @@ from kubeception.cli import dry_run as dry
 from kubeception.cli import options
 from kubeception.cli.cluster import as_json, show
 from kubeception.errors import ConfigError
-from kubeception.reach import Reach
+from kubeception.session import Session
 
 if TYPE_CHECKING:
     from kubeception.pki.token import Token
-    from kubeception.resources.credential import Ask
+    from kubeception.resources.credential import RequestCertificate
 
 # A token has 113 letters; what is much longer is another file.
 _LONGEST = 1024
@@ -59,22 +59,22 @@ def join(
     from kubeception import workflows
 
     options.only_root("join this host to a cluster", "join …")
-    with Reach(
+    with Session(
         options.loaded(config_file), is_patient=not dry_run, is_attended=not by_keeper
-    ) as reach:
+    ) as session:
         if dry_run:
-            problems, preview = workflows.preview_join(reach, source=config_file)
+            problems, preview = workflows.preview_join(session, source=config_file)
             dry.end(context, preview, problems, output=output)
-        has_joined = by_keeper or workflows.has_joined(reach)
-        ask = None if has_joined else _ask(reach, url, token_file)
-        summary = workflows.join(reach, ask=ask, source=config_file)
+        has_joined = by_keeper or workflows.has_joined(session)
+        ask = None if has_joined else _ask(session, url, token_file)
+        summary = workflows.join(session, ask=ask, source=config_file)
     if output == "json":
         click.echo(as_json(summary))
     else:
         show(summary, "join")
 
 
-def _ask(reach: Reach, url: str | None, token_file: Path | None) -> "Ask":
+def _ask(session: Session, url: str | None, token_file: Path | None) -> "RequestCertificate":
     """Return what asks the cluster of a token.
 
     Raises:
@@ -82,7 +82,7 @@ def _ask(reach: Reach, url: str | None, token_file: Path | None) -> "Ask":
     """
     from kubeception.host import core_dump
     from kubeception.join import pinned
-    from kubeception.join.client import Client
+    from kubeception.join.client import JoinClient
 
     if url is None or token_file is None:
         missing = [
@@ -95,7 +95,7 @@ def _ask(reach: Reach, url: str | None, token_file: Path | None) -> "Ask":
     at = pinned.place(url)
     core_dump.refuse()
     token = _token(token_file)
-    return Client(at, token, clock=reach.host.clock)
+    return JoinClient(at, token, clock=session.host.clock)
 
 
 def _token(path: Path) -> "Token":

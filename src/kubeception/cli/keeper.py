@@ -22,11 +22,11 @@ def keeper() -> None:
 def run() -> None:
     """Watch over this host and its control plane, for ever."""
     from kubeception.keeper import loop
-    from kubeception.reach import Reach
+    from kubeception.session import Session
 
     options.only_root("keep a control plane alive", "keeper run")
-    with Reach(options.loaded()) as reach:
-        loop.run(reach)
+    with Session(options.loaded()) as session:
+        loop.run(session)
 
 
 @keeper.command()

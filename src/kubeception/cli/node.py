@@ -10,10 +10,10 @@ import click
 
 from kubeception.cli import options, table
 from kubeception.errors import KubeceptionError
-from kubeception.reach import Reach
+from kubeception.session import Session
 
 if TYPE_CHECKING:
-    from kubeception.nodes import Listed
+    from kubeception.admin.nodes import NodeStatus
 
 
 @click.group()
@@ -35,10 +35,10 @@ def list_(config_file: Path | None, output: str) -> None:
       kubeception node list -o json
     """
     options.only_root("reach the cluster's keys", "node …")
-    from kubeception import nodes
+    from kubeception.admin import nodes
 
-    with Reach(options.loaded(config_file)) as reach:
-        found = nodes.listed(reach)
+    with Session(options.loaded(config_file)) as session:
+        found = nodes.listed(session)
     if output == "json":
         click.echo(json.dumps([_row(one) for one in found], indent=2))
         return
@@ -71,14 +71,14 @@ def remove(config_file: Path | None, name: str, yes: bool, timeout: timedelta) -
       kubeception node remove w1 --timeout 10m
     """
     options.only_root("reach the cluster's keys", "node …")
-    from kubeception import nodes
+    from kubeception.admin import nodes
 
-    with Reach(options.loaded(config_file)) as reach:
-        nodes.refuse_own(reach, name)
+    with Session(options.loaded(config_file)) as session:
+        nodes.refuse_own(session, name)
         if not yes:
             _ask(name)
         was_there = nodes.remove(
-            reach, name, timeout_s=timeout.total_seconds(), tell=lambda line: click.echo(line)
+            session, name, timeout_s=timeout.total_seconds(), tell=lambda line: click.echo(line)
         )
     if not was_there:
         click.echo(f"node {name}: there is none; nothing was changed")
@@ -101,7 +101,7 @@ def _ask(name: str) -> None:
         raise KubeceptionError("node remove: not wanted; nothing was changed")
 
 
-def _row(one: "Listed") -> dict[str, object]:
+def _row(one: "NodeStatus") -> dict[str, object]:
     return {
         "name": one.name,
         "role": one.role.value,
@@ -112,6 +112,6 @@ def _row(one: "Listed") -> dict[str, object]:
     }
 
 
-def _cells(one: "Listed") -> tuple[str | None, ...]:
+def _cells(one: "NodeStatus") -> tuple[str | None, ...]:
     ready = "yes" if one.problem is None else one.problem
     return one.name, one.role.value, ready, ",".join(one.addresses), one.token

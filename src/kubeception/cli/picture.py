@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kubeception import timestamp
+from kubeception.admin.status import CheckResult, FirstToExpire, Status, Versions
 from kubeception.errors import KubeceptionError
-from kubeception.status import Certificates, Check, Status, Versions
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -202,7 +202,7 @@ def picture(look: Seen, *, is_folded: bool = False) -> "RenderableType":
     return Group(panel, below)
 
 
-def _rows(checks: list[Check], look: Seen, *, is_folded: bool) -> "Iterator[RenderableType]":
+def _rows(checks: list[CheckResult], look: Seen, *, is_folded: bool) -> "Iterator[RenderableType]":
     """Yield a group's problems, and then what holds."""
     from rich.columns import Columns
     from rich.text import Text
@@ -222,7 +222,7 @@ def _rows(checks: list[Check], look: Seen, *, is_folded: bool) -> "Iterator[Rend
         yield Columns(columns, equal=True, padding=(0, 2))
 
 
-def _stood(alike: list[Check], look: Seen) -> str:
+def _stood(alike: list[CheckResult], look: Seen) -> str:
     """Say for how long the oldest of some problems stands."""
     since = min(look.since[check.group, check.what] for check in alike)
     over = "over " if since == look.began else ""
@@ -261,7 +261,7 @@ def _versions(of: Versions) -> str:
     return ", ".join(f"{name} {version or '-'}" for name, version in told.items())
 
 
-def _certificates(of: Certificates) -> tuple[Mark | None, str]:
+def _certificates(of: FirstToExpire) -> tuple[Mark | None, str]:
     if of.days is None:
         return None, "-"
     if of.days < 0:

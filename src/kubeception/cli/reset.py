@@ -10,7 +10,7 @@ from kubeception.cli import dry_run as dry
 from kubeception.cli import options
 from kubeception.cli.cluster import as_json
 from kubeception.errors import KubeceptionError
-from kubeception.reach import Reach
+from kubeception.session import Session
 
 
 @click.command()
@@ -47,11 +47,11 @@ def reset(
     config = options.loaded(config_file)
     if not (yes or dry_run):
         _ask(etcd=etcd, pki=pki)
-    with Reach(config, is_patient=not dry_run) as reach:
+    with Session(config, is_patient=not dry_run) as session:
         if dry_run:
-            preview = workflows.preview_reset(reach, with_etcd=etcd, with_pki=pki)
+            preview = workflows.preview_reset(session, with_etcd=etcd, with_pki=pki)
             dry.end(context, preview, [], output=output)
-        summary = workflows.reset(reach, with_etcd=etcd, with_pki=pki)
+        summary = workflows.reset(session, with_etcd=etcd, with_pki=pki)
     if output == "json":
         click.echo(as_json(summary))
         return

@@ -55,7 +55,7 @@ def serve(
     """
     from kubeception.join import service
 
-    settings = service.Settings(
+    settings = service.ServiceOptions(
         certificate=certificate,
         key=key,
         ca=ca,

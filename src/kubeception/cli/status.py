@@ -13,12 +13,12 @@ from pathlib import Path
 import click
 
 from kubeception import report, timestamp
+from kubeception.admin.status import Status, look
 from kubeception.cli import options
 from kubeception.cli.picture import Seen, document, first, following, lines, picture
 from kubeception.errors import KubeceptionError
 from kubeception.host import refusal
-from kubeception.reach import Reach
-from kubeception.status import Status, look
+from kubeception.session import Session
 
 EVERY_S = 1.0
 
@@ -47,8 +47,8 @@ def status(context: click.Context, config_file: Path | None, output: str, is_wat
 
     def once() -> Status:
         # Each look has connections of its own, so that it goes where the door leads now.
-        with Reach(config) as reach:
-            return look(reach)
+        with Session(config) as session:
+            return look(session)
 
     if is_watch:
         # However it is ended, the terminal is left as it was.

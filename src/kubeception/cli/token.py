@@ -10,10 +10,10 @@ import click
 from kubeception import timestamp
 from kubeception.cli import options, table
 from kubeception.endpoints import url
-from kubeception.reach import Reach
+from kubeception.session import Session
 
 if TYPE_CHECKING:
-    from kubeception.tokens import Listed
+    from kubeception.admin.tokens import TokenStatus
 
 _ROLES = ("worker", "control-plane")
 
@@ -65,15 +65,17 @@ def create(
     if not ttl:
         raise click.UsageError("--ttl 0 would make a token that has expired already")
     options.only_root("reach the cluster's keys", "token …")
-    from kubeception import tokens
+    from kubeception.admin import tokens
     from kubeception.gather import address
     from kubeception.host import core_dump
 
     config = options.loaded(config_file)
     core_dump.refuse()
-    with Reach(config) as reach:
-        where = f"{url(address(reach), config.kubeception.join_port)}/join"
-        made, record = tokens.create(reach, node=rejoin or node, rejoin=rejoin is not None, ttl=ttl)
+    with Session(config) as session:
+        where = f"{url(address(session), config.kubeception.join_port)}/join"
+        made, record = tokens.create(
+            session, node=rejoin or node, rejoin=rejoin is not None, ttl=ttl
+        )
     expires = timestamp.text(record.expires)
     if output == "json":
         told = {"id": made.id, "token": made.text(), "url": where, "expires": expires}
@@ -98,10 +100,10 @@ def list_(config_file: Path | None, output: str) -> None:
       kubeception token list -o json
     """
     options.only_root("reach the cluster's keys", "token …")
-    from kubeception import tokens
+    from kubeception.admin import tokens
 
-    with Reach(options.loaded(config_file)) as reach:
-        found = tokens.listed(reach)
+    with Session(options.loaded(config_file)) as session:
+        found = tokens.listed(session)
     if output == "json":
         click.echo(json.dumps([_row(one) for one in found], indent=2))
         return
@@ -122,15 +124,15 @@ def delete(config_file: Path | None, ids: tuple[str, ...]) -> None:
       kubeception token delete k3x9a0q2bd
     """
     options.only_root("reach the cluster's keys", "token …")
-    from kubeception import tokens
+    from kubeception.admin import tokens
 
-    with Reach(options.loaded(config_file)) as reach:
-        tokens.delete(reach, ids)
+    with Session(options.loaded(config_file)) as session:
+        tokens.delete(session, ids)
     for one in ids:
         click.echo(f"token {one}: revoked")
 
 
-def _row(one: "Listed") -> dict[str, object]:
+def _row(one: "TokenStatus") -> dict[str, object]:
     return {
         "id": one.record.id,
         "role": one.record.role.value,
@@ -141,7 +143,7 @@ def _row(one: "Listed") -> dict[str, object]:
     }
 
 
-def _cells(one: "Listed") -> tuple[str | None, ...]:
+def _cells(one: "TokenStatus") -> tuple[str | None, ...]:
     record = one.record
     node = f"{record.node} (rejoin)" if record.rejoin else record.node
     return record.id, record.role.value, one.state.value, timestamp.text(record.expires), node

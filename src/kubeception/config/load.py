@@ -12,7 +12,7 @@ from msgspec import inspect
 
 from kubeception.config import rules, schema
 from kubeception.config.model import Config
-from kubeception.config.places import Key, locate
+from kubeception.config.positions import Key, locate
 from kubeception.config.rules import Problem
 from kubeception.errors import ConfigError
 from kubeception.layout import Layout

@@ -12,9 +12,7 @@ from typing import Annotated
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from kubeception.config.names import DNS_NAME, LONGEST_NODE_NAME
-from kubeception.layout import Etcd as EtcdLayout
-from kubeception.layout import Kubelet as KubeletLayout
-from kubeception.layout import Layout, Pki
+from kubeception.layout import EtcdPaths, KubeletPaths, Layout, PkiPaths
 
 # Python's `$` also matches before a last newline; the lookahead forbids that, here and in editors.
 END = r"$(?!\n)"
@@ -271,12 +269,12 @@ class Config(Section, frozen=True):
         """Every path on the host, by this configuration."""
         secrets = Path(self.secrets.path)
         return Layout(
-            pki=Pki.under(secrets, Path(self.etcd.config_path)),
-            kubelet=KubeletLayout(
+            pki=PkiPaths.under(secrets, Path(self.etcd.config_path)),
+            kubelet=KubeletPaths(
                 environment=Path(self.kubelet.config_file),
                 manifests=Path(self.bootstrap.manifests_path),
             ),
-            etcd=EtcdLayout(environment=Path(self.etcd.config_file)),
+            etcd=EtcdPaths(environment=Path(self.etcd.config_file)),
             kubeconfig_bootstrap=secrets / "kubeconfig-bootstrap",
             kubeconfig_cluster=secrets / "kubeconfig",
             public_cas=Path(self.certificates.ca_path),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kubeception.config import flags
 from kubeception.config.model import PATH, Config
-from kubeception.config.places import Key
+from kubeception.config.positions import Key
 
 PODS, SERVICES = "net.cluster_cidr", "net.service_cluster_ip_range"
 API, DNS = "net.apiserver_cluster_ip", "net.dns_cluster_ip"

@@ -87,10 +87,10 @@ class Denied:
     message: str
 
 
-Verdict = Approved | Denied | None
+Decision = Approved | Denied | None
 
 
-def judge(asked: Asked, known: Known) -> Verdict:
+def judge(asked: Asked, known: Known) -> Decision:
     """Return what becomes of a request; None where it is not ours to decide."""
     if asked.signer == requests.SERVING_SIGNER:
         return _serving(asked, known)
@@ -107,7 +107,7 @@ def _is_renewal(asked: Asked) -> bool:
     return is_kubelet and requests.client_problem(asked.request, node) is None
 
 
-def _serving(asked: Asked, known: Known) -> Verdict:
+def _serving(asked: Asked, known: Known) -> Decision:
     node = asked.user.removeprefix(requests.user(""))
     if node == asked.user or requests.NODES not in asked.groups:
         return Denied(Reason.WRONG_NAME, "only a kubelet may ask for its serving certificate")
@@ -118,7 +118,7 @@ def _serving(asked: Asked, known: Known) -> Verdict:
     return Denied(Reason.BAD_REQUEST, problem) if problem else Approved()
 
 
-def _first(asked: Asked, known: Known) -> Verdict:
+def _first(asked: Asked, known: Known) -> Decision:
     made = next(
         (
             claim

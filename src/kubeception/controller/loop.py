@@ -47,7 +47,7 @@ _Record = TypeVar("_Record")
 
 
 @dataclass(frozen=True)
-class Settings:
+class ControllerOptions:
     """Whom it believes to be the join service, and the networks that no host is in."""
 
     join_service: str
@@ -56,7 +56,7 @@ class Settings:
     name: str
 
 
-def run(api: Api, watching: Api, settings: Settings) -> None:
+def run(api: Api, watching: Api, settings: ControllerOptions) -> None:
     """Approve and deny until told to end; `watching` is a second client, for the watch alone."""
     lease = Lease(settings.lease, settings.name, namespace=NAMESPACE, manager=_MANAGER)
     changed = threading.Event()
@@ -93,7 +93,7 @@ def run(api: Api, watching: Api, settings: Settings) -> None:
             log.warning("%s", error.message)
 
 
-def decide(api: Api, settings: Settings, lease: Lease) -> None:
+def decide(api: Api, settings: ControllerOptions, lease: Lease) -> None:
     """Judge every request that waits, for as long as this controller leads.
 
     Raises:
@@ -183,7 +183,7 @@ def _asked(found: Object) -> Asked:
     )
 
 
-def _known(api: Api, settings: Settings) -> Known:
+def _known(api: Api, settings: ControllerOptions) -> Known:
     kept = api.list("ConfigMap", namespace=RECORDS)
     tokens = _read(_of(kept, join_records.TOKEN), join_records.to_token)
     records = map(_record, _of(kept, join_records.NODE))

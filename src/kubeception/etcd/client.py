@@ -18,7 +18,7 @@ TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True)
-class Etcd:
+class EtcdClient:
     """A member's client endpoint."""
 
     ca: Path

@@ -21,7 +21,7 @@ RULES = 4
 
 
 @dataclass(frozen=True)
-class Door:
+class DoorState:
     """The door as it stands: the port behind each of its two maps (0: none), and its rules."""
 
     inside: int
@@ -35,7 +35,7 @@ def rules(*, port: int, address: str, service_address: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def read() -> Door | None:
+def read() -> DoorState | None:
     """Return the door, or None where it has not been built."""
     listed = run(["nft", "--json", "list", "table", "ip", TABLE], check=False)
     if listed.code != 0:
@@ -49,7 +49,9 @@ def read() -> Door | None:
         elif "rule" in entry:
             identities.append(entry["rule"].get("comment", ""))
     whole = len(identities) == RULES and len(set(identities)) == 1
-    return Door(ports.get("inside", 0), ports.get("outside", 0), identities[0] if whole else "")
+    return DoorState(
+        ports.get("inside", 0), ports.get("outside", 0), identities[0] if whole else ""
+    )
 
 
 def refusal(*, port: int, address: str, service_address: str) -> str | None:

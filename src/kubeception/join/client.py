@@ -18,7 +18,7 @@ from kubeception.host.gateway import Clock
 from kubeception.join import pinned, wire
 from kubeception.pki import request as requests
 from kubeception.pki.token import Claim, Token
-from kubeception.resources.credential import Welcome
+from kubeception.resources.credential import JoinResult
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ _REASONS = {
 }
 
 
-class _PutOff(Exception):
+class RetryLater(Exception):
     """No, but not for ever: worth another try, after a pause if the service names one."""
 
     def __init__(self, why: str, *, pause_s: float = 0.0) -> None:
@@ -51,15 +51,15 @@ class _PutOff(Exception):
 
 
 @dataclass(frozen=True)
-class Client:
+class JoinClient:
     """Who wants to join where, and what it proves that with."""
 
-    at: pinned.Place
+    at: pinned.ServiceUrl
     token: Token
     clock: Clock
     timeout_s: float = TIMEOUT_S
 
-    def __call__(self, request: bytes, node: str, addresses: tuple[str, ...]) -> Welcome:
+    def __call__(self, request: bytes, node: str, addresses: tuple[str, ...]) -> JoinResult:
         """Ask for a node's certificate by a request (PEM), until there is an answer.
 
         Raises:
@@ -71,7 +71,7 @@ class Client:
         while True:
             try:
                 return self._ask(request, node, addresses)
-            except _PutOff as error:
+            except RetryLater as error:
                 if error.why != last:
                     log.warning("%s: %s; trying again", self.at, error.why)
                 last = error.why
@@ -85,7 +85,7 @@ class Client:
             self.clock.sleep(pause_s)
             pause_s *= 1.5
 
-    def _ask(self, request: bytes, node: str, addresses: tuple[str, ...]) -> Welcome:
+    def _ask(self, request: bytes, node: str, addresses: tuple[str, ...]) -> JoinResult:
         with (
             _unreachable(),
             pinned.connected(self.at, pin=self.token.pin, now=self.clock.now()) as (
@@ -112,7 +112,7 @@ class Client:
             )
             body = msgspec.json.encode(asked)
             answer = self._call(connection, wire.Answer, node=node, body=body)
-        return _welcome(answer)
+        return _result(answer)
 
     def _call(
         self,
@@ -144,7 +144,7 @@ def _refuse(response: http.client.HTTPResponse, words: str, *, node: str) -> NoR
     # A nonce lives for seconds; whoever was too slow asks for another one.
     if status == 429 or status >= 500 or (status == 409 and "nonce" in words):
         said = response.headers.get("Retry-After", "")
-        raise _PutOff(f"{status} {words}", pause_s=float(said) if said.isdecimal() else 0.0)
+        raise RetryLater(f"{status} {words}", pause_s=float(said) if said.isdecimal() else 0.0)
     if status == 409:
         raise JoinRefused(
             f"the cluster knows a node {node} already ({words})",
@@ -155,13 +155,13 @@ def _refuse(response: http.client.HTTPResponse, words: str, *, node: str) -> NoR
     raise JoinRefused(f"{why} ({status} {words})", hint=hint)
 
 
-def _welcome(answer: wire.Answer) -> Welcome:
+def _result(answer: wire.Answer) -> JoinResult:
     member = Membership(
         apiservers=answer.apiservers,
         cluster_dns=answer.kubelet.cluster_dns,
         cluster_domain=answer.kubelet.cluster_domain,
     )
-    return Welcome(answer.certificate.encode(), answer.ca.encode(), member)
+    return JoinResult(answer.certificate.encode(), answer.ca.encode(), member)
 
 
 def _words(content: bytes) -> str:
@@ -179,6 +179,6 @@ def _unreachable() -> Iterator[None]:
     try:
         yield
     except http.client.HTTPException as error:
-        raise _PutOff(f"no answer that is HTTP: {type(error).__name__}") from error
+        raise RetryLater(f"no answer that is HTTP: {type(error).__name__}") from error
     except OSError as error:
-        raise _PutOff((error.strerror or str(error)).lower()) from error
+        raise RetryLater((error.strerror or str(error)).lower()) from error

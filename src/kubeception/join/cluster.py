@@ -26,7 +26,7 @@ _Any = TypeVar("_Any")
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Decision:
     """What became of a certificate request: its certificate, or why there will be none."""
 
     certificate: str = ""
@@ -89,15 +89,15 @@ class Cluster:
         found = await self._request(name)
         return all((found or {}).get("spec", {}).get(key) == spec[key] for key in spec)
 
-    async def verdict(self, token: str) -> Verdict | None:
+    async def verdict(self, token: str) -> Decision | None:
         """Return what became of a token's certificate request; None while nothing has."""
         found = await self._request(join_records.request_name(token)) or {}
         status = found.get("status") or {}
         if status.get("certificate"):
-            return Verdict(certificate=b64decode(status["certificate"]).decode())
+            return Decision(certificate=b64decode(status["certificate"]).decode())
         for condition in status.get("conditions") or []:
             if condition["type"] in {"Denied", "Failed"}:
-                return Verdict(denied=condition.get("reason") or condition["type"])
+                return Decision(denied=condition.get("reason") or condition["type"])
         return None
 
     async def alert(self, token: str, reason: str, message: str) -> None:

@@ -30,7 +30,7 @@ _URL = "https://HOST:30000/join"
 
 
 @dataclass(frozen=True)
-class Place:
+class ServiceUrl:
     """Where the join service is."""
 
     host: str
@@ -41,7 +41,7 @@ class Place:
         return f"{self.host}:{self.port}"
 
 
-def place(url: str) -> Place:
+def place(url: str) -> ServiceUrl:
     """Read the URL of a join service.
 
     Raises:
@@ -58,12 +58,12 @@ def place(url: str) -> Place:
             [f"--url is no URL such as {_URL}"],
             hint="kubeception token create prints it",
         )
-    return Place(host, port or 443, parts.path or "/")
+    return ServiceUrl(host, port or 443, parts.path or "/")
 
 
 @contextlib.contextmanager
 def connected(
-    at: Place, *, pin: bytes, now: datetime
+    at: ServiceUrl, *, pin: bytes, now: datetime
 ) -> Iterator[tuple[http.client.HTTPConnection, bytes]]:
     """Offer a connection to the service that a pin names, with the SHA-256 of its certificate.
 
@@ -104,7 +104,7 @@ def _presented(secure: ssl.SSLSocket) -> list[bytes]:
     ]
 
 
-def _checked(chain: list[bytes], *, pin: bytes, now: datetime, at: Place) -> bytes:
+def _checked(chain: list[bytes], *, pin: bytes, now: datetime, at: ServiceUrl) -> bytes:
     """Return the server's own certificate, once it is proven to be the pinned CA's."""
     try:
         certificates = [x509.load_der_x509_certificate(one) for one in chain]
@@ -128,7 +128,7 @@ def _checked(chain: list[bytes], *, pin: bytes, now: datetime, at: Place) -> byt
     return leaf.public_bytes(Encoding.DER)
 
 
-def _stranger(at: Place, why: str) -> JoinRefused:
+def _stranger(at: ServiceUrl, why: str) -> JoinRefused:
     return JoinRefused(
         f"{at} is not the join service of the token's cluster: {why}; nothing was sent to it",
         hint="is the URL right? if so, somebody is in between",

@@ -21,10 +21,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from kubeception import report
 from kubeception.errors import KubeceptionError
 from kubeception.join import wire
+from kubeception.join.admission import Admission, ClusterInfo
 from kubeception.join.cluster import Cluster
-from kubeception.join.connections import Connections
-from kubeception.join.desk import Desk
-from kubeception.join.joining import Joining, Terms
+from kubeception.join.router import Router
+from kubeception.join.slots import Connections
 from kubeception.kube.client import Api, TokenFile
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ _WAITING = 4096  # connections that are not accepted yet
 
 
 @dataclass(frozen=True)
-class Settings:
+class ServiceOptions:
     """Where it listens, what it shows, whom it asks, and what it tells hosts that join.
 
     `ca` is the CA of its own certificate, `cluster_ca` that of the API. Of the API's URLs, which
@@ -55,10 +55,10 @@ class Settings:
     cluster_domain: str
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: ServiceOptions) -> None:
     """Serve until a signal to end comes; then finish what was asked, and exit with 0."""
     context = _tls(settings)
-    terms = Terms(
+    info = ClusterInfo(
         ca=settings.cluster_ca.read_text(errors="replace"),
         apiservers=settings.endpoints,
         kubelet=wire.KubeletSettings(settings.cluster_dns, settings.cluster_domain),
@@ -74,16 +74,16 @@ def serve(settings: Settings) -> None:
     listener = _listener(settings.address, settings.port)
     signal.signal(signal.SIGTERM, _end)
     report.adopt("asyncio")
-    joining = Joining(Cluster(api), _digest(settings.certificate), terms)
+    admission = Admission(Cluster(api), _digest(settings.certificate), info)
     with listener, contextlib.closing(api):
         log.info("listening on %s:%d", *listener.getsockname()[:2])
-        asyncio.run(_serve(Desk(joining), listener, context))
+        asyncio.run(_serve(Router(admission), listener, context))
 
 
-async def _serve(desk: Desk, listener: socket.socket, context: ssl.SSLContext) -> None:
+async def _serve(router: Router, listener: socket.socket, context: ssl.SSLContext) -> None:
     ending = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.set)
-    connections = Connections(desk.talk, context)
+    connections = Connections(router.talk, context)
     accepting = asyncio.create_task(connections.accept(listener))
     await ending.wait()
     accepting.cancel()
@@ -94,7 +94,7 @@ def _end(_: int, __: FrameType | None) -> None:
     raise SystemExit(0)
 
 
-def _tls(settings: Settings) -> ssl.SSLContext:
+def _tls(settings: ServiceOptions) -> ssl.SSLContext:
     """Return TLS that shows the certificate and its CA, which a client knows by the CA's pin."""
     certificate, key, ca = settings.certificate, settings.key, settings.ca
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

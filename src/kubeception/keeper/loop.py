@@ -11,13 +11,13 @@ from kubeception.errors import KubeceptionError, Locked
 from kubeception.gather import node_name
 from kubeception.host import door
 from kubeception.host.notify import notify
-from kubeception.keeper import acts, record
+from kubeception.keeper import actions, record
+from kubeception.keeper.observer import Observer
 from kubeception.keeper.verdict import Action, Observation, Verdict, judge
-from kubeception.keeper.watch import Watch
-from kubeception.keeper.worker_watch import WorkerWatch
+from kubeception.keeper.worker_observer import WorkerObserver
 from kubeception.kube.lease import Lease
-from kubeception.reach import Reach
 from kubeception.resources.hung_server import NoHungServer
+from kubeception.session import Session
 
 log = logging.getLogger("kubeception.keeper")
 
@@ -28,40 +28,40 @@ LOOK_CLOSELY_S = 0.5
 REST_S = 5.0
 
 
-def run(reach: Reach) -> None:
+def run(session: Session) -> None:
     """Look after this host until told to end, or until it has another name or role."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    is_worker = reach.layout.membership.exists()
+    is_worker = session.layout.membership.exists()
     if not is_worker:
-        reach.client = reach.layout.pki.keeper
-        _boot(reach)
+        session.client = session.layout.pki.keeper
+        _boot(session)
     notify("READY=1")
-    node = node_name(reach)
-    for what, hint in gather.changes(reach):
+    node = node_name(session)
+    for what, hint in gather.changes(session):
         log.warning("%s (%s)", what, hint)
-    watch = WorkerWatch(reach, node) if is_worker else Watch(reach, node)
-    lease = acts.lease_of(reach, node)
+    watch = WorkerObserver(session, node) if is_worker else Observer(session, node)
+    lease = actions.lease_of(session, node)
     last: Verdict | None = None
-    while node_name(reach) == node and reach.layout.membership.exists() is is_worker:
-        seen = watch.look()
+    while node_name(session) == node and session.layout.membership.exists() is is_worker:
+        seen = watch.observe()
         verdict = judge(seen)
         if last is None or verdict != last:
             last = verdict
             log.info("%s: %s", verdict.action, verdict.why)
-            record.write(reach.layout.keeper, verdict, reach.host.clock.now())
-        _act(verdict, seen, reach, lease)
+            record.write(session.layout.keeper, verdict, session.host.clock.now())
+        _act(verdict, seen, session, lease)
         if verdict.action in {Action.BOOTSTRAP, Action.JOIN, Action.KILL, Action.TURN_DOOR}:
             watch.forget()
-            reach.hang_up()  # a certificate may be another one by now
+            session.hang_up()  # a certificate may be another one by now
         if verdict.action is Action.RESTART_KUBELET:
             watch.has_restarted_the_kubelet()
         notify("WATCHDOG=1")
         is_close = seen.api_silent_s > 0 or (seen.rollout and seen.rollout.others)
         time.sleep(LOOK_CLOSELY_S if is_close else LOOK_EVERY_S)
-    log.info("this host is node %s now; starting anew", node_name(reach))
+    log.info("this host is node %s now; starting anew", node_name(session))
 
 
-def _act(verdict: Verdict, seen: Observation, reach: Reach, lease: Lease) -> None:
+def _act(verdict: Verdict, seen: Observation, session: Session, lease: Lease) -> None:
     """Do what the verdict says; what can't be done now is judged anew at the next look."""
     rollout = seen.rollout
     try:
@@ -69,34 +69,34 @@ def _act(verdict: Verdict, seen: Observation, reach: Reach, lease: Lease) -> Non
             case Action.BOOTSTRAP | Action.JOIN:
                 _run(verdict.action)
             case Action.REFUSE:
-                acts.put_back_authorities(reach)
+                actions.put_back_authorities(session)
             case Action.RAISE_DOOR | Action.TURN_DOOR:
                 port = seen.ready[0] if seen.ready or rollout is None else rollout.port
-                acts.turn_door(reach, port=port, why=verdict.why)
+                actions.turn_door(session, port=port, why=verdict.why)
             case Action.KILL:
-                NoHungServer().apply(reach)
+                NoHungServer().apply(session)
             case Action.RESTART_KUBELET:
-                acts.restart_kubelet(reach)
+                actions.restart_kubelet(session)
             case Action.MOVE if rollout:
-                acts.move(reach, rollout, lease)
+                actions.move(session, rollout, lease)
             case Action.PROVE if rollout:
-                acts.prove(reach, rollout, lease)
+                actions.prove(session, rollout, lease)
             case Action.PUT_BACK if rollout:
-                acts.put_back(reach, rollout, lease, why=verdict.why)
+                actions.put_back(session, rollout, lease, why=verdict.why)
             case _:
                 pass
     except KubeceptionError as error:
         log.warning("%s: %s", verdict.action, error.message)
 
 
-def _boot(reach: Reach) -> None:
+def _boot(session: Session) -> None:
     """Where the host has just booted, have the kubelet start with a bootstrap API server.
 
     Nothing hosted can be alive then: there is no door.
     """
     try:
         if door.read() is None:
-            workflows.boot(reach)
+            workflows.boot(session)
     except Locked as error:
         log.info("%s: %s", Action.STAND_BACK, error.message)
     except KubeceptionError as error:

@@ -66,15 +66,15 @@ class Observation:
     """On which ports hosted API servers answer."""
     has_server: bool | None = None
     """Whether one may be expected to by itself; None: not to be told."""
-    hangs: bool = False
+    is_unresponsive: bool = False
     """One takes connections and answers none."""
     etcd_problem: str | None = None
     """Why etcd does not serve."""
     etcd_silent_s: float = 0.0
     """For how long."""
-    still_leases: tuple[tuple[str, float], ...] = ()
+    stale_leases: tuple[tuple[str, float], ...] = ()
     """For how many seconds each Lease has not moved."""
-    free_leases: tuple[str, ...] = ()
+    released_leases: tuple[str, ...] = ()
     """Which were let go, and have not moved since."""
     lost: str | None = None
     """Something that has to be there and isn't."""
@@ -181,7 +181,7 @@ def _about_the_api(seen: Observation) -> Verdict | None:
     if seen.manifests:
         standing = ", ".join(seen.manifests)
         return Verdict(Action.BOOTSTRAP, f"nobody takes these away: {standing}")
-    if seen.api_silent_s >= API_SILENT_S and seen.hangs:
+    if seen.api_silent_s >= API_SILENT_S and seen.is_unresponsive:
         return Verdict(Action.KILL, f"an API server has said no word for {API_SILENT_S:.0f} s")
     if seen.api_silent_s >= API_SILENT_S:
         return Verdict(Action.BOOTSTRAP, f"no API has answered for {seen.api_silent_s:.0f} s")
@@ -195,9 +195,9 @@ def _about_the_api(seen: Observation) -> Verdict | None:
 
 
 def _about_the_rest(seen: Observation) -> Verdict | None:
-    if seen.free_leases:
-        return Verdict(Action.BOOTSTRAP, f"nobody takes Lease {seen.free_leases[0]}")
-    for lease, still_s in seen.still_leases:
+    if seen.released_leases:
+        return Verdict(Action.BOOTSTRAP, f"nobody takes Lease {seen.released_leases[0]}")
+    for lease, still_s in seen.stale_leases:
         if still_s >= LEASE_STILL_S:
             return Verdict(Action.BOOTSTRAP, f"Lease {lease} has not moved for {still_s:.0f} s")
     if seen.is_unrecorded:

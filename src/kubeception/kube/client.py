@@ -21,7 +21,7 @@ from kubeception.errors import ApiError
 from kubeception.kube.kinds import KINDS, identity, kind_of
 
 Object = dict[str, Any]
-Answer = TypeVar("Answer")
+T = TypeVar("T")
 
 FIELD_MANAGER = "kubeception"
 # What the keeper writes by itself; as much ours as the other.
@@ -318,7 +318,7 @@ class Api:
     ) -> Object:
         return self._again(lambda: self._ask(method, path, body, content=content, **query))
 
-    def _again(self, call: Callable[[], Answer]) -> Answer:
+    def _again(self, call: Callable[[], T]) -> T:
         """Call, and for a short while again where no answer came or the server was not ready."""
         deadline = time.monotonic() + self._retry_s
         while True:

@@ -9,7 +9,7 @@ from pathlib import Path
 TIMEOUT_S = 2.0
 
 
-class Answer(StrEnum):
+class HealthAnswer(StrEnum):
     """How an API server takes a question; `NONE`: it takes the connection and says no word."""
 
     READY = "ready"
@@ -18,7 +18,7 @@ class Answer(StrEnum):
     NONE = "none"
 
 
-def not_ready(port: int, ca: Path, *, host: str = "127.0.0.1", path: str = "/readyz") -> str | None:
+def problem(port: int, ca: Path, *, host: str = "127.0.0.1", path: str = "/readyz") -> str | None:
     """Return why the API server on a port is not ready, or None if it answers 200.
 
     Each question is a new connection, checked against our CA: another program's answer is none.
@@ -30,17 +30,17 @@ def not_ready(port: int, ca: Path, *, host: str = "127.0.0.1", path: str = "/rea
     return None if status == 200 else f"port {port}: {path} answers {status}"
 
 
-def answer(port: int, ca: Path, *, host: str = "127.0.0.1") -> Answer:
+def answer(port: int, ca: Path, *, host: str = "127.0.0.1") -> HealthAnswer:
     """Return how the API server on a port takes a question."""
     try:
         status, _ = _ask(port, ca, "/readyz", host=host)
     except ConnectionRefusedError:
-        return Answer.REFUSED
+        return HealthAnswer.REFUSED
     except TimeoutError:
-        return Answer.NONE
+        return HealthAnswer.NONE
     except (OSError, http.client.HTTPException):
-        return Answer.NOT_READY
-    return Answer.READY if status == 200 else Answer.NOT_READY
+        return HealthAnswer.NOT_READY
+    return HealthAnswer.READY if status == 200 else HealthAnswer.NOT_READY
 
 
 def version(port: int, ca: Path) -> str | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from kubeception.bundle import contents, debian, install, store
 from kubeception.host import files
 from kubeception.lab import images
-from kubeception.lab.place import CACHE, STATE, Spec
+from kubeception.lab.paths import CACHE, STATE, HostSpec
 
 # What a Kubernetes host needs from its distribution, and what its user expects to find there.
 PACKAGES = (
@@ -69,7 +69,7 @@ def _entry(name: str, fill: Callable[[Path], object]) -> Path:
                     files.remove_tree(left)
             with files.whole_folder(folder) as partial:
                 fill(partial)
-            specs = map(Spec.read, STATE.glob("[!.]*/[!.]*/host.json"))
+            specs = map(HostSpec.read, STATE.glob("[!.]*/[!.]*/host.json"))
             used = {Path(lower) for spec in specs for lower in spec.lower}
             store.forget_old(CACHE.glob(f"{kind}-*/"), but=used)
         os.utime(folder)

@@ -5,7 +5,7 @@ import os
 import struct
 from pathlib import Path
 
-from kubeception.lab import bound
+from kubeception.lab import kill_with_parent
 
 SIZE = 16 << 30  # sparse
 
@@ -18,7 +18,9 @@ def make(image: Path) -> None:
     """Make an empty disk."""
     with image.open("wb") as file:
         file.truncate(SIZE)
-    bound.run(["mkfs.ext4", "-q", "-m", "0", "-E", "nodiscard,lazy_itable_init=1", image])
+    kill_with_parent.run(
+        ["mkfs.ext4", "-q", "-m", "0", "-E", "nodiscard,lazy_itable_init=1", image]
+    )
 
 
 def cut(image: Path, *, mounted_at: Path) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 from kubeception.errors import CommandFailed, KubeceptionError, UnitFailed
 from kubeception.host import process
 from kubeception.host.process import Completed
-from kubeception.lab import bound, cgroups, disk, network
-from kubeception.lab.place import HostPlace, Spec
+from kubeception.lab import cgroups, disk, kill_with_parent, network
+from kubeception.lab.paths import HostPlace, HostSpec
 from kubeception.lab.waiting import wait_for
 
 OFF = "off"
@@ -47,7 +47,7 @@ class Host:
 
     def __init__(self, place: HostPlace) -> None:
         self.place = place
-        self.spec = Spec.read(place.spec)
+        self.spec = HostSpec.read(place.spec)
         self.name = self.spec.name
         self.role = self.spec.role
         self.address = self.spec.address
@@ -169,7 +169,7 @@ class Host:
         Raises:
             CommandFailed: it ended with another code than 0 and `check` is set.
         """
-        command = [*bound.WITH_US, *self.command(*argv)]
+        command = [*kill_with_parent.WITH_US, *self.command(*argv)]
         done = process.run(command, stdin=stdin, timeout=timeout_s, check=False)
         if check and done.code != 0:
             raise CommandFailed(argv, done.code, done.stderr or done.stdout)
@@ -276,7 +276,7 @@ def _supervise(place: HostPlace, lock: int) -> None:
 def _inside(leader: int, argv: Sequence[str], *, env: Sequence[str] = ()) -> list[str]:
     entered = [
         *("nsenter", "--all", "--no-fork", f"--target={leader}"),
-        *("sh", "-c", _FORK, "sh", *bound.WITH_US),
+        *("sh", "-c", _FORK, "sh", *kill_with_parent.WITH_US),
         *("env", "--ignore-environment", "--chdir=/root", *_ENVIRONMENT, *env, *argv),
     ]
     return cgroups.entering(cgroups.of(leader), entered)

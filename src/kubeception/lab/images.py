@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kubeception.host import files
-from kubeception.lab import bound
-from kubeception.lab.place import RUN
+from kubeception.lab import kill_with_parent
+from kubeception.lab.paths import RUN
 
 # Beside containerd's own files: the images in them, each with the digest of its archive.
 _HELD = "images.json"
@@ -66,7 +66,7 @@ def clone(source: Path, target: Path) -> None:
     Hard links, since containerd replaces files and never changes one, but for its databases.
     """
     target.mkdir(exist_ok=True)
-    bound.run(["cp", "--archive", "--link", f"{source}/.", target])
+    kill_with_parent.run(["cp", "--archive", "--link", f"{source}/.", target])
     for database in source.glob("*/*.db"):
         copy = target / database.relative_to(source)
         copy.unlink()
@@ -76,7 +76,7 @@ def clone(source: Path, target: Path) -> None:
 def _edit(folder: Path, programs: Path, add: Sequence[Path], remove: Sequence[str]) -> None:
     RUN.mkdir(parents=True, exist_ok=True)
     words = map(str, (programs, folder, *add, "--", *remove))
-    bound.run(["sh", "-c", _EDIT, "sh", *words], apart=["--mount-proc"])
+    kill_with_parent.run(["sh", "-c", _EDIT, "sh", *words], apart=["--mount-proc"])
 
 
 def _held(folder: Path) -> dict[str, str]:

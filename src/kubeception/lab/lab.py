@@ -15,9 +15,9 @@ from kubeception.errors import CommandFailed, JoinRefused, KubeceptionError, Loc
 from kubeception.host import files
 from kubeception.host.lock import hold
 from kubeception.host.process import Completed
-from kubeception.lab import bound, cache, cgroups, disk, dress, images, network
+from kubeception.lab import cache, cgroups, disk, images, kill_with_parent, network, rootfs
 from kubeception.lab.host import Host, switch_off
-from kubeception.lab.place import CONTROL_PLANE, MAX_WORKERS, WORKER, HostPlace, Place, Spec
+from kubeception.lab.paths import CONTROL_PLANE, MAX_WORKERS, WORKER, HostPlace, HostSpec, Place
 from kubeception.report import Steps
 
 log = logging.getLogger(__name__)
@@ -90,14 +90,14 @@ class Lab:
             with steps.step("hosts"):
                 roles = [(CONTROL_PLANE, 1), *((WORKER, n + 1) for n in range(workers))]
                 for role, number in roles:
-                    spec = Spec.of(role, number, lower=lower)
+                    spec = HostSpec.of(role, number, lower=lower)
                     _make(HostPlace(self.place, spec.name), spec, filled)
                 hosts = self.hosts()
                 for host in hosts:
                     host.start()
                 for host in hosts:
                     host.wait_up()
-                    host.put("/etc/hosts", dress.hosts_file([host.spec for host in hosts]))
+                    host.put("/etc/hosts", rootfs.hosts_file([host.spec for host in hosts]))
                     if bundle is not None:
                         # On one that was made with it there is nothing to do.
                         install.install(bundle, host.root())
@@ -111,7 +111,7 @@ class Lab:
         host = self.host("cp1")
         host.put("/etc/kubeception/config.toml", (SOURCES / "distros" / "lab.toml").read_text())
         argv = ("kubeception", "bootstrap")
-        command = [*bound.WITH_US, *host.command(*argv, env=_passed_on())]
+        command = [*kill_with_parent.WITH_US, *host.command(*argv, env=_passed_on())]
         code = subprocess.run(command, check=False).returncode
         if code:
             raise CommandFailed(argv, code, "")
@@ -167,7 +167,7 @@ class Lab:
             yield
 
 
-def _make(place: HostPlace, spec: Spec, filled: Path | None) -> None:
+def _make(place: HostPlace, spec: HostSpec, filled: Path | None) -> None:
     """Make a host that is off, in one rename, unless it is there."""
     if place.spec.exists():
         return
@@ -175,7 +175,7 @@ def _make(place: HostPlace, spec: Spec, filled: Path | None) -> None:
         partial = HostPlace(place.lab, folder.name)
         for part in (partial.upper, partial.work, partial.root, partial.disk, partial.containerd):
             part.mkdir()
-        dress.dress(partial.upper, spec)
+        rootfs.rootfs(partial.upper, spec)
         disk.make(partial.image)
         if filled:
             images.clone(filled, partial.containerd)

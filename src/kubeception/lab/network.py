@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 from kubeception.host import process
-from kubeception.lab import bound
-from kubeception.lab.place import BRIDGE, GATEWAY, PREFIX
+from kubeception.lab import kill_with_parent
+from kubeception.lab.paths import BRIDGE, GATEWAY, PREFIX
 
 # The namespace gets its name last, so that one with a name is complete.
 _MAKE = f"""set -e
@@ -25,7 +25,7 @@ def make(namespace: Path) -> None:
         return
     namespace.parent.mkdir(parents=True, exist_ok=True)
     namespace.touch()
-    bound.run(["sh", "-c", _MAKE, "sh", namespace], apart=["--net"])
+    kill_with_parent.run(["sh", "-c", _MAKE, "sh", namespace], apart=["--net"])
 
 
 def remove(namespace: Path) -> None:

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 from kubeception.host import files, kernel, process, tree
-from kubeception.lab import bound, cgroups, disk
-from kubeception.lab.place import BRIDGE, RUN, HostPlace, Place, Spec
+from kubeception.lab import cgroups, disk, kill_with_parent
+from kubeception.lab.paths import BRIDGE, RUN, HostPlace, HostSpec, Place
 from kubeception.lab.waiting import wait_for
 
 REBOOT = 133  # how nspawn ends when its host has rebooted itself
@@ -35,7 +35,7 @@ def main() -> None:
     os.set_inheritable(int(lock), False)  # noqa: FBT003 - the standard library's own way
     os.write(int(lock), f"{os.getpid()}\n".encode())
     place = HostPlace(Place(lab), name)
-    spec = Spec.read(place.spec)
+    spec = HostSpec.read(place.spec)
     _mount(place, spec)
     code = REBOOT
     while code == REBOOT:
@@ -44,7 +44,7 @@ def main() -> None:
     sys.exit(code)
 
 
-def _mount(place: HostPlace, spec: Spec) -> None:
+def _mount(place: HostPlace, spec: HostSpec) -> None:
     # Our copies of these mounts would keep other labs' networks alive; this process is in its own.
     # One that is none any more was given up, just now, by its lab.
     for namespace in RUN.glob("*/net"):
@@ -100,7 +100,7 @@ def _boot(place: HostPlace) -> int:
     # The cgroup namespace that nspawn makes starts where nspawn is: two hosts' kubelets never see
     # each other's. nspawn dies with us, and the host with it.
     return subprocess.run(
-        [*bound.WITH_US, *cgroups.entering(entries, nspawn(place))],
+        [*kill_with_parent.WITH_US, *cgroups.entering(entries, nspawn(place))],
         stdin=subprocess.DEVNULL,
         env=env,
         check=False,

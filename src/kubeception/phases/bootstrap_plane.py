@@ -10,10 +10,10 @@ from kubeception.engine import Phase
 from kubeception.facts import Facts
 from kubeception.render import apiserver, controllers, objects, revision
 from kubeception.resources import Resource
-from kubeception.resources.anteroom import Anteroom
 from kubeception.resources.dead_lease import DeadLease
 from kubeception.resources.door import Door
 from kubeception.resources.file import File
+from kubeception.resources.held_connections import HeldConnections
 from kubeception.resources.hung_server import NoHungServer
 from kubeception.resources.published_ca import PublishedCa
 from kubeception.resources.stuck_webhooks import NoStuckWebhooks
@@ -32,15 +32,15 @@ def api(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want the bootstrap API server where it is needed, and nobody refused until it is there."""
     if not facts.needs_api:
         return
-    if not facts.host.is_answered:
+    if not facts.host.api_answers:
         yield NoHungServer()  # the kubelet would wait for what hangs before it starts another
     yield manifest(config, facts)
-    if not facts.host.is_answered:
+    if not facts.host.api_answers:
         # A client that is refused comes back ever later, and finds its API many seconds late.
         if facts.host.door:
             yield Door(0, facts.host.address, config.net.apiserver_ip)
-        yield Anteroom("127.0.0.1", is_open=True)
-        yield Anteroom(facts.host.address, is_open=True)
+        yield HeldConnections("127.0.0.1", is_open=True)
+        yield HeldConnections(facts.host.address, is_open=True)
 
 
 def first_api(config: Config, facts: Facts) -> Iterator[Resource]:
@@ -66,7 +66,7 @@ def turn(config: Config, facts: Facts) -> Iterator[Resource]:
     port = BOOTSTRAP_PORT if facts.needs_api else facts.host.ready
     if port:
         yield Door(port, facts.host.address, config.net.apiserver_ip)
-        yield Anteroom("127.0.0.1", is_open=False)
+        yield HeldConnections("127.0.0.1", is_open=False)
 
 
 def namespaces_are_there(_config: Config, facts: Facts) -> Iterator[Condition]:
@@ -77,7 +77,7 @@ def namespaces_are_there(_config: Config, facts: Facts) -> Iterator[Condition]:
 
 def free_leases(_config: Config, facts: Facts) -> Iterator[Resource]:
     """Want no Lease held by the dead, for whom the living would wait."""
-    if facts.cluster.hosted and not facts.cluster.is_led:
+    if facts.cluster.hosted and not facts.cluster.has_leaders:
         yield NoStuckWebhooks()  # or one of them would refuse all that follows
     for lease in facts.cluster.dead_leases:
         yield DeadLease(lease)

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
-from kubeception import conditions, identity
+from kubeception import conditions
 from kubeception.conditions import Condition
 from kubeception.config import Config, flags
 from kubeception.engine import Phase
 from kubeception.facts import Facts, Identity
+from kubeception.kept import identity
 from kubeception.render import etcd
 from kubeception.resources import Resource
 from kubeception.resources.file import File

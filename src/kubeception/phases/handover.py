@@ -12,10 +12,10 @@ from kubeception.engine import Phase
 from kubeception.facts import Facts
 from kubeception.render import apiserver, controllers
 from kubeception.resources import Resource
-from kubeception.resources.anteroom import Anteroom
 from kubeception.resources.door import Door
 from kubeception.resources.door_gate import DoorGate
 from kubeception.resources.file import File
+from kubeception.resources.held_connections import HeldConnections
 
 # The door turns only to a server whose own port answered this often in a row.
 STABLE = 10
@@ -61,7 +61,7 @@ def hosted_is_stable(_config: Config, facts: Facts) -> Iterator[Condition]:
 def turn(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want the door to lead to it, and its pod to know."""
     yield Door(facts.port, facts.host.address, config.net.apiserver_ip)
-    yield Anteroom(facts.host.address, is_open=False)
+    yield HeldConnections(facts.host.address, is_open=False)
     yield DoorGate(facts.host.node, facts.port)
 
 

@@ -12,11 +12,11 @@ from kubeception.phases.kubelet import running
 from kubeception.pki import request
 from kubeception.render import kubeconfig, kubelet
 from kubeception.resources import Resource
-from kubeception.resources.credential import Ask, KubeletCredential
+from kubeception.resources.credential import KubeletCredential, RequestCertificate
 from kubeception.resources.file import File
 
 
-def credential(ask: Ask | None) -> Phase:
+def credential(ask: RequestCertificate | None) -> Phase:
     """Return the phase that joins, by asking the cluster where there is no credential yet."""
 
     def plan(config: Config, facts: Facts) -> Iterator[Resource]:

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from kubeception import identity
 from kubeception.config import Config
 from kubeception.config.model import Cni
 from kubeception.engine import Phase
 from kubeception.facts import Facts
+from kubeception.kept import identity
 from kubeception.layout import Layout
 from kubeception.phases import pki
 from kubeception.phases.etcd import ETCD, MEMBER
@@ -30,8 +30,8 @@ from kubeception.resources.absent import (
 from kubeception.resources.credential import KubeletCredential
 from kubeception.resources.door import NO_DOOR, Door
 from kubeception.resources.file import File
+from kubeception.resources.foreign_data import NoOtherData
 from kubeception.resources.keypair import KeyPair, ServiceAccountKey
-from kubeception.resources.other_data import NoOtherData
 from kubeception.resources.pods import NoPods
 from kubeception.resources.unit import Unit
 

@@ -10,7 +10,7 @@ from kubeception.facts import Facts
 from kubeception.render import containerd
 from kubeception.resources import Resource
 from kubeception.resources.file import File
-from kubeception.resources.image import Image
+from kubeception.resources.image import ImportedImage
 from kubeception.resources.unit import Unit
 
 
@@ -25,7 +25,7 @@ def plan(config: Config, facts: Facts) -> Iterator[Resource]:
         settings = (at.containerd.settings,)
         yield Unit(containerd.UNIT, started_after=settings, keeps_running=True)
     for component, archive in facts.host.archives.items():
-        yield Image(facts.host.release.images[component], archive)
+        yield ImportedImage(facts.host.release.images[component], archive)
 
 
 def until(_config: Config, _facts: Facts) -> Iterator[Condition]:

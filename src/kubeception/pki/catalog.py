@@ -11,7 +11,7 @@ from ipaddress import ip_address
 
 from kubeception.config import Config
 from kubeception.config.names import of_keeper, of_kubelet
-from kubeception.layout import Pair, Pki
+from kubeception.layout import Pair, PkiPaths
 from kubeception.pki.request import NODES
 
 LEAF_LIFETIME = timedelta(days=365)
@@ -58,7 +58,7 @@ class Read(StrEnum):
 
 
 @dataclass(frozen=True)
-class Spec:
+class CertificateSpec:
     """What a certificate says; its validity starts when it is issued."""
 
     common_name: str
@@ -82,7 +82,7 @@ class Entry:
     """
 
     at: Pair
-    spec: Spec
+    spec: CertificateSpec
     issuer: Pair | None = None
     read: Read = Read.AT_START
 
@@ -130,7 +130,7 @@ def leaves(config: Config, node: str, address: str) -> Iterator[tuple[Entry, Pai
             yield entry, entry.issuer
 
 
-def name(pki: Pki, pair: Pair) -> str:
+def name(pki: PkiPaths, pair: Pair) -> str:
     """Return what a person calls a pair: `apiserver`, `etcd/server`."""
     stem = pair.certificate.stem
     return f"etcd/{stem}" if pair.certificate.parent == pki.etcd_folder else stem
@@ -142,7 +142,7 @@ def names(config: Config) -> list[str]:
     return [name(config.layout.pki, entry.at) for entry, _ in table]
 
 
-def apiserver(config: Config, node: str, address: str) -> Spec:
+def apiserver(config: Config, node: str, address: str) -> CertificateSpec:
     """Return what the API server's certificate says: every name it is called by."""
     names = [
         node,
@@ -158,38 +158,38 @@ def apiserver(config: Config, node: str, address: str) -> Spec:
     return _server("kube-apiserver", tuple(dict.fromkeys(names)), tuple(dict.fromkeys(addresses)))
 
 
-def kubelet_client(node: str) -> Spec:
+def kubelet_client(node: str) -> CertificateSpec:
     """Return what a kubelet's client certificate says, as the CSR API would sign it."""
     return _client(of_kubelet(node), NODES)
 
 
-def kubelet_server(node: str, address: str) -> Spec:
+def kubelet_server(node: str, address: str) -> CertificateSpec:
     """Return what a kubelet's serving certificate says, as the CSR API would sign it."""
     user = of_kubelet(node)
-    return Spec(user, frozenset({Use.SERVER}), NODES, (node,), (address,))
+    return CertificateSpec(user, frozenset({Use.SERVER}), NODES, (node,), (address,))
 
 
-def superuser(lifetime: timedelta) -> Spec:
+def superuser(lifetime: timedelta) -> CertificateSpec:
     """Return a client beyond RBAC, for the first apply; it is never written to a disk."""
-    return Spec(
+    return CertificateSpec(
         "kubeception-bootstrap", frozenset({Use.CLIENT}), "system:masters", lifetime=lifetime
     )
 
 
-def _ca(name: str) -> Spec:
-    return Spec(name, frozenset({Use.CA}), dns_names=(name,), lifetime=CA_LIFETIME)
+def _ca(name: str) -> CertificateSpec:
+    return CertificateSpec(name, frozenset({Use.CA}), dns_names=(name,), lifetime=CA_LIFETIME)
 
 
-def _client(name: str, organization: str | None = None) -> Spec:
-    return Spec(name, frozenset({Use.CLIENT}), organization)
+def _client(name: str, organization: str | None = None) -> CertificateSpec:
+    return CertificateSpec(name, frozenset({Use.CLIENT}), organization)
 
 
-def _server(name: str, dns_names: tuple[str, ...], addresses: tuple[str, ...]) -> Spec:
-    return Spec(name, frozenset({Use.SERVER}), None, dns_names, addresses)
+def _server(name: str, dns_names: tuple[str, ...], addresses: tuple[str, ...]) -> CertificateSpec:
+    return CertificateSpec(name, frozenset({Use.SERVER}), None, dns_names, addresses)
 
 
-def _both(name: str, dns_names: tuple[str, ...], addresses: tuple[str, ...]) -> Spec:
-    return Spec(name, frozenset({Use.SERVER, Use.CLIENT}), None, dns_names, addresses)
+def _both(name: str, dns_names: tuple[str, ...], addresses: tuple[str, ...]) -> CertificateSpec:
+    return CertificateSpec(name, frozenset({Use.SERVER, Use.CLIENT}), None, dns_names, addresses)
 
 
 def _is_address(text: str) -> bool:

@@ -17,7 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from kubeception.config.model import KeyAlgorithm
 from kubeception.config.names import LONGEST_COMMON_NAME
 from kubeception.errors import KubeceptionError
-from kubeception.pki.catalog import Spec, Use
+from kubeception.pki.catalog import CertificateSpec, Use
 
 BACKDATED = timedelta(minutes=5)
 NOT_ITS_KEYS = "does not belong to its key"
@@ -98,7 +98,9 @@ def is_signed_by(certificate: bytes, ca: bytes) -> bool:
     return True
 
 
-def certificate(spec: Spec, key: bytes, *, signer: Signer | None, now: datetime) -> bytes:
+def certificate(
+    spec: CertificateSpec, key: bytes, *, signer: Signer | None, now: datetime
+) -> bytes:
     """Return a certificate for `key` as PEM; without a signer it signs itself."""
     own_key = _load_key(key)
     subject = _subject(spec)
@@ -174,7 +176,7 @@ def key_problem(key: bytes) -> str | None:
 
 
 def certificate_problem(
-    spec: Spec, pem: bytes, key: bytes | None, *, ca: bytes | None, now: datetime
+    spec: CertificateSpec, pem: bytes, key: bytes | None, *, ca: bytes | None, now: datetime
 ) -> str | None:
     """Say why a certificate that is there won't do for `spec`, or None if it is good."""
     if (problem := pair_problem(pem, key, ca=ca, now=now)) or spec.is_ca:
@@ -201,7 +203,7 @@ def pair_problem(pem: bytes, key: bytes | None, *, ca: bytes | None, now: dateti
     return NOT_BY_ITS_CA if ca is not None and not is_signed_by(pem, ca) else None
 
 
-def _missing_names(spec: Spec, cert: x509.Certificate) -> list[str]:
+def _missing_names(spec: CertificateSpec, cert: x509.Certificate) -> list[str]:
     try:
         names = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
@@ -220,7 +222,7 @@ def _load_key(pem: bytes) -> _PrivateKey:
     return key
 
 
-def _subject(spec: Spec) -> x509.Name:
+def _subject(spec: CertificateSpec) -> x509.Name:
     if len(spec.common_name) > LONGEST_COMMON_NAME:
         raise KubeceptionError(
             f"{spec.common_name}: a certificate takes names of {LONGEST_COMMON_NAME} letters",
@@ -229,7 +231,7 @@ def _subject(spec: Spec) -> x509.Name:
     return x509.Name([x509.NameAttribute(oid, value) for oid, value in _wanted(spec)])
 
 
-def _wanted(spec: Spec) -> list[tuple[x509.ObjectIdentifier, str]]:
+def _wanted(spec: CertificateSpec) -> list[tuple[x509.ObjectIdentifier, str]]:
     """Return what a subject says, also where no certificate could: what is there is compared."""
     name = (NameOID.COMMON_NAME, spec.common_name)
     return [(NameOID.ORGANIZATION_NAME, spec.organization), name] if spec.organization else [name]
@@ -239,17 +241,17 @@ def _attributes(name: x509.Name) -> list[tuple[x509.ObjectIdentifier, str | byte
     return [(one.oid, one.value) for one in name]
 
 
-def _written(spec: Spec) -> str:
+def _written(spec: CertificateSpec) -> str:
     parts = [f"CN={spec.common_name}", *([f"O={spec.organization}"] if spec.organization else [])]
     return ",".join(parts)
 
 
-def _alternative_names(spec: Spec) -> list[x509.GeneralName]:
+def _alternative_names(spec: CertificateSpec) -> list[x509.GeneralName]:
     names: list[x509.GeneralName] = [x509.DNSName(name) for name in spec.dns_names]
     return names + [x509.IPAddress(ip_address(address)) for address in spec.addresses]
 
 
-def _key_usage(spec: Spec) -> x509.KeyUsage:
+def _key_usage(spec: CertificateSpec) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=True,
         key_encipherment=True,
@@ -263,7 +265,7 @@ def _key_usage(spec: Spec) -> x509.KeyUsage:
     )
 
 
-def _extended_usage(spec: Spec) -> x509.ExtendedKeyUsage:
+def _extended_usage(spec: CertificateSpec) -> x509.ExtendedKeyUsage:
     known = {
         Use.SERVER: ExtendedKeyUsageOID.SERVER_AUTH,
         Use.CLIENT: ExtendedKeyUsageOID.CLIENT_AUTH,

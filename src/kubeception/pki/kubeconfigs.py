@@ -12,7 +12,7 @@ _SCALAR = r"""["']?{name}["']?[ \t]*:[ \t]*["']?([^"',\s]+)"""
 
 
 @dataclass(frozen=True)
-class Client:
+class KubeconfigClient:
     """What a user of a kubeconfig shows: content where it is embedded, a path where it is named."""
 
     certificate: bytes | str
@@ -25,12 +25,12 @@ def is_one(text: str) -> bool:
     return bool(re.search(rf"""["']?({names})["']?\s*:""", text))
 
 
-def clients(text: str) -> Iterator[Client]:
+def clients(text: str) -> Iterator[KubeconfigClient]:
     """Yield the certificate of each user who has one, with its key, in the order of the file."""
     certificates, keys = _parts(text, "client-certificate"), _parts(text, "client-key")
     for certificate, key in zip_longest(certificates, keys):
         if certificate is not None:
-            yield Client(certificate, key)
+            yield KubeconfigClient(certificate, key)
 
 
 def _parts(text: str, name: str) -> Iterator[bytes | str]:

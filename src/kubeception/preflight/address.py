@@ -6,45 +6,45 @@ from kubeception import gather
 from kubeception.config import names
 from kubeception.host import network
 from kubeception.preflight.finding import Finding, warning
-from kubeception.preflight.scene import Scene
+from kubeception.preflight.host_state import HostState
 
 _CHOOSE = "set address in the [node] section of the configuration"
 
 
-def node_name(scene: Scene) -> Iterator[Finding]:
+def node_name(seen: HostState) -> Iterator[Finding]:
     """Want a host name that can be a node's, unless another one is configured."""
     hint = "hostnamectl set-hostname NAME, or set name in the [node] section"
-    if problem := names.node_problem(scene.node):
+    if problem := names.node_problem(seen.node):
         yield Finding("Hostname", problem, hint)
 
 
-def remembered(scene: Scene) -> Iterator[Finding]:
+def remembered(seen: HostState) -> Iterator[Finding]:
     """Tell of another name or a better route of this host, which change nothing by themselves."""
-    for what, hint in gather.changes(scene.reach):
+    for what, hint in gather.changes(seen.session):
         yield warning("Identity", what, hint)
 
 
-def of_this_host(scene: Scene) -> Iterator[Finding]:
+def of_this_host(seen: HostState) -> Iterator[Finding]:
     """Want an address, and one that this host has."""
-    if scene.address is None:
+    if seen.address is None:
         yield Finding("Address", "there is no default route to take the address from", _CHOOSE)
-    elif not network.has_address(scene.address):
+    elif not network.has_address(seen.address):
         have = ", ".join(sorted({at for _, at in network.addresses() if not at.startswith("127.")}))
         yield Finding(
             "Address",
-            f"{scene.address} is not on this host, which has {have or 'none'}",
+            f"{seen.address} is not on this host, which has {have or 'none'}",
             f"{_CHOOSE}, or take it out for the default route's",
         )
 
 
-def choice(scene: Scene) -> Iterator[Finding]:
+def choice(seen: HostState) -> Iterator[Finding]:
     """Want the user to choose where several addresses are as good as each other.
 
     The address of the one best default route is what everybody expects. Two best routes leave it
     to chance, which is an error unless this host goes by that address already. Others that lead
     out, or further addresses beside it, are worth a word before the first bootstrap.
     """
-    if scene.config.node.address or scene.address is None or _is_settled(scene):
+    if seen.config.node.address or seen.address is None or _is_settled(seen):
         return
     routes = network.default_routes()
     leading = {route.interface for route in routes}
@@ -56,18 +56,16 @@ def choice(scene: Scene) -> Iterator[Finding]:
     if len(best) > 1:
         yield Finding("Address", f"several default routes, and no address chosen: {names}", _CHOOSE)
     else:
-        what = f"several addresses and none chosen: {names}; {scene.address} is taken"
+        what = f"several addresses and none chosen: {names}; {seen.address} is taken"
         yield warning("Address", what, _CHOOSE)
 
 
-def _is_settled(scene: Scene) -> bool:
+def _is_settled(seen: HostState) -> bool:
     """Whether this host's etcd, or a worker's kubelet, goes by that address already."""
-    at = scene.layout
-    path = at.kubelet.environment if scene.is_worker else at.etcd.environment
+    at = seen.layout
+    path = at.kubelet.environment if seen.is_worker else at.etcd.environment
     try:
         settings = path.read_text()
     except OSError:
         return False
-    return (
-        f"--node-ip={scene.address}" if scene.is_worker else f"//{scene.address}:2379"
-    ) in settings
+    return (f"--node-ip={seen.address}" if seen.is_worker else f"//{seen.address}:2379") in settings

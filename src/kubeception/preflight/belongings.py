@@ -3,64 +3,65 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from kubeception import authorities, identity
+from kubeception import authorities
 from kubeception import losses as lost
 from kubeception.config import cluster
 from kubeception.facts import Identity
+from kubeception.kept import identity
 from kubeception.pki import catalog
 from kubeception.preflight.finding import Finding, of_path, warning
-from kubeception.preflight.scene import Scene
+from kubeception.preflight.host_state import HostState
 from kubeception.render import etcd
 
 
-def losses(scene: Scene) -> Iterator[Finding]:
+def losses(seen: HostState) -> Iterator[Finding]:
     """Want nothing lost that a run would make a second time, or take from another cluster."""
-    if not scene.is_root:  # keys are for root alone to read
+    if not seen.is_root:  # keys are for root alone to read
         return
-    for loss in lost.look(scene.reach):
+    for loss in lost.look(seen.session):
         found = Finding(of_path("FileContent", loss.path), str(loss), loss.hint)
         yield replace(found, is_final=True)
 
 
-def put_back(scene: Scene) -> Iterator[Finding]:
+def put_back(seen: HostState) -> Iterator[Finding]:
     """Tell of CA certificates that are gone and can be read elsewhere."""
-    if not scene.is_root:
+    if not seen.is_root:
         return
-    for entry in authorities.entries(scene.reach):
-        if found := authorities.lost_one(scene.reach, entry):
+    for entry in authorities.entries(seen.session):
+        if found := authorities.lost_one(seen.session, entry):
             path = entry.at.certificate
             what = f"{path}: is gone; it is put back as {found[1]} has it"
             yield warning(of_path("FileContent", path), what, "kubeception bootstrap")
 
 
-def without_keys(scene: Scene) -> Iterator[Finding]:
+def without_keys(seen: HostState) -> Iterator[Finding]:
     """Tell of CAs that this host could sign for before, and can't any more."""
-    if not scene.is_root:
+    if not seen.is_root:
         return
-    known = identity.read(scene.layout.member) or Identity()
-    pki = scene.config.layout.pki
-    for entry in authorities.entries(scene.reach):
-        is_gone = not scene.reach.host.at(entry.at.key).exists()
+    known = identity.read(seen.layout.member) or Identity()
+    pki = seen.config.layout.pki
+    for entry in authorities.entries(seen.session):
+        is_gone = not seen.session.host.at(entry.at.key).exists()
         if is_gone and entry.at != pki.ca and catalog.name(pki, entry.at) in known.signing:
             what = f"{entry.at.key}: is gone: what its CA signed can't be renewed here"
             yield warning(of_path("FileContent", entry.at.key), what, "put it back from a backup")
 
 
-def guard_of_etcd(scene: Scene) -> Iterator[Finding]:
+def guard_of_etcd(seen: HostState) -> Iterator[Finding]:
     """Tell that a unit of the host's own has no guard against starting without its data."""
-    if etcd.UNIT in scene.foreign:
+    if etcd.UNIT in seen.foreign:
         yield warning(
             "Service-etcd",
             f"{etcd.UNIT} is the host's own, and not kept from starting without its data",
-            f"ETCD_INITIAL_CLUSTER_STATE in {scene.config.layout.etcd.environment} refuses that, "
+            f"ETCD_INITIAL_CLUSTER_STATE in {seen.config.layout.etcd.environment} refuses that, "
             "if the unit reads it",
         )
 
 
-def settings(scene: Scene) -> Iterator[Finding]:
+def settings(seen: HostState) -> Iterator[Finding]:
     """Want addresses and names of the cluster as they were given out."""
-    asked = scene.reach.asked
-    if copy := cluster.read(scene.layout.cluster):
+    asked = seen.session.asked
+    if copy := cluster.read(seen.layout.cluster):
         for name, value in cluster.changed_for_good(copy.settings, copy.with_changes(asked)):
             problem = f"{name} can't be changed any more: the cluster has {value}"
             yield Finding("ClusterSettings", problem, f"set {name} to {value} again")

@@ -7,17 +7,17 @@ from kubeception.errors import PreflightError
 from kubeception.preflight import (
     address,
     belongings,
+    capacity,
     flags,
     host,
     pki,
     ports,
     programs,
-    room,
     webhooks,
 )
 from kubeception.preflight.finding import Check, Finding, Severity
-from kubeception.preflight.scene import Scene, survey
-from kubeception.reach import Reach
+from kubeception.preflight.host_state import HostState, inspect
+from kubeception.session import Session
 
 log = logging.getLogger("kubeception.preflight")
 
@@ -30,7 +30,7 @@ CHECKS: tuple[Check, ...] = (
     programs.files,
     programs.supported,
     programs.own_units,
-    ports.strangers,
+    ports.foreign_listeners,
     address.node_name,
     address.of_this_host,
     address.choice,
@@ -43,10 +43,10 @@ CHECKS: tuple[Check, ...] = (
     flags.named_files,
     pki.content,
     pki.certificates,
-    room.folders,
-    room.disk,
-    room.memory,
-    room.clock,
+    capacity.folders,
+    capacity.disk,
+    capacity.memory,
+    capacity.clock,
     webhooks.without_backend,
 )
 
@@ -65,24 +65,24 @@ _CONTROL_PLANES = (
 WORKER_CHECKS = tuple(check for check in CHECKS if check not in _CONTROL_PLANES)
 
 
-def look(reach: Reach, *, rebuild: bool = False, worker: bool = False) -> list[Finding]:
+def look(session: Session, *, rebuild: bool = False, worker: bool = False) -> list[Finding]:
     """Return everything that is wrong with this host, errors first."""
-    scene = survey(reach, rebuild=rebuild, worker=worker)
+    seen = inspect(session, rebuild=rebuild, worker=worker)
     checks = WORKER_CHECKS if worker else CHECKS
     # Programs, the kernel and the API are asked meanwhile; no two checks share a conversation.
     with ThreadPoolExecutor(len(checks)) as pool:
-        parts = pool.map(lambda check: _carry_out(check, scene), checks)
+        parts = pool.map(lambda check: _carry_out(check, seen), checks)
         found = [finding for part in parts for finding in part]
     return sorted(found, key=lambda finding: finding.severity is Severity.WARNING)
 
 
-def require(reach: Reach, *, rebuild: bool = False, worker: bool = False) -> None:
+def require(session: Session, *, rebuild: bool = False, worker: bool = False) -> None:
     """Log what may become a problem, and stop at what would surely break.
 
     Raises:
         PreflightError: there is such a thing; all of them are named.
     """
-    found = look(reach, rebuild=rebuild, worker=worker)
+    found = look(session, rebuild=rebuild, worker=worker)
     for finding in found:
         if finding.severity is Severity.WARNING:
             log.warning("%s (%s)", finding, finding.hint)
@@ -95,12 +95,12 @@ def require(reach: Reach, *, rebuild: bool = False, worker: bool = False) -> Non
         )
 
 
-def _carry_out(check: Check, scene: Scene) -> list[Finding]:
+def _carry_out(check: Check, seen: HostState) -> list[Finding]:
     found: list[Finding] = []
     try:
-        found.extend(check(scene))
+        found.extend(check(seen))
     except PermissionError:
         # Whoever isn't root is told so, and beside it what everybody may see.
-        if scene.is_root:
+        if seen.is_root:
             raise
     return found

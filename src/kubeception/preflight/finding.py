@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from kubeception.preflight.scene import Scene
+from kubeception.preflight.host_state import HostState
 
 
 class Severity(StrEnum):
@@ -32,7 +32,7 @@ class Finding:
         return f"{self.check}: {self.problem}"
 
 
-Check = Callable[[Scene], Iterator[Finding]]
+Check = Callable[[HostState], Iterator[Finding]]
 
 
 def warning(check: str, problem: str, hint: str) -> Finding:

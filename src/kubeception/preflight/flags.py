@@ -5,16 +5,16 @@ from pathlib import Path
 
 from kubeception.config import flags
 from kubeception.preflight.finding import Finding, of_path
-from kubeception.preflight.scene import Scene
+from kubeception.preflight.host_state import HostState
 
 
-def named_files(scene: Scene) -> Iterator[Finding]:
+def named_files(seen: HostState) -> Iterator[Finding]:
     """Want every file that a flag of a program that runs here names."""
-    if not scene.is_root:  # they may be for root alone to read
+    if not seen.is_root:  # they may be for root alone to read
         return
-    for program in ("kubelet",) if scene.is_worker else flags.PROGRAMS:
-        for flag, path in flags.brought(program, scene.config):
-            if problem := _problem(program, flag, scene.reach.host.real(path)):
+    for program in ("kubelet",) if seen.is_worker else flags.PROGRAMS:
+        for flag, path in flags.brought(program, seen.config):
+            if problem := _problem(program, flag, seen.session.host.real(path)):
                 key = f"{program}.extra_args.{flag}"
                 hint = f"put it there, or take {flag} out of [{program}]"
                 yield Finding(of_path("FileContent", path), f"{key}: {path}: {problem}", hint)

@@ -4,25 +4,25 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from kubeception import membership
 from kubeception.endpoints import API_PORT
 from kubeception.errors import KubeceptionError
 from kubeception.host import door, kernel
+from kubeception.kept import membership
 from kubeception.preflight.finding import Finding, warning
-from kubeception.preflight.scene import Scene
+from kubeception.preflight.host_state import HostState
 from kubeception.render import kubelet
 
 
-def privileges(scene: Scene) -> Iterator[Finding]:
+def privileges(seen: HostState) -> Iterator[Finding]:
     """Want root."""
-    if not scene.is_root:
+    if not seen.is_root:
         yield Finding("IsPrivilegedUser", "this user is not root", "sudo kubeception …")
 
 
-def role(scene: Scene) -> Iterator[Finding]:
+def role(seen: HostState) -> Iterator[Finding]:
     """Want a host that is not the other kind already, by the file that makes it one."""
-    at = scene.layout
-    if scene.is_worker:
+    at = seen.layout
+    if seen.is_worker:
         if at.pki.ca.key.exists() or at.etcd.data.exists() or at.member.exists():
             what = "this host is a control-plane host, or was one"
             yield Finding("Role", what, "kubeception reset --etcd --pki, if it is to be a worker")
@@ -31,22 +31,22 @@ def role(scene: Scene) -> Iterator[Finding]:
         yield Finding("Role", what, "kubeception reset, if it is to be a control-plane host")
 
 
-def service_manager(scene: Scene) -> Iterator[Finding]:
+def service_manager(seen: HostState) -> Iterator[Finding]:
     """Want systemd on D-Bus."""
-    if scene.no_systemd:
+    if seen.no_systemd:
         hint = "systemctl start dbus; in a container, mount the host's / at /host"
-        yield Finding("Systemd", scene.no_systemd.message, hint)
+        yield Finding("Systemd", seen.no_systemd.message, hint)
 
 
-def packet_filter(scene: Scene) -> Iterator[Finding]:
+def packet_filter(seen: HostState) -> Iterator[Finding]:
     """Want nftables with NAT: nft and the kernel are asked for the very table of the door."""
-    if not scene.is_root:  # it would refuse everything
+    if not seen.is_root:  # it would refuse everything
         return
     try:
         refusal = door.refusal(
             port=API_PORT,
-            address=scene.address or "127.0.0.1",
-            service_address=scene.config.net.apiserver_ip,
+            address=seen.address or "127.0.0.1",
+            service_address=seen.config.net.apiserver_ip,
         )
     except KubeceptionError as error:
         yield Finding("FileExisting-nft", error.message, "apt-get install nftables")
@@ -56,14 +56,14 @@ def packet_filter(scene: Scene) -> Iterator[Finding]:
         yield Finding("Nftables", f"nft refuses a table with NAT: {refusal}", hint)
 
 
-def cgroups(scene: Scene) -> Iterator[Finding]:
+def cgroups(seen: HostState) -> Iterator[Finding]:
     """Want a kubelet that takes this host's cgroups; ours is told to take version 1, too."""
-    if kernel.cgroup_version(scene.reach.host.inside) != 1:
+    if kernel.cgroup_version(seen.session.host.inside) != 1:
         return
-    state = scene.units.get(kubelet.UNIT)
-    if state and kubelet.UNIT in scene.foreign:
-        settings = own_settings(scene, state.command)
-        if settings and refuses_version_1(scene.reach.host.real(settings), state.command):
+    state = seen.units.get(kubelet.UNIT)
+    if state and kubelet.UNIT in seen.foreign:
+        settings = own_settings(seen, state.command)
+        if settings and refuses_version_1(seen.session.host.real(settings), state.command):
             yield Finding(
                 "CgroupVersion",
                 f"this host has cgroup v1, which the kubelet refuses by {settings}",
@@ -77,11 +77,11 @@ def cgroups(scene: Scene) -> Iterator[Finding]:
     )
 
 
-def own_settings(scene: Scene, command: tuple[str, ...]) -> Path | None:
+def own_settings(seen: HostState, command: tuple[str, ...]) -> Path | None:
     """Return the settings file that a unit names itself, where that isn't ours."""
     named = re.findall(r"--config[= ](\S+)", " ".join(command))
     own = Path(named[-1]) if named else None
-    return None if own == scene.config.layout.kubelet.settings else own
+    return None if own == seen.config.layout.kubelet.settings else own
 
 
 def refuses_version_1(settings: Path, command: tuple[str, ...]) -> bool:

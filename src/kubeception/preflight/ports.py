@@ -7,7 +7,7 @@ from kubeception.endpoints import API_PORT, BOOTSTRAP_PORT, HOSTED_PORTS
 from kubeception.host import sockets
 from kubeception.host.sockets import ANYWHERE, Listener
 from kubeception.preflight.finding import Finding, warning
-from kubeception.preflight.scene import Scene
+from kubeception.preflight.host_state import HostState
 from kubeception.render import apiserver, controllers, etcd, kubelet, proxy
 
 _COMM = 15  # what the kernel keeps of a program's name
@@ -41,24 +41,24 @@ class Port:
         return not self.address or listener.address in ANYWHERE or listener.address == self.address
 
 
-def table(scene: Scene) -> tuple[Port, ...]:
+def table(seen: HostState) -> tuple[Port, ...]:
     """Return every port that the host uses."""
     of_node = (
-        Port(scene.config.kubeception.join_port, "the join service", is_redirected=True),
+        Port(seen.config.kubeception.join_port, "the join service", is_redirected=True),
         Port(10248, "kubelet", kubelet.UNIT, _LOOPBACK),
         Port(10250, "kubelet", kubelet.UNIT),
         Port(10256, proxy.NAME),
         Port(10249, proxy.NAME, address=_LOOPBACK),
     )
-    return of_node if scene.is_worker else (*of_node, *_of_control_plane(scene))
+    return of_node if seen.is_worker else (*of_node, *_of_control_plane(seen))
 
 
-def _of_control_plane(scene: Scene) -> tuple[Port, ...]:
+def _of_control_plane(seen: HostState) -> tuple[Port, ...]:
     of_apiserver = (BOOTSTRAP_PORT, *HOSTED_PORTS)
     return (
         Port(API_PORT, "the door", is_redirected=True),
         Port(2379, "etcd", etcd.UNIT),
-        Port(2380, "etcd", etcd.UNIT, scene.address or ""),
+        Port(2380, "etcd", etcd.UNIT, seen.address or ""),
         Port(2381, "etcd", etcd.UNIT, _LOOPBACK),
         *(
             Port(port, apiserver.NAME, address="" if port in HOSTED_PORTS else _LOOPBACK)
@@ -72,19 +72,15 @@ def _of_control_plane(scene: Scene) -> tuple[Port, ...]:
     )
 
 
-def strangers(scene: Scene) -> Iterator[Finding]:
+def foreign_listeners(seen: HostState) -> Iterator[Finding]:
     """Name whoever listens on a port of ours, with its pid."""
-    ports = {port.number: port for port in table(scene)}
-    for listener in sockets.listeners(ports.keys(), proc=scene.reach.host.proc):
+    ports = {port.number: port for port in table(seen)}
+    for listener in sockets.listeners(ports.keys(), proc=seen.session.host.proc):
         port = ports[listener.port]
-        if (
-            port.takes(listener)
-            or not port.clashes(listener)
-            or _may_be_ours(scene, port, listener)
-        ):
+        if port.takes(listener) or not port.clashes(listener) or _may_be_ours(seen, port, listener):
             continue
         hint = f"{_end(listener)}; {port.number} is the port of {port.program}"
-        found = Finding if _is_wanted_now(scene, port) and listener.pid else warning
+        found = Finding if _is_wanted_now(seen, port) and listener.pid else warning
         yield found(f"Port-{port.number}", str(listener), hint)
 
 
@@ -95,17 +91,17 @@ def _end(listener: Listener) -> str:
     return f"kill {listener.pid}" if listener.pid else f"ss -ltnp 'sport = {listener.port}'"
 
 
-def _may_be_ours(scene: Scene, port: Port, listener: Listener) -> bool:
+def _may_be_ours(seen: HostState, port: Port, listener: Listener) -> bool:
     """Whether a process that can't be seen (this one runs in a container) is probably ours."""
     if listener.pid or port.is_redirected:
         return False
     if port.unit:
-        return port.unit in scene.units and scene.units[port.unit].active == "active"
-    return scene.live > 0
+        return port.unit in seen.units and seen.units[port.unit].active == "active"
+    return seen.live > 0
 
 
-def _is_wanted_now(scene: Scene, port: Port) -> bool:
+def _is_wanted_now(seen: HostState, port: Port) -> bool:
     """Whether this run needs the port: a hosted control plane that serves needs no further one."""
-    if port.number == scene.config.kubeception.join_port:
+    if port.number == seen.config.kubeception.join_port:
         return False  # who listens there is cut off, but breaks nothing
-    return bool(port.unit) or port.is_redirected or not scene.is_carried
+    return bool(port.unit) or port.is_redirected or not seen.is_carried

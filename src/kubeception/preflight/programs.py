@@ -9,7 +9,7 @@ from kubeception import versions
 from kubeception.config.model import Cni
 from kubeception.errors import KubeceptionError
 from kubeception.preflight.finding import Finding, warning
-from kubeception.preflight.scene import Scene
+from kubeception.preflight.host_state import HostState
 from kubeception.render import containerd, etcd, kubelet
 
 _ANSWER_S = 10.0
@@ -38,51 +38,51 @@ PROGRAMS = (
 )
 
 
-def _programs(scene: Scene) -> tuple[Program, ...]:
+def _programs(seen: HostState) -> tuple[Program, ...]:
     """Return the programs that this host runs; etcd is for control-plane hosts."""
-    return tuple(one for one in PROGRAMS if one.unit != etcd.UNIT or not scene.is_worker)
+    return tuple(one for one in PROGRAMS if one.unit != etcd.UNIT or not seen.is_worker)
 
 
-def files(scene: Scene) -> Iterator[Finding]:
+def files(seen: HostState) -> Iterator[Finding]:
     """Want every program that is called by name."""
-    at = scene.config.layout
-    for program in _programs(scene):
-        path = _path(scene, program)
-        if path is not None and not scene.reach.host.real(path).exists():
+    at = seen.config.layout
+    for program in _programs(seen):
+        path = _path(seen, program)
+        if path is not None and not seen.session.host.real(path).exists():
             yield _missing(program.name, path)
-    if containerd.UNIT in scene.foreign:
+    if containerd.UNIT in seen.foreign:
         return
     for name in _RUNTIME:
-        if not scene.reach.host.find(name, path=f"{at.launchers}:{_PATH}"):
+        if not seen.session.host.find(name, path=f"{at.launchers}:{_PATH}"):
             yield _missing(name, at.launchers / name)
-    plugins = _CNI + (_CNI_OF_FLANNEL if scene.config.net.cni is Cni.FLANNEL else ())
+    plugins = _CNI + (_CNI_OF_FLANNEL if seen.config.net.cni is Cni.FLANNEL else ())
     for name in plugins:
-        if not scene.reach.host.real(at.cni.plugins / name).exists():
+        if not seen.session.host.real(at.cni.plugins / name).exists():
             yield _missing(name, at.cni.plugins / name)
 
 
-def supported(scene: Scene) -> Iterator[Finding]:
+def supported(seen: HostState) -> Iterator[Finding]:
     """Want versions that we support."""
-    for program in _programs(scene):
-        path = _path(scene, program)
+    for program in _programs(seen):
+        path = _path(seen, program)
         if path is None:
-            command = " ".join(scene.units[program.unit].command)
-            hint = f"want {program.name} {scene.release.supported[program.name]}"
+            command = " ".join(seen.units[program.unit].command)
+            hint = f"want {program.name} {seen.release.supported[program.name]}"
             yield warning(program.check, f"{program.unit} runs {command!r}: version unknown", hint)
-        elif scene.reach.host.real(path).exists():
-            yield from _version(scene, program, path)
+        elif seen.session.host.real(path).exists():
+            yield from _version(seen, program, path)
 
 
-def own_units(scene: Scene) -> Iterator[Finding]:
+def own_units(seen: HostState) -> Iterator[Finding]:
     """Want the host's own units to read the files that we write for them."""
     wanted = {
-        etcd.UNIT: ("etcd", scene.config.layout.etcd.environment),
-        kubelet.UNIT: ("kubelet", scene.config.layout.kubelet.environment),
+        etcd.UNIT: ("etcd", seen.config.layout.etcd.environment),
+        kubelet.UNIT: ("kubelet", seen.config.layout.kubelet.environment),
     }
-    if scene.is_worker:
+    if seen.is_worker:
         del wanted[etcd.UNIT]
     for unit, (section, path) in wanted.items():
-        if unit in scene.foreign and path not in scene.units[unit].environment:
+        if unit in seen.foreign and path not in seen.units[unit].environment:
             yield warning(
                 f"Service-{section}",
                 f"{unit} is the host's own and does not read {path}",
@@ -90,27 +90,27 @@ def own_units(scene: Scene) -> Iterator[Finding]:
             )
 
 
-def _path(scene: Scene, program: Program) -> Path | None:
+def _path(seen: HostState, program: Program) -> Path | None:
     """Return what the unit runs, None where the host's own unit runs it by something else."""
-    if program.unit not in scene.foreign:
-        return scene.config.layout.launchers / program.name
-    command = scene.units[program.unit].command
+    if program.unit not in seen.foreign:
+        return seen.config.layout.launchers / program.name
+    command = seen.units[program.unit].command
     if command and Path(command[0]).name == program.name:
         return Path(command[0])
-    return scene.reach.host.find(program.name)
+    return seen.session.host.find(program.name)
 
 
 def _missing(name: str, path: Path) -> Finding:
     return Finding(f"FileExisting-{name}", f"{path}: no such file", _IMPORT)
 
 
-def _version(scene: Scene, program: Program, path: Path) -> Iterator[Finding]:
-    supported = scene.release.supported[program.name]
+def _version(seen: HostState, program: Program, path: Path) -> Iterator[Finding]:
+    supported = seen.release.supported[program.name]
     hint = f"want {program.name} {supported}; {_IMPORT} brings one"
-    if program.unit in scene.foreign:
+    if program.unit in seen.foreign:
         hint += f", once {program.unit}, the host's own, is gone"
     try:
-        said = scene.reach.host.run([path, "--version"], check=False, timeout=_ANSWER_S)
+        said = seen.session.host.run([path, "--version"], check=False, timeout=_ANSWER_S)
     except KubeceptionError as error:  # such as one built for another architecture
         yield Finding(program.check, error.message, hint)
         return

@@ -3,35 +3,35 @@
 from collections.abc import Iterator
 
 from kubeception.conditions import LEASES, current_problem, lease_held
+from kubeception.conditions.webhooks import Unanswered, concerns_us, is_certain, unanswered
 from kubeception.errors import KubeceptionError
 from kubeception.kube.kinds import KINDS
 from kubeception.preflight.finding import Finding, warning
-from kubeception.preflight.scene import Scene
-from kubeception.reach import Reach
+from kubeception.preflight.host_state import HostState
 from kubeception.render.objects import NAMESPACE
-from kubeception.webhooks import Unanswered, concerns_us, is_certain, unanswered
+from kubeception.session import Session
 
 
-def without_backend(scene: Scene) -> Iterator[Finding]:
+def without_backend(seen: HostState) -> Iterator[Finding]:
     """Want no webhook that must answer for kube-system and can't.
 
     The bootstrap API server runs without webhooks, so a run that goes by it is not stopped; nor is
     one that has to bring a leader back.
     """
-    if not scene.live or not scene.is_root:
+    if not seen.live or not seen.is_root:
         return
     try:
-        for one in unanswered(scene.reach):
+        for one in unanswered(seen.session):
             if concerns_us(one.webhook):
-                yield _finding(scene, one)
+                yield _finding(seen, one)
     except KubeceptionError as error:
         yield warning(
             "Webhook", f"the API was not to be asked: {error.message}", "kubeception status"
         )
 
 
-def _finding(scene: Scene, one: Unanswered) -> Finding:
-    is_in_the_way = scene.is_carried and is_certain(one.webhook) and _is_led(scene.reach)
+def _finding(seen: HostState, one: Unanswered) -> Finding:
+    is_in_the_way = seen.is_carried and is_certain(one.webhook) and _is_led(seen.session)
     found = Finding if is_in_the_way else warning
     return found(
         f"Webhook-{one.configuration}",
@@ -42,5 +42,5 @@ def _finding(scene: Scene, one: Unanswered) -> Finding:
     )
 
 
-def _is_led(reach: Reach) -> bool:
-    return not any(current_problem(lease_held(lease), reach) for lease in LEASES)
+def _is_led(session: Session) -> bool:
+    return not any(current_problem(lease_held(lease), session) for lease in LEASES)

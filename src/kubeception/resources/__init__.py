@@ -4,16 +4,16 @@ import difflib
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from kubeception.reach import Reach
+from kubeception.session import Session
 
 
 class Resource(Protocol):
     """Something that is wanted; `str()` names it in messages."""
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say how the real thing differs, or None; tolerates whatever is missing."""
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Make the real thing what is wanted; twice is the same as once."""
 
 
@@ -21,7 +21,7 @@ class Resource(Protocol):
 class WithContent(Protocol):
     """One with a content that can be compared line by line."""
 
-    def diff(self, reach: Reach) -> tuple[str, ...]:
+    def diff(self, session: Session) -> tuple[str, ...]:
         """Return how its content would change; nothing of what not everybody may read."""
 
 

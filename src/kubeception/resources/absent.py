@@ -7,9 +7,9 @@ from pathlib import Path
 
 from kubeception.host import files, links, mounts
 from kubeception.host.gateway import Host
-from kubeception.reach import Reach
 from kubeception.resources import Resource
 from kubeception.resources.file import is_ours
+from kubeception.session import Session
 
 log = logging.getLogger("kubeception.host")
 
@@ -31,15 +31,15 @@ class WhereOurs:
     def __str__(self) -> str:
         return str(self.wanted)
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say what the thing itself says, on such a host."""
-        sign = reach.host.at(self.sign)
+        sign = session.host.at(self.sign)
         found = is_ours(sign) if self.marked else sign.exists()
-        return self.wanted.drift(reach) if found else None
+        return self.wanted.drift(session) if found else None
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Apply the thing."""
-        self.wanted.apply(reach)
+        self.wanted.apply(session)
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,14 @@ class StoppedUnit:
     def __str__(self) -> str:
         return self.name
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say whether it runs."""
-        state = reach.host.systemd.state(self.name)
+        state = session.host.systemd.state(self.name)
         return state.active if state.active not in {"inactive", "failed"} else None
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Stop it; waits for the job's end."""
-        reach.host.systemd.stop(self.name)
+        session.host.systemd.stop(self.name)
 
 
 @dataclass(frozen=True)
@@ -71,23 +71,23 @@ class NoUnit:
     def __str__(self) -> str:
         return self.name
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say what is left of it; another one of the same name is none of ours."""
-        if is_ours(reach.host.at(self.file)):
+        if is_ours(session.host.at(self.file)):
             return "is there"
-        state = reach.host.systemd.state(self.name)
+        state = session.host.systemd.state(self.name)
         return "systemd still knows it" if state.exists and state.file == str(self.file) else None
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Stop and disable it, and remove its file."""
-        systemd = reach.host.systemd
+        systemd = session.host.systemd
         state = systemd.state(self.name)
         if state.active not in {"inactive", "failed"}:
             systemd.stop(self.name)
         # A run that was killed has removed the file, and disabled the unit before.
-        if state.enabled == "enabled" and reach.host.at(self.file).exists():
+        if state.enabled == "enabled" and session.host.at(self.file).exists():
             systemd.disable(self.name)
-        files.remove(reach.host.at(self.file))
+        files.remove(session.host.at(self.file))
         systemd.reload()
 
 
@@ -101,11 +101,11 @@ class NoTable:
     def __str__(self) -> str:
         return f"nftables table {self.family} {self.name}"
 
-    def drift(self, _reach: Reach) -> str | None:
+    def drift(self, _reach: Session) -> str | None:
         """Say whether it is there."""
         return "is there" if links.has_table(self.family, self.name) else None
 
-    def apply(self, _reach: Reach) -> None:
+    def apply(self, _reach: Session) -> None:
         """Remove it."""
         links.remove_table(self.family, self.name)
 
@@ -119,12 +119,12 @@ class NoLink:
     def __str__(self) -> str:
         return f"link {self.name}"
 
-    def drift(self, _reach: Reach) -> str | None:
+    def drift(self, _reach: Session) -> str | None:
         """Say whether it is there."""
         there = links.has_link(self.name) and not links.is_in_use(self.name)
         return "is there" if there else None
 
-    def apply(self, _reach: Reach) -> None:
+    def apply(self, _reach: Session) -> None:
         """Remove it."""
         links.remove_link(self.name)
 
@@ -148,32 +148,32 @@ class NoFolder:
     def __str__(self) -> str:
         return str(self.path)
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say whether it is there, or what is left of it."""
         if self.if_empty:
-            path = _at(reach.host, self.path)
-            kept = _stays(reach.host, self.path) or not path.is_dir() or any(path.iterdir())
+            path = _at(session.host, self.path)
+            kept = _stays(session.host, self.path) or not path.is_dir() or any(path.iterdir())
             return None if kept else "is empty"
-        gone = self._gone(reach.host)
-        if _stays(reach.host, self.path):
+        gone = self._gone(session.host)
+        if _stays(session.host, self.path):
             log.info("%s: a link or a mount of yours, which is left", self.path)
             return f"has {', '.join(path.name for path in gone)} in it" if gone else None
         return "is there" if gone else None
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Remove it, or what has to go of it.
 
         Raises:
             KubeceptionError: something is mounted in it that stays; nothing of it was removed.
         """
         if self.if_empty:
-            files.remove_empty(_at(reach.host, self.path))
+            files.remove_empty(_at(session.host, self.path))
             return
-        gone = self._gone(reach.host)
+        gone = self._gone(session.host)
         for path in gone:
             if self.mounts:
-                mounts.unmount(reach.host, path)
-            mounts.refuse(path, reach.host)
+                mounts.unmount(session.host, path)
+            mounts.refuse(path, session.host)
         for path in gone:
             files.discard(path)
 

@@ -4,14 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kubeception import membership
 from kubeception.config.model import KeyAlgorithm
 from kubeception.errors import ConfigError, JoinRefused
 from kubeception.facts import Membership
 from kubeception.host import files
+from kubeception.kept import membership
 from kubeception.pki import issue, request
-from kubeception.pki.catalog import Spec, Use
-from kubeception.reach import Reach
+from kubeception.pki.catalog import CertificateSpec, Use
+from kubeception.session import Session
 
 # The kubelet's own: PAIR-current.pem is a link to the newest of PAIR-<time>.pem.
 # https://github.com/kubernetes/client-go/blob/master/util/certificate/certificate_store.go
@@ -19,7 +19,7 @@ _TIME = "%Y-%m-%d-%H-%M-%S"
 
 
 @dataclass(frozen=True)
-class Welcome:
+class JoinResult:
     """What a host gets that is taken in: its certificate, the CA (PEM), and what else it needs."""
 
     certificate: bytes
@@ -28,7 +28,7 @@ class Welcome:
 
 
 # Ask the cluster to take a node of these addresses in, by a certificate request (PEM).
-Ask = Callable[[bytes, str, tuple[str, ...]], Welcome]
+RequestCertificate = Callable[[bytes, str, tuple[str, ...]], JoinResult]
 
 
 @dataclass(frozen=True)
@@ -42,64 +42,64 @@ class KubeletCredential:
     node: str
     address: str
     algorithm: KeyAlgorithm
-    ask: Ask | None = field(default=None, repr=False)
+    ask: RequestCertificate | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
         return f"credential of {request.user(self.node)}"
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say what is missing of it or won't do."""
-        if problem := credential_problem(reach, self.node):
+        if problem := credential_problem(session, self.node):
             return problem
-        at = reach.layout.kubelet
+        at = session.layout.kubelet
         left = [path for path in (at.join_request, at.join_key) if path.exists()]
-        return f"{reach.host.named(left[0])} is left" if left else None
+        return f"{session.host.named(left[0])} is left" if left else None
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Join if there is no good one yet; then put away what only the join needed.
 
         Raises:
             JoinRefused: the cluster doesn't take this host in.
             WaitTimeout: it could not be asked.
         """
-        if credential_problem(reach, self.node):
-            self._join(reach)
-        at = reach.layout.kubelet
+        if credential_problem(session, self.node):
+            self._join(session)
+        at = session.layout.kubelet
         files.remove(at.join_request)
         files.remove(at.join_key)
 
-    def _join(self, reach: Reach) -> None:
+    def _join(self, session: Session) -> None:
         if self.ask is None:
             raise ConfigError(
                 ["this host has not joined yet: say --url and --token-file"],
                 hint="kubeception token create, on a control-plane host, prints the whole command",
             )
-        at = reach.layout
-        key = self._key(reach)
-        welcome = self.ask(self._request(reach, key), self.node, (self.address,))
-        pem = welcome.certificate
-        if problem := _certificate_problem(reach, self.node, pem, key, ca=welcome.ca):
+        at = session.layout
+        key = self._key(session)
+        result = self.ask(self._request(session, key), self.node, (self.address,))
+        pem = result.certificate
+        if problem := _certificate_problem(session, self.node, pem, key, ca=result.ca):
             raise JoinRefused(f"the join service answered with a certificate that {problem}")
         # By the certificate's own time: who was killed and asks again writes the same file.
         time = issue.valid_from(pem).strftime(_TIME)
         current = at.kubelet.renewed_client
         dated = current.with_name(current.name.replace("current", time))
-        files.write(at.pki.ca.certificate, welcome.ca)
-        files.write(at.membership, membership.text(welcome.member))
+        files.write(at.pki.ca.certificate, result.ca)
+        files.write(at.membership, membership.text(result.member))
         files.write(dated, pem.rstrip() + b"\n" + key, mode=0o600)
-        files.link(current, reach.host.named(dated) if reach.host.is_contained else dated)
+        files.link(current, session.host.named(dated) if session.host.is_contained else dated)
 
-    def _key(self, reach: Reach) -> bytes:
-        path = reach.layout.kubelet.join_key
+    def _key(self, session: Session) -> bytes:
+        path = session.layout.kubelet.join_key
         key = _bytes(path)
         if key is None or issue.key_problem(key):
             key = issue.new_key(self.algorithm)
             files.write(path, key, mode=0o600)
         return key
 
-    def _request(self, reach: Reach, key: bytes) -> bytes:
+    def _request(self, session: Session, key: bytes) -> bytes:
         """Return the request; kept, since one that is made anew has another signature."""
-        path = reach.layout.kubelet.join_request
+        path = session.layout.kubelet.join_request
         made = _bytes(path)
         if made is None or not request.is_for(made, key, self.node):
             made = request.new(key, self.node)
@@ -107,25 +107,25 @@ class KubeletCredential:
         return made
 
 
-def credential_problem(reach: Reach, node: str) -> str | None:
+def credential_problem(session: Session, node: str) -> str | None:
     """Say why this host has no credential as that node that its API would take, or None."""
-    at = reach.layout
+    at = session.layout
     ca, both = _bytes(at.pki.ca.certificate), _bytes(at.kubelet.renewed_client)
     if membership.read(at.membership) is None or ca is None or both is None:
         return "missing"
     certificate, key = issue.halves(both)
-    return _certificate_problem(reach, node, certificate, key or b"", ca=ca)
+    return _certificate_problem(session, node, certificate, key or b"", ca=ca)
 
 
 def _certificate_problem(
-    reach: Reach, node: str, pem: bytes, key: bytes, *, ca: bytes
+    session: Session, node: str, pem: bytes, key: bytes, *, ca: bytes
 ) -> str | None:
     if not issue.is_certificate(ca):
         return "is by a CA that is no certificate"
     if problem := issue.key_problem(key):
         return f"has a key that {problem}"
-    client = Spec(request.user(node), frozenset({Use.CLIENT}), request.NODES)
-    return issue.certificate_problem(client, pem, key, ca=ca, now=reach.host.clock.now())
+    client = CertificateSpec(request.user(node), frozenset({Use.CLIENT}), request.NODES)
+    return issue.certificate_problem(client, pem, key, ca=ca, now=session.host.clock.now())
 
 
 def _bytes(path: Path) -> bytes | None:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from kubeception import conditions
-from kubeception.reach import Reach
 from kubeception.render.objects import NAMESPACE
+from kubeception.session import Session
 
 
 @dataclass(frozen=True)
@@ -16,10 +16,10 @@ class DeadLease:
     def __str__(self) -> str:
         return f"Lease {self.name}"
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say why its holder is dead."""
-        return conditions.dead_holder(reach, self.name)
+        return conditions.dead_holder(session, self.name)
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Delete it."""
-        reach.api.delete("Lease", self.name, namespace=NAMESPACE)
+        session.api.delete("Lease", self.name, namespace=NAMESPACE)

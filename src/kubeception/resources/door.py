@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from kubeception.endpoints import API_PORT, HOSTED_PORTS
 from kubeception.host import door
 from kubeception.kube import health
-from kubeception.reach import Reach
 from kubeception.resources.absent import NoTable
+from kubeception.session import Session
 
 log = logging.getLogger("kubeception.door")
 
@@ -28,20 +28,20 @@ class Door:
     def __str__(self) -> str:
         return "door"
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say where it points instead."""
         found = door.read()
         if found is None:
             return "missing"
         if found.rules != self._rules():
             return "its rules differ"
-        if not self.port and self._is_answered(reach, found.inside):
+        if not self.port and self._is_answered(session, found.inside):
             return None  # meanwhile; nobody is to be sent away from there
         if found.inside != self.port:
             return f"points at {found.inside or 'nothing'}"
         return f"points outside at {found.outside}" if found.outside != self._outside() else None
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Turn it, building it first where it is missing or differs."""
         found = door.read()
         outside = self._outside()
@@ -55,12 +55,12 @@ class Door:
             )
         else:
             door.turn(inside=self.port, outside=outside)
-        reach.hang_up()
+        session.hang_up()
         before = found.inside if found else 0
         log.info("turned from %s to %s", before or "nothing", self.port or "nothing")
 
-    def _is_answered(self, reach: Reach, port: int) -> bool:
-        return port > 0 and not health.not_ready(port, reach.layout.pki.ca.certificate)
+    def _is_answered(self, session: Session, port: int) -> bool:
+        return port > 0 and not health.problem(port, session.layout.pki.ca.certificate)
 
     def _outside(self) -> int:
         if not self.port or self.port in HOSTED_PORTS:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from kubeception import timestamp
 from kubeception.kube.client import Object
-from kubeception.reach import Reach
 from kubeception.render import apiserver
 from kubeception.render.objects import NAMESPACE
+from kubeception.session import Session
 
 
 @dataclass(frozen=True)
@@ -23,20 +23,20 @@ class DoorGate:
     def __str__(self) -> str:
         return "readiness gate of the API server behind the door"
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say which pod is not marked."""
-        unmarked = self._unmarked(reach)
+        unmarked = self._unmarked(session)
         return f"{unmarked[0]['metadata']['name']} is not marked" if unmarked else None
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Mark them."""
         mark = {
             "type": apiserver.DOOR_GATE,
             "status": "True",
-            "lastTransitionTime": timestamp.text(reach.host.clock.now()),
+            "lastTransitionTime": timestamp.text(session.host.clock.now()),
         }
-        for pod in self._unmarked(reach):
-            reach.api.merge(
+        for pod in self._unmarked(session):
+            session.api.merge(
                 "Pod",
                 pod["metadata"]["name"],
                 {"status": {"conditions": [mark]}},
@@ -44,8 +44,8 @@ class DoorGate:
                 status=True,
             )
 
-    def _unmarked(self, reach: Reach) -> list[Object]:
-        pods = reach.api.list(
+    def _unmarked(self, session: Session) -> list[Object]:
+        pods = session.api.list(
             "Pod",
             namespace=NAMESPACE,
             labels=apiserver.LABELS,

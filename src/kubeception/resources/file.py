@@ -6,9 +6,9 @@ from pathlib import Path
 
 from kubeception.host import files
 from kubeception.layout import OUR_MARK
-from kubeception.reach import Reach
 from kubeception.render.objects import MANAGED_BY
 from kubeception.resources import unified
+from kubeception.session import Session
 
 _OTHERS_READ = 0o004
 
@@ -28,9 +28,9 @@ class File:
     def __str__(self) -> str:
         return str(self.path)
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say whether it is missing, or what of it differs."""
-        path = reach.host.at(self.path)
+        path = session.host.at(self.path)
         if self.content is None:
             there = is_ours(path) if self.if_ours else os.path.lexists(path)
             return "is there" if there or files.unfinished(path).exists() else None
@@ -42,9 +42,9 @@ class File:
             return "content differs"
         return f"mode is {mode:04o}" if mode != self.mode else None
 
-    def diff(self, reach: Reach) -> tuple[str, ...]:
+    def diff(self, session: Session) -> tuple[str, ...]:
         """Return how its content would change, where everybody may read it, before and after."""
-        path = reach.host.at(self.path)
+        path = session.host.at(self.path)
         try:
             found, mode = path.read_bytes(), files.mode_of(path)
         except FileNotFoundError:
@@ -53,9 +53,9 @@ class File:
             return ()
         return unified(str(self.path), found.decode(errors="replace"), self.content)
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Write or remove it, durably."""
-        path = reach.host.at(self.path)
+        path = session.host.at(self.path)
         if self.content is None:
             files.remove(path)
         else:

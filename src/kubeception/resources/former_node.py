@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from kubeception import identity
 from kubeception.facts import Identity
 from kubeception.host import files, links
-from kubeception.reach import Reach
+from kubeception.kept import identity
 from kubeception.render import flannel
+from kubeception.session import Session
 
 
 @dataclass(frozen=True)
@@ -22,21 +22,21 @@ class NoFormerNode:
     def __str__(self) -> str:
         return f"Node {self.name}"
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say that it was this host's, until it is gone."""
-        known = identity.read(reach.layout.member) or Identity()
+        known = identity.read(session.layout.member) or Identity()
         return "was this host's" if known.former == self.name else None
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Delete it and its pods, which no kubelet would end, and forget the name."""
-        reach.api.delete("Node", self.name)
-        for pod in reach.api.list("Pod", fields={"spec.nodeName": self.name}):
+        session.api.delete("Node", self.name)
+        for pod in session.api.list("Pod", fields={"spec.nodeName": self.name}):
             at = pod["metadata"]
-            reach.api.delete("Pod", at["name"], namespace=at["namespace"], grace_s=0)
-        known = identity.read(reach.layout.member) or Identity()
+            session.api.delete("Pod", at["name"], namespace=at["namespace"], grace_s=0)
+        known = identity.read(session.layout.member) or Identity()
         if known.former == self.name:
             kept = identity.text(identity.renamed(known))
-            files.write(reach.layout.member, kept, mode=0o600)
+            files.write(session.layout.member, kept, mode=0o600)
 
 
 @dataclass(frozen=True)
@@ -52,18 +52,18 @@ class NoFormerNetwork:
     def __str__(self) -> str:
         return f"pod network of Node {self.name}"
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say that it is there, as long as the record knows the name."""
-        known = identity.read(reach.layout.member) or Identity()
-        is_there = self._settings(reach).exists() or links.has_link(flannel.BRIDGE)
+        known = identity.read(session.layout.member) or Identity()
+        is_there = self._settings(session).exists() or links.has_link(flannel.BRIDGE)
         return "is there" if known.former == self.name and is_there else None
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Remove what a runtime and its plugins know of it, and the bridge."""
-        files.remove(self._settings(reach))
-        files.remove(reach.host.at(flannel.RUN / "subnet.env"))
+        files.remove(self._settings(session))
+        files.remove(session.host.at(flannel.RUN / "subnet.env"))
         if links.has_link(flannel.BRIDGE):
             links.remove_link(flannel.BRIDGE)
 
-    def _settings(self, reach: Reach) -> Path:
-        return reach.layout.cni.settings / flannel.PLUGIN
+    def _settings(self, session: Session) -> Path:
+        return session.layout.cni.settings / flannel.PLUGIN

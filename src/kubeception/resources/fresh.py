@@ -9,8 +9,8 @@ from pathlib import Path
 
 from kubeception.errors import KubeceptionError
 from kubeception.host import containers
-from kubeception.reach import Reach
 from kubeception.resources.unit import newer
+from kubeception.session import Session
 
 
 @dataclass(frozen=True)
@@ -23,17 +23,17 @@ class FreshUnit:
     def __str__(self) -> str:
         return self.name
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say which file is newer than its start."""
-        state = reach.host.systemd.state(self.name)
+        state = session.host.systemd.state(self.name)
         if state.active != "active":
             return None
-        path = newer(reach, self.started_after, than_s=state.started_s)
+        path = newer(session, self.started_after, than_s=state.started_s)
         return f"{path} is newer than its start" if path else None
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Restart it; waits for the job's end."""
-        reach.host.systemd.restart(self.name)
+        session.host.systemd.restart(self.name)
 
 
 @dataclass(frozen=True)
@@ -47,29 +47,31 @@ class FreshContainer:
     def __str__(self) -> str:
         return f"container {self.name}"
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say which file is newer than the start of one."""
-        stale = self._stale(reach)
+        stale = self._stale(session)
         return f"{stale[0][1]} is newer than its start" if stale else None
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """End those; the kubelet starts them anew."""
-        socket = reach.config.layout.containerd.socket
-        for one, _ in self._stale(reach):
-            containers.kill(reach.host, socket, one=one, name=self.name)
+        socket = session.config.layout.containerd.socket
+        for one, _ in self._stale(session):
+            containers.kill(session.host, socket, one=one, name=self.name)
 
-    def _stale(self, reach: Reach) -> list[tuple[containers.Running, Path]]:
+    def _stale(self, session: Session) -> list[tuple[containers.Running, Path]]:
         """Return those that started before a file, with it.
 
         None where the runtime can't be asked: it is off, or a host of somebody's has no crictl.
         """
-        socket = reach.config.layout.containerd.socket
+        socket = session.config.layout.containerd.socket
         try:
-            found = containers.running(reach.host, socket, labels=self.labels, container=self.name)
+            found = containers.running(
+                session.host, socket, labels=self.labels, container=self.name
+            )
         except KubeceptionError:
             return []
         return [
             (one, path)
             for one in found or ()
-            if (path := newer(reach, self.started_after, than_s=one.started_s))
+            if (path := newer(session, self.started_after, than_s=one.started_s))
         ]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kubeception import crash
-from kubeception.reach import Reach
+from kubeception.session import Session
 
 _CTR = ("ctr", "--namespace", "k8s.io")
 # Against garbage collection. It is given last, so it also says that all of the image is there.
@@ -12,7 +12,7 @@ _PINNED = ("io.cri-containerd.pinned", "pinned")
 
 
 @dataclass(frozen=True)
-class Image:
+class ImportedImage:
     """A wanted image and the OCI archive that it comes from; pinned against garbage collection."""
 
     reference: str
@@ -21,19 +21,19 @@ class Image:
     def __str__(self) -> str:
         return f"image {self.reference}"
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say whether containerd lacks it, or had not yet all of it."""
         label, value = _PINNED
         named = f'name=={self.reference},labels."{label}"=={value}'
-        found = reach.host.run([*_CTR, "images", "list", "--quiet", named], check=False)
+        found = session.host.run([*_CTR, "images", "list", "--quiet", named], check=False)
         return None if self.reference in found.stdout.split() else "missing"
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Import it from the bundle's archive, through to the disk.
 
         A file that a power cut left empty would stay so: what is unpacked is never unpacked again.
         Only a client that imports by itself (`--local`) has it synced.
         """
-        reach.host.run([*_CTR, "images", "import", "--local", "--sync-fs", self.archive])
+        session.host.run([*_CTR, "images", "import", "--local", "--sync-fs", self.archive])
         crash.before("pin", self.reference)
-        reach.host.run([*_CTR, "images", "label", self.reference, "=".join(_PINNED)])
+        session.host.run([*_CTR, "images", "label", self.reference, "=".join(_PINNED)])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kubeception.host import files, tree
-from kubeception.reach import Reach
+from kubeception.session import Session
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,13 @@ class ImageRoot:
     def __str__(self) -> str:
         return str(self.path)
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say whether it is missing; one that is there is whole."""
-        return None if reach.host.at(self.path).is_dir() else "missing"
+        return None if session.host.at(self.path).is_dir() else "missing"
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Copy it, unless it is there."""
-        path = reach.host.at(self.path)
+        path = session.host.at(self.path)
         if path.is_dir():
             return
         with files.whole_folder(path) as partial:
@@ -46,17 +46,17 @@ class NoOtherImageRoot:
     def __str__(self) -> str:
         return f"folders beside {self.path}"
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Name those that are left."""
-        return ", ".join(path.name for path in self._others(reach)) or None
+        return ", ".join(path.name for path in self._others(session)) or None
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Remove them."""
-        for path in self._others(reach):
+        for path in self._others(session):
             files.discard(path)
 
-    def _others(self, reach: Reach) -> list[Path]:
-        path = reach.host.at(self.path)
+    def _others(self, session: Session) -> list[Path]:
+        path = session.host.at(self.path)
         kind = path.name.partition("-")[0]
         found = (*path.parent.glob(f"{kind}-*"), *path.parent.glob(f".{kind}-*"))
         return sorted(other for other in found if other != path)

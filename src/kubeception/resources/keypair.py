@@ -16,7 +16,7 @@ from kubeception.host import files
 from kubeception.layout import Pair
 from kubeception.pki import issue
 from kubeception.pki.catalog import Entry
-from kubeception.reach import Reach
+from kubeception.session import Session
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class KeyPair:
     def __str__(self) -> str:
         return str(self.entry.at.certificate)
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say what is missing or won't do."""
-        pem, key = _read(reach, self.entry.at)
+        pem, key = _read(session, self.entry.at)
         if pem is None:
             return "missing"
         if key is None:
@@ -45,23 +45,23 @@ class KeyPair:
         problem = issue.key_problem(key)
         if problem:
             return f"its key {problem}"
-        return self._problem(reach, pem, key) or self._owner_problem(reach)
+        return self._problem(session, pem, key) or self._owner_problem(session)
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Make the key if there is none, then the certificate.
 
         Raises:
             KubeceptionError: a key or a CA is there and broken, or the CA's key is not here.
         """
-        if (drift := self.drift(reach)) is None:
+        if (drift := self.drift(session)) is None:
             return
         at = self.entry.at
-        pem, key = _read(reach, at)
+        pem, key = _read(session, at)
         if self.entry.spec.is_ca:
-            if found := authorities.lost_one(reach, self.entry):
-                authorities.put_back(reach, self.entry, *found)
+            if found := authorities.lost_one(session, self.entry):
+                authorities.put_back(session, self.entry, *found)
                 return
-            losses.refuse(losses.of_authority(reach, self.entry), reach)
+            losses.refuse(losses.of_authority(session, self.entry), session)
             if pem is not None:
                 raise KubeceptionError(
                     f"{at.certificate}: {drift}",
@@ -69,45 +69,45 @@ class KeyPair:
                 )
         if key is None:
             key = issue.new_key(self.algorithm)
-            self._write_key(reach, key)
+            self._write_key(session, key)
         elif problem := issue.key_problem(key):
             raise KubeceptionError(
                 f"{at.key}: {problem}", hint="put the right key back, or move this one away"
             )
-        elif self._owner_problem(reach):
-            self._write_key(reach, key)
-        if pem is not None and self._problem(reach, pem, key) is None:
+        elif self._owner_problem(session):
+            self._write_key(session, key)
+        if pem is not None and self._problem(session, pem, key) is None:
             return
-        now = reach.host.clock.now()
-        made = issue.certificate(self.entry.spec, key, signer=self._signer(reach), now=now)
-        files.write(reach.host.at(at.certificate), made)
+        now = session.host.clock.now()
+        made = issue.certificate(self.entry.spec, key, signer=self._signer(session), now=now)
+        files.write(session.host.at(at.certificate), made)
 
-    def _problem(self, reach: Reach, pem: bytes, key: bytes) -> str | None:
+    def _problem(self, session: Session, pem: bytes, key: bytes) -> str | None:
         """Say why the certificate won't do for this key, or None."""
         ca = ca_key = None
         if self.entry.issuer is not None:
-            ca, ca_key = _read(reach, self.entry.issuer)
-        now = reach.host.clock.now()
+            ca, ca_key = _read(session, self.entry.issuer)
+        now = session.host.clock.now()
         problem = issue.certificate_problem(self.entry.spec, pem, key, ca=ca, now=now)
         if problem or ca_key is None:
             return problem
         return short_of(pem, self.at_least, now)
 
-    def _owner_problem(self, reach: Reach) -> str | None:
+    def _owner_problem(self, session: Session) -> str | None:
         """Say whose the key is instead, or None."""
-        owner = reach.host.real(self.entry.at.key).stat().st_uid
+        owner = session.host.real(self.entry.at.key).stat().st_uid
         if self.uid is None or owner == self.uid:
             return None
         return f"its key belongs to user {owner}, not {self.uid}"
 
-    def _write_key(self, reach: Reach, key: bytes) -> None:
+    def _write_key(self, session: Session, key: bytes) -> None:
         uid = -1 if self.uid is None else self.uid
-        files.write(reach.host.at(self.entry.at.key), key, mode=0o600, uid=uid)
+        files.write(session.host.at(self.entry.at.key), key, mode=0o600, uid=uid)
 
-    def _signer(self, reach: Reach) -> issue.Signer | None:
+    def _signer(self, session: Session) -> issue.Signer | None:
         if self.entry.issuer is None:
             return None
-        return signer(reach, self.entry.issuer, wanted=self.entry.at.certificate)
+        return signer(session, self.entry.issuer, wanted=self.entry.at.certificate)
 
 
 @dataclass(frozen=True)
@@ -121,28 +121,28 @@ class ServiceAccountKey:
     def __str__(self) -> str:
         return str(self.key)
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say which half is missing or does not match."""
-        key = _bytes(reach.host.real(self.key))
+        key = _bytes(session.host.real(self.key))
         if key is None:
             return "missing"
         if problem := issue.key_problem(key):
             return problem
-        publics = issue.public_keys(_bytes(reach.host.real(self.public)) or b"")
+        publics = issue.public_keys(_bytes(session.host.real(self.public)) or b"")
         return None if issue.public_key(key) in publics else f"{self.public} does not match it"
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Make the key if there never was one, and write its public half.
 
         Raises:
             PreflightError: there was another one, or it is that of another public half.
         """
-        losses.refuse(losses.of_service_account(reach), reach)
-        key = _bytes(reach.host.real(self.key))
+        losses.refuse(losses.of_service_account(session), session)
+        key = _bytes(session.host.real(self.key))
         if key is None:
             key = issue.new_key(self.algorithm)
-            files.write(reach.host.at(self.key), key, mode=0o600)
-        files.write(reach.host.at(self.public), issue.public_key(key))
+            files.write(session.host.at(self.key), key, mode=0o600)
+        files.write(session.host.at(self.public), issue.public_key(key))
 
 
 @dataclass(frozen=True)
@@ -154,20 +154,20 @@ class NotExpired:
     def __str__(self) -> str:
         return str(self.pair)
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say since when it has expired, where its CA's key is here and it can be issued anew."""
         entry = self.pair.entry
-        pem, key = _read(reach, entry.at)
+        pem, key = _read(session, entry.at)
         if entry.issuer is None or pem is None or key is None or not issue.is_certificate(pem):
             return None
         until = issue.valid_until(pem)
-        is_past = until < reach.host.clock.now()
-        can_be_issued = is_past and None not in _read(reach, entry.issuer)
+        is_past = until < session.host.clock.now()
+        can_be_issued = is_past and None not in _read(session, entry.issuer)
         return f"expired on {until:%Y-%m-%d}" if can_be_issued else None
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Issue it anew."""
-        self.pair.apply(reach)
+        self.pair.apply(session)
 
 
 def short_of(pem: bytes, at_least: timedelta, now: datetime) -> str | None:
@@ -176,13 +176,13 @@ def short_of(pem: bytes, at_least: timedelta, now: datetime) -> str | None:
     return f"has {left // timedelta(days=1)} days left" if left < at_least else None
 
 
-def signer(reach: Reach, ca: Pair, *, wanted: Path) -> issue.Signer:
+def signer(session: Session, ca: Pair, *, wanted: Path) -> issue.Signer:
     """Return a CA, to sign what is wanted.
 
     Raises:
         KubeceptionError: its key is not here.
     """
-    pem, key = _read(reach, ca)
+    pem, key = _read(session, ca)
     if pem is None or key is None:
         raise KubeceptionError(
             f"{wanted}: its CA's key is not on this host",
@@ -191,8 +191,8 @@ def signer(reach: Reach, ca: Pair, *, wanted: Path) -> issue.Signer:
     return issue.Signer(pem, key)
 
 
-def _read(reach: Reach, at: Pair) -> tuple[bytes | None, bytes | None]:
-    return _bytes(reach.host.real(at.certificate)), _bytes(reach.host.real(at.key))
+def _read(session: Session, at: Pair) -> tuple[bytes | None, bytes | None]:
+    return _bytes(session.host.real(at.certificate)), _bytes(session.host.real(at.key))
 
 
 def _bytes(path: Path) -> bytes | None:

@@ -8,9 +8,9 @@ from kubeception.config.model import KeyAlgorithm
 from kubeception.host import files
 from kubeception.layout import Pair
 from kubeception.pki import issue
-from kubeception.pki.catalog import Spec
-from kubeception.reach import Reach
+from kubeception.pki.catalog import CertificateSpec
 from kubeception.resources.keypair import short_of, signer
+from kubeception.session import Session
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class KubeletClient:
 
     current: Path
     reissued: Path
-    spec: Spec
+    spec: CertificateSpec
     ca: Pair
     algorithm: KeyAlgorithm
     at_least: timedelta = timedelta(0)
@@ -31,39 +31,39 @@ class KubeletClient:
     def __str__(self) -> str:
         return str(self.current)
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say why it won't do, or not for long enough."""
-        pem = self._read(reach)
+        pem = self._read(session)
         if pem is None:
             return None
         certificate, key = issue.halves(pem)
-        now = reach.host.clock.now()
+        now = session.host.clock.now()
         try:
-            ca = reach.host.real(self.ca.certificate).read_bytes()
+            ca = session.host.real(self.ca.certificate).read_bytes()
         except FileNotFoundError:
             ca = None
         problem = issue.certificate_problem(self.spec, certificate, key, ca=ca, now=now)
         return problem or short_of(certificate, self.at_least, now)
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Put a fresh one in its place, for its key unless that is lost.
 
         Raises:
             KubeceptionError: the CA's key is not here.
         """
-        if self.drift(reach) is None:
+        if self.drift(session) is None:
             return
-        _, key = issue.halves(self._read(reach) or b"")
+        _, key = issue.halves(self._read(session) or b"")
         if key is None or issue.key_problem(key):
             key = issue.new_key(self.algorithm)
-        ca = signer(reach, self.ca, wanted=self.current)
-        made = issue.certificate(self.spec, key, signer=ca, now=reach.host.clock.now())
-        files.write(reach.host.at(self.reissued), made + key, mode=0o600)
-        files.link(reach.host.at(self.current), self.reissued)
+        ca = signer(session, self.ca, wanted=self.current)
+        made = issue.certificate(self.spec, key, signer=ca, now=session.host.clock.now())
+        files.write(session.host.at(self.reissued), made + key, mode=0o600)
+        files.link(session.host.at(self.current), self.reissued)
 
-    def _read(self, reach: Reach) -> bytes | None:
+    def _read(self, session: Session) -> bytes | None:
         try:
-            return reach.host.real(self.current).read_bytes()
+            return session.host.real(self.current).read_bytes()
         except (FileNotFoundError, IsADirectoryError):
             return None
 
@@ -77,12 +77,12 @@ class LiveKubeletClient:
     def __str__(self) -> str:
         return str(self.client)
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say since when it has expired."""
-        problem = self.client.drift(reach)
-        has_key = reach.host.real(self.client.ca.key).exists()
+        problem = self.client.drift(session)
+        has_key = session.host.real(self.client.ca.key).exists()
         return problem if problem and problem.startswith("expired") and has_key else None
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Put a fresh one in its place."""
-        self.client.apply(reach)
+        self.client.apply(session)

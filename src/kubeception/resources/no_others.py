@@ -6,10 +6,10 @@ from typing import Any
 
 from kubeception.kube.client import FIELD_MANAGER
 from kubeception.kube.kinds import identity
-from kubeception.reach import Reach
 from kubeception.render.cluster_settings import NAME as SETTINGS
 from kubeception.render.join_records import KIND_LABEL
 from kubeception.render.objects import MANAGED_BY
+from kubeception.session import Session
 
 # What bootstrap applies, whose pods go first. No namespace, for what is in it would go too; no
 # endpoints, since controllers copy a Service's labels to theirs.
@@ -28,19 +28,19 @@ class NoOthers:
     def __str__(self) -> str:
         return "objects that are wanted no more"
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Name them."""
-        return ", ".join(identity(one) for one in self._others(reach)) or None
+        return ", ".join(identity(one) for one in self._others(session)) or None
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Delete them."""
-        for one in self._others(reach):
+        for one in self._others(session):
             about = one["metadata"]
-            reach.api.delete(one["kind"], about["name"], namespace=about.get("namespace"))
+            session.api.delete(one["kind"], about["name"], namespace=about.get("namespace"))
 
-    def _others(self, reach: Reach) -> Iterator[dict[str, Any]]:
+    def _others(self, session: Session) -> Iterator[dict[str, Any]]:
         for kind in _KINDS:
-            for found in reach.api.list(kind, labels=MANAGED_BY):
+            for found in session.api.list(kind, labels=MANAGED_BY):
                 one = {**found, "kind": kind}  # a list's items don't say it
                 if _was_applied(one["metadata"]) and identity(one) not in self.wanted:
                     yield one

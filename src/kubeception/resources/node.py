@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubeception.errors import ApiError
-from kubeception.reach import Reach
 from kubeception.render import kubelet
 from kubeception.render.objects import CONTROL_PLANE
+from kubeception.session import Session
 
 LABELS = {CONTROL_PLANE: "", "node.kubernetes.io/exclude-from-external-load-balancers": ""}
 TAINT = {"key": CONTROL_PLANE, "effect": "NoSchedule"}
@@ -25,14 +25,14 @@ class KnownNode:
     def __str__(self) -> str:
         return f"Node {self.name}"
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say whether it is gone while pods are bound to it."""
-        if reach.api.get("Node", self.name) is not None:
+        if session.api.get("Node", self.name) is not None:
             return None
-        bound = reach.api.list("Pod", fields={"spec.nodeName": self.name})
+        bound = session.api.list("Pod", fields={"spec.nodeName": self.name})
         return "was deleted" if bound else None
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Make it, and have the kubelet tell the rest, as it does when it starts."""
         labels = {**LABELS, "kubernetes.io/hostname": self.name}
         made = {
@@ -42,11 +42,11 @@ class KnownNode:
             "spec": {"taints": [TAINT]},
         }
         try:
-            reach.api.create(made)
+            session.api.create(made)
         except ApiError as error:
             if error.status != 409:
                 raise
-        reach.host.systemd.restart(kubelet.UNIT)
+        session.host.systemd.restart(kubelet.UNIT)
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ class ControlPlaneNode:
     def __str__(self) -> str:
         return f"Node {self.name}"
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say what it lacks."""
-        node = reach.api.get("Node", self.name)
+        node = session.api.get("Node", self.name)
         if node is None:
             return "missing"
         labels = node["metadata"].get("labels", {})
@@ -69,10 +69,10 @@ class ControlPlaneNode:
             return f"label {missing[0]} is missing"
         return None if _has_taint(node) else f"taint {CONTROL_PLANE} is missing"
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Label and taint it, keeping every other label and taint."""
         while True:
-            node = reach.api.get("Node", self.name) or {"metadata": {}, "spec": {}}
+            node = session.api.get("Node", self.name) or {"metadata": {}, "spec": {}}
             change: dict[str, Any] = {"metadata": {"labels": LABELS}}
             if not _has_taint(node):
                 # The list of taints is one value to the API: it is sent whole, with the version
@@ -80,7 +80,7 @@ class ControlPlaneNode:
                 change["metadata"]["resourceVersion"] = node["metadata"].get("resourceVersion")
                 change["spec"] = {"taints": [*node["spec"].get("taints", []), TAINT]}
             try:
-                reach.api.merge("Node", self.name, change)
+                session.api.merge("Node", self.name, change)
             except ApiError as error:
                 if error.status != 409:
                     raise

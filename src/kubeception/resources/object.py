@@ -13,8 +13,8 @@ from typing import Any
 from kubeception.errors import ApiError
 from kubeception.kube.client import OURS
 from kubeception.kube.kinds import identity
-from kubeception.reach import Reach
 from kubeception.resources import unified
+from kubeception.session import Session
 
 log = logging.getLogger(__name__)
 
@@ -35,14 +35,14 @@ class Object:
     def __str__(self) -> str:
         return identity(self.wanted)
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say how the object would change if it were applied now (a dry run on the server)."""
         while True:
-            found = self._found(reach)
+            found = self._found(session)
             if found is None:
                 return "missing"
             try:
-                applied = self._apply(reach, dry_run=True)
+                applied = self._apply(session, dry_run=True)
             except ApiError as error:
                 if error.status != 409:
                     raise
@@ -52,37 +52,37 @@ class Object:
             if where is None:
                 return None
             # A controller may have changed the object between the two answers.
-            if _version(self._found(reach)) == _version(found):
+            if _version(self._found(session)) == _version(found):
                 return f"{where} differs"
 
-    def diff(self, reach: Reach) -> tuple[str, ...]:
+    def diff(self, session: Session) -> tuple[str, ...]:
         """Return how it would change, as JSON; nothing of a Secret."""
         if self.wanted["kind"] == "Secret":
             return ()
-        found = self._found(reach)
-        applied = self._apply(reach, dry_run=True) if found else self.wanted
+        found = self._found(session)
+        applied = self._apply(session, dry_run=True) if found else self.wanted
         return unified(str(self), _text(found) if found else "", _text(applied))
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Apply it."""
-        self._apply(reach)
+        self._apply(session)
 
-    def _found(self, reach: Reach) -> dict[str, Any] | None:
+    def _found(self, session: Session) -> dict[str, Any] | None:
         metadata = self.wanted["metadata"]
-        return reach.api.get(
+        return session.api.get(
             self.wanted["kind"], metadata["name"], namespace=metadata.get("namespace")
         )
 
-    def _apply(self, reach: Reach, *, dry_run: bool = False) -> dict[str, Any]:
-        force = self.force or reach.force_conflicts
+    def _apply(self, session: Session, *, dry_run: bool = False) -> dict[str, Any]:
+        force = self.force or session.force_conflicts
         try:
-            return reach.api.apply(self.wanted, force=force, dry_run=dry_run)
+            return session.api.apply(self.wanted, force=force, dry_run=dry_run)
         except ApiError as error:
             # What the keeper has put back is ours to change, and so is what we have created.
             owners = set(_OWNERS.findall(error.message))
             if error.status != 409 or not owners or owners - OURS:
                 raise
-        return reach.api.apply(self.wanted, force=True, dry_run=dry_run)
+        return session.api.apply(self.wanted, force=True, dry_run=dry_run)
 
 
 def _version(found: dict[str, Any] | None) -> str | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from kubeception import authorities
 from kubeception.errors import PreflightError
 from kubeception.facts import Accept
-from kubeception.reach import Reach
+from kubeception.session import Session
 
 
 @dataclass(frozen=True)
@@ -20,20 +20,20 @@ class OwnData:
     def __str__(self) -> str:
         return "etcd's data"
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say that they are of a cluster that has another CA."""
-        if self.is_known or reach.accepted & {Accept.NEW_CA, Accept.OTHER_CA}:
+        if self.is_known or session.accepted & {Accept.NEW_CA, Accept.OTHER_CA}:
             return None
-        is_ours = authorities.is_published(reach)
+        is_ours = authorities.is_published(session)
         return "know another CA than this host has" if is_ours is False else None
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Go no further.
 
         Raises:
             PreflightError: always; what a person may accept is in its hint.
         """
-        at = reach.config.layout
+        at = session.config.layout
         ours = at.pki.ca.certificate
         raise PreflightError(
             [f"{at.etcd.data}: these data are of a cluster whose CA is not {ours}"],

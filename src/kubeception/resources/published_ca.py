@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kubeception.reach import Reach
+from kubeception.session import Session
 
 if TYPE_CHECKING:
     from kubeception.kube.client import Api, Object
@@ -25,16 +25,16 @@ class PublishedCa:
     def __str__(self) -> str:
         return f"ConfigMaps {_NAME}"
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say how many have another one."""
-        with reach.api_on(self.port) as api:
-            count = len(_others(api, _own(reach)))
+        with session.api_on(self.port) as api:
+            count = len(_others(api, _own(session)))
         return f"{count} have another CA" if count else None
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Publish it in these."""
-        own = _own(reach)
-        with reach.api_on(self.port) as api:
+        own = _own(session)
+        with session.api_on(self.port) as api:
             for found in _others(api, own):
                 namespace = found["metadata"]["namespace"]
                 api.merge("ConfigMap", _NAME, {"data": {_KEY: own}}, namespace=namespace)
@@ -45,5 +45,5 @@ def _others(api: "Api", own: str) -> "list[Object]":
     return [one for one in found if own.strip() not in one.get("data", {}).get(_KEY, "")]
 
 
-def _own(reach: Reach) -> str:
-    return reach.layout.pki.ca.certificate.read_text()
+def _own(session: Session) -> str:
+    return session.layout.pki.ca.certificate.read_text()

@@ -4,13 +4,14 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
-from kubeception import revisions, timestamp
+from kubeception import timestamp
 from kubeception.errors import ApiError
+from kubeception.kept import revisions
+from kubeception.kept.revisions import Broken
 from kubeception.kube.client import KEEPER, OURS, Object
-from kubeception.reach import Reach
 from kubeception.render import apiserver, revision
 from kubeception.render.objects import NAMESPACE
-from kubeception.revisions import Broken
+from kubeception.session import Session
 
 _OWNERS = "/metadata/managedFields"
 
@@ -32,47 +33,47 @@ class Revision:
     def __str__(self) -> str:
         return f"revision of DaemonSet {NAMESPACE}/{apiserver.NAME}"
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say whether it has another one; a DaemonSet that is gone has none to be put back."""
-        found = daemonset(reach)
+        found = daemonset(session)
         if found is None or _plain(found["spec"]["template"]) == _plain(self.template):
             return None
         return "is another one"
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Write the template, over whatever is there."""
-        while found := daemonset(reach):
+        while found := daemonset(session):
             if self.over and revision.identity(found["spec"]["template"]) != self.over:
                 return
             written: dict[str, Any] = {"/spec/template": dict(self.template)}
             if self.instead_of:
-                broke = self._remember(reach, found["spec"]["template"], self.instead_of)
+                broke = self._remember(session, found["spec"]["template"], self.instead_of)
                 written[_pointer(apiserver.REFUSED_NOTE)] = revisions.note(broke)
                 written[_OWNERS] = list(_disowned(found, keeping={*OURS, self.manager}))
             try:
-                reach.api.set_fields(found, written, manager=self.manager)
+                session.api.set_fields(found, written, manager=self.manager)
             except ApiError as error:
                 # A controller counts in its status meanwhile.
                 if error.status not in {409, 422}:
                     raise
-                if daemonset(reach) == found:
+                if daemonset(session) == found:
                     raise
                 continue
             return
 
-    def _remember(self, reach: Reach, broken: Object, why: str) -> Broken:
-        settings, since = _settings_of(broken), timestamp.text(reach.host.clock.now())
+    def _remember(self, session: Session, broken: Object, why: str) -> Broken:
+        settings, since = _settings_of(broken), timestamp.text(session.host.clock.now())
         if settings == _settings_of(self.template):
             settings = ""  # then it was somebody's edit
         broke = Broken(revision.identity(broken), why, since, settings)
-        revisions.put_back(reach.layout.revisions, broke)
+        revisions.put_back(session.layout.revisions, broke)
         return broke
 
 
-def told_as_proven(reach: Reach, found: Object, which: str) -> None:
+def told_as_proven(session: Session, found: Object, which: str) -> None:
     """Have a DaemonSet that was read say which revision was proven last, to other hosts."""
     if found["metadata"].get("annotations", {}).get(apiserver.PROVEN_NOTE) != which:
-        reach.api.set_fields(found, {_pointer(apiserver.PROVEN_NOTE): which}, manager=KEEPER)
+        session.api.set_fields(found, {_pointer(apiserver.PROVEN_NOTE): which}, manager=KEEPER)
 
 
 def _pointer(note: str) -> str:
@@ -80,9 +81,9 @@ def _pointer(note: str) -> str:
     return f"/metadata/annotations/{note.replace('/', '~1')}"
 
 
-def daemonset(reach: Reach) -> Object | None:
+def daemonset(session: Session) -> Object | None:
     """Return the hosted API server's DaemonSet."""
-    return reach.api.get("DaemonSet", apiserver.NAME, namespace=NAMESPACE)
+    return session.api.get("DaemonSet", apiserver.NAME, namespace=NAMESPACE)
 
 
 def editor(found: Object) -> str:

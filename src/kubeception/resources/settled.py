@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from kubeception.reach import Reach
+from kubeception.session import Session
 
 _LINE = re.compile(r'^(\w+)="?([^"\n]*)"?$', re.MULTILINE)
 
@@ -26,21 +26,21 @@ class Settled:
     def __str__(self) -> str:
         return self.name
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say which setting it runs without; a process that nobody can look at has all."""
-        state = reach.host.systemd.state(self.name)
+        state = session.host.systemd.state(self.name)
         if state.active != "active" or self.environment not in state.environment:
             return None
-        given = _environment(reach.host.proc / str(state.pid))
+        given = _environment(session.host.proc / str(state.pid))
         if not given:
             return None
         by_others = {
             name
             for path in state.environment
             if path != self.environment
-            for name in _settings(reach, path)
+            for name in _settings(session, path)
         }
-        wanted = _settings(reach, self.environment)
+        wanted = _settings(session, self.environment)
         left = {name for name in given if self.prefix and name.startswith(self.prefix)}
         for name in sorted({*wanted, *(left - {*state.variables})} - by_others):
             if not name.startswith(self.but) and given.get(name) != wanted.get(name):
@@ -48,13 +48,13 @@ class Settled:
                 return f"runs {how} {name} of {self.environment}"
         return None
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Restart it; waits for the job's end."""
-        reach.host.systemd.restart(self.name)
+        session.host.systemd.restart(self.name)
 
 
-def _settings(reach: Reach, path: Path) -> dict[str, str]:
-    return dict(_LINE.findall(_text(reach.host.real(path))))
+def _settings(session: Session, path: Path) -> dict[str, str]:
+    return dict(_LINE.findall(_text(session.host.real(path))))
 
 
 def _environment(process: Path) -> dict[str, str]:

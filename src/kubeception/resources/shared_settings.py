@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from kubeception.config.cluster import ClusterSettings, differences
 from kubeception.errors import ApiError, KubeceptionError
-from kubeception.reach import Reach
 from kubeception.render import cluster_settings
 from kubeception.render.objects import NAMESPACE
+from kubeception.session import Session
 
 log = logging.getLogger("kubeception.k8s")
 
@@ -25,9 +25,9 @@ class SharedSettings:
     def __str__(self) -> str:
         return f"ConfigMap {NAMESPACE}/{cluster_settings.NAME}"
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say every setting that differs."""
-        found = reach.api.get("ConfigMap", cluster_settings.NAME, namespace=NAMESPACE)
+        found = session.api.get("ConfigMap", cluster_settings.NAME, namespace=NAMESPACE)
         if found is None:
             return "missing"
         try:
@@ -36,26 +36,26 @@ class SharedSettings:
             return None
         return "; ".join(differences(there, self.wanted)) or None
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Say what becomes another one, and write them.
 
         Raises:
             KubeceptionError: somebody else has changed them meanwhile.
         """
         wanted = cluster_settings.config_map(self.wanted)
-        found = reach.api.get("ConfigMap", cluster_settings.NAME, namespace=NAMESPACE)
+        found = session.api.get("ConfigMap", cluster_settings.NAME, namespace=NAMESPACE)
         try:
             if found is None:
-                reach.api.create(wanted)
+                session.api.create(wanted)
             elif cluster_settings.of(found) != self.before:
                 raise ApiError(409, "Conflict", "it is another one by now")
             else:
                 for line in differences(cluster_settings.of(found), self.wanted):
                     log.warning("the cluster's %s", line)
-                reach.api.set_fields(found, {"/data": wanted["data"]})
+                session.api.set_fields(found, {"/data": wanted["data"]})
         except ApiError as error:
             if error.status not in {409, 422}:
                 raise
             problem = f"{self}: somebody else has just changed it"
             raise KubeceptionError(problem, hint="run it again, to see what it says now") from error
-        reach.shared = None  # what was read before is no longer so
+        session.shared = None  # what was read before is no longer so

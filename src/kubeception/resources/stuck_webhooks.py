@@ -8,10 +8,10 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from kubeception.conditions.webhooks import OPENED_NOTE, Unanswered, concerns, unanswered
 from kubeception.kube.client import KEEPER
 from kubeception.kube.kinds import KINDS
-from kubeception.reach import Reach
-from kubeception.webhooks import OPENED_NOTE, Unanswered, concerns, unanswered
+from kubeception.session import Session
 
 log = logging.getLogger("kubeception.k8s")
 
@@ -26,20 +26,20 @@ class NoStuckWebhooks:
     def __str__(self) -> str:
         return "webhooks that stop the control plane"
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say which one does."""
-        stuck = next(_stuck(reach), None)
+        stuck = next(_stuck(session), None)
         return f"{stuck.kind} {stuck.configuration}: {stuck.problem}" if stuck else None
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Have the API go on without an answer of theirs."""
-        for one in list(_stuck(reach)):
+        for one in list(_stuck(session)):
             name = one.webhook["name"]
             change = {
                 "metadata": {"annotations": {OPENED_NOTE: f"{name}: failurePolicy was Fail"}},
                 "webhooks": [{"name": name, "failurePolicy": "Ignore"}],
             }
-            reach.api.merge(one.kind, one.configuration, change, manager=KEEPER)
+            session.api.merge(one.kind, one.configuration, change, manager=KEEPER)
             log.warning(
                 "%s %s: %s; %s is ignored until somebody puts its failurePolicy back "
                 "(kubectl edit %s %s)",
@@ -52,5 +52,5 @@ class NoStuckWebhooks:
             )
 
 
-def _stuck(reach: Reach) -> Iterator[Unanswered]:
-    return (one for one in unanswered(reach) if concerns(one.webhook, "Lease"))
+def _stuck(session: Session) -> Iterator[Unanswered]:
+    return (one for one in unanswered(session) if concerns(one.webhook, "Lease"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kubeception import crash
 from kubeception.host import files
-from kubeception.reach import Reach
+from kubeception.session import Session
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Unit:
     def __str__(self) -> str:
         return self.name
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say whether it does not run, is not enabled, or runs with what its files said before."""
-        state = reach.host.systemd.state(self.name)
+        state = session.host.systemd.state(self.name)
         if not state.exists:
             return "no such unit"
         if state.active != "active":
@@ -37,24 +37,24 @@ class Unit:
             return state.enabled or "not enabled"
         if state.needs_reload:
             return "its unit file changed"
-        path = newer(reach, self.started_after, than_s=state.started_s)
+        path = newer(session, self.started_after, than_s=state.started_s)
         return f"{path} is newer than its start" if path else None
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Enable it, and start or restart it as needed; waits for the job's end.
 
         Raises:
             UnitFailed: it did not come up.
         """
-        systemd = reach.host.systemd
+        systemd = session.host.systemd
         state = systemd.state(self.name)
         if state.needs_reload or not state.exists:
             systemd.reload()
-            if self.keeps_running and state.exists and self.drift(reach) is None:
+            if self.keeps_running and state.exists and self.drift(session) is None:
                 return
         if state.enabled != "enabled":
             for link in systemd.enable(self.name):
-                _sync(reach, link)
+                _sync(session, link)
             systemd.reload()
         if state.active == "active":
             systemd.restart(self.name)
@@ -62,18 +62,18 @@ class Unit:
             systemd.start(self.name)
 
 
-def _sync(reach: Reach, link: Path) -> None:
+def _sync(session: Session, link: Path) -> None:
     """Make a link that systemd has made survive a power cut: it may be the first in its folder."""
     for folder in (link.parent, link.parent.parent):
         crash.before("sync the folder", folder)
-        files.sync_folder(reach.host.real(folder))
+        files.sync_folder(session.host.real(folder))
 
 
-def newer(reach: Reach, paths: Iterable[Path], *, than_s: float) -> Path | None:
+def newer(session: Session, paths: Iterable[Path], *, than_s: float) -> Path | None:
     """Return a file that was changed later than a moment, in seconds since the epoch, or None."""
     for path in paths:
         try:
-            changed_s = reach.host.at(path).stat().st_mtime
+            changed_s = session.host.at(path).stat().st_mtime
         except FileNotFoundError:
             continue
         if changed_s > than_s:

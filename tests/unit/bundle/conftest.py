@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kubeception.bundle import output, python
-from kubeception.bundle.contents import Bundle, File
+from kubeception.bundle.contents import Bundle, BundleFile
 from kubeception.bundle.oci import Member, write_layer
 from kubeception.host import files
 
@@ -26,7 +26,7 @@ def make_bundle(tmp_path: Path) -> MakeBundle:
             write_layer(made / tar, [Member(name, version.encode())])
         places = {"etcd": "bin/etcd", "bridge": "bin/cni/bridge"}
         sources = {
-            File(
+            BundleFile(
                 places.get(path.name, f"lib/{path.name}"),
                 path.stat().st_size,
                 files.digest(path),

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from kubeception.bundle import contents, output
-from kubeception.bundle.contents import Bundle, File
+from kubeception.bundle.contents import Bundle, BundleFile
 from kubeception.errors import KubeceptionError
 from kubeception.host import files
 
 
 def lay_out(folder: Path, made: dict[str, Path]) -> int:
-    sources = {File(name, p.stat().st_size, files.digest(p)): p for name, p in made.items()}
+    sources = {BundleFile(name, p.stat().st_size, files.digest(p)): p for name, p in made.items()}
     bundle = Bundle.of(
         components={"kubernetes": "1.37.1"},
         architecture="amd64",
@@ -54,7 +54,7 @@ def test_a_changed_file_is_laid_anew(tmp_path: Path) -> None:
 def test_killed_in_the_middle_it_is_no_bundle_and_goes_on_later(tmp_path: Path) -> None:
     wanted = made(tmp_path / "made", "etcd", "runc")
     lay_out(tmp_path / "bundle", made(tmp_path / "made", "etcd"))
-    broken = {File(name, 1, ""): path for name, path in wanted.items()}
+    broken = {BundleFile(name, 1, ""): path for name, path in wanted.items()}
     (tmp_path / "made/runc").rename(tmp_path / "made/away")
     with pytest.raises(FileNotFoundError):
         output.lay_out(tmp_path / "bundle", contents.load(tmp_path / "bundle"), broken)

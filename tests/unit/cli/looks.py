@@ -2,19 +2,19 @@
 
 from dataclasses import replace
 
-from kubeception.status import Certificates, Check, Revisions, Status, Versions
+from kubeception.admin.status import CheckResult, FirstToExpire, Revisions, Status, Versions
 
 REFUSED = "port 6443: [Errno 111] Connection refused"
 
 CHECKS = (
-    Check("host", "etcd.service to run", None),
-    Check("host", "kubelet.service to run", None),
-    Check("certificates", "every certificate to be valid", None),
-    Check("door", "the door to lead to port 6445", None),
-    Check("Leases", "Lease kube-controller-manager to be held", None),
-    Check("Leases", "Lease kube-scheduler to be held", None),
-    Check("cluster", "DaemonSet kube-apiserver to be ready", None),
-    Check("cluster", "node cp1 to be Ready", None),
+    CheckResult("host", "etcd.service to run", None),
+    CheckResult("host", "kubelet.service to run", None),
+    CheckResult("certificates", "every certificate to be valid", None),
+    CheckResult("door", "the door to lead to port 6445", None),
+    CheckResult("Leases", "Lease kube-controller-manager to be held", None),
+    CheckResult("Leases", "Lease kube-scheduler to be held", None),
+    CheckResult("cluster", "DaemonSet kube-apiserver to be ready", None),
+    CheckResult("cluster", "node cp1 to be Ready", None),
 )
 HEALTHY = Status(
     node="cp1",
@@ -22,7 +22,7 @@ HEALTHY = Status(
     door=6445,
     keeper="nothing: all is well, since 2026-03-01T11:58:02Z",
     versions=Versions("1.2.3", "1.2.3", "3.4.5", "2.3.4", kubeception="0.0"),
-    certificates=Certificates("/etc/kubernetes/pki/apiserver.crt", "2027-03-01T12:00:00Z", 365),
+    certificates=FirstToExpire("/etc/kubernetes/pki/apiserver.crt", "2027-03-01T12:00:00Z", 365),
     revisions=Revisions("6952725361f2b823", "2026-02-01T09:00:00Z"),
     opened=(),
     checks=CHECKS,

@@ -13,9 +13,9 @@ from tests.conftest import Golden
 from tests.fixed import NOW
 from tests.unit.cli.looks import BROKEN, HEALTHY, REFUSED
 
+from kubeception.admin.status import FirstToExpire, Status
 from kubeception.cli.picture import Seen, document, first, following, length, lines, picture
 from kubeception.errors import KubeceptionError
-from kubeception.status import Certificates, Status
 
 GOLDEN = Path(__file__).parent / "golden"
 LOST = KubeceptionError("there is no default route", hint="set address")
@@ -74,7 +74,9 @@ def test_the_document_has_every_field() -> None:
     ],
 )
 def test_a_certificate_near_its_end_is_marked(days: int | None, words: str) -> None:
-    found = Certificates() if days is None else Certificates("x.crt", "2026-03-01T00:00:00Z", days)
+    found = (
+        FirstToExpire() if days is None else FirstToExpire("x.crt", "2026-03-01T00:00:00Z", days)
+    )
     text = [click.unstyle(line) for line in lines(replace(HEALTHY, certificates=found))]
 
     assert words in text

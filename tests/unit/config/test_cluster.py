@@ -13,7 +13,7 @@ from kubeception.config.model import ApiServer, Kubeception, Net, ProxyMode
 from kubeception.host import files
 from kubeception.host.gateway import Host
 from kubeception.layout import Layout
-from kubeception.reach import Reach
+from kubeception.session import Session
 from kubeception.versions import Release
 
 OTHER = Config(
@@ -132,10 +132,10 @@ def test_the_clusters_part_of_a_configuration_is_the_clusters(tmp_path: Path) ->
     files.write(host.at(Layout.cluster), cluster.text(Copy(there, asked())))
 
     for may_change, mode in ((False, ProxyMode.NFTABLES), (True, ProxyMode.IPTABLES)):
-        reach = Reach(OTHER, host, is_attended=may_change)
-        assert reach.config.net.cluster_cidr == "10.1.0.0/16"
-        assert reach.config.net.proxy_mode is mode
-        assert reach.config.node == OTHER.node
+        session = Session(OTHER, host, is_attended=may_change)
+        assert session.config.net.cluster_cidr == "10.1.0.0/16"
+        assert session.config.net.proxy_mode is mode
+        assert session.config.node == OTHER.node
 
 
 @pytest.mark.parametrize("text", ["", "{", "null", '{"settings": {}}'])

@@ -20,11 +20,11 @@ from kubeception.config.model import KeyAlgorithm
 from kubeception.errors import ConfigError, JoinRefused, WaitTimeout
 from kubeception.host.gateway import Clock
 from kubeception.join import pinned, wire
-from kubeception.join.client import Client
+from kubeception.join.client import JoinClient
 from kubeception.pki import issue, request, token
-from kubeception.pki.catalog import Spec, Use
+from kubeception.pki.catalog import CertificateSpec, Use
 from kubeception.pki.token import Claim
-from kubeception.resources.credential import Welcome
+from kubeception.resources.credential import JoinResult
 
 NOW = datetime.now(UTC)
 P256 = KeyAlgorithm.ECDSA_P256
@@ -54,13 +54,13 @@ class Authority:
         now: datetime = NOW,
     ) -> tuple[bytes, bytes]:
         key = issue.new_key(P256)
-        spec = Spec("join", uses, dns_names=("localhost",), lifetime=lifetime)
+        spec = CertificateSpec("join", uses, dns_names=("localhost",), lifetime=lifetime)
         return issue.certificate(spec, key, signer=self.signer, now=now), key
 
 
 def authority(name: str = "join-ca") -> Authority:
     key = issue.new_key(P256)
-    spec = Spec(name, frozenset({Use.CA}), lifetime=timedelta(days=9))
+    spec = CertificateSpec(name, frozenset({Use.CA}), lifetime=timedelta(days=9))
     return Authority(issue.Signer(issue.certificate(spec, key, signer=None, now=NOW), key))
 
 
@@ -83,8 +83,8 @@ class Server:
     heard: list[bytes] = field(default_factory=list)
 
     @property
-    def place(self) -> pinned.Place:
-        return pinned.Place("127.0.0.1", self.port, wire.PATH)
+    def place(self) -> pinned.ServiceUrl:
+        return pinned.ServiceUrl("127.0.0.1", self.port, wire.PATH)
 
 
 @contextlib.contextmanager
@@ -155,8 +155,8 @@ def _request(secure: ssl.SSLSocket) -> bytes:
     return asked
 
 
-def ask(server: Server, *, of: token.Token = TOKEN, clock: Clock | None = None) -> Welcome:
-    client = Client(server.place, of, clock or Hands(start=NOW).clock(), timeout_s=2.0)
+def ask(server: Server, *, of: token.Token = TOKEN, clock: Clock | None = None) -> JoinResult:
+    client = JoinClient(server.place, of, clock or Hands(start=NOW).clock(), timeout_s=2.0)
     return client(REQUEST, NODE, ADDRESSES)
 
 
@@ -321,10 +321,10 @@ def test_who_is_put_off_asks_again_over_a_new_nonce(status: int, why: str, tmp_p
 def test_a_service_that_never_answers_is_given_up(tmp_path: Path) -> None:
     hands = Hands(start=NOW)
     with socket.create_server(("127.0.0.1", 0)) as closed:
-        place = pinned.Place("127.0.0.1", closed.getsockname()[1], wire.PATH)
+        place = pinned.ServiceUrl("127.0.0.1", closed.getsockname()[1], wire.PATH)
 
     with pytest.raises(WaitTimeout, match="connection refused"):
-        Client(place, TOKEN, hands.clock())(REQUEST, NODE, ADDRESSES)
+        JoinClient(place, TOKEN, hands.clock())(REQUEST, NODE, ADDRESSES)
 
     assert 50 < hands.passed_s <= 60
 
@@ -342,14 +342,14 @@ def test_what_a_refusal_says_is_one_plain_line(tmp_path: Path) -> None:
 
 
 def test_nothing_that_is_shown_of_a_client_has_the_token_in_it() -> None:
-    client = Client(pinned.place("https://h:30000/join"), TOKEN, Clock())
+    client = JoinClient(pinned.place("https://h:30000/join"), TOKEN, Clock())
 
     assert TOKEN.text().split(".")[2] not in repr(client)
     assert repr(TOKEN.seed) not in repr(client)
 
 
 def test_a_url_says_where_the_service_is() -> None:
-    assert pinned.place("https://192.0.2.10:30000/join") == pinned.Place(
+    assert pinned.place("https://192.0.2.10:30000/join") == pinned.ServiceUrl(
         "192.0.2.10", 30000, "/join"
     )
 

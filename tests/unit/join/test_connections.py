@@ -1,29 +1,29 @@
 """Who makes way when all places are taken."""
 
-from kubeception.join.connections import Room, Visitor
+from kubeception.join.slots import Connection, Slots
 
 
 def test_the_oldest_makes_way() -> None:
-    room = Room(2)
-    first, second, third = Visitor(), Visitor(), Visitor()
+    slots = Slots(2)
+    first, second, third = Connection(), Connection(), Connection()
 
-    assert all(room.enter(one) for one in (first, second, third))
-    assert list(room) == [second, third]
+    assert all(slots.enter(one) for one in (first, second, third))
+    assert list(slots) == [second, third]
 
 
 def test_who_has_proven_something_stays() -> None:
-    room = Room(2)
-    first, second, third = Visitor(has_proven=True), Visitor(), Visitor()
+    slots = Slots(2)
+    first, second, third = Connection(has_proven=True), Connection(), Connection()
 
-    assert all(room.enter(one) for one in (first, second, third))
-    assert list(room) == [first, third]
+    assert all(slots.enter(one) for one in (first, second, third))
+    assert list(slots) == [first, third]
 
 
 def test_where_all_have_nobody_comes_in() -> None:
-    room = Room(1)
-    first = Visitor(has_proven=True)
-    room.enter(first)
+    slots = Slots(1)
+    first = Connection(has_proven=True)
+    slots.enter(first)
 
-    assert not room.enter(Visitor())
-    room.leave(first)
-    assert room.enter(Visitor())
+    assert not slots.enter(Connection())
+    slots.leave(first)
+    assert slots.enter(Connection())

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from kubeception.join.exchange import Asked, Exchange, Reply
+from kubeception.join.http1 import Http1Connection, Request, Response
 
 
 class Kept(asyncio.Transport):
@@ -21,13 +21,13 @@ class Kept(asyncio.Transport):
         return False
 
 
-def talked(raw: bytes) -> tuple[list[Asked], bytes]:
+def talked(raw: bytes) -> tuple[list[Request], bytes]:
     """Return what was asked by some bytes, and what was answered."""
-    asked: list[Asked] = []
+    asked: list[Request] = []
 
-    async def answer(one: Asked) -> Reply:
+    async def answer(one: Request) -> Response:
         asked.append(one)
-        return Reply(200, b"{}")
+        return Response(200, b"{}")
 
     async def talk() -> bytes:
         reader = asyncio.StreamReader()
@@ -36,8 +36,8 @@ def talked(raw: bytes) -> tuple[list[Asked], bytes]:
         writer = asyncio.StreamWriter(kept, protocol, reader, asyncio.get_running_loop())
         reader.feed_data(raw)
         reader.feed_eof()
-        await Exchange(reader, writer).talk(
-            answer=answer, refusal=lambda status: Reply(status, b"no")
+        await Http1Connection(reader, writer).talk(
+            answer=answer, refusal=lambda status: Response(status, b"no")
         )
         return kept.written
 

@@ -85,7 +85,7 @@ TABLE = {
         "no API has answered for 10 s",
     ),
     "a silent API explains Leases that stand still": (
-        Observation(api_silent_s=2.0, still_leases=STILL),
+        Observation(api_silent_s=2.0, stale_leases=STILL),
         Action.WAIT,
         "no API answers",
     ),
@@ -95,7 +95,7 @@ TABLE = {
         "an API answers again; making sure that all is as wanted",
     ),
     "a Lease that stands still has nobody": (
-        Observation(still_leases=STILL),
+        Observation(stale_leases=STILL),
         Action.BOOTSTRAP,
         "Lease kube-scheduler has not moved for 20 s",
     ),
@@ -115,12 +115,12 @@ TABLE = {
         "no API answers",
     ),
     "what hangs is killed, for the kubelet to start it anew": (
-        Observation(api_silent_s=10.0, hangs=True),
+        Observation(api_silent_s=10.0, is_unresponsive=True),
         Action.KILL,
         "an API server has said no word for 10 s",
     ),
     "but a slow one may be slow for a while": (
-        Observation(api_silent_s=9.0, hangs=True),
+        Observation(api_silent_s=9.0, is_unresponsive=True),
         Action.WAIT,
         "no API answers",
     ),
@@ -210,7 +210,7 @@ TABLE = {
         "revision 2 is on trial",
     ),
     "a Lease that was let go is taken at once, if there is anybody": (
-        Observation(free_leases=("kube-scheduler",)),
+        Observation(released_leases=("kube-scheduler",)),
         Action.BOOTSTRAP,
         "nobody takes Lease kube-scheduler",
     ),
@@ -321,7 +321,7 @@ TABLE = {
         "address 192.0.2.10 is gone, and the host has 192.0.2.11",
     ),
     "one that moves has somebody": (
-        Observation(still_leases=(("kube-scheduler", 19.9),)),
+        Observation(stale_leases=(("kube-scheduler", 19.9),)),
         Action.NOTHING,
         "all is well",
     ),

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from kubeception.errors import KubeceptionError
-from kubeception.lab import dress
-from kubeception.lab.place import CONTROL_PLANE, WORKER, HostPlace, Place, Spec
+from kubeception.lab import rootfs
+from kubeception.lab.paths import CONTROL_PLANE, WORKER, HostPlace, HostSpec, Place
 
-CP1 = Spec.of(CONTROL_PLANE, 1, lower=[Path("/bundle"), Path("/debian")])
-W2 = Spec.of(WORKER, 2, lower=[Path("/debian")])
+CP1 = HostSpec.of(CONTROL_PLANE, 1, lower=[Path("/bundle"), Path("/debian")])
+W2 = HostSpec.of(WORKER, 2, lower=[Path("/debian")])
 
 
 @pytest.mark.parametrize("name", ["", ".cache", "a/b", "-x", "Lab", "a" * 33, "a b"])
@@ -30,14 +30,14 @@ def test_hosts_have_fixed_names_and_addresses() -> None:
 
 
 def test_every_host_finds_every_other_by_name() -> None:
-    text = dress.hosts_file([CP1, W2])
+    text = rootfs.hosts_file([CP1, W2])
 
     assert "10.89.0.11 cp1\n" in text
     assert "10.89.0.22 w2\n" in text
 
 
 def test_a_host_gets_its_own_name_address_and_machine_id() -> None:
-    tree = dress.tree(W2, machine_id="0123")
+    tree = rootfs.tree(W2, machine_id="0123")
 
     assert tree["etc/hostname"] == "w2\n"
     assert tree["etc/machine-id"] == "0123\n"
@@ -46,7 +46,7 @@ def test_a_host_gets_its_own_name_address_and_machine_id() -> None:
 
 def test_a_host_is_dressed_once_and_like_no_other(tmp_path: Path) -> None:
     for name in ("one", "other"):
-        dress.dress(tmp_path / name, W2)
+        rootfs.rootfs(tmp_path / name, W2)
 
     one, other = ((tmp_path / name / "etc/machine-id").read_text() for name in ("one", "other"))
     assert one != other
@@ -55,7 +55,7 @@ def test_a_host_is_dressed_once_and_like_no_other(tmp_path: Path) -> None:
 
 
 def test_units_that_are_enabled_are_in_the_tree_or_debian_s() -> None:
-    tree = dress.tree(CP1, machine_id="0123")
+    tree = rootfs.tree(CP1, machine_id="0123")
     enabled = [content for path, content in tree.items() if ".wants/" in path]
 
     assert enabled

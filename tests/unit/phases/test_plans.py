@@ -18,8 +18,8 @@ from kubeception.phases.control_plane import CONTROL_PLANE
 from kubeception.phases.pruned import PRUNED
 from kubeception.render import apiserver
 from kubeception.resources import Resource
-from kubeception.resources.anteroom import Anteroom
 from kubeception.resources.file import File
+from kubeception.resources.held_connections import HeldConnections
 from kubeception.resources.keypair import KeyPair
 from kubeception.resources.no_others import NoOthers
 from kubeception.resources.object import Object
@@ -70,7 +70,7 @@ def planned(phases: tuple[Phase, ...], config: Config, facts: Facts) -> list[Res
 def lines(config: Config, facts: Facts, phases: tuple[Phase, ...] = BOOTSTRAP) -> Iterator[str]:
     """Write a whole workflow as a list of what it wants and waits for."""
     for phase in phases:
-        yield f"{phase.name}: {phase.says}"
+        yield f"{phase.name}: {phase.title}"
         for wanted in phase.plan(config, facts):
             yield f"  {_words(wanted)}"
         for condition in phase.until(config, facts):
@@ -91,7 +91,7 @@ def _words(wanted: Resource) -> str:
             return f"unit {name}" + "".join(f"\n    started after {path}" for path in paths)
         case KeyPair():
             return f"certificate {wanted}"
-        case Anteroom(is_open=is_open):
+        case HeldConnections(is_open=is_open):
             return f"{wanted}, {'open' if is_open else 'closed'}"
         case Object(force=True):
             return f"{wanted}, by force"

@@ -8,7 +8,7 @@ from tests.fixed import CONFIG, HOST
 from kubeception.config import Config
 from kubeception.config.model import ApiServer, Etcd, Net, Secrets
 from kubeception.pki import catalog
-from kubeception.pki.catalog import Entry, Spec, Use
+from kubeception.pki.catalog import CertificateSpec, Entry, Use
 
 SERVER, CLIENT, BOTH = {Use.SERVER}, {Use.CLIENT}, {Use.SERVER, Use.CLIENT}
 
@@ -46,7 +46,7 @@ def table(config: Config = CONFIG) -> dict[str, Entry]:
     }
 
 
-def names(spec: Spec) -> set[str]:
+def names(spec: CertificateSpec) -> set[str]:
     return {*spec.dns_names, *spec.addresses}
 
 

@@ -17,7 +17,7 @@ from tests.fixed import CONFIG, HOST, NOW
 from kubeception.config.model import KeyAlgorithm
 from kubeception.layout import Pair
 from kubeception.pki import catalog, issue
-from kubeception.pki.catalog import Entry, Spec, Use
+from kubeception.pki.catalog import CertificateSpec, Entry, Use
 from kubeception.pki.issue import Signer
 
 TABLE = {
@@ -175,7 +175,7 @@ def test_what_is_no_private_key_is_called_so() -> None:
 
 APISERVER = TABLE["apiserver"]
 SPEC = APISERVER.spec
-PROBLEMS: dict[str, tuple[Callable[[], Spec], str | None]] = {
+PROBLEMS: dict[str, tuple[Callable[[], CertificateSpec], str | None]] = {
     "good": (lambda: SPEC, None),
     "other subject": (
         lambda: replace(SPEC, common_name="somebody"),

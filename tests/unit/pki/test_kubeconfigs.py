@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.fixed import CONFIG
 
-from kubeception.pki.kubeconfigs import Client, clients
+from kubeception.pki.kubeconfigs import KubeconfigClient, clients
 from kubeception.render import kubeconfig
 
 AT = CONFIG.layout.pki
@@ -31,17 +31,20 @@ NAMED = """users:
     client-key: /var/lib/kubelet/pki/kubelet-client-current.pem
 """
 CURRENT = str(CONFIG.layout.kubelet.renewed_client)
-TABLE: dict[str, tuple[str, list[Client]]] = {
+TABLE: dict[str, tuple[str, list[KubeconfigClient]]] = {
     "ours": (
         kubeconfig.document(user="u", server="https://127.0.0.1:6443", ca=AT.ca, client=AT.admin),
-        [Client(str(AT.admin.certificate), str(AT.admin.key))],
+        [KubeconfigClient(str(AT.admin.certificate), str(AT.admin.key))],
     ),
-    "kubeadm's": (EMBEDDED, [Client(b"certificate", b"key")]),
-    "a kubelet's": (NAMED, [Client(CURRENT, CURRENT)]),
-    "one without a key": (EMBEDDED.partition("    client-key")[0], [Client(b"certificate", None)]),
+    "kubeadm's": (EMBEDDED, [KubeconfigClient(b"certificate", b"key")]),
+    "a kubelet's": (NAMED, [KubeconfigClient(CURRENT, CURRENT)]),
+    "one without a key": (
+        EMBEDDED.partition("    client-key")[0],
+        [KubeconfigClient(b"certificate", None)],
+    ),
     "one with a broken certificate": (
         EMBEDDED.replace(f"client-certificate-data: {CERTIFICATE}", "client-certificate-data: %"),
-        [Client(b"", b"key")],
+        [KubeconfigClient(b"", b"key")],
     ),
     "one with a token": ("users:\n- name: me\n  user:\n    token: secret\n", []),
     "nothing": ("", []),
@@ -49,7 +52,7 @@ TABLE: dict[str, tuple[str, list[Client]]] = {
 
 
 @pytest.mark.parametrize(("text", "found"), TABLE.values(), ids=TABLE)
-def test_clients(text: str, found: list[Client]) -> None:
+def test_clients(text: str, found: list[KubeconfigClient]) -> None:
     assert list(clients(text)) == found
 
 

@@ -13,7 +13,7 @@ from kubeception.pki.token import Claim, Token
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 CA = issue.certificate(
-    catalog.Spec("join-ca", frozenset({catalog.Use.CA})),
+    catalog.CertificateSpec("join-ca", frozenset({catalog.Use.CA})),
     issue.new_key(KeyAlgorithm.ECDSA_P256),
     signer=None,
     now=NOW,

@@ -6,33 +6,33 @@ from functools import cache
 from pathlib import Path
 
 from tests.fixed import CONFIG, FACTS, HOST
-from tests.unit.reaching import Hands, reach_of
+from tests.unit.reaching import Hands, session_of
 
 from kubeception.host import files
 from kubeception.phases import pki
 from kubeception.preflight.finding import Check
-from kubeception.preflight.scene import Scene
-from kubeception.reach import Reach
+from kubeception.preflight.host_state import HostState
+from kubeception.session import Session
 from kubeception.versions import Release
 
 # Of the bundle that these hosts use; it differs from the one that is built in.
 RELEASE = Release("1.36.4", {}, released=datetime(2026, 9, 1, tzinfo=UTC))
 
 
-def scene_of(reach: Reach, *, release: Release = RELEASE) -> Scene:
+def scene_of(session: Session, *, release: Release = RELEASE) -> HostState:
     """Return a host that is a folder, with no systemd and no API to ask."""
-    return Scene(reach, release=release, node=HOST.node, address=HOST.address)
+    return HostState(session, release=release, node=HOST.node, address=HOST.address)
 
 
-def host_with_pki(root: Path, *, hands: Hands | None = None) -> Reach:
+def host_with_pki(root: Path, *, hands: Hands | None = None) -> Session:
     """Return a host on which every certificate and key has been made."""
-    reach = reach_of(root, hands=hands)
+    session = session_of(root, hands=hands)
     for name, content, mode in _pki() if hands is None else ():
         files.write(root / name, content, mode=mode)
     for wanted in pki.plan(CONFIG, FACTS):
-        if wanted.drift(reach):
-            wanted.apply(reach)
-    return reach
+        if wanted.drift(session):
+            wanted.apply(session)
+    return session
 
 
 @cache
@@ -48,6 +48,6 @@ def _pki() -> list[tuple[Path, bytes, int]]:
         ]
 
 
-def said(check: Check, scene: Scene) -> list[str]:
+def said(check: Check, seen: HostState) -> list[str]:
     """Return what a check finds, with what each finding is."""
-    return [f"{finding.severity} {finding}" for finding in check(scene)]
+    return [f"{finding.severity} {finding}" for finding in check(seen)]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.fixed import HOST
 from tests.unit.preflight.scenes import said, scene_of
-from tests.unit.reaching import reach_of
+from tests.unit.reaching import session_of
 
 from kubeception.config import Config, cluster
 from kubeception.config.model import ApiServer, ControllerManager, Etcd, Kubelet, Scheduler
@@ -15,30 +15,30 @@ from kubeception.gather import changes, cluster_of
 from kubeception.host import files
 from kubeception.layout import Layout
 from kubeception.preflight import flags
-from kubeception.reach import Reach
+from kubeception.session import Session
 
 POLICY = "/etc/kubernetes/audit-policy.yaml"
 CONFIG = Config(apiserver=ApiServer(extra_args={"audit-policy-file": POLICY}))
 SAID = "FileContent--etc-kubernetes-audit-policy.yaml: apiserver.extra_args.audit-policy-file: "
 
 
-def here(root: Path, *, config: Config = CONFIG, by_a_person: bool = False) -> Reach:
-    reach = reach_of(root, config=config)
-    reach.is_attended = by_a_person
-    return reach
+def here(root: Path, *, config: Config = CONFIG, by_a_person: bool = False) -> Session:
+    session = session_of(root, config=config)
+    session.is_attended = by_a_person
+    return session
 
 
-def told(reach: Reach) -> list[str]:
-    return [what for what, _ in changes(reach)]
+def told(session: Session) -> list[str]:
+    return [what for what, _ in changes(session)]
 
 
 def test_a_missing_file_is_named_with_its_flag(tmp_path: Path) -> None:
-    scene = scene_of(here(tmp_path))
+    seen = scene_of(here(tmp_path))
 
-    assert said(flags.named_files, scene) == [f"error {SAID}{POLICY}: no such file or directory"]
-    assert said(flags.named_files, replace(scene, is_worker=True)) == []
+    assert said(flags.named_files, seen) == [f"error {SAID}{POLICY}: no such file or directory"]
+    assert said(flags.named_files, replace(seen, is_worker=True)) == []
     files.write(tmp_path / POLICY[1:], "")
-    assert said(flags.named_files, scene) == []
+    assert said(flags.named_files, seen) == []
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
@@ -70,8 +70,8 @@ def test_every_programs_files_are_looked_at_but_not_what_we_make(tmp_path: Path)
         kubelet=Kubelet(extra_args={"config-dir": "/kubelet.d"}),
         etcd=Etcd(extra_args={"peer-crl-file": "/crl"}),
     )
-    reach = here(tmp_path, config=config)
-    found = said(flags.named_files, scene_of(reach))
+    session = here(tmp_path, config=config)
+    found = said(flags.named_files, scene_of(session))
 
     assert [line.split(": ")[2] for line in found] == [
         "/a.crt",
@@ -83,7 +83,7 @@ def test_every_programs_files_are_looked_at_but_not_what_we_make(tmp_path: Path)
     ]
     (tmp_path / "kubelet.d").mkdir()
     files.write(tmp_path / "plugins", "")
-    found = said(flags.named_files, scene_of(reach))
+    found = said(flags.named_files, scene_of(session))
     assert [line for line in found if "kubelet" in line] == []
     assert [line.split(": ")[3] for line in found if "plugins" in line] == ["is not a folder"]
 
@@ -133,8 +133,8 @@ def test_what_another_host_has_rolled_out_stays_and_is_told(rolled_out: Path) ->
 
     for by_a_person in (True, False):
         assert bootstrap(rolled_out, by_a_person=by_a_person).files == {POLICY: "theirs"}
-        reach = here(rolled_out, by_a_person=by_a_person)
-        assert told(reach) == [
+        session = here(rolled_out, by_a_person=by_a_person)
+        assert told(session) == [
             f"{POLICY} is not what the cluster goes by: it was rolled out from another host"
         ]
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from tests.fixed import CONFIG, MEMBER
 from tests.unit.preflight.scenes import RELEASE, host_with_pki, said, scene_of
-from tests.unit.reaching import Hands, reach_of
+from tests.unit.reaching import Hands, session_of
 
-from kubeception import membership
 from kubeception.host import files
-from kubeception.preflight import address, host, programs, room
+from kubeception.kept import membership
+from kubeception.preflight import address, capacity, host, programs
 from kubeception.preflight.finding import Severity
 from kubeception.preflight.programs import PROGRAMS
 from kubeception.versions import Range, Release
@@ -23,12 +23,12 @@ LAUNCHERS = CONFIG.layout.launchers
 
 @pytest.mark.parametrize("name", ["cp1", "cp1.example.org", "a" * 52])
 def test_a_good_name(tmp_path: Path, name: str) -> None:
-    assert said(address.node_name, replace(scene_of(reach_of(tmp_path)), node=name)) == []
+    assert said(address.node_name, replace(scene_of(session_of(tmp_path)), node=name)) == []
 
 
 @pytest.mark.parametrize("name", ["", "my_host", "-cp1", "a" * 53])
 def test_a_name_that_no_node_may_have(tmp_path: Path, name: str) -> None:
-    [told] = said(address.node_name, replace(scene_of(reach_of(tmp_path)), node=name))
+    [told] = said(address.node_name, replace(scene_of(session_of(tmp_path)), node=name))
 
     assert told.startswith(f"error Hostname: {name!r} is no name for a node: ")
     assert ("certificate takes 52" in told) is (len(name) > 52)
@@ -62,7 +62,7 @@ def test_versions_are_what_programs_say(
 ) -> None:
     program(tmp_path, name, answer)
 
-    found = list(programs.supported(scene_of(reach_of(tmp_path))))
+    found = list(programs.supported(scene_of(session_of(tmp_path))))
 
     if problem is None:
         assert found == []
@@ -74,14 +74,14 @@ def test_versions_are_what_programs_say(
 def test_a_program_that_cannot_run_is_told(tmp_path: Path) -> None:
     files.write(tmp_path / str(LAUNCHERS / "etcd").lstrip("/"), "\x7fELF of nothing", mode=0o755)
 
-    (found,) = programs.supported(scene_of(reach_of(tmp_path)))
+    (found,) = programs.supported(scene_of(session_of(tmp_path)))
 
     assert (found.check, found.severity) == ("EtcdVersion", Severity.ERROR)
     assert "exec format error" in found.problem
 
 
 def test_what_is_not_there_is_told_by_its_path(tmp_path: Path) -> None:
-    found = said(programs.files, scene_of(reach_of(tmp_path)))
+    found = said(programs.files, scene_of(session_of(tmp_path)))
 
     for one in PROGRAMS:
         path = LAUNCHERS / one.name
@@ -95,29 +95,29 @@ def test_versions_read_as_people_write_them() -> None:
 
 
 def test_a_file_where_a_folder_belongs(tmp_path: Path) -> None:
-    reach = reach_of(tmp_path)
-    files.write(reach.host.at(CONFIG.layout.etcd.state), "")
+    session = session_of(tmp_path)
+    files.write(session.host.at(CONFIG.layout.etcd.state), "")
 
-    assert said(room.folders, scene_of(reach)) == [
+    assert said(capacity.folders, scene_of(session)) == [
         "error DirAvailable--var-lib-etcd: /var/lib/etcd: is a file"
     ]
-    assert said(room.disk, scene_of(reach)) is not None  # and nothing stumbles over it
+    assert said(capacity.disk, scene_of(session)) is not None  # and nothing stumbles over it
 
 
 def test_a_clock_before_the_release(tmp_path: Path) -> None:
-    reach = reach_of(tmp_path, hands=Hands(datetime(1970, 1, 1, tzinfo=UTC)))
+    session = session_of(tmp_path, hands=Hands(datetime(1970, 1, 1, tzinfo=UTC)))
 
-    assert said(room.clock, scene_of(reach)) == [
+    assert said(capacity.clock, scene_of(session)) == [
         "error Clock: the clock says 1970-01-01 00:00, before Kubernetes 1.36.4 was there"
     ]
-    assert said(room.clock, scene_of(reach, release=Release("1.36.4", {}))) == []
+    assert said(capacity.clock, scene_of(session, release=Release("1.36.4", {}))) == []
 
 
 def test_a_clock_at_which_certificates_do_not_hold_yet(tmp_path: Path) -> None:
     host_with_pki(tmp_path, hands=Hands(LATER))
     back = LATER - timedelta(days=1)
 
-    assert said(room.clock, scene_of(reach_of(tmp_path, hands=Hands(back)))) == [
+    assert said(capacity.clock, scene_of(session_of(tmp_path, hands=Hands(back)))) == [
         f"error Clock: the clock says {back:%Y-%m-%d %H:%M}; "
         f"{CONFIG.layout.pki.ca.certificate} is valid from 2026-11-29 23:55 on"
     ]
@@ -127,13 +127,13 @@ def test_a_clock_behind_our_own_files(tmp_path: Path) -> None:
     # Issued at the release, as the certificates say, and written right now, as the folder says.
     hands = Hands(RELEASED)
     host_with_pki(tmp_path, hands=hands)
-    assert datetime.now(UTC) > RELEASED + room.CLOCKS_DIFFER
+    assert datetime.now(UTC) > RELEASED + capacity.CLOCKS_DIFFER
 
-    (found,) = room.clock(scene_of(reach_of(tmp_path, hands=hands)))
+    (found,) = capacity.clock(scene_of(session_of(tmp_path, hands=hands)))
 
     assert (found.check, found.severity) == ("Clock", Severity.WARNING)
     now = Hands(datetime.now(UTC))
-    assert said(room.clock, scene_of(reach_of(tmp_path, hands=now))) == []
+    assert said(capacity.clock, scene_of(session_of(tmp_path, hands=now))) == []
 
 
 @pytest.mark.parametrize(
@@ -167,18 +167,18 @@ def test_whether_a_kubelet_of_the_hosts_own_refuses_version_1(
 def test_a_unit_that_names_our_settings_or_none_goes_by_ours(
     tmp_path: Path, command: tuple[str, ...], own: Path | None
 ) -> None:
-    assert host.own_settings(scene_of(reach_of(tmp_path)), command) == own
+    assert host.own_settings(scene_of(session_of(tmp_path)), command) == own
 
 
 def test_a_worker_is_no_control_plane_host_nor_the_other_way_round(tmp_path: Path) -> None:
-    reach = reach_of(tmp_path)
-    scene = scene_of(reach)
-    worker = replace(scene, is_worker=True)
-    assert said(host.role, scene) == said(host.role, worker) == []
+    session = session_of(tmp_path)
+    seen = scene_of(session)
+    worker = replace(seen, is_worker=True)
+    assert said(host.role, seen) == said(host.role, worker) == []
 
-    files.write(reach.layout.membership, membership.text(MEMBER))
+    files.write(session.layout.membership, membership.text(MEMBER))
     assert said(host.role, worker) == []
-    assert said(host.role, scene) == [f"error Role: this host is a worker of {MEMBER.apiserver}"]
+    assert said(host.role, seen) == [f"error Role: this host is a worker of {MEMBER.apiserver}"]
 
-    files.write(reach.layout.pki.ca.key, "a key", mode=0o600)
+    files.write(session.layout.pki.ca.key, "a key", mode=0o600)
     assert said(host.role, worker) == ["error Role: this host is a control-plane host, or was one"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.fixed import HOST
 from tests.unit.preflight.scenes import scene_of
-from tests.unit.reaching import reach_of
+from tests.unit.reaching import session_of
 
 from kubeception.host import sockets
 from kubeception.host.sockets import Listener
@@ -22,7 +22,7 @@ SHELL = "0::/user.slice/user-0.slice/session-1.scope\n"
 
 
 def table(tmp_path: Path) -> dict[int, ports.Port]:
-    return {port.number: port for port in ports.table(scene_of(reach_of(tmp_path)))}
+    return {port.number: port for port in ports.table(scene_of(session_of(tmp_path)))}
 
 
 @pytest.mark.parametrize(
@@ -100,12 +100,12 @@ def test_an_address_of_ipv4_may_look_like_one_of_ipv6(tmp_path: Path) -> None:
 
 
 def test_a_stranger_is_named_and_said_how_to_end(tmp_path: Path) -> None:
-    scene = scene_of(reach_of(tmp_path))
+    seen = scene_of(session_of(tmp_path))
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        config = type(scene.config)(kubeception=type(scene.config.kubeception)(nodeport=port))
-        scene = replace(scene, reach=reach_of(tmp_path, config=config))
-        (finding,) = ports.strangers(scene)
+        config = type(seen.config)(kubeception=type(seen.config.kubeception)(nodeport=port))
+        seen = replace(seen, session=session_of(tmp_path, config=config))
+        (finding,) = ports.foreign_listeners(seen)
 
     assert (finding.check, finding.severity) == (f"Port-{port}", "warning")
     assert f"(pid {os.getpid()}) listens on 127.0.0.1:{port}" in finding.problem

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kubeception import webhooks
+from kubeception.conditions import webhooks
 
 ALL = {
     "operations": ["*"],

@@ -5,44 +5,44 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.unit.reaching import reach_of
+from tests.unit.reaching import session_of
 
 from kubeception.endpoints import API_PORT
-from kubeception.reach import Reach
-from kubeception.resources.anteroom import Anteroom
+from kubeception.resources.held_connections import HeldConnections
+from kubeception.session import Session
 
 # An address of loopback that nobody else has.
 HERE = "127.64.43.1"
-OPEN, CLOSED = Anteroom(HERE, is_open=True), Anteroom(HERE, is_open=False)
+OPEN, CLOSED = HeldConnections(HERE, is_open=True), HeldConnections(HERE, is_open=False)
 
 
 @pytest.fixture
-def reach(tmp_path: Path) -> Iterator[Reach]:
-    with reach_of(tmp_path) as made:
+def session(tmp_path: Path) -> Iterator[Session]:
+    with session_of(tmp_path) as made:
         yield made
 
 
-def test_who_comes_waits_once_it_is_open(reach: Reach) -> None:
-    assert OPEN.drift(reach) == "closed"
+def test_who_comes_waits_once_it_is_open(session: Session) -> None:
+    assert OPEN.drift(session) == "closed"
 
-    OPEN.apply(reach)
-    OPEN.apply(reach)
+    OPEN.apply(session)
+    OPEN.apply(session)
 
-    assert OPEN.drift(reach) is None
+    assert OPEN.drift(session) is None
     with socket.create_connection((HERE, API_PORT)) as client:
         client.settimeout(0.05)
         with pytest.raises(TimeoutError):
             client.recv(1)
 
 
-def test_who_waits_is_sent_away_once_it_is_closed(reach: Reach) -> None:
-    assert CLOSED.drift(reach) is None
-    OPEN.apply(reach)
+def test_who_waits_is_sent_away_once_it_is_closed(session: Session) -> None:
+    assert CLOSED.drift(session) is None
+    OPEN.apply(session)
     with socket.create_connection((HERE, API_PORT)) as client:
-        assert CLOSED.drift(reach) == "open"
+        assert CLOSED.drift(session) == "open"
 
-        CLOSED.apply(reach)
+        CLOSED.apply(session)
 
-        assert CLOSED.drift(reach) is None
+        assert CLOSED.drift(session) is None
         with pytest.raises(ConnectionResetError):
             client.recv(1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.fixed import CONFIG, FACTS, HOST
-from tests.unit.reaching import reach_of
+from tests.unit.reaching import session_of
 
 from kubeception.config.model import KeyAlgorithm
 from kubeception.engine import Phase, dry_run
@@ -15,11 +15,11 @@ from kubeception.host import files
 from kubeception.phases import renew
 from kubeception.pki import catalog, issue
 from kubeception.pki.catalog import Entry
-from kubeception.reach import Reach
 from kubeception.resources import Resource
 from kubeception.resources.file import File
 from kubeception.resources.keypair import KeyPair, NotExpired, ServiceAccountKey
 from kubeception.resources.kubelet_client import LiveKubeletClient
+from kubeception.session import Session
 
 AT = CONFIG.layout.pki
 P256 = KeyAlgorithm.ECDSA_P256
@@ -43,29 +43,31 @@ class Case:
     """A wanted thing, and what has to be there before it."""
 
     wanted: Resource
-    before: Callable[[Reach], None] = lambda _: None
+    before: Callable[[Session], None] = lambda _: None
 
 
-def with_ca(reach: Reach) -> None:
-    pair(CA).apply(reach)
+def with_ca(session: Session) -> None:
+    pair(CA).apply(session)
 
 
-def with_old_manifest(reach: Reach) -> None:
-    files.write(reach.host.at(GONE.path), "old")
+def with_old_manifest(session: Session) -> None:
+    files.write(session.host.at(GONE.path), "old")
 
 
-def with_expired(reach: Reach) -> None:
-    with_ca(reach)
+def with_expired(session: Session) -> None:
+    with_ca(session)
     at, key = CONFIG.layout.pki, issue.new_key(P256)
-    signer = issue.Signer(*(reach.host.at(p).read_bytes() for p in (at.ca.certificate, at.ca.key)))
-    now = reach.host.clock.now()
+    signer = issue.Signer(
+        *(session.host.at(p).read_bytes() for p in (at.ca.certificate, at.ca.key))
+    )
+    now = session.host.clock.now()
     admin, own = (
         issue.certificate(replace(spec, lifetime=PAST), key, signer=signer, now=now)
         for spec in (ADMIN.spec, OWN.spec)
     )
-    files.write(reach.host.at(at.admin.certificate), admin)
-    files.write(reach.host.at(at.admin.key), key)
-    files.write(reach.host.at(OWN.current), own + key)
+    files.write(session.host.at(at.admin.certificate), admin)
+    files.write(session.host.at(at.admin.key), key)
+    files.write(session.host.at(OWN.current), own + key)
 
 
 # Where nothing is there, nothing is wanted of these.
@@ -91,27 +93,27 @@ def contents(root: Path) -> dict[Path, bytes]:
 
 @each_kind
 def test_drift_then_apply_then_no_drift(case: Case, tmp_path: Path) -> None:
-    reach = reach_of(tmp_path)
-    case.before(reach)
+    session = session_of(tmp_path)
+    case.before(session)
 
-    assert case.wanted.drift(reach)
-    case.wanted.apply(reach)
-    assert case.wanted.drift(reach) is None
+    assert case.wanted.drift(session)
+    case.wanted.apply(session)
+    assert case.wanted.drift(session) is None
 
 
 @each_kind
 def test_looking_changes_nothing(case: Case, tmp_path: Path) -> None:
-    reach = reach_of(tmp_path)
-    case.before(reach)
+    session = session_of(tmp_path)
+    case.before(session)
 
     before = contents(tmp_path)
-    case.wanted.drift(reach)
+    case.wanted.drift(session)
     assert contents(tmp_path) == before
 
 
 @each_kind
 def test_drift_tolerates_that_nothing_is_there(case: Case, tmp_path: Path) -> None:
-    found = case.wanted.drift(reach_of(tmp_path / "nowhere"))
+    found = case.wanted.drift(session_of(tmp_path / "nowhere"))
 
     assert found == (None if case.wanted in CONTENT_WITH_NOTHING else "missing")
 
@@ -123,28 +125,28 @@ def test_messages_name_a_path_that_can_be_looked_at() -> None:
 @each_kind
 def test_apply_twice_is_the_same_as_once(case: Case, tmp_path: Path) -> None:
     """A run that was killed before its check applies again; no key may change by that."""
-    reach = reach_of(tmp_path)
-    case.before(reach)
-    case.wanted.apply(reach)
+    session = session_of(tmp_path)
+    case.before(session)
+    case.wanted.apply(session)
     before = contents(tmp_path)
 
-    case.wanted.apply(reach)
+    case.wanted.apply(session)
     assert contents(tmp_path) == before
-    assert case.wanted.drift(reach) is None
+    assert case.wanted.drift(session) is None
 
 
 @each_kind
 def test_a_dry_run_says_the_drift_shows_no_secret_and_changes_nothing(
     case: Case, tmp_path: Path
 ) -> None:
-    reach = reach_of(tmp_path)
-    case.before(reach)
+    session = session_of(tmp_path)
+    case.before(session)
     before = contents(tmp_path)
     phase = Phase("it", "making it", lambda _config, _facts: [case.wanted])
 
-    preview = dry_run([phase], reach, gather=lambda: FACTS)
+    preview = dry_run([phase], session, gather=lambda: FACTS)
 
-    assert [change.drift for change in preview.changes] == [case.wanted.drift(reach)]
+    assert [change.drift for change in preview.changes] == [case.wanted.drift(session)]
     assert preview.not_planned == []
     assert contents(tmp_path) == before
     assert not any(word in str(preview) for word in ("hush", "PRIVATE KEY"))

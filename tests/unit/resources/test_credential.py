@@ -10,16 +10,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from tests.fixed import CONFIG, MEMBER, NOW
-from tests.unit.reaching import Hands, reach_of
+from tests.unit.reaching import Hands, session_of
 
-from kubeception import membership
 from kubeception.config.model import KeyAlgorithm
 from kubeception.errors import ConfigError, JoinRefused, WaitTimeout
 from kubeception.host import files
+from kubeception.kept import membership
 from kubeception.pki import issue, request
-from kubeception.pki.catalog import Spec, Use
-from kubeception.reach import Reach
-from kubeception.resources.credential import Ask, KubeletCredential, Welcome
+from kubeception.pki.catalog import CertificateSpec, Use
+from kubeception.resources.credential import JoinResult, KubeletCredential, RequestCertificate
+from kubeception.session import Session
 
 P256 = KeyAlgorithm.ECDSA_P256
 AT = CONFIG.layout
@@ -27,7 +27,7 @@ AT = CONFIG.layout
 
 def authority() -> issue.Signer:
     key = issue.new_key(P256)
-    spec = Spec("kubernetes", frozenset({Use.CA}), lifetime=timedelta(days=999))
+    spec = CertificateSpec("kubernetes", frozenset({Use.CA}), lifetime=timedelta(days=999))
     return issue.Signer(issue.certificate(spec, key, signer=None, now=NOW), key)
 
 
@@ -57,113 +57,115 @@ class Cluster:
         self.asked: list[bytes] = []
         self._answer = answer
 
-    def __call__(self, asked: bytes, node: str, addresses: tuple[str, ...]) -> Welcome:
+    def __call__(self, asked: bytes, node: str, addresses: tuple[str, ...]) -> JoinResult:
         assert (node, addresses) == ("w1", ("192.0.2.21",))
         self.asked.append(asked)
-        return Welcome(self._answer(asked), CA.certificate, MEMBER)
+        return JoinResult(self._answer(asked), CA.certificate, MEMBER)
 
 
-def wanted(ask: Ask | None) -> KubeletCredential:
+def wanted(ask: RequestCertificate | None) -> KubeletCredential:
     return KubeletCredential("w1", "192.0.2.21", P256, ask)
 
 
 @pytest.fixture
-def reach(tmp_path: Path) -> Reach:
-    return reach_of(tmp_path)
+def session(tmp_path: Path) -> Session:
+    return session_of(tmp_path)
 
 
-def joined(reach: Reach) -> Cluster:
+def joined(session: Session) -> Cluster:
     cluster = Cluster()
-    wanted(cluster).apply(reach)
+    wanted(cluster).apply(session)
     return cluster
 
 
-def test_a_host_joins_once(reach: Reach) -> None:
+def test_a_host_joins_once(session: Session) -> None:
     cluster = Cluster()
 
-    assert wanted(cluster).drift(reach) == "missing"
-    wanted(cluster).apply(reach)
-    assert wanted(None).drift(reach) is None
-    wanted(cluster).apply(reach)
+    assert wanted(cluster).drift(session) == "missing"
+    wanted(cluster).apply(session)
+    assert wanted(None).drift(session) is None
+    wanted(cluster).apply(session)
     assert len(cluster.asked) == 1
 
 
-def test_the_kubelet_finds_its_files(reach: Reach) -> None:
-    joined(reach)
+def test_the_kubelet_finds_its_files(session: Session) -> None:
+    joined(session)
 
-    current = reach.layout.kubelet.renewed_client
+    current = session.layout.kubelet.renewed_client
     assert current.is_symlink()
     assert current.readlink().name == f"kubelet-client-{NOW:%Y-%m-%d-%H-%M-%S}.pem"
     assert files.mode_of(current) == 0o600
     assert current.read_bytes().count(b"-----BEGIN") == 2
-    assert reach.layout.pki.ca.certificate.read_bytes() == CA.certificate
-    assert membership.read(reach.layout.membership) == MEMBER
-    assert {path.name for path in reach.layout.kubelet.pki.iterdir()} == {
+    assert session.layout.pki.ca.certificate.read_bytes() == CA.certificate
+    assert membership.read(session.layout.membership) == MEMBER
+    assert {path.name for path in session.layout.kubelet.pki.iterdir()} == {
         current.name,
         current.readlink().name,
     }
 
 
-def test_a_host_that_was_put_off_asks_the_same_again(reach: Reach) -> None:
+def test_a_host_that_was_put_off_asks_the_same_again(session: Session) -> None:
     def nobody(_: bytes) -> bytes:
         raise WaitTimeout("the join service", "connection refused")
 
     first, second = Cluster(nobody), Cluster()
     with pytest.raises(WaitTimeout):
-        wanted(first).apply(reach)
-    assert files.mode_of(reach.layout.kubelet.join_key) == 0o600
-    wanted(second).apply(reach)
+        wanted(first).apply(session)
+    assert files.mode_of(session.layout.kubelet.join_key) == 0o600
+    wanted(second).apply(session)
 
     assert first.asked == second.asked
 
 
 @pytest.mark.parametrize("path", [AT.kubelet.join_key, AT.kubelet.join_request])
-def test_what_a_killed_run_left_goes_without_another_join(path: Path, reach: Reach) -> None:
-    joined(reach)
-    files.write(reach.host.at(path), "left")
+def test_what_a_killed_run_left_goes_without_another_join(path: Path, session: Session) -> None:
+    joined(session)
+    files.write(session.host.at(path), "left")
 
-    assert wanted(None).drift(reach) == f"{reach.host.at(path)} is left"
-    wanted(None).apply(reach)
-    assert wanted(None).drift(reach) is None
+    assert wanted(None).drift(session) == f"{session.host.at(path)} is left"
+    wanted(None).apply(session)
+    assert wanted(None).drift(session) is None
 
 
-def test_a_request_for_another_name_is_not_used(reach: Reach) -> None:
+def test_a_request_for_another_name_is_not_used(session: Session) -> None:
     key = issue.new_key(P256)
-    files.write(reach.layout.kubelet.join_key, key, mode=0o600)
-    files.write(reach.layout.kubelet.join_request, request.new(key, "w9"))
+    files.write(session.layout.kubelet.join_key, key, mode=0o600)
+    files.write(session.layout.kubelet.join_request, request.new(key, "w9"))
 
-    cluster = joined(reach)
+    cluster = joined(session)
 
     assert request.is_for(cluster.asked[0], key, "w1")
 
 
 @pytest.mark.parametrize("path", [AT.membership, AT.pki.ca.certificate, AT.kubelet.renewed_client])
-def test_what_is_missing_is_seen(path: Path, reach: Reach) -> None:
-    joined(reach)
-    reach.host.at(path).unlink()
+def test_what_is_missing_is_seen(path: Path, session: Session) -> None:
+    joined(session)
+    session.host.at(path).unlink()
 
-    assert wanted(None).drift(reach) == "missing"
+    assert wanted(None).drift(session) == "missing"
 
 
 def test_a_certificate_that_has_expired_or_is_another_nodes_is_none(tmp_path: Path) -> None:
-    joined(reach_of(tmp_path))
-    later = reach_of(tmp_path, hands=Hands(start=NOW + timedelta(days=400)))
+    joined(session_of(tmp_path))
+    later = session_of(tmp_path, hands=Hands(start=NOW + timedelta(days=400)))
 
     assert "expired" in (wanted(None).drift(later) or "")
     other = replace(wanted(None), node="w2")
-    assert "not CN=system:node:w2" in (other.drift(reach_of(tmp_path)) or "")
+    assert "not CN=system:node:w2" in (other.drift(session_of(tmp_path)) or "")
 
 
-def test_a_certificate_that_is_not_by_the_ca_is_refused_and_nothing_written(reach: Reach) -> None:
+def test_a_certificate_that_is_not_by_the_ca_is_refused_and_nothing_written(
+    session: Session,
+) -> None:
     other = authority()
     cluster = Cluster(lambda asked: signed(asked, by=other))
 
     with pytest.raises(JoinRefused, match="not signed by its CA"):
-        wanted(cluster).apply(reach)
-    assert not reach.layout.membership.exists()
-    assert not reach.layout.kubelet.renewed_client.exists()
+        wanted(cluster).apply(session)
+    assert not session.layout.membership.exists()
+    assert not session.layout.kubelet.renewed_client.exists()
 
 
-def test_who_has_not_joined_needs_a_token(reach: Reach) -> None:
+def test_who_has_not_joined_needs_a_token(session: Session) -> None:
     with pytest.raises(ConfigError, match="--token-file"):
-        wanted(None).apply(reach)
+        wanted(None).apply(session)

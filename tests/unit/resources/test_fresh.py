@@ -31,14 +31,14 @@ import sys
 from pathlib import Path
 from kubeception.config import Config
 from kubeception.host.gateway import Host
-from kubeception.reach import Reach
+from kubeception.session import Session
 from kubeception.resources.fresh import FreshContainer
 
-reach = Reach(Config(), Host(Path(sys.argv[1])))
+session = Session(Config(), Host(Path(sys.argv[1])))
 wanted = FreshContainer("it", {"app": "it"}, (Path("/certificate"), Path("/missing")))
-print(wanted.drift(reach))
-wanted.apply(reach)
-print(wanted.drift(reach))
+print(wanted.drift(session))
+wanted.apply(session)
+print(wanted.drift(session))
 """
 CHANGED_S = 1_800_000_000
 

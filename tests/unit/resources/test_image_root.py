@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from tests.unit.reaching import reach_of
+from tests.unit.reaching import session_of
 
 from kubeception.host import files, tree
-from kubeception.reach import Reach
 from kubeception.resources.image_root import ImageRoot, NoOtherImageRoot
+from kubeception.session import Session
 
 WANTED = Path("/opt/kubeception/image-1")
 OTHER = Path("/opt/kubeception/image-0")
@@ -24,47 +24,47 @@ def source(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def reach(tmp_path: Path) -> Reach:
-    return reach_of(tmp_path / "host")
+def session(tmp_path: Path) -> Session:
+    return session_of(tmp_path / "host")
 
 
-def test_a_copy_is_wanted_once(reach: Reach, source: Path) -> None:
+def test_a_copy_is_wanted_once(session: Session, source: Path) -> None:
     wanted = ImageRoot(WANTED, source)
 
-    assert wanted.drift(reach) == "missing"
-    wanted.apply(reach)
-    assert wanted.drift(reach) is None
-    wanted.apply(reach)
+    assert wanted.drift(session) == "missing"
+    wanted.apply(session)
+    assert wanted.drift(session) is None
+    wanted.apply(session)
 
-    copy = reach.host.at(WANTED)
+    copy = session.host.at(WANTED)
     assert (copy / "opt/lib/main.py").read_text() == "a program"
     assert (copy / "usr/bin/python").readlink() == Path("python3")
     assert identity(copy) == identity(source)
 
 
-def test_half_a_copy_is_thrown_away(reach: Reach, source: Path) -> None:
-    files.write(files.unfinished(reach.host.at(WANTED)) / "usr/bin/half", "")
-    ImageRoot(WANTED, source).apply(reach)
+def test_half_a_copy_is_thrown_away(session: Session, source: Path) -> None:
+    files.write(files.unfinished(session.host.at(WANTED)) / "usr/bin/half", "")
+    ImageRoot(WANTED, source).apply(session)
 
-    assert not (reach.host.at(WANTED) / "usr/bin/half").exists()
+    assert not (session.host.at(WANTED) / "usr/bin/half").exists()
 
 
-def test_others_go_and_what_is_beside_them_stays(reach: Reach, source: Path) -> None:
+def test_others_go_and_what_is_beside_them_stays(session: Session, source: Path) -> None:
     for path in (OTHER, WANTED):
-        ImageRoot(path, source).apply(reach)
-    files.write(reach.host.at(Path("/opt/kubeception/1.37.1/bundle.json")), "")
-    files.make_folder(files.unfinished(reach.host.at(OTHER)))
+        ImageRoot(path, source).apply(session)
+    files.write(session.host.at(Path("/opt/kubeception/1.37.1/bundle.json")), "")
+    files.make_folder(files.unfinished(session.host.at(OTHER)))
     wanted = NoOtherImageRoot(WANTED)
 
-    assert wanted.drift(reach) == ".image-0.kubeception-unfinished, image-0"
-    wanted.apply(reach)
-    assert wanted.drift(reach) is None
-    left = reach.host.at(WANTED).parent.iterdir()
+    assert wanted.drift(session) == ".image-0.kubeception-unfinished, image-0"
+    wanted.apply(session)
+    assert wanted.drift(session) is None
+    left = session.host.at(WANTED).parent.iterdir()
     assert sorted(path.name for path in left) == ["1.37.1", "image-1"]
 
 
-def test_nothing_is_there_yet(reach: Reach) -> None:
-    assert NoOtherImageRoot(WANTED).drift(reach) is None
+def test_nothing_is_there_yet(session: Session) -> None:
+    assert NoOtherImageRoot(WANTED).drift(session) is None
 
 
 @pytest.mark.parametrize("path", ["opt/lib/main.py", "usr/bin/python3", "usr/bin/new"])

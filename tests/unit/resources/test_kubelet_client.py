@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 from tests.fixed import CONFIG, FACTS, HOST
-from tests.unit.reaching import Hands, reach_of
+from tests.unit.reaching import Hands, session_of
 
 from kubeception.config.model import KeyAlgorithm
 from kubeception.errors import KubeceptionError
 from kubeception.host import files
 from kubeception.phases import renew
 from kubeception.pki import catalog, issue
-from kubeception.reach import Reach
 from kubeception.resources.keypair import KeyPair
 from kubeception.resources.kubelet_client import LiveKubeletClient
+from kubeception.session import Session
 
 AT = CONFIG.layout.kubelet
 P256 = KeyAlgorithm.ECDSA_P256
@@ -30,68 +30,70 @@ def hands() -> Hands:
 
 
 @pytest.fixture
-def reach(tmp_path: Path, hands: Hands) -> Reach:
+def session(tmp_path: Path, hands: Hands) -> Session:
     """A host whose kubelet has renewed its certificate, as kubelets do it."""
-    reach = reach_of(tmp_path, hands=hands)
-    KeyPair(next(iter(catalog.entries(CONFIG, HOST.node, HOST.address))), P256).apply(reach)
-    made = with_key(reach, issue.new_key(P256))
-    files.write(reach.host.at(DATED), made, mode=0o600)
-    files.link(reach.host.at(AT.renewed_client), DATED)
-    return reach
+    session = session_of(tmp_path, hands=hands)
+    KeyPair(next(iter(catalog.entries(CONFIG, HOST.node, HOST.address))), P256).apply(session)
+    made = with_key(session, issue.new_key(P256))
+    files.write(session.host.at(DATED), made, mode=0o600)
+    files.link(session.host.at(AT.renewed_client), DATED)
+    return session
 
 
-def with_key(reach: Reach, key: bytes) -> bytes:
-    at = reach.layout.pki.ca
+def with_key(session: Session, key: bytes) -> bytes:
+    at = session.layout.pki.ca
     ca = issue.Signer(at.certificate.read_bytes(), at.key.read_bytes())
-    now = reach.host.clock.now()
+    now = session.host.clock.now()
     return issue.certificate(CLIENT.spec, key, signer=ca, now=now) + key
 
 
-def content(reach: Reach) -> bytes:
-    return reach.host.real(AT.renewed_client).read_bytes()
+def content(session: Session) -> bytes:
+    return session.host.real(AT.renewed_client).read_bytes()
 
 
-def test_what_is_good_is_the_kubelets_own_affair(reach: Reach) -> None:
-    before = content(reach)
+def test_what_is_good_is_the_kubelets_own_affair(session: Session) -> None:
+    before = content(session)
 
-    assert CLIENT.drift(reach) is None
-    CLIENT.apply(reach)
-    assert content(reach) == before
+    assert CLIENT.drift(session) is None
+    CLIENT.apply(session)
+    assert content(session) == before
 
 
 def test_who_has_none_needs_none(tmp_path: Path) -> None:
-    reach = reach_of(tmp_path)
+    session = session_of(tmp_path)
 
-    assert (CLIENT.drift(reach), LiveKubeletClient(CLIENT).drift(reach)) == (None, None)
+    assert (CLIENT.drift(session), LiveKubeletClient(CLIENT).drift(session)) == (None, None)
 
 
-def test_an_expired_one_is_replaced_for_its_key(reach: Reach, hands: Hands) -> None:
-    _, key = issue.halves(content(reach))
+def test_an_expired_one_is_replaced_for_its_key(session: Session, hands: Hands) -> None:
+    _, key = issue.halves(content(session))
     hands.sleep(YEAR)
 
-    assert CLIENT.drift(reach) == LiveKubeletClient(CLIENT).drift(reach) == "expired on 2027-03-01"
-    CLIENT.apply(reach)
+    assert (
+        CLIENT.drift(session) == LiveKubeletClient(CLIENT).drift(session) == "expired on 2027-03-01"
+    )
+    CLIENT.apply(session)
 
-    assert CLIENT.drift(reach) is None
-    assert issue.halves(content(reach))[1] == key
-    current = reach.host.at(AT.renewed_client)
+    assert CLIENT.drift(session) is None
+    assert issue.halves(content(session))[1] == key
+    current = session.host.at(AT.renewed_client)
     assert current.is_symlink() and current.readlink() == AT.reissued_client
-    assert files.mode_of(reach.host.at(AT.reissued_client)) == 0o600
+    assert files.mode_of(session.host.at(AT.reissued_client)) == 0o600
 
 
-def test_one_of_ours_is_replaced_again(reach: Reach, hands: Hands) -> None:
+def test_one_of_ours_is_replaced_again(session: Session, hands: Hands) -> None:
     for _ in range(2):
         hands.sleep(YEAR)
-        assert CLIENT.drift(reach)
-        CLIENT.apply(reach)
-        assert CLIENT.drift(reach) is None
+        assert CLIENT.drift(session)
+        CLIENT.apply(session)
+        assert CLIENT.drift(session) is None
 
 
-def test_one_that_is_asked_for_is_replaced(reach: Reach) -> None:
+def test_one_that_is_asked_for_is_replaced(session: Session) -> None:
     asked = replace(CLIENT, at_least=timedelta(days=365, minutes=-1))
 
-    assert asked.drift(reach) is None
-    assert replace(asked, at_least=timedelta(days=366)).drift(reach) == "has 365 days left"
+    assert asked.drift(session) is None
+    assert replace(asked, at_least=timedelta(days=366)).drift(session) == "has 365 days left"
 
 
 @pytest.mark.parametrize(
@@ -103,33 +105,33 @@ def test_one_that_is_asked_for_is_replaced(reach: Reach) -> None:
     ],
     ids=["no key", "junk", "another key"],
 )
-def test_a_broken_one_gets_a_new_pair(reach: Reach, spoil: object, problem: str) -> None:
+def test_a_broken_one_gets_a_new_pair(session: Session, spoil: object, problem: str) -> None:
     assert callable(spoil)
-    reach.host.at(DATED).write_bytes(spoil(content(reach)))
+    session.host.at(DATED).write_bytes(spoil(content(session)))
 
-    assert CLIENT.drift(reach) == problem
+    assert CLIENT.drift(session) == problem
     # At a boot only what has expired is looked after.
-    assert LiveKubeletClient(CLIENT).drift(reach) is None
-    CLIENT.apply(reach)
-    assert CLIENT.drift(reach) is None
+    assert LiveKubeletClient(CLIENT).drift(session) is None
+    CLIENT.apply(session)
+    assert CLIENT.drift(session) is None
 
 
-def test_without_the_cas_key_it_is_told_and_a_boot_goes_on(reach: Reach, hands: Hands) -> None:
-    reach.layout.pki.ca.key.unlink()
+def test_without_the_cas_key_it_is_told_and_a_boot_goes_on(session: Session, hands: Hands) -> None:
+    session.layout.pki.ca.key.unlink()
     hands.sleep(YEAR)
 
-    assert LiveKubeletClient(CLIENT).drift(reach) is None
+    assert LiveKubeletClient(CLIENT).drift(session) is None
     with pytest.raises(KubeceptionError, match="its CA's key is not on this host"):
-        CLIENT.apply(reach)
+        CLIENT.apply(session)
 
 
-def test_a_file_in_the_symlinks_place_is_no_obstacle(reach: Reach, hands: Hands) -> None:
+def test_a_file_in_the_symlinks_place_is_no_obstacle(session: Session, hands: Hands) -> None:
     """The kubelet itself would refuse to go on with that."""
-    path = reach.host.at(AT.renewed_client)
-    pem = content(reach)
+    path = session.host.at(AT.renewed_client)
+    pem = content(session)
     path.unlink()
     path.write_bytes(pem)
     hands.sleep(YEAR)
 
-    CLIENT.apply(reach)
-    assert path.is_symlink() and CLIENT.drift(reach) is None
+    CLIENT.apply(session)
+    assert path.is_symlink() and CLIENT.drift(session) is None

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kubeception.resources.other_data import data_folder
+from kubeception.resources.foreign_data import data_folder
 
 
 @pytest.mark.parametrize(

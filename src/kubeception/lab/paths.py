@@ -65,7 +65,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Spec:
+class HostSpec:
     """What is fixed when a host is made."""
 
     name: str
@@ -76,7 +76,7 @@ class Spec:
     lower: tuple[str, ...]
 
     @classmethod
-    def of(cls, role: str, number: int, *, lower: Sequence[Path]) -> "Spec":
+    def of(cls, role: str, number: int, *, lower: Sequence[Path]) -> "HostSpec":
         """Return the host of a role and a number, counted from 1."""
         prefix, first = _NUMBERING[role]
         address = f"10.89.0.{first + number}"
@@ -87,7 +87,7 @@ class Spec:
         files.write(path, json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
-    def read(cls, path: Path) -> "Spec":
+    def read(cls, path: Path) -> "HostSpec":
         """Return the one that was kept."""
         kept = json.loads(path.read_text())
         return cls(**{**kept, "lower": tuple(kept["lower"])})

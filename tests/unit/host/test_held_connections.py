@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from kubeception.errors import KubeceptionError
-from kubeception.host.anteroom import Anteroom
+from kubeception.host.held_connections import HeldConnections
 
 HERE = "127.0.0.1"
 
@@ -19,14 +19,14 @@ def port() -> int:
 
 
 @pytest.fixture
-def anteroom(port: int) -> Iterator[Anteroom]:
-    with Anteroom() as made:
+def held_connections(port: int) -> Iterator[HeldConnections]:
+    with HeldConnections() as made:
         made.open(HERE, port=port)
         yield made
 
 
-def test_a_connection_waits_and_ends_when_the_anteroom_closes(
-    anteroom: Anteroom, port: int
+def test_a_connection_waits_and_ends_when_they_are_let_go(
+    held_connections: HeldConnections, port: int
 ) -> None:
     with socket.create_connection((HERE, port)) as client:
         client.sendall(b"hello")
@@ -34,31 +34,31 @@ def test_a_connection_waits_and_ends_when_the_anteroom_closes(
         with pytest.raises(TimeoutError):
             client.recv(1)
 
-        anteroom.close(HERE)
+        held_connections.close(HERE)
         with pytest.raises(ConnectionResetError):
             client.recv(1)
 
 
-def test_a_closed_one_takes_nobody(anteroom: Anteroom, port: int) -> None:
-    anteroom.close(HERE)
-    anteroom.close(HERE)
+def test_a_closed_one_takes_nobody(held_connections: HeldConnections, port: int) -> None:
+    held_connections.close(HERE)
+    held_connections.close(HERE)
 
-    assert not anteroom.is_open(HERE)
+    assert not held_connections.is_open(HERE)
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((HERE, port))
 
 
 def test_it_closes_with_the_block(port: int) -> None:
-    with Anteroom() as anteroom:
-        anteroom.open(HERE, port=port)
-        assert anteroom.is_open(HERE)
+    with HeldConnections() as held_connections:
+        held_connections.open(HERE, port=port)
+        assert held_connections.is_open(HERE)
 
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((HERE, port))
 
 
-def test_a_stranger_on_the_port_is_named(anteroom: Anteroom, port: int) -> None:
-    with Anteroom() as second, pytest.raises(KubeceptionError) as caught:
+def test_a_stranger_on_the_port_is_named(held_connections: HeldConnections, port: int) -> None:
+    with HeldConnections() as second, pytest.raises(KubeceptionError) as caught:
         second.open(HERE, port=port)
 
     assert caught.value.message == f"{HERE}:{port}: Address already in use"

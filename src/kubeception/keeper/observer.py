@@ -13,24 +13,25 @@ from datetime import UTC, datetime
 from itertools import repeat
 from typing import Any
 
-from kubeception import certificates, conditions, identity, losses, revisions
+from kubeception import certificates, conditions, losses
 from kubeception.conditions import LEASES
 from kubeception.config import cluster
 from kubeception.endpoints import API_PORT, HOSTED_PORTS
 from kubeception.errors import KubeceptionError
 from kubeception.host import containers, door, lock
-from kubeception.identity import Progress
 from kubeception.keeper import pause
-from kubeception.keeper.host_watch import HostWatch
+from kubeception.keeper.host_observer import HostObserver
 from kubeception.keeper.rollout import History, Rollout, Server
 from kubeception.keeper.verdict import LEASE_FREE_S, Observation
+from kubeception.kept import identity, revisions
+from kubeception.kept.identity import Progress
 from kubeception.kube import health
-from kubeception.kube.health import Answer
-from kubeception.reach import Reach
+from kubeception.kube.health import HealthAnswer
 from kubeception.render import apiserver, cluster_settings, controllers, revision
 from kubeception.render.objects import NAMESPACE
 from kubeception.resources import node as nodes
 from kubeception.resources.revision import daemonset
+from kubeception.session import Session
 
 # A server that has been up for so long listens, unless it is about to end.
 STARTS_WITHIN_S = 15.0
@@ -44,14 +45,14 @@ _DAEMONSET_KEY = f"/registry/daemonsets/{NAMESPACE}/{apiserver.NAME}"
 _SETTINGS_KEY = f"/registry/configmaps/{NAMESPACE}/{cluster_settings.NAME}"
 
 
-class Watch:
+class Observer:
     """Remembers since when things are as they are; only a change of it is told by looking twice."""
 
-    def __init__(self, reach: Reach, node: str) -> None:
-        self._reach = reach
+    def __init__(self, session: Session, node: str) -> None:
+        self._reach = session
         self._node = node
         self._history = History()
-        self._host = HostWatch(reach, node)
+        self._host = HostObserver(session, node)
         self._certificates_read_s: float | None = None
         self._own_certificate = self._own_age()
         self._belongings: tuple[object, ...] | None = None
@@ -77,26 +78,26 @@ class Watch:
         """Remember it."""
         self._host.has_restarted_the_kubelet()
 
-    def look(self) -> Observation:
+    def observe(self) -> Observation:
         """Return what is to be seen now."""
-        reach = self._reach
+        session = self._reach
         self._read_certificates()
-        ca = reach.layout.pki.ca.certificate
-        answered = health.not_ready(API_PORT, ca) is None
-        now = reach.host.clock.monotonic()  # a question that is not answered takes its time
+        ca = session.layout.pki.ca.certificate
+        answered = health.problem(API_PORT, ca) is None
+        now = session.host.clock.monotonic()  # a question that is not answered takes its time
         self._was_silent |= not answered
         if answered:
             self._answered_s = now
         silent_s = now - self._answered_s
-        manifests = reach.layout.kubelet.manifests
+        manifests = session.layout.kubelet.manifests
         seen = Observation(
-            paused=pause.said(reach.layout.keeper, datetime.now(UTC)),
-            locked=lock.holder(reach.layout.lock),
+            paused=pause.said(session.layout.keeper, datetime.now(UTC)),
+            locked=lock.holder(session.layout.lock),
             manifests=tuple(n for n in _MANIFESTS if (manifests / f"{n}.yaml").exists()),
             api_silent_s=silent_s,
             api_is_back=answered and self._was_silent,
             refusal=self._refusal(),
-            is_unrecorded=not reach.layout.member.exists(),
+            is_unrecorded=not session.layout.member.exists(),
             expiring=self._expiring,
             moved=self._host.moved(now),
         )
@@ -107,13 +108,13 @@ class Watch:
             seen = replace(
                 seen,
                 has_door=door.read() is not None,
-                ready=tuple(port for port, said in answers.items() if said is Answer.READY),
-                has_server=_has_server(reach, answers.values()),
-                hangs=Answer.NONE in answers.values(),
+                ready=tuple(port for port, said in answers.items() if said is HealthAnswer.READY),
+                has_server=_has_server(session, answers.values()),
+                is_unresponsive=HealthAnswer.NONE in answers.values(),
             )
         node_key = f"/registry/minions/{self._node}"
         try:
-            *leases, server, node, shared = reach.etcd.mod_revisions(
+            *leases, server, node, shared = session.etcd.mod_revisions(
                 *_LEASE_KEYS, _DAEMONSET_KEY, node_key, _SETTINGS_KEY
             )
             self._note_progress(now)
@@ -127,8 +128,8 @@ class Watch:
         still = self._still(leases, now)
         return replace(
             seen,
-            still_leases=still,
-            free_leases=tuple(self._free(still)) if answered else (),
+            stale_leases=still,
+            released_leases=tuple(self._free(still)) if answered else (),
             lost=None if server else f"DaemonSet {apiserver.NAME}",
             has_new_settings=self._has_new_settings,
             node_problem=self._node_problem if node else f"Node {self._node} is gone",
@@ -160,14 +161,16 @@ class Watch:
 
     def _read_certificates(self) -> None:
         """Read them all once in a while; and go on with our own as soon as that is another one."""
-        reach, now = self._reach, self._reach.host.clock.monotonic()
+        session, now = self._reach, self._reach.host.clock.monotonic()
         last = self._certificates_read_s
         if last is None or now - last >= CERTIFICATES_EVERY_S:
             self._certificates_read_s = now
-            self._expiring = certificates.expiring(reach, self._node) or _broken_certificate(reach)
+            self._expiring = certificates.expiring(session, self._node) or _broken_certificate(
+                session
+            )
         if (age := self._own_age()) != self._own_certificate:
             self._own_certificate = age
-            reach.hang_up()
+            session.hang_up()
 
     def _own_age(self) -> float:
         """Return when the certificate that we show the API was written, 0 for none."""
@@ -214,10 +217,10 @@ class Watch:
         self._rollout = rollout
 
 
-def _has_new_settings(reach: Reach) -> bool:
+def _has_new_settings(session: Session) -> bool:
     """Tell whether the cluster goes by other settings than this host's copy of them, or by none."""
-    found = reach.api.get("ConfigMap", cluster_settings.NAME, namespace=NAMESPACE)
-    copy = cluster.read(reach.layout.cluster)
+    found = session.api.get("ConfigMap", cluster_settings.NAME, namespace=NAMESPACE)
+    copy = cluster.read(session.layout.cluster)
     if found is None or copy is None:
         return True
     try:
@@ -226,23 +229,23 @@ def _has_new_settings(reach: Reach) -> bool:
         return False
 
 
-def _broken_certificate(reach: Reach) -> str | None:
+def _broken_certificate(session: Session) -> str | None:
     try:
-        return certificates.broken(reach)
+        return certificates.broken(session)
     except KubeceptionError:  # no address to compare names with, for the moment
         return None
 
 
-def _has_server(reach: Reach, answers: Iterable[Answer]) -> bool | None:
+def _has_server(session: Session, answers: Iterable[HealthAnswer]) -> bool | None:
     """Tell whether a hosted API server may be expected to answer soon by itself.
 
     Not where no pod of one stands, nor where one that has run for a while listens no more: it was
     told to end. None where the runtime can't be asked.
     """
     try:
-        socket = reach.config.layout.containerd.socket
+        socket = session.config.layout.containerd.socket
         found = containers.running(
-            reach.host, socket, labels=apiserver.LABELS, container=apiserver.NAME
+            session.host, socket, labels=apiserver.LABELS, container=apiserver.NAME
         )
     except KubeceptionError:
         return None
@@ -250,18 +253,18 @@ def _has_server(reach: Reach, answers: Iterable[Answer]) -> bool | None:
         return False
     if not found:  # the kubelet is about to start it anew
         return True
-    age_s = reach.host.clock.now().timestamp() - found[0].started_s
-    return age_s < STARTS_WITHIN_S or set(answers) != {Answer.REFUSED}
+    age_s = session.host.clock.now().timestamp() - found[0].started_s
+    return age_s < STARTS_WITHIN_S or set(answers) != {HealthAnswer.REFUSED}
 
 
-def _rollout(reach: Reach, node: str) -> Rollout | None:
+def _rollout(session: Session, node: str) -> Rollout | None:
     """Return the revisions of the hosted API server here, None where there is no DaemonSet."""
-    found = daemonset(reach)
+    found = daemonset(session)
     if found is None:
         return None
     template = found["spec"]["template"]
     at = door.read()
-    own, others = _servers(reach, node)
+    own, others = _servers(session, node)
     notes = found["metadata"].get("annotations", {})
     return Rollout(
         wanted=revision.identity(template),
@@ -270,40 +273,40 @@ def _rollout(reach: Reach, node: str) -> Rollout | None:
         servers=tuple(own),
         elsewhere=tuple(others),
         proven_elsewhere=notes.get(apiserver.PROVEN_NOTE, ""),
-        proven=tuple(one.proven.revision for one in revisions.kept(reach.layout.revisions)),
-        broken=_broken(reach),
+        proven=tuple(one.proven.revision for one in revisions.kept(session.layout.revisions)),
+        broken=_broken(session),
     )
 
 
-def _broken(reach: Reach) -> str:
-    found = revisions.broken(reach.layout.revisions)
+def _broken(session: Session) -> str:
+    found = revisions.broken(session.layout.revisions)
     return found.revision if found else ""
 
 
-def _servers(reach: Reach, node: str) -> tuple[list[Server], list[Server]]:
+def _servers(session: Session, node: str) -> tuple[list[Server], list[Server]]:
     """Return the pods of the hosted API server on a node and on others, but for those that end."""
     by_hash = {
         one["metadata"]["labels"]["controller-revision-hash"]: revision.identity(
             _template_of(one["data"])
         )
-        for one in reach.api.list(
+        for one in session.api.list(
             "ControllerRevision", namespace=NAMESPACE, labels=apiserver.LABELS
         )
     }
     own: list[Server] = []
     others: list[Server] = []
-    for pod in reach.api.list("Pod", namespace=NAMESPACE, labels=apiserver.LABELS):
+    for pod in session.api.list("Pod", namespace=NAMESPACE, labels=apiserver.LABELS):
         if "deletionTimestamp" not in pod["metadata"]:
             is_own = pod["spec"].get("nodeName") == node
-            (own if is_own else others).append(_server(reach, pod, by_hash, is_own=is_own))
+            (own if is_own else others).append(_server(session, pod, by_hash, is_own=is_own))
     return own, others
 
 
 def _server(
-    reach: Reach, pod: Mapping[str, Any], by_hash: Mapping[str, str], *, is_own: bool
+    session: Session, pod: Mapping[str, Any], by_hash: Mapping[str, str], *, is_own: bool
 ) -> Server:
     labels = pod["metadata"]["labels"]
-    port, ca = revision.port_of(dict(pod)), reach.layout.pki.ca.certificate
+    port, ca = revision.port_of(dict(pod)), session.layout.pki.ca.certificate
     status = pod.get("status", {})
     # Another one may answer on the port that it wanted.
     is_running = any("running" in one["state"] for one in status.get("containerStatuses", []))
@@ -311,7 +314,7 @@ def _server(
         pod=pod["metadata"]["name"],
         revision=by_hash.get(labels.get("controller-revision-hash", ""), ""),
         port=port,
-        answers=is_own and is_running and not health.not_ready(port, ca),
+        answers=is_own and is_running and not health.problem(port, ca),
         restarts=sum(one["restartCount"] for one in status.get("containerStatuses", [])),
         is_marked=any(
             one["type"] == apiserver.DOOR_GATE and one["status"] == "True"

@@ -27,7 +27,7 @@ MOST_AT_ONCE = 64
 SIGNING_S = 10.0
 _FIRST_LOOK_S, _LAST_LOOK_S = 0.05, 0.5
 # Verified in place of a key that is not known, so that an unknown token takes the same path.
-_NOBODY = Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+_DUMMY_KEY = Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 
 
 class Refused(Exception):
@@ -41,7 +41,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True)
-class Terms:
+class ClusterInfo:
     """What every host that is taken in is told."""
 
     ca: str
@@ -54,15 +54,15 @@ class Terms:
 
 
 @dataclass
-class Joining:
+class Admission:
     """The checks; `server` is the SHA-256 of the certificate that this service shows."""
 
     cluster: Cluster
     server: bytes
-    terms: Terms
+    info: ClusterInfo
     _at_once: set[str] = field(default_factory=set)
 
-    async def decide(
+    async def admit(
         self,
         asked: wire.Request,
         *,
@@ -105,7 +105,7 @@ class Joining:
         except ValueError as error:
             log.warning("%s", error)
             token = None
-        key = token.public_key if token else _NOBODY
+        key = token.public_key if token else _DUMMY_KEY
         is_proven = verifies(key, record.proof, record.claim)
         if token is None or not is_proven:
             raise Refused(401, "not proven")
@@ -121,7 +121,7 @@ class Joining:
                 raise await self._spent(record)
         if not await self.cluster.ask_for_certificate(record, usages=_usages(record.request)):
             raise await self._spent(record)
-        return self.terms.with_certificate(await self._signed(token.id, is_gone))
+        return self.info.with_certificate(await self._signed(token.id, is_gone))
 
     async def _is_again(self, record: ClaimRecord) -> bool:
         """Tell whether the very same was claimed before: the answer was lost on its way.

@@ -6,27 +6,19 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
-from kubeception import (
-    __version__,
-    certificates,
-    conditions,
-    losses,
-    membership,
-    revisions,
-    timestamp,
-    webhooks,
-)
-from kubeception.conditions import Condition
+from kubeception import __version__, certificates, conditions, losses, timestamp
+from kubeception.conditions import Condition, webhooks
 from kubeception.config import Config
 from kubeception.errors import ApiError, KubeceptionError
 from kubeception.etcd import data
 from kubeception.facts import Facts, Membership
 from kubeception.gather import UNITS, changes, gather, worker
 from kubeception.keeper import record
+from kubeception.kept import membership, revisions
 from kubeception.kube import health
 from kubeception.phases.addons import all_ready
-from kubeception.reach import Reach
 from kubeception.render import apiserver, containerd, controllers, keeper, kubelet
+from kubeception.session import Session
 
 # One that expires sooner deserves a person's attention.
 SOON_DAYS = 30
@@ -35,7 +27,7 @@ _BEHIND_THE_DOOR = {"Leases", "cluster"}
 
 
 @dataclass(frozen=True)
-class Check:
+class CheckResult:
     """One line of the status; `problem` is None where all is well."""
 
     group: str
@@ -58,7 +50,7 @@ class Versions:
 
 
 @dataclass(frozen=True)
-class Certificates:
+class FirstToExpire:
     """The certificate of this host that expires first, CAs included; None where there is none.
 
     `days` are whole ones, below zero where it has expired.
@@ -102,10 +94,10 @@ class Status:
     door: int
     keeper: str
     versions: Versions
-    certificates: Certificates
+    certificates: FirstToExpire
     revisions: Revisions
     opened: tuple[str, ...]
-    checks: tuple[Check, ...]
+    checks: tuple[CheckResult, ...]
     worker_of: str | None = None
     notices: tuple[str, ...] = ()
 
@@ -115,47 +107,47 @@ class Status:
         return not any(check.problem for check in self.checks)
 
 
-def look(reach: Reach) -> Status:
+def look(session: Session) -> Status:
     """Ask everything once, the lower layers first."""
-    if member := membership.read(reach.layout.membership):
-        return _of_worker(reach, member)
-    facts = gather(reach)
-    silence = health.not_ready(reach.api_port, reach.layout.pki.ca.certificate)
+    if member := membership.read(session.layout.membership):
+        return _of_worker(session, member)
+    facts = gather(session)
+    silence = health.problem(session.api_port, session.layout.pki.ca.certificate)
     return Status(
         node=facts.host.node,
         address=facts.host.address,
         door=facts.host.door,
-        keeper=_verdict(reach),
-        versions=_versions(reach, facts.host.node, silence),
-        certificates=_first_to_expire(reach, facts),
-        revisions=_revisions(reach),
-        opened=() if silence else _opened(reach),
-        notices=tuple(what for what, _ in changes(reach)),
-        checks=tuple(_checks(reach, facts, silence)),
+        keeper=_verdict(session),
+        versions=_versions(session, facts.host.node, silence),
+        certificates=_first_to_expire(session, facts),
+        revisions=_revisions(session),
+        opened=() if silence else _opened(session),
+        notices=tuple(what for what, _ in changes(session)),
+        checks=tuple(_checks(session, facts, silence)),
     )
 
 
-def _of_worker(reach: Reach, member: Membership) -> Status:
+def _of_worker(session: Session, member: Membership) -> Status:
     """Ask what a worker can tell, and its API as its own kubelet."""
-    facts = worker(reach)
-    checks = tuple(_carry_out(reach, _of_a_worker(facts), silence=None))
+    facts = worker(session)
+    checks = tuple(_carry_out(session, _of_a_worker(facts), silence=None))
     is_silent = any(check.problem for check in checks if check.group in _BEHIND_THE_DOOR)
-    told = {} if is_silent else _node_info(reach, facts.host.node)
+    told = {} if is_silent else _node_info(session, facts.host.node)
     return Status(
         node=facts.host.node,
         address=facts.host.address,
         door=0,
-        keeper=_verdict(reach),
+        keeper=_verdict(session),
         versions=Versions(
             kubernetes=None,
             kubelet=_plain(told.get("kubeletVersion")),
             etcd=None,
             containerd=_plain(told.get("containerRuntimeVersion")),
         ),
-        certificates=_first_to_expire(reach, facts),
+        certificates=_first_to_expire(session, facts),
         revisions=Revisions(),
         opened=(),
-        notices=tuple(what for what, _ in changes(reach)),
+        notices=tuple(what for what, _ in changes(session)),
         checks=checks,
         worker_of=member.apiserver,
     )
@@ -168,33 +160,33 @@ def _of_a_worker(facts: Facts) -> Iterator[tuple[str, Condition]]:
     yield "cluster", conditions.node_ready(facts.host.node)
 
 
-def _checks(reach: Reach, facts: Facts, silence: str | None) -> Iterator[Check]:
-    yield from _carry_out(reach, _conditions(reach.config, facts), silence=silence)
+def _checks(session: Session, facts: Facts, silence: str | None) -> Iterator[CheckResult]:
+    yield from _carry_out(session, _conditions(session.config, facts), silence=silence)
 
 
 def _carry_out(
-    reach: Reach, wanted: Iterable[tuple[str, Condition]], *, silence: str | None
-) -> Iterator[Check]:
+    session: Session, wanted: Iterable[tuple[str, Condition]], *, silence: str | None
+) -> Iterator[CheckResult]:
     """Check every condition; an API that is silent is not asked again, so that a look is quick."""
     for group, condition in wanted:
         problem = silence if group in _BEHIND_THE_DOOR else None
         if problem is None:
             try:
-                problem = condition.problem(reach)
+                problem = condition.problem(session)
             except ApiError as error:
                 problem = silence = error.message
             except KubeceptionError as error:
                 problem = error.message
-        yield Check(group, condition.what, problem)
+        yield CheckResult(group, condition.what, problem)
 
 
-def _verdict(reach: Reach) -> str:
-    last = record.read(reach.layout.keeper)
+def _verdict(session: Session) -> str:
+    last = record.read(session.layout.keeper)
     return f"{last.action}: {last.why}, since {last.since}" if last else "has not spoken since boot"
 
 
-def _revisions(reach: Reach) -> Revisions:
-    folder = reach.layout.revisions
+def _revisions(session: Session) -> Revisions:
+    folder = session.layout.revisions
     told = Revisions()
     for one in revisions.kept(folder)[:1]:
         told = replace(told, proven=one.proven.revision, proven_since=one.since)
@@ -205,21 +197,21 @@ def _revisions(reach: Reach) -> Revisions:
     return told
 
 
-def _opened(reach: Reach) -> tuple[str, ...]:
+def _opened(session: Session) -> tuple[str, ...]:
     try:
-        return tuple(webhooks.opened(reach))
+        return tuple(webhooks.opened(session))
     except KubeceptionError:
         return ()
 
 
-def _versions(reach: Reach, node: str, silence: str | None) -> Versions:
+def _versions(session: Session, node: str, silence: str | None) -> Versions:
     etcd = None
     with contextlib.suppress(KubeceptionError):
-        etcd = reach.etcd.version()
-    told = {} if silence else _node_info(reach, node)
-    ca = reach.layout.pki.ca.certificate
+        etcd = session.etcd.version()
+    told = {} if silence else _node_info(session, node)
+    ca = session.layout.pki.ca.certificate
     return Versions(
-        kubernetes=None if silence else _plain(health.version(reach.api_port, ca)),
+        kubernetes=None if silence else _plain(health.version(session.api_port, ca)),
         kubelet=_plain(told.get("kubeletVersion")),
         etcd=_plain(etcd),
         containerd=_plain(told.get("containerRuntimeVersion")),
@@ -230,23 +222,23 @@ def _plain(version: str | None) -> str | None:
     return version and version.removeprefix("containerd://").removeprefix("v")
 
 
-def _node_info(reach: Reach, node: str) -> dict[str, str]:
+def _node_info(session: Session, node: str) -> dict[str, str]:
     """Return what the kubelet says of itself, nothing where it hasn't said anything yet."""
     try:
-        found = reach.api.get("Node", node) or {}
+        found = session.api.get("Node", node) or {}
     except KubeceptionError:
         return {}
     told: dict[str, str] = found.get("status", {}).get("nodeInfo", {})
     return told
 
 
-def _first_to_expire(reach: Reach, facts: Facts) -> Certificates:
-    until = certificates.until(reach, facts.host.node)
+def _first_to_expire(session: Session, facts: Facts) -> FirstToExpire:
+    until = certificates.until(session, facts.host.node)
     if not until:
-        return Certificates()
+        return FirstToExpire()
     first = min(until, key=lambda path: until[path])
-    left = until[first] - reach.host.clock.now()
-    return Certificates(str(first), timestamp.text(until[first]), left // timedelta(days=1))
+    left = until[first] - session.host.clock.now()
+    return FirstToExpire(str(first), timestamp.text(until[first]), left // timedelta(days=1))
 
 
 def _conditions(config: Config, facts: Facts) -> Iterator[tuple[str, Condition]]:
@@ -268,17 +260,17 @@ def _conditions(config: Config, facts: Facts) -> Iterator[tuple[str, Condition]]
 
 
 def _absent(manifest: Path, name: str) -> Condition:
-    def problem(reach: Reach) -> str | None:
-        return f"{manifest} is there" if reach.host.at(manifest).exists() else None
+    def problem(session: Session) -> str | None:
+        return f"{manifest} is there" if session.host.at(manifest).exists() else None
 
     return Condition(f"{name} to be gone", problem, hint="kubeception bootstrap")
 
 
 def _nothing_lost() -> Condition:
-    def problem(reach: Reach) -> str | None:
-        if lost := losses.look(reach):
+    def problem(session: Session) -> str | None:
+        if lost := losses.look(session):
             return "; ".join(map(str, lost))
-        return None if data.stored(reach.etcd_data) else "there are none"
+        return None if data.stored(session.etcd_data) else "there are none"
 
     what = "etcd's data and the CAs to be this host's own"
     return Condition(what, problem, hint="kubeception preflight")
@@ -287,8 +279,8 @@ def _nothing_lost() -> Condition:
 def all_valid() -> Condition:
     """Every certificate, kubeconfig and key that `certs check` looks at will do."""
 
-    def problem(reach: Reach) -> str | None:
-        rows = certificates.look(reach)
+    def problem(session: Session) -> str | None:
+        rows = certificates.look(session)
         bad = [f"{row.file}: {row.problem}" for row in rows if row.problem]
         return "; ".join(bad) or (None if rows else "there is none")
 

@@ -12,9 +12,9 @@ from enum import StrEnum
 from kubeception.errors import KubeceptionError
 from kubeception.pki import token as tokens
 from kubeception.pki.token import Role, Token
-from kubeception.reach import Reach
 from kubeception.render import join_records
 from kubeception.render.join_records import CLAIMS, RECORDS, TokenRecord
+from kubeception.session import Session
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
-class Listed:
+class TokenStatus:
     """A token that the cluster knows, and its state."""
 
     record: TokenRecord
@@ -40,15 +40,15 @@ class Listed:
 
 
 def create(
-    reach: Reach, *, node: str | None, rejoin: bool, ttl: timedelta
+    session: Session, *, node: str | None, rejoin: bool, ttl: timedelta
 ) -> tuple[Token, TokenRecord]:
     """Make a token for a worker, and return what is kept of it as well.
 
     Ones that expired long ago are removed meanwhile.
     """
-    now = reach.host.clock.now()
-    _sweep(reach, now)
-    ca = reach.layout.pki.join_ca.certificate
+    now = session.host.clock.now()
+    _sweep(session, now)
+    ca = session.layout.pki.join_ca.certificate
     try:
         token = tokens.new(ca=ca.read_bytes())
     except FileNotFoundError as error:
@@ -61,28 +61,28 @@ def create(
         node=node,
         rejoin=rejoin,
     )
-    reach.api.create(join_records.from_token(record))
+    session.api.create(join_records.from_token(record))
     return token, record
 
 
-def listed(reach: Reach) -> list[Listed]:
+def listed(session: Session) -> list[TokenStatus]:
     """Return all tokens, the ones that expire first first."""
-    now = reach.host.clock.now()
+    now = session.host.clock.now()
     claimed = {
         one["metadata"]["name"]
-        for one in reach.api.list("ConfigMap", namespace=CLAIMS, labels=_of(join_records.CLAIM))
+        for one in session.api.list("ConfigMap", namespace=CLAIMS, labels=_of(join_records.CLAIM))
     }
-    found = [Listed(record, _state(record, claimed, now)) for record in _records(reach)]
+    found = [TokenStatus(record, _state(record, claimed, now)) for record in _records(session)]
     return sorted(found, key=lambda one: (one.record.expires, one.record.id))
 
 
-def delete(reach: Reach, ids: Sequence[str]) -> None:
+def delete(session: Session, ids: Sequence[str]) -> None:
     """Revoke tokens; they are kept until they expire, so that whoever holds one can be told.
 
     Raises:
         KubeceptionError: some are not known, and nothing was changed.
     """
-    known = {record.id for record in _records(reach)}
+    known = {record.id for record in _records(session)}
     if unknown := [one for one in ids if one not in known]:
         # What was typed may be a whole token.
         names = [one if tokens.is_id(one) else "(no id of a token)" for one in unknown]
@@ -92,7 +92,7 @@ def delete(reach: Reach, ids: Sequence[str]) -> None:
         )
     for one in ids:
         change = {"data": {"revoked": "true"}}
-        reach.api.merge("ConfigMap", join_records.token_name(one), change, namespace=RECORDS)
+        session.api.merge("ConfigMap", join_records.token_name(one), change, namespace=RECORDS)
 
 
 def _state(record: TokenRecord, claimed: set[str], now: datetime) -> State:
@@ -103,16 +103,16 @@ def _state(record: TokenRecord, claimed: set[str], now: datetime) -> State:
     return State.EXPIRED if now >= record.expires else State.UNUSED
 
 
-def _sweep(reach: Reach, now: datetime) -> None:
+def _sweep(session: Session, now: datetime) -> None:
     """Remove what expired long ago, claims first: a token without its claim would be unspent."""
-    for record in _records(reach):
+    for record in _records(session):
         if now >= record.expires + KEPT:
-            reach.api.delete("ConfigMap", join_records.claim_name(record.id), namespace=CLAIMS)
-            reach.api.delete("ConfigMap", join_records.token_name(record.id), namespace=RECORDS)
+            session.api.delete("ConfigMap", join_records.claim_name(record.id), namespace=CLAIMS)
+            session.api.delete("ConfigMap", join_records.token_name(record.id), namespace=RECORDS)
 
 
-def _records(reach: Reach) -> Iterator[TokenRecord]:
-    for found in reach.api.list("ConfigMap", namespace=RECORDS, labels=_of(join_records.TOKEN)):
+def _records(session: Session) -> Iterator[TokenRecord]:
+    for found in session.api.list("ConfigMap", namespace=RECORDS, labels=_of(join_records.TOKEN)):
         try:
             yield join_records.to_token(found)
         except ValueError as error:  # somebody's edit; the others are as good as they were

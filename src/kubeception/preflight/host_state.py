@@ -12,12 +12,12 @@ from kubeception.host import door, kernel
 from kubeception.host.systemd import UnitState
 from kubeception.kube import health
 from kubeception.layout import Layout
-from kubeception.reach import Reach
+from kubeception.session import Session
 from kubeception.versions import Release
 
 
 @dataclass(frozen=True)
-class Scene:
+class HostState:
     """A host as preflight finds it.
 
     `release` is that of its bundle. `no_systemd` is why systemd could not be asked; then nothing is
@@ -26,7 +26,7 @@ class Scene:
     `is_worker` says what it is to be.
     """
 
-    reach: Reach
+    session: Session
     release: Release = versions.BUILT_IN
     is_root: bool = True
     no_systemd: KubeceptionError | None = None
@@ -41,12 +41,12 @@ class Scene:
     @property
     def config(self) -> Config:
         """What the user asks for."""
-        return self.reach.config
+        return self.session.config
 
     @property
     def layout(self) -> Layout:
         """Every path, as this process sees it."""
-        return self.reach.layout
+        return self.session.layout
 
     @property
     def is_carried(self) -> bool:
@@ -54,7 +54,7 @@ class Scene:
         return self.live in HOSTED_PORTS and not self.rebuild
 
 
-def survey(reach: Reach, *, rebuild: bool = False, worker: bool = False) -> Scene:
+def inspect(session: Session, *, rebuild: bool = False, worker: bool = False) -> HostState:
     """Look at a host that is to be a control-plane one or a worker.
 
     `rebuild` says that the run to come goes the whole way.
@@ -63,31 +63,31 @@ def survey(reach: Reach, *, rebuild: bool = False, worker: bool = False) -> Scen
     foreign: frozenset[str] = frozenset()
     no_systemd = None
     try:
-        units = {unit: reach.host.systemd.state(unit) for unit in UNITS}
-        foreign = frozenset(unit for unit in UNITS if is_foreign(reach, unit))
+        units = {unit: session.host.systemd.state(unit) for unit in UNITS}
+        foreign = frozenset(unit for unit in UNITS if is_foreign(session, unit))
     except KubeceptionError as error:
         no_systemd = error
-    return Scene(
-        reach,
-        release=versions.in_use(reach.layout.bundle) or versions.BUILT_IN,
+    return HostState(
+        session,
+        release=versions.in_use(session.layout.bundle) or versions.BUILT_IN,
         is_root=kernel.is_root(),
         no_systemd=no_systemd,
         units=units,
         foreign=foreign,
-        node=node_name(reach),
-        address=chosen_address(reach),
-        live=0 if worker else _live_port(reach),
+        node=node_name(session),
+        address=chosen_address(session),
+        live=0 if worker else _live_port(session),
         rebuild=rebuild,
         is_worker=worker,
     )
 
 
-def _live_port(reach: Reach) -> int:
+def _live_port(session: Session) -> int:
     try:
         found = door.read()
     except KubeceptionError:  # no nft
         return 0
     if not found or not found.inside:
         return 0
-    is_silent = health.not_ready(API_PORT, reach.layout.pki.ca.certificate)
+    is_silent = health.problem(API_PORT, session.layout.pki.ca.certificate)
     return 0 if is_silent else found.inside

@@ -11,52 +11,52 @@ import msgspec
 
 from kubeception.errors import ApiError
 from kubeception.join import wire
-from kubeception.join.connections import Visitor
-from kubeception.join.exchange import Asked, Exchange, Reply
-from kubeception.join.joining import Joining, Refused
+from kubeception.join.admission import Admission, Refused
+from kubeception.join.http1 import Http1Connection, Request, Response
+from kubeception.join.slots import Connection
 
 log = logging.getLogger(__name__)
 
 ANSWER_S = 12.0
-_ALIVE = Reply(200, b"ok", "text/plain; charset=utf-8")
-_NOT_FOUND = Reply(404, b"not found", "text/plain; charset=utf-8")
+_ALIVE = Response(200, b"ok", "text/plain; charset=utf-8")
+_NOT_FOUND = Response(404, b"not found", "text/plain; charset=utf-8")
 _JSON = re.compile(r"application/json *(; *charset=utf-8 *)?", re.IGNORECASE)
 _WORDS = {413: "too large", 431: "headers are too large"}
 
 
-class Desk:
+class Router:
     """Answers whoever is let in."""
 
-    def __init__(self, joining: Joining) -> None:
-        self._joining = joining
+    def __init__(self, admission: Admission) -> None:
+        self._joining = admission
 
     async def talk(
-        self, visitor: Visitor, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, connection: Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         """Answer one visitor for as long as it asks."""
 
-        async def answer(asked: Asked) -> Reply:
-            visitor.is_busy = True
+        async def answer(asked: Request) -> Response:
+            connection.is_busy = True
             try:
-                return await self._answer(visitor, asked)
+                return await self._answer(connection, asked)
             finally:
-                visitor.is_busy = visitor.has_proven = False
+                connection.is_busy = connection.has_proven = False
 
-        await Exchange(reader, writer).talk(answer=answer, refusal=_malformed)
+        await Http1Connection(reader, writer).talk(answer=answer, refusal=_malformed)
 
-    async def _answer(self, visitor: Visitor, asked: Asked) -> Reply:
+    async def _answer(self, connection: Connection, asked: Request) -> Response:
         match asked.method, asked.target:
             case "GET", "/healthz":
                 return _ALIVE
             case "GET", wire.PATH:
-                return _json(200, wire.Challenge(visitor.nonce.renew()))
+                return _json(200, wire.Challenge(connection.nonce.renew()))
             case "POST", wire.PATH:
-                return await self._join(visitor, asked)
+                return await self._join(connection, asked)
             case _:
                 return _NOT_FOUND
 
-    async def _join(self, visitor: Visitor, asked: Asked) -> Reply:
-        challenge = visitor.nonce.take()
+    async def _join(self, connection: Connection, asked: Request) -> Response:
+        challenge = connection.nonce.take()
         if asked.header("content-encoding") or not _JSON.fullmatch(asked.header("content-type")):
             return _refused(415, "only application/json is taken, as it is")
         try:
@@ -66,12 +66,12 @@ class Desk:
         about = f"token {request.token}, node {request.node}"
 
         def prove() -> None:
-            visitor.has_proven = True
+            connection.has_proven = True
 
         try:
             async with asyncio.timeout(ANSWER_S):
-                answer = await self._joining.decide(
-                    request, challenge=challenge, prove=prove, is_gone=visitor.is_gone
+                answer = await self._joining.admit(
+                    request, challenge=challenge, prove=prove, is_gone=connection.is_gone
                 )
         except Refused as error:
             log.info("%s: refused (%d): %s", about, error.status, error.why)
@@ -86,13 +86,13 @@ class Desk:
         return _json(200, answer)
 
 
-def _malformed(status: int) -> Reply:
+def _malformed(status: int) -> Response:
     return _refused(status, _WORDS.get(status, "bad request"))
 
 
-def _refused(status: int, why: str, retry_after_s: int | None = None) -> Reply:
+def _refused(status: int, why: str, retry_after_s: int | None = None) -> Response:
     return _json(status, wire.Refusal(why), retry_after_s)
 
 
-def _json(status: int, message: msgspec.Struct, retry_after_s: int | None = None) -> Reply:
-    return Reply(status, msgspec.json.encode(message), retry_after_s=retry_after_s)
+def _json(status: int, message: msgspec.Struct, retry_after_s: int | None = None) -> Response:
+    return Response(status, msgspec.json.encode(message), retry_after_s=retry_after_s)

@@ -26,7 +26,7 @@ _BUFFER = 16 * 1024
 
 
 @dataclass(eq=False)
-class Visitor:
+class Connection:
     """One connection: what it was asked to prove, and whether it just now has."""
 
     task: asyncio.Task[None] | None = None
@@ -35,40 +35,40 @@ class Visitor:
     is_busy: bool = False
     is_gone: Callable[[], bool] = lambda: False
 
-    def show_out(self) -> None:
+    def close_oldest(self) -> None:
         """End the connection."""
         if self.task:
             self.task.cancel()
 
 
-Talking = Callable[[Visitor, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Talking = Callable[[Connection, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-class Room:
+class Slots:
     """So many places, given to whoever comes; the oldest first."""
 
     def __init__(self, places: int) -> None:
         self._places = places
-        self._here: dict[Visitor, None] = {}
+        self._here: dict[Connection, None] = {}
 
-    def __iter__(self) -> Iterator[Visitor]:
+    def __iter__(self) -> Iterator[Connection]:
         """Yield who is there."""
         return iter(self._here)
 
-    def enter(self, visitor: Visitor) -> bool:
+    def enter(self, connection: Connection) -> bool:
         """Give somebody a place; False where there is none to be had."""
         if len(self._here) >= self._places:
             oldest = next((one for one in self._here if not one.has_proven), None)
             if oldest is None:
                 return False
             self.leave(oldest)
-            oldest.show_out()
-        self._here[visitor] = None
+            oldest.close_oldest()
+        self._here[connection] = None
         return True
 
-    def leave(self, visitor: Visitor) -> None:
+    def leave(self, connection: Connection) -> None:
         """Take somebody's place back."""
-        self._here.pop(visitor, None)
+        self._here.pop(connection, None)
 
 
 class Connections:
@@ -84,8 +84,8 @@ class Connections:
     ) -> None:
         self._talk = talk
         self._context = context
-        self._outside = Room(outside)
-        self._inside = Room(inside)
+        self._outside = Slots(outside)
+        self._inside = Slots(inside)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def accept(self, listener: socket.socket) -> None:
@@ -94,64 +94,64 @@ class Connections:
         listener.settimeout(0)
         while True:
             try:
-                connection, _ = await loop.sock_accept(listener)
+                sock, _ = await loop.sock_accept(listener)
             except OSError as error:  # it was gone again, or there are no descriptors
                 log.warning("no connection: %s", error.strerror)
                 await asyncio.sleep(0.1)
                 continue
-            visitor = Visitor()
-            visitor.task = asyncio.create_task(self._receive(visitor, connection))
-            self._tasks.add(visitor.task)
-            visitor.task.add_done_callback(self._tasks.discard)
+            connection = Connection()
+            connection.task = asyncio.create_task(self._receive(connection, sock))
+            self._tasks.add(connection.task)
+            connection.task.add_done_callback(self._tasks.discard)
             # Otherwise a full queue of newcomers would hold everybody up who is here.
             await asyncio.sleep(0)
 
     async def end(self, *, within_s: float) -> None:
         """Show everybody out; whoever waits for an answer may have it first."""
-        busy = {visitor.task for visitor in self._inside if visitor.is_busy}
+        busy = {connection.task for connection in self._inside if connection.is_busy}
         for task in self._tasks - busy:
             task.cancel()
         if self._tasks:
             await asyncio.wait(list(self._tasks), timeout=within_s)
 
-    async def _receive(self, visitor: Visitor, connection: socket.socket) -> None:
+    async def _receive(self, connection: Connection, sock: socket.socket) -> None:
         try:
-            with connection:
-                await self._let_in(visitor, connection)
+            with sock:
+                await self._let_in(connection, sock)
         except (OSError, TimeoutError) as error:
             # Who fails at TLS, or goes away, is nobody's concern. But the reader keeps the error,
             # and that would keep the reader, with all of a connection's memory.
             error.__traceback__ = None
 
-    async def _let_in(self, visitor: Visitor, connection: socket.socket) -> None:
+    async def _let_in(self, connection: Connection, sock: socket.socket) -> None:
         until = asyncio.get_running_loop().time() + HANDSHAKE_S
-        self._outside.enter(visitor)
+        self._outside.enter(connection)
         try:
             async with asyncio.timeout_at(until):
-                is_welcome = await has_said_hello(connection)
+                is_welcome = await has_said_hello(sock)
         finally:
-            self._outside.leave(visitor)
-        if is_welcome and self._inside.enter(visitor):
+            self._outside.leave(connection)
+        if is_welcome and self._inside.enter(connection):
             try:
-                await self._speak(visitor, connection, until)
+                await self._speak(connection, sock, until)
             finally:
-                self._inside.leave(visitor)
+                self._inside.leave(connection)
 
-    async def _speak(self, visitor: Visitor, connection: socket.socket, until: float) -> None:
+    async def _speak(self, connection: Connection, sock: socket.socket, until: float) -> None:
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=_BUFFER)
         protocol = asyncio.StreamReaderProtocol(reader)
         transport, _ = await loop.connect_accepted_socket(
             lambda: protocol,
-            connection,
+            sock,
             ssl=self._context,
             ssl_handshake_timeout=max(until - loop.time(), 0.1),
             ssl_shutdown_timeout=_CLOSING_S,
         )
-        visitor.is_gone = lambda: reader.at_eof() or transport.is_closing()
+        connection.is_gone = lambda: reader.at_eof() or transport.is_closing()
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         try:
-            await self._talk(visitor, reader, writer)
+            await self._talk(connection, reader, writer)
             writer.close()
             await writer.wait_closed()
         finally:

@@ -3,28 +3,28 @@
 from dataclasses import dataclass
 
 from kubeception.endpoints import API_PORT
-from kubeception.reach import Reach
+from kubeception.session import Session
 
 
 @dataclass(frozen=True)
-class Anteroom:
+class HeldConnections:
     """Connections to the door at an address are wanted to wait; or, once it leads on, not to."""
 
     address: str
     is_open: bool
 
     def __str__(self) -> str:
-        return f"anteroom at {self.address}"
+        return f"held connections at {self.address}"
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say whether it is closed, or still open."""
-        if reach.anteroom.is_open(self.address) is self.is_open:
+        if session.held_connections.is_open(self.address) is self.is_open:
             return None
         return "closed" if self.is_open else "open"
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Open or close it."""
         if not self.is_open:
-            reach.anteroom.close(self.address)
-        elif not reach.anteroom.is_open(self.address):
-            reach.anteroom.open(self.address, port=API_PORT)
+            session.held_connections.close(self.address)
+        elif not session.held_connections.is_open(self.address):
+            session.held_connections.open(self.address, port=API_PORT)

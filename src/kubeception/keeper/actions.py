@@ -8,27 +8,28 @@ import contextlib
 import logging
 from collections.abc import Iterator
 
-from kubeception import authorities, revisions
+from kubeception import authorities
 from kubeception.errors import KubeceptionError
 from kubeception.facts import Proven
 from kubeception.gather import gather
 from kubeception.host import lock
 from kubeception.keeper.rollout import Rollout
+from kubeception.kept import revisions
 from kubeception.kube.client import KEEPER, Object
 from kubeception.kube.lease import Lease
-from kubeception.reach import Reach
 from kubeception.render import apiserver, keeper, kubelet, objects, revision
 from kubeception.render.objects import NAMESPACE
 from kubeception.resources.door import Door
 from kubeception.resources.door_gate import DoorGate
 from kubeception.resources.revision import Revision, daemonset, editor, told_as_proven
+from kubeception.session import Session
 
 log = logging.getLogger("kubeception.keeper")
 
 LEASE_DURATION_S = 60.0
 
 
-def lease_of(reach: Reach, node: str) -> Lease:
+def lease_of(session: Session, node: str) -> Lease:
     """Return the keepers' Lease as this host's keeper sees it; each act writes it anew."""
     return Lease(
         keeper.LEASE,
@@ -37,90 +38,93 @@ def lease_of(reach: Reach, node: str) -> Lease:
         manager=KEEPER,
         duration_s=LEASE_DURATION_S,
         renew_s=0,
-        now=reach.host.clock.now,
-        monotonic=reach.host.clock.monotonic,
+        now=session.host.clock.now,
+        monotonic=session.host.clock.monotonic,
     )
 
 
-def turn_door(reach: Reach, *, port: int, why: str) -> None:
+def turn_door(session: Session, *, port: int, why: str) -> None:
     """Have the door lead to the hosted API server on a port; build one that is gone."""
-    with lock.hold(reach.layout.lock, f"kubeception keeper: {why}"):
-        facts = gather(reach)
-        wanted = Door(port, facts.host.address, reach.config.net.apiserver_ip)
-        if wanted.drift(reach):
-            wanted.apply(reach)
+    with lock.hold(session.layout.lock, f"kubeception keeper: {why}"):
+        facts = gather(session)
+        wanted = Door(port, facts.host.address, session.config.net.apiserver_ip)
+        if wanted.drift(session):
+            wanted.apply(session)
 
 
-def restart_kubelet(reach: Reach) -> None:
+def restart_kubelet(session: Session) -> None:
     """Restart the kubelet; one that hangs would not end when it is asked to, so it is killed."""
-    with lock.hold(reach.layout.lock, "kubeception keeper: restarting the kubelet"):
-        systemd = reach.host.systemd
+    with lock.hold(session.layout.lock, "kubeception keeper: restarting the kubelet"):
+        systemd = session.host.systemd
         if systemd.state(kubelet.UNIT).active == "active":
             systemd.kill(kubelet.UNIT)
         systemd.restart(kubelet.UNIT)
 
 
-def move(reach: Reach, rollout: Rollout, lease: Lease) -> None:
+def move(session: Session, rollout: Rollout, lease: Lease) -> None:
     """Write the port that is free into a revision; whose edit it is stays whose it is."""
-    with lock.hold(reach.layout.lock, "kubeception keeper: moving a revision"), _held(lease, reach):
-        found = _daemonset(reach)
+    with (
+        lock.hold(session.layout.lock, "kubeception keeper: moving a revision"),
+        _held(lease, session),
+    ):
+        found = _daemonset(session)
         template = found["spec"]["template"]
         if (revision.identity(template), revision.port_of(template)) != rollout.asked:
             return  # somebody was quicker
         free = apiserver.free_port(rollout.port, rollout.taken)
         moved = revision.at_port(template, free)
-        Revision(moved, editor(found), over=rollout.wanted).apply(reach)
+        Revision(moved, editor(found), over=rollout.wanted).apply(session)
         log.info("revision %s goes to port %d", rollout.wanted, free)
 
 
-def prove(reach: Reach, rollout: Rollout, lease: Lease) -> None:
+def prove(session: Session, rollout: Rollout, lease: Lease) -> None:
     """Write something through a new server and read it back, keep its revision, let the old one go.
 
     Raises:
         KubeceptionError: what was written was not read.
     """
-    with lock.hold(reach.layout.lock, "kubeception keeper: proving a revision"):
-        reach.hang_up()  # a connection that stands may lead to the one before
-        with _held(lease, reach):
-            found = _daemonset(reach)
+    with lock.hold(session.layout.lock, "kubeception keeper: proving a revision"):
+        session.hang_up()  # a connection that stands may lead to the one before
+        with _held(lease, session):
+            found = _daemonset(session)
             template = found["spec"]["template"]
             if revision.identity(template) != rollout.wanted:  # edited just now
                 return
             if not rollout.is_proven:
                 proven = Proven(rollout.wanted, template, editor(found))
-                revisions.keep(reach.layout.revisions, proven, reach.host.clock.now())
+                revisions.keep(session.layout.revisions, proven, session.host.clock.now())
                 log.info("revision %s is proven, and kept", rollout.wanted)
-            told_as_proven(reach, found, rollout.wanted)
-            DoorGate(lease.holder, rollout.port).apply(reach)
+            told_as_proven(session, found, rollout.wanted)
+            DoorGate(lease.holder, rollout.port).apply(session)
 
 
-def put_back(reach: Reach, rollout: Rollout, lease: Lease, *, why: str) -> None:
+def put_back(session: Session, rollout: Rollout, lease: Lease, *, why: str) -> None:
     """Have the DaemonSet ask for the newest proven revision again, and say so in an event."""
     with (
-        lock.hold(reach.layout.lock, "kubeception keeper: putting a revision back"),
-        _held(lease, reach),
+        lock.hold(session.layout.lock, "kubeception keeper: putting a revision back"),
+        _held(lease, session),
     ):
-        found = _daemonset(reach)
+        found = _daemonset(session)
         template = found["spec"]["template"]
         if revision.identity(template) != rollout.wanted:
             return
-        proven = revisions.kept(reach.layout.revisions)[0].proven
+        proven = revisions.kept(session.layout.revisions)[0].proven
         wanted = revision.at_port(dict(proven.template), _port_for(proven, rollout))
         # Told first: who is killed in between tells it twice, and never not at all.
-        _tell(reach, found, f"{why}; put back to revision {proven.revision}", node=lease.holder)
-        Revision(wanted, proven.manager, why, over=rollout.wanted).apply(reach)
+        _tell(session, found, f"{why}; put back to revision {proven.revision}", node=lease.holder)
+        Revision(wanted, proven.manager, why, over=rollout.wanted).apply(session)
         log.warning("%s; revision %s is back", why, proven.revision)
 
 
-def put_back_authorities(reach: Reach) -> None:
+def put_back_authorities(session: Session) -> None:
     """Put back what can be of the CAs' certificates: without them nobody can even be asked."""
-    if any(authorities.lost_one(reach, entry) for entry in authorities.entries(reach)):
-        with lock.hold(reach.layout.lock, "kubeception keeper: putting certificates back"):
-            authorities.put_all_back(reach)
+    if any(authorities.lost_one(session, entry) for entry in authorities.entries(session)):
+        with lock.hold(session.layout.lock, "kubeception keeper: putting certificates back"):
+            authorities.put_all_back(session)
 
 
-def _daemonset(reach: Reach) -> Object:
-    found = daemonset(reach)
+def _daemonset(session: Session) -> Object:
+    found = daemonset(session)
     if found is None:
         raise KubeceptionError(f"DaemonSet {apiserver.NAME} is gone")
     return found
@@ -133,33 +137,33 @@ def _port_for(proven: Proven, rollout: Rollout) -> int:
 
 
 @contextlib.contextmanager
-def _held(lease: Lease, reach: Reach) -> Iterator[None]:
+def _held(lease: Lease, session: Session) -> Iterator[None]:
     """Hold the keepers' Lease, for a block; read it back first, so the API takes what it gives.
 
     Raises:
         KubeceptionError: another host's keeper holds it, or what was written was not read.
     """
-    if not lease.hold(reach.api):
+    if not lease.hold(session.api):
         holder = lease.seen.get("holderIdentity") or "nobody, and somebody was quicker"
         raise KubeceptionError(f"Lease {lease.name} is held by {holder}")
-    if lease.read(reach.api)["spec"] != lease.seen:
+    if lease.read(session.api)["spec"] != lease.seen:
         raise KubeceptionError(f"Lease {lease.name}: what was written was not read back")
     yield
     try:
-        lease.release(reach.api)
+        lease.release(session.api)
     except KubeceptionError as error:  # then it runs out
         log.info("Lease %s: %s", lease.name, error.message)
 
 
-def _tell(reach: Reach, about: Object, words: str, *, node: str) -> None:
+def _tell(session: Session, about: Object, words: str, *, node: str) -> None:
     """Leave an event with the DaemonSet."""
-    reach.api.create(
+    session.api.create(
         objects.warning(
             about,
             "PutBack",
             words,
             by={"component": KEEPER, "host": node},
-            at=reach.host.clock.now(),
+            at=session.host.clock.now(),
             generateName=f"{apiserver.NAME}.",
         )
     )

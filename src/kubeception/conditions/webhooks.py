@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubeception.kube.kinds import KINDS
-from kubeception.reach import Reach
 from kubeception.render.objects import NAMESPACE
+from kubeception.session import Session
 
 Webhook = dict[str, Any]
 
@@ -29,21 +29,21 @@ class Unanswered:
     problem: str
 
 
-def unanswered(reach: Reach) -> Iterator[Unanswered]:
+def unanswered(session: Session) -> Iterator[Unanswered]:
     """Yield every webhook that must answer, and can't."""
     for kind in CONFIGURATIONS:
-        for found in reach.api.list(kind):
+        for found in session.api.list(kind):
             for webhook in found.get("webhooks", []):
                 if webhook.get("failurePolicy", "Fail") == "Fail" and (
-                    problem := _backend_problem(reach, webhook)
+                    problem := _backend_problem(session, webhook)
                 ):
                     yield Unanswered(kind, found["metadata"]["name"], webhook, problem)
 
 
-def opened(reach: Reach) -> Iterator[str]:
+def opened(session: Session) -> Iterator[str]:
     """Yield the configurations with a webhook that is ignored since we saw nobody answer for it."""
     for kind in CONFIGURATIONS:
-        for found in reach.api.list(kind):
+        for found in session.api.list(kind):
             is_noted = OPENED_NOTE in found["metadata"].get("annotations", {})
             policies = [one.get("failurePolicy") for one in found.get("webhooks", [])]
             if is_noted and "Ignore" in policies:
@@ -98,18 +98,18 @@ def _covers(rule: dict[str, Any], kind: str) -> bool:
     )
 
 
-def _backend_problem(reach: Reach, webhook: Webhook) -> str | None:
+def _backend_problem(session: Session, webhook: Webhook) -> str | None:
     """Say why nobody can answer for a webhook; one behind a URL can't be judged from here."""
     service = webhook.get("clientConfig", {}).get("service")
     if service is None:
         return None
     name, namespace = service["name"], service["namespace"]
-    found = reach.api.get("Service", name, namespace=namespace)
+    found = session.api.get("Service", name, namespace=namespace)
     if found is None:
         return f"there is no Service {namespace}/{name}"
     if found["spec"].get("type") == "ExternalName":
         return None
-    slices = reach.api.list(
+    slices = session.api.list(
         "EndpointSlice", namespace=namespace, labels={"kubernetes.io/service-name": name}
     )
     ready = any(

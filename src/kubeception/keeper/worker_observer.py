@@ -6,32 +6,33 @@ The API is asked as the host's own kubelet, which may read its Node and the clus
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from kubeception import conditions, membership
+from kubeception import conditions
 from kubeception.config import cluster
 from kubeception.errors import KubeceptionError
 from kubeception.gather import settings_for_worker
 from kubeception.host import lock
 from kubeception.keeper import pause
-from kubeception.keeper.host_watch import HostWatch
+from kubeception.keeper.host_observer import HostObserver
 from kubeception.keeper.verdict import Observation
+from kubeception.kept import membership
 from kubeception.pki.token import Role
-from kubeception.reach import Reach
 from kubeception.resources.credential import credential_problem
+from kubeception.session import Session
 
 # A cluster may have thousands of workers.
 ASK_EVERY_S = 20.0
 
 
-class WorkerWatch:
+class WorkerObserver:
     """Remembers what the API said last, and since when it says nothing."""
 
-    def __init__(self, reach: Reach, node: str) -> None:
-        self._reach = reach
+    def __init__(self, session: Session, node: str) -> None:
+        self._reach = session
         self._node = node
-        self._host = HostWatch(reach, node)
+        self._host = HostObserver(session, node)
         self._not_ready: str | None = None
         self._said = Observation(role=Role.WORKER)
-        self._answered_s = reach.host.clock.monotonic()
+        self._answered_s = session.host.clock.monotonic()
         self._asked_s: float | None = None
 
     def forget(self) -> None:
@@ -43,40 +44,40 @@ class WorkerWatch:
         """Remember it."""
         self._host.has_restarted_the_kubelet()
 
-    def look(self) -> Observation:
+    def observe(self) -> Observation:
         """Return what is to be seen now."""
-        reach, now = self._reach, self._reach.host.clock.monotonic()
+        session, now = self._reach, self._reach.host.clock.monotonic()
         if self._asked_s is None or now - self._asked_s >= ASK_EVERY_S:
             self._asked_s = now
             self._said = self._ask(now)
         return replace(
             self._said,
-            paused=pause.said(reach.layout.keeper, datetime.now(UTC)),
-            locked=lock.holder(reach.layout.lock),
+            paused=pause.said(session.layout.keeper, datetime.now(UTC)),
+            locked=lock.holder(session.layout.lock),
             moved=self._host.moved(now),
             unready=None if self._said.api_problem else self._host.unready(self._not_ready, now),
         )
 
     def _ask(self, now: float) -> Observation:
         """Ask the API for what the host alone can't tell."""
-        reach, seen = self._reach, Observation(role=Role.WORKER)
-        member = membership.read(reach.layout.membership)
+        session, seen = self._reach, Observation(role=Role.WORKER)
+        member = membership.read(session.layout.membership)
         if member is None:
-            return replace(seen, lost=f"{reach.layout.membership}")
-        if problem := credential_problem(reach, self._node):
-            path = reach.layout.kubelet.renewed_client
+            return replace(seen, lost=f"{session.layout.membership}")
+        if problem := credential_problem(session, self._node):
+            path = session.layout.kubelet.renewed_client
             return replace(seen, credential_problem=f"{path}: {problem}")
-        reach.as_kubelet(member)
+        session.as_kubelet(member)
         try:
-            found = reach.api.get("Node", self._node)
-            self._not_ready = conditions.node_ready(self._node).problem(reach) if found else None
-            reach.shared = None
-            told = settings_for_worker(reach)
+            found = session.api.get("Node", self._node)
+            self._not_ready = conditions.node_ready(self._node).problem(session) if found else None
+            session.shared = None
+            told = settings_for_worker(session)
         except KubeceptionError as error:
-            reach.hang_up()  # the kubelet may have another certificate by now
+            session.hang_up()  # the kubelet may have another certificate by now
             return replace(seen, api_problem=error.message, api_silent_s=now - self._answered_s)
         self._answered_s = now
-        copy = cluster.read(reach.layout.cluster)
+        copy = cluster.read(session.layout.cluster)
         is_stale = told is not None and (copy is None or copy.settings != told)
         return replace(
             seen,

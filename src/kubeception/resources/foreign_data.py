@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kubeception.errors import KubeceptionError
 from kubeception.host.mounts import shown
-from kubeception.reach import Reach
+from kubeception.session import Session
 
 _FLAGS = ("--data-dir", "-data-dir")
 
@@ -24,22 +24,22 @@ class NoOtherData:
     def __str__(self) -> str:
         return f"data of {self.unit}"
 
-    def drift(self, reach: Reach) -> str | None:
+    def drift(self, session: Session) -> str | None:
         """Say where they are."""
-        folder = data_folder(reach.host.systemd.state(self.unit).command)
-        if folder is None or reach.host.real(folder) == reach.host.real(self.ours):
+        folder = data_folder(session.host.systemd.state(self.unit).command)
+        if folder is None or session.host.real(folder) == session.host.real(self.ours):
             return None
-        return f"in {shown(folder)}" if (reach.host.real(folder) / "member").exists() else None
+        return f"in {shown(folder)}" if (session.host.real(folder) / "member").exists() else None
 
-    def apply(self, reach: Reach) -> None:
+    def apply(self, session: Session) -> None:
         """Refuse.
 
         Raises:
             KubeceptionError: they are there.
         """
-        if (where := self.drift(reach)) is None:
+        if (where := self.drift(session)) is None:
             return
-        folder = data_folder(reach.host.systemd.state(self.unit).command) or self.ours
+        folder = data_folder(session.host.systemd.state(self.unit).command) or self.ours
         raise KubeceptionError(
             f"{self.unit} keeps its data {where}, by its own unit, not in {self.ours}",
             hint=f"rm -r {shown(folder / 'member')}, if only the cluster's, then run this again",

@@ -5,15 +5,15 @@ from kubeception.errors import KubeceptionError
 from kubeception.gather import address
 from kubeception.host import network
 from kubeception.keeper.own_node import Moved, Restarts, Unready
-from kubeception.reach import Reach
 from kubeception.render import kubelet
+from kubeception.session import Session
 
 
-class HostWatch:
+class HostObserver:
     """Remembers since when the host's address is gone, and since when its node is not Ready."""
 
-    def __init__(self, reach: Reach, node: str) -> None:
-        self._reach = reach
+    def __init__(self, session: Session, node: str) -> None:
+        self._reach = session
         self._node = node
         self._restarts = Restarts()
         self._kubelet = ""
@@ -63,9 +63,9 @@ class HostWatch:
             return self._kubelet
 
 
-def _address_gone_by(reach: Reach) -> str | None:
+def _address_gone_by(session: Session) -> str | None:
     """Return the address that this host was made to go by, None where nobody says."""
     try:
-        return kubelet.address_in(reach.layout.kubelet.environment.read_text())
+        return kubelet.address_in(session.layout.kubelet.environment.read_text())
     except OSError:
         return None

@@ -24,7 +24,7 @@ _LINGER_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """A request; header names are in lower case."""
 
     method: str
@@ -38,7 +38,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Reply:
+class Response:
     """An answer; `retry_after_s` tells when to ask again."""
 
     status: int
@@ -55,7 +55,7 @@ class Malformed(Exception):
         self.status = status
 
 
-class Exchange:
+class Http1Connection:
     """The requests and answers of one connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -65,7 +65,10 @@ class Exchange:
         self._method = ""
 
     async def talk(
-        self, *, answer: Callable[[Asked], Awaitable[Reply]], refusal: Callable[[int], Reply]
+        self,
+        *,
+        answer: Callable[[Request], Awaitable[Response]],
+        refusal: Callable[[int], Response],
     ) -> None:
         """Answer one request after the other, until either side has had enough.
 
@@ -83,7 +86,7 @@ class Exchange:
         await self._write(refusal(status), is_last=True)
         await self._linger()
 
-    async def _converse(self, answer: Callable[[Asked], Awaitable[Reply]]) -> None:
+    async def _converse(self, answer: Callable[[Request], Awaitable[Response]]) -> None:
         wait_s = HEADERS_S
         while True:
             async with asyncio.timeout(wait_s + WHOLE_S):
@@ -96,7 +99,7 @@ class Exchange:
             self._http.start_next_cycle()
             wait_s = IDLE_S
 
-    async def _read(self, wait_s: float) -> Asked | None:
+    async def _read(self, wait_s: float) -> Request | None:
         """Read a request, or None where no more come."""
         self._method = ""
         async with asyncio.timeout(wait_s):
@@ -107,7 +110,7 @@ class Exchange:
         lines = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers]
         if len(head.target) + sum(len(one) + len(other) + 4 for one, other in lines) > HEADER_BYTES:
             raise Malformed(431)
-        asked = Asked(self._method, head.target.decode("latin-1"), tuple(lines))
+        asked = Request(self._method, head.target.decode("latin-1"), tuple(lines))
         length = asked.header("content-length")  # one number, or h11 would have refused it
         if length and int(length) > BODY_BYTES:
             raise Malformed(413)
@@ -117,7 +120,7 @@ class Exchange:
                 body += event.data
                 if len(body) > BODY_BYTES:
                     raise Malformed(413)
-        return Asked(asked.method, asked.target, asked.headers, bytes(body))
+        return Request(asked.method, asked.target, asked.headers, bytes(body))
 
     async def _event(self) -> object:
         try:
@@ -130,7 +133,7 @@ class Exchange:
             raise Malformed(hint if hint < 500 else 400) from error
         return event
 
-    async def _write(self, reply: Reply, *, is_last: bool = False) -> None:
+    async def _write(self, reply: Response, *, is_last: bool = False) -> None:
         headers = [("content-length", str(len(reply.body))), ("content-type", reply.content_type)]
         if reply.retry_after_s is not None:
             headers.append(("retry-after", str(reply.retry_after_s)))

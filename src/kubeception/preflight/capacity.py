@@ -8,7 +8,7 @@ from pathlib import Path
 from kubeception.host import kernel
 from kubeception.pki import catalog, issue
 from kubeception.preflight.finding import Finding, of_path, warning
-from kubeception.preflight.scene import Scene
+from kubeception.preflight.host_state import HostState
 
 MIB = 2**20
 GIB = 2**30
@@ -29,32 +29,32 @@ CPUS = 2
 CLOCKS_DIFFER = timedelta(minutes=5)
 
 
-def folders(scene: Scene) -> Iterator[Finding]:
+def folders(seen: HostState) -> Iterator[Finding]:
     """Want folders where folders belong."""
-    at = scene.config.layout
+    at = seen.config.layout
     for folder in (
         *(at.pki.folder, at.pki.etcd_folder, at.kubelet.manifests),
         *(at.etcd.state, at.kubelet.state, at.containerd.state),
         *(at.cni.settings, at.cni.plugins),
     ):
-        found = scene.reach.host.at(folder)
+        found = seen.session.host.at(folder)
         if found.exists() and not found.is_dir():
             yield Finding(of_path("DirAvailable", folder), f"{folder}: is a file", f"rm {folder}")
 
 
-def disk(scene: Scene) -> Iterator[Finding]:
+def disk(seen: HostState) -> Iterator[Finding]:
     """Want room: enough for a start where nothing is yet, and some to go on with."""
-    at = scene.config.layout
-    images_need = 0 if containerd_has_images(scene) else IMAGES_NEED
-    etcd_needs = 0 if scene.reach.host.at(at.etcd.state / "default.etcd").exists() else ETCD_NEEDS
-    of_etcd = () if scene.is_worker else ((at.etcd.state, etcd_needs, 0.0),)
+    at = seen.config.layout
+    images_need = 0 if containerd_has_images(seen) else IMAGES_NEED
+    etcd_needs = 0 if seen.session.host.at(at.etcd.state / "default.etcd").exists() else ETCD_NEEDS
+    of_etcd = () if seen.is_worker else ((at.etcd.state, etcd_needs, 0.0),)
     for folder, needs, evicts in (
         *of_etcd,
         (at.containerd.state, images_need, IMAGES_EVICT),
         (at.kubelet.state, 0, KUBELET_EVICTS),
         (at.pki.folder, 0, 0.0),
     ):
-        found = os.statvfs(_existing(scene.reach.host.at(folder)))
+        found = os.statvfs(_existing(seen.session.host.at(folder)))
         free, size = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
         name, hint = of_path("Disk", folder), f"df -h {folder}"
         what = f"{folder}: {free // MIB} MiB of {size // MIB} are free"
@@ -70,19 +70,19 @@ def disk(scene: Scene) -> Iterator[Finding]:
             yield warning(name, what, hint)
 
 
-def containerd_has_images(scene: Scene) -> bool:
+def containerd_has_images(seen: HostState) -> bool:
     """Tell whether the container runtime has ever stored anything."""
-    return scene.reach.host.at(
-        scene.config.layout.containerd.state / "io.containerd.content.v1.content/blobs"
+    return seen.session.host.at(
+        seen.config.layout.containerd.state / "io.containerd.content.v1.content/blobs"
     ).exists()
 
 
-def memory(scene: Scene) -> Iterator[Finding]:
+def memory(seen: HostState) -> Iterator[Finding]:
     """Want memory and CPUs for a control plane, and for two of them while it is handed over.
 
     How much a worker needs is its user's business.
     """
-    if scene.is_worker:
+    if seen.is_worker:
         return
     found = kernel.memory_bytes()
     if found < MEMORY_WANTED:
@@ -94,20 +94,20 @@ def memory(scene: Scene) -> Iterator[Finding]:
         yield Finding("NumCPU", what, f"give this host {CPUS} CPUs")
 
 
-def clock(scene: Scene) -> Iterator[Finding]:
+def clock(seen: HostState) -> Iterator[Finding]:
     """Want a time at which our certificates hold, and no earlier one than our files'."""
-    now = scene.reach.host.clock.now()
+    now = seen.session.host.clock.now()
     hint = "timedatectl set-ntp true, or timedatectl set-time"
     said = f"the clock says {now:%Y-%m-%d %H:%M}"
-    if scene.release.released and now < scene.release.released:
-        what = f"{said}, before Kubernetes {scene.release.kubernetes} was there"
+    if seen.release.released and now < seen.release.released:
+        what = f"{said}, before Kubernetes {seen.release.kubernetes} was there"
         yield Finding("Clock", what, hint)
         return
     newest: tuple[datetime, Path] | None = None
-    for entry in catalog.entries(scene.config, scene.node, scene.address or "127.0.0.1"):
+    for entry in catalog.entries(seen.config, seen.node, seen.address or "127.0.0.1"):
         path = entry.at.certificate
         try:
-            found = scene.reach.host.at(path)
+            found = seen.session.host.at(path)
             pem, changed = found.read_bytes(), found.stat().st_mtime
         except OSError:
             continue

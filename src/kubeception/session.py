@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from kubeception.config import Config, cluster
 from kubeception.endpoints import API_PORT, ETCD_PORT, LOOPBACK, url
 from kubeception.errors import KubeceptionError
-from kubeception.etcd.client import Etcd
+from kubeception.etcd.client import EtcdClient
 from kubeception.facts import Accept, Membership, Shared
-from kubeception.host.anteroom import Anteroom
 from kubeception.host.gateway import Host, this_host
+from kubeception.host.held_connections import HeldConnections
 from kubeception.layout import Layout, Pair
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ SUPERUSER_LIFETIME = timedelta(minutes=10)
 
 
 @dataclass
-class Reach:
+class Session:
     """The host and the clients of one run; clients open at first use and close with the block."""
 
     asked: Config
@@ -49,16 +49,16 @@ class Reach:
     """Who asks the API; None is a superuser whose credential lives in memory alone."""
     etcd_port: int = ETCD_PORT
     """The member's, wherever it is ours."""
-    anteroom: Anteroom = field(default_factory=Anteroom)
+    held_connections: HeldConnections = field(default_factory=HeldConnections)
     """Who holds connections to the door while no server is there."""
     _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _api: "Api | None" = None
     _config: Config | None = None
 
-    def __enter__(self) -> "Reach":
+    def __enter__(self) -> "Session":
         """Give itself."""
         self._open.enter_context(self.host.systemd)
-        self._open.enter_context(self.anteroom)
+        self._open.enter_context(self.held_connections)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -91,11 +91,13 @@ class Reach:
         return self.host.real(self.config.layout.etcd.data)
 
     @property
-    def etcd(self) -> Etcd:
+    def etcd(self) -> EtcdClient:
         """The local member, as its own health checker."""
         at = self.layout.pki
         client = at.etcd_healthcheck_client
-        return Etcd(at.etcd_ca.certificate, client.certificate, client.key, port=self.etcd_port)
+        return EtcdClient(
+            at.etcd_ca.certificate, client.certificate, client.key, port=self.etcd_port
+        )
 
     def as_kubelet(self, member: Membership) -> None:
         """Ask the API as this host's kubelet, where the cluster has said that it is: a worker."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from uuid import uuid4
 
-from kubeception.lab.place import GATEWAY, PREFIX, Spec
+from kubeception.lab.paths import GATEWAY, PREFIX, HostSpec
 
 Content = str | Path | None
 
@@ -81,7 +81,7 @@ RateLimitIntervalSec=0
 """
 
 
-def tree(spec: Spec, *, machine_id: str) -> Mapping[str, Content]:
+def tree(spec: HostSpec, *, machine_id: str) -> Mapping[str, Content]:
     """Return the files of a host, by their path on it without the leading slash."""
     system = "etc/systemd/system"
     return {
@@ -110,14 +110,14 @@ def tree(spec: Spec, *, machine_id: str) -> Mapping[str, Content]:
     }
 
 
-def hosts_file(specs: Iterable[Spec]) -> str:
+def hosts_file(specs: Iterable[HostSpec]) -> str:
     """Return /etc/hosts with the name of every host of the lab."""
     lines = ["127.0.0.1 localhost", "::1 localhost ip6-localhost ip6-loopback"]
     lines += [f"{spec.address} {spec.name}" for spec in specs]
     return "\n".join(lines) + "\n"
 
 
-def dress(root: Path, spec: Spec) -> None:
+def rootfs(root: Path, spec: HostSpec) -> None:
     """Write a new host's files below a folder, under a machine id of its own."""
     for name, content in tree(spec, machine_id=uuid4().hex).items():
         path = root / name

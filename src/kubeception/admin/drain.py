@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from kubeception.errors import ApiError, WaitTimeout
 from kubeception.kube.client import Api, Object
-from kubeception.reach import Reach
+from kubeception.session import Session
 
 Tell = Callable[[str], None]
 
@@ -24,17 +24,17 @@ def cordon(api: Api, node: Object) -> bool:
     return True
 
 
-def drain(reach: Reach, node: str, *, timeout_s: float, tell: Tell) -> None:
+def drain(session: Session, node: str, *, timeout_s: float, tell: Tell) -> None:
     """Evict a node's pods and wait until they are gone; `tell` hears of each what becomes of it.
 
     Raises:
         WaitTimeout: some are still there.
     """
-    clock = reach.host.clock
+    clock = session.host.clock
     deadline = clock.monotonic() + timeout_s
     told: dict[str, str] = {}
     while True:
-        left = dict(_evict(reach.api, node))
+        left = dict(_evict(session.api, node))
         for pod, why in left.items():
             if told.get(pod) != why:
                 tell(f"pod {pod}: {why}")

@@ -2,7 +2,7 @@
 
 Where a connection is refused, its client tries again after ever longer pauses: a kubelet that
 starts before its API would find it many seconds after it is there. A connection that waits ends
-when the anteroom closes, and is made again within a second.
+when they are let go, and is made again within a second.
 """
 
 import contextlib
@@ -14,13 +14,13 @@ from kubeception.errors import KubeceptionError
 _SEATS = 1024
 
 
-class Anteroom:
+class HeldConnections:
     """Open addresses of this process; all are closed with the block, or with the process."""
 
     def __init__(self) -> None:
         self._open: dict[str, socket.socket] = {}
 
-    def __enter__(self) -> "Anteroom":
+    def __enter__(self) -> "HeldConnections":
         """Give itself."""
         return self
 

@@ -1,0 +1,89 @@
+"""Waiting, and what is waited for."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from kubeception.errors import Hopeless, KubeceptionError, WaitTimeout
+from kubeception.session import Session
+
+INTERVAL_S = 0.2
+
+
+def _silence(_reach: Session) -> Sequence[str]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Something to wait for: `what` completes "waiting for …", `problem` says why it isn't so yet.
+
+    `successes` are wanted in a row, one every `INTERVAL_S`; a failure starts the count again.
+    One that is not `required` is given its time, and then the work goes on without it. What it
+    waited for in vain says why by its `last_words`.
+    """
+
+    what: str
+    problem: Callable[[Session], str | None]
+    timeout_s: float = 120.0
+    successes: int = 1
+    hint: str | None = None
+    required: bool = True
+    last_words: Callable[[Session], Sequence[str]] = _silence
+
+
+def wait_for(condition: Condition, session: Session, note: Callable[[str], None]) -> None:
+    """Wait until a condition holds; `note` hears what is in the way.
+
+    Raises:
+        WaitTimeout: it did not hold in time.
+        Hopeless: it never will.
+    """
+    clock = session.host.clock
+    deadline = clock.monotonic() + condition.timeout_s
+    in_a_row = 0
+    while True:
+        problem = _problem(condition, session)
+        in_a_row = 0 if problem else in_a_row + 1
+        if in_a_row >= condition.successes:
+            return
+        note(problem or f"{in_a_row} of {condition.successes} in a row")
+        if clock.monotonic() > deadline:
+            if not condition.required:
+                return
+            last = problem or f"only {in_a_row} of {condition.successes} in a row"
+            last_words = condition.last_words(session)
+            raise WaitTimeout(condition.what, last, hint=condition.hint, last_words=last_words)
+        clock.sleep(INTERVAL_S)
+
+
+def _problem(condition: Condition, session: Session) -> str | None:
+    try:
+        return condition.problem(session)
+    except Hopeless as error:
+        last_words = condition.last_words(session)
+        raise Hopeless(error.message, hint=condition.hint, last_words=last_words) from error
+    except KubeceptionError as error:
+        return error.message
+
+
+def current_problem(condition: Condition, session: Session) -> str | None:
+    """Return why a condition does not hold just now, or None."""
+    try:
+        return condition.problem(session)
+    except KubeceptionError as error:
+        return error.message
+
+
+def all_of(what: str, parts: Sequence[Condition], *, timeout_s: float) -> Condition:
+    """Several conditions at once; every one that does not hold yet is named."""
+
+    def problem(session: Session) -> str | None:
+        late = [(part, current_problem(part, session)) for part in parts]
+        return "; ".join(f"{part.what}: {why}" for part, why in late if why) or None
+
+    def last_words(session: Session) -> list[str]:
+        late = [part for part in parts if current_problem(part, session)]
+        return [words for part in late for words in part.last_words(session)]
+
+    hint = "kubeception status"
+    return Condition(what, problem, timeout_s=timeout_s, hint=hint, last_words=last_words)

@@ -1,0 +1,63 @@
+"""Who leads."""
+
+from dataclasses import replace
+
+from kubeception import timestamp
+from kubeception.conditions.condition import Condition
+from kubeception.conditions.reading import time
+from kubeception.conditions.workloads import _is_bound
+from kubeception.render.objects import NAMESPACE
+from kubeception.session import Session
+
+LEASES = ("kube-controller-manager", "kube-scheduler")
+
+
+def lease_held(lease: str, *, timeout_s: float = 120.0) -> Condition:
+    """Somebody leads: the Lease has a holder who renewed it within its duration."""
+
+    def problem(session: Session) -> str | None:
+        found = session.api.get("Lease", lease, namespace=NAMESPACE)
+        if found is None or not found["spec"].get("holderIdentity"):
+            return "nobody holds it"
+        renewed = time(found["spec"]["renewTime"])
+        age = (session.host.clock.now() - renewed).total_seconds()
+        limit = found["spec"]["leaseDurationSeconds"]
+        # The time and not the age: the same problem reads the same when it is looked at again.
+        return None if age <= limit else f"its holder was last heard at {timestamp.text(renewed)}"
+
+    return Condition(
+        f"Lease {lease} to be held",
+        problem,
+        timeout_s=timeout_s,
+        hint=f"kubectl -n {NAMESPACE} get lease",
+    )
+
+
+def dead_holder(session: Session, lease: str) -> str | None:
+    """Say why a Lease's holder is dead, or None; only a host that is alone may ask.
+
+    Its holder had this host's clock, so it has given up by the time that the Lease has run out.
+    """
+    found = session.api.get("Lease", lease, namespace=NAMESPACE)
+    if found is None or not found["spec"].get("holderIdentity"):
+        return None
+    renewed = time(found["spec"]["renewTime"])
+    if renewed.timestamp() < session.host.systemd.booted_s():
+        return "its holder died with the host"
+    age_s = (session.host.clock.now() - renewed).total_seconds()
+    has_run_out = age_s > found["spec"]["leaseDurationSeconds"]
+    return "its holder gave up" if has_run_out else None
+
+
+def somebody_leads(lease: str, labels: dict[str, str], *, timeout_s: float) -> Condition:
+    """A Lease is held, or there is no pod with these labels that runs here or soon will."""
+    held = lease_held(lease, timeout_s=timeout_s)
+
+    def problem(session: Session) -> str | None:
+        why = held.problem(session)
+        if why is None:
+            return None
+        pods = session.api.list("Pod", namespace=NAMESPACE, labels=labels)
+        return why if any(map(_is_bound, pods)) else None
+
+    return replace(held, problem=problem, required=False)

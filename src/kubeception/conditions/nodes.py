@@ -1,0 +1,80 @@
+"""Nodes."""
+
+from dataclasses import replace
+from functools import partial
+
+from kubeception.conditions import log_tail
+from kubeception.conditions.condition import Condition
+from kubeception.conditions.reading import conditions_of, time
+from kubeception.render import kubelet
+from kubeception.render.objects import CONTROL_PLANE
+from kubeception.session import Session
+
+
+def node_registered(node: str) -> Condition:
+    """The node was made or renewed by the kubelet that runs now, or is a control-plane one already.
+
+    Its Lease alone would cost seconds: a kubelet that started before the API tries it again late.
+    """
+
+    def problem(session: Session) -> str | None:
+        found = session.api.get("Node", node)
+        if found is None:
+            return f"there is no Node {node}"
+        if CONTROL_PLANE in found["metadata"].get("labels", {}):
+            return None
+        signs = [found["metadata"]["creationTimestamp"]]
+        signs += [c["lastHeartbeatTime"] for c in conditions_of(found) if "lastHeartbeatTime" in c]
+        if lease := session.api.get("Lease", node, namespace="kube-node-lease"):
+            signs.append(lease["spec"]["renewTime"])
+        # Most of these times are whole seconds.
+        started = int(session.host.systemd.state(kubelet.UNIT).started_s)
+        if max(time(sign).timestamp() for sign in signs) >= started:
+            return None
+        return "nothing of it is newer than the kubelet"
+
+    return Condition(
+        f"node {node} to register",
+        problem,
+        hint=f"journalctl -u {kubelet.UNIT} -n 50",
+        last_words=partial(log_tail.of_unit, unit=kubelet.UNIT),
+    )
+
+
+def node_ready(node: str) -> Condition:
+    """The node says that it is Ready."""
+
+    def problem(session: Session) -> str | None:
+        found = session.api.get("Node", node)
+        if found is None:
+            return f"there is no Node {node}"
+        for condition in found.get("status", {}).get("conditions", []):
+            if condition["type"] == "Ready":
+                words = condition.get("message", condition["status"])
+                return None if condition["status"] == "True" else str(words)
+        return "it has not said anything yet"
+
+    return Condition(
+        f"node {node} to be Ready",
+        problem,
+        hint="kubectl describe nodes",
+        last_words=partial(log_tail.of_unit, unit=kubelet.UNIT),
+    )
+
+
+def node_ready_anew(node: str) -> Condition:
+    """The node is Ready by the word of the kubelet that runs now, not of one before it."""
+    ready = node_ready(node)
+
+    def problem(session: Session) -> str | None:
+        if why := ready.problem(session):
+            return why
+        found = session.api.get("Node", node) or {}
+        said = [c["lastHeartbeatTime"] for c in conditions_of(found) if c["type"] == "Ready"]
+        # The API keeps whole seconds.
+        started = int(session.host.systemd.state(kubelet.UNIT).started_s)
+        is_new = any(time(moment).timestamp() >= started for moment in said)
+        return None if is_new else "it was Ready before the kubelet started, and has not said more"
+
+    hint = f"journalctl -u {kubelet.UNIT} -n 50"
+    return replace(ready, problem=problem, hint=hint)

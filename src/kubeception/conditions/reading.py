@@ -1,0 +1,21 @@
+"""Objects as the API gives them, read."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+
+def condition_of(found: dict[str, object], kind: str) -> bool:
+    """Tell whether an object says that a condition of a kind is so."""
+    return any(c["type"] == kind and c["status"] == "True" for c in conditions_of(found))
+
+
+def conditions_of(found: dict[str, object]) -> Iterator[dict[str, str]]:
+    """Yield the conditions in the status of an object."""
+    status = found.get("status")
+    if isinstance(status, dict):
+        yield from status.get("conditions", [])
+
+
+def time(text: str) -> datetime:
+    """Read the API's time; Python 3.11 takes both of its precisions."""
+    return datetime.fromisoformat(text)

@@ -1,0 +1,86 @@
+"""Units, etcd, API servers and the door."""
+
+from dataclasses import replace
+from functools import partial
+
+from kubeception.conditions import log_tail
+from kubeception.conditions.condition import Condition
+from kubeception.endpoints import API_PORT, BOOTSTRAP_PORT
+from kubeception.errors import Hopeless
+from kubeception.host import door
+from kubeception.kube import health
+from kubeception.render import etcd
+from kubeception.render.objects import NAMESPACE
+from kubeception.session import Session
+
+# What has crashed that often will go on.
+CRASHES = 3
+
+
+def etcd_serves() -> Condition:
+    """The local etcd member answers a linearizable read."""
+    return Condition(
+        "etcd to serve",
+        lambda session: session.etcd.problem(),
+        hint=f"journalctl -u {etcd.UNIT} -n 50",
+        last_words=partial(log_tail.of_unit, unit=etcd.UNIT),
+    )
+
+
+def unit_active(unit: str) -> Condition:
+    """A systemd unit runs."""
+
+    def problem(session: Session) -> str | None:
+        state = session.host.systemd.state(unit)
+        return None if state.active == "active" else f"{unit} is {state.active}"
+
+    return Condition(
+        f"{unit} to run",
+        problem,
+        hint=f"journalctl -u {unit} -n 50",
+        last_words=partial(log_tail.of_unit, unit=unit),
+    )
+
+
+def apiserver_ready(port: int, *, successes: int = 1) -> Condition:
+    """The API server on a port of its own answers 200 on /readyz, by our CA."""
+    which = "the bootstrap API server" if port == BOOTSTRAP_PORT else "the hosted API server"
+    return Condition(
+        f"{which} on port {port}",
+        lambda session: health.problem(port, session.layout.pki.ca.certificate),
+        successes=successes,
+        hint=f"crictl ps -a --name kube-apiserver; curl -k https://127.0.0.1:{port}/readyz?verbose",
+        last_words=partial(log_tail.of_apiserver, port=port),
+    )
+
+
+def unless_it_crashes(condition: Condition, labels: dict[str, str]) -> Condition:
+    """The same, given up where a pod with these labels starts again and again."""
+
+    def problem(session: Session) -> str | None:
+        why = condition.problem(session)
+        if why is None:
+            return None
+        for pod in session.api.list("Pod", namespace=NAMESPACE, labels=labels):
+            for container in pod.get("status", {}).get("containerStatuses", []):
+                reason = container["state"].get("waiting", {}).get("reason")
+                name, times = pod["metadata"]["name"], container["restartCount"]
+                if reason == "CrashLoopBackOff" and times >= CRASHES:
+                    raise Hopeless(f"{name} has restarted {times} times: {why}")
+        return why
+
+    return replace(condition, problem=problem)
+
+
+def door_leads_to(port: int) -> Condition:
+    """The door points at a port, and what is behind it answers."""
+
+    def problem(session: Session) -> str | None:
+        found = door.read()
+        if found is None:
+            return "there is no door"
+        if found.inside != port:
+            return f"it points at {found.inside or 'nothing'}"
+        return health.problem(API_PORT, session.layout.pki.ca.certificate)
+
+    return Condition(f"the door to lead to port {port}", problem, hint="kubeception bootstrap")

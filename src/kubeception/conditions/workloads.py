@@ -1,0 +1,87 @@
+"""Pods, and what makes them."""
+
+from typing import Any
+
+from kubeception.conditions.condition import Condition
+from kubeception.conditions.reading import condition_of
+from kubeception.render.objects import NAMESPACE
+from kubeception.session import Session
+
+
+def pod_gone(name: str) -> Condition:
+    """A static pod has ended and its mirror is gone."""
+
+    def problem(session: Session) -> str | None:
+        found = session.api.get("Pod", name, namespace=NAMESPACE)
+        return None if found is None else f"pod {name} is still there"
+
+    return Condition(f"pod {name} to end", problem, hint="crictl pods")
+
+
+def rolled_out(kind: str, name: str) -> Condition:
+    """Every pod of a Deployment or DaemonSet is of its newest revision, and ready."""
+
+    def problem(session: Session) -> str | None:
+        found = session.api.get(kind, name, namespace=NAMESPACE)
+        if found is None:
+            return f"there is no {kind} {name}"
+        status = found.get("status", {})
+        if status.get("observedGeneration", 0) < found["metadata"]["generation"]:
+            return "its controller has not seen it yet"
+        wanted, updated, ready, total = _counts(kind, found["spec"], status)
+        if ready >= wanted and updated >= wanted and total == wanted and wanted > 0:
+            return None
+        return f"{ready} of {wanted} ready" if ready < wanted else "a rollout is on"
+
+    return Condition(
+        f"{kind} {name} to be ready",
+        problem,
+        hint=f"kubectl -n {NAMESPACE} describe {kind.lower()} {name}",
+    )
+
+
+def namespace_there() -> Condition:
+    """The API server has made its namespaces, which it does some moments after it is ready."""
+
+    def problem(session: Session) -> str | None:
+        found = session.api.get("Namespace", NAMESPACE)
+        return None if found else f"there is no namespace {NAMESPACE}"
+
+    return Condition(f"namespace {NAMESPACE}", problem)
+
+
+def pods_run(labels: dict[str, str], *, at_least: int = 1) -> Condition:
+    """Pods with these labels have all their containers ready."""
+    name = ",".join(labels.values())
+
+    def problem(session: Session) -> str | None:
+        pods = session.api.list("Pod", namespace=NAMESPACE, labels=labels)
+        ready = sum(condition_of(pod, "ContainersReady") for pod in pods)
+        return None if ready >= at_least else f"{ready} of {at_least} pods run"
+
+    return Condition(f"{name} to run", problem, hint=f"kubectl -n {NAMESPACE} get pods")
+
+
+def _counts(
+    kind: str, spec: dict[str, object], status: dict[str, int]
+) -> tuple[int, int, int, int]:
+    """Return how many pods are wanted, of the newest revision, ready, and there at all."""
+    if kind == "DaemonSet":
+        return (
+            status.get("desiredNumberScheduled", 0),
+            status.get("updatedNumberScheduled", 0),
+            status.get("numberReady", 0),
+            status.get("currentNumberScheduled", 0),
+        )
+    replicas = spec["replicas"]
+    wanted = replicas if isinstance(replicas, int) else 0
+    return (
+        wanted,
+        status.get("updatedReplicas", 0),
+        status.get("readyReplicas", 0),
+        status.get("replicas", 0),
+    )
+
+
+def _is_bound(pod: dict[str, Any]) -> bool:
+    return bool(pod["spec"].get("nodeName")) and "deletionTimestamp" not in pod["metadata"]
