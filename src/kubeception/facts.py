@@ -25,8 +25,10 @@ class Hosted:
     """What identifies its revision, on whichever port."""
     serves: bool = True
     """Whether it serves on this host."""
+    serves_elsewhere: bool = False
+    """Whether it serves on another one, by the word of that one's kubelet."""
     own: frozenset[int] = frozenset()
-    """The ports of this host's pods."""
+    """The ports of this host's pods, but for those that end."""
     taken: frozenset[int] = frozenset()
     """The ports of the pods of all hosts."""
     refused: str = ""
@@ -290,8 +292,9 @@ class Facts:
         hosted, live = self.cluster.hosted, self.host.door
         if hosted is None:
             return HOSTED_PORTS[0]
-        waits = hosted.port not in hosted.own and live in hosted.own
-        return live if waits and not self.cluster.is_single else hosted.port
+        if self.cluster.is_single or not hosted.own or hosted.port in hosted.own:
+            return hosted.port
+        return live if live in hosted.own else min(hosted.own)  # its turn has not come
 
     def without_revision(self) -> "Facts":
         """Return them as if no revision of the API server had been proven here."""

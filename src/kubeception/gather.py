@@ -381,12 +381,16 @@ def _hosted(session: Session, node: str, live: int, of_cluster: ClusterFacts) ->
         return None
     port = int(notes[apiserver.PORT_NOTE])
     own = [pod for pod in pods if pod["spec"].get("nodeName") == node]
+    others = [pod for pod in pods if pod not in own and revision.port_of(pod) == port]
     return Hosted(
         port,
         notes.get(apiserver.TEMPLATE_NOTE, ""),
         revision.identity(template),
         serves=port == live or not health.problem(port, session.layout.pki.ca.certificate),
-        own=frozenset(map(revision.port_of, own)),
+        serves_elsewhere=any(map(conditions.pod_serves, others)),
+        own=frozenset(
+            revision.port_of(pod) for pod in own if "deletionTimestamp" not in pod["metadata"]
+        ),
         taken=frozenset((live, *map(revision.port_of, pods))),
         refused=revisions.refused_by(found["metadata"]).settings,
     )

@@ -85,6 +85,15 @@ def here(verb: str, resource: str, group: str = "", name: str = "") -> Right:
     return Right(verb, resource, group, name, NAMESPACE)
 
 
+def writers(daemonset: dict[str, Any], note: str) -> set[str]:
+    """Return whose an annotation is."""
+    return {
+        one["manager"]
+        for one in daemonset["metadata"]["managedFields"]
+        if f"f:{note}" in one["fieldsV1"].get("f:metadata", {}).get("f:annotations", {})
+    }
+
+
 ALLOWED = (
     here("get", "daemonsets", APPS, apiserver.NAME),
     here("patch", "daemonsets", APPS, apiserver.NAME),
@@ -200,6 +209,9 @@ def test_what_is_put_back_is_ours_again_and_told(
     remembered = revisions.broken(folder)
     assert remembered is not None
     assert (remembered.revision, remembered.settings) == (broken.wanted, "")
+    assert revisions.refused_by(found(session)["metadata"]) == remembered
+    assert writers(found(session), apiserver.REFUSED_NOTE) == {KEEPER}
+    WANTED.apply(session)  # which names no annotation of the keepers'
     assert revisions.refused_by(found(session)["metadata"]) == remembered
     events = rig.kubectl(*SYSTEM, "get", "events", "--field-selector=reason=PutBack").stdout
     assert "it has restarted 3 times" in events

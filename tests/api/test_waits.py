@@ -239,9 +239,9 @@ def test_a_pod_that_is_gone_is_gone(session: Session) -> None:
 
 @pytest.fixture
 def crashing(session: Session) -> Iterator[str]:
-    """An API server's pod that has been started again and again."""
+    """An API server's pod that has been started again and again, on a node of this name."""
     name = "kube-apiserver-crashing"
-    session.api.apply(pod(name, "nowhere", port=6445))
+    session.api.apply(pod(name, "crashing", port=6445))
     container = {
         "name": "it",
         "image": "localhost/none",
@@ -256,14 +256,17 @@ def crashing(session: Session) -> Iterator[str]:
     session.api.delete("Pod", name, namespace=SYSTEM, grace_s=0)
 
 
-@pytest.mark.parametrize(("proven", "is_hopeless"), [("a", False), ("another", True)])
+@pytest.mark.parametrize(
+    ("proven", "node", "is_hopeless"),
+    [("a", "crashing", False), ("another", "crashing", True), ("another", "other", False)],
+)
 def test_a_new_revision_that_crashes_is_not_waited_for(
-    session: Session, crashing: str, proven: str, *, is_hopeless: bool
+    session: Session, crashing: str, proven: str, node: str, *, is_hopeless: bool
 ) -> None:
-    """One that has been proven may have restarted for other reasons."""
+    """One that has been proven may have restarted for other reasons; another host's is its own."""
     hosted = Hosted(port=6445, template="", revision="a")
     facts = replace(
-        on_host(proven=Proven(proven, {}, "kubeception")),
+        on_host(node=node, proven=Proven(proven, {}, "kubeception")),
         cluster=replace(CLUSTER, hosted=hosted),
     )
     [stable] = hosted_is_stable(CONFIG, facts)

@@ -12,6 +12,7 @@ from kubeception.errors import ApiError, Hopeless, WaitTimeout
 from kubeception.host import files
 from kubeception.host.gateway import Host
 from kubeception.host.systemd import Systemd
+from kubeception.render.apiserver import DOOR_GATE
 from kubeception.session import Session
 
 
@@ -148,6 +149,24 @@ def test_conditions_complete_the_words_waiting_for() -> None:
         "Lease kube-scheduler to be held",
         "Deployment coredns to be ready",
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "serves"),
+    [
+        ({"ContainersReady": "True", "Ready": "False"}, True),  # on trial
+        ({"ContainersReady": "True", "Ready": "True", DOOR_GATE: "True"}, True),
+        ({"ContainersReady": "True", "Ready": "False", DOOR_GATE: "True"}, False),  # its node died
+        ({"ContainersReady": "False", "Ready": "False"}, False),
+        ({}, False),
+    ],
+)
+def test_whether_a_pod_serves_is_what_it_says(said: dict[str, str], *, serves: bool) -> None:
+    told = [{"type": kind, "status": status} for kind, status in said.items()]
+    pod = {"metadata": {}, "status": {"conditions": told}}
+
+    assert conditions.pod_serves(pod) is serves
+    assert not conditions.pod_serves({**pod, "metadata": {"deletionTimestamp": "now"}})
 
 
 def test_what_was_waited_for_in_vain_has_the_last_word(tmp_path: Path) -> None:

@@ -20,5 +20,6 @@ from kubeception.conditions.services import unit_active as unit_active
 from kubeception.conditions.services import unless_it_crashes as unless_it_crashes
 from kubeception.conditions.workloads import namespace_there as namespace_there
 from kubeception.conditions.workloads import pod_gone as pod_gone
+from kubeception.conditions.workloads import pod_serves as pod_serves
 from kubeception.conditions.workloads import pods_run as pods_run
 from kubeception.conditions.workloads import rolled_out as rolled_out

@@ -10,6 +10,7 @@ from kubeception.errors import Hopeless
 from kubeception.host import door
 from kubeception.kube import health
 from kubeception.render import etcd
+from kubeception.render.apiserver import LABELS
 from kubeception.render.objects import NAMESPACE
 from kubeception.session import Session
 
@@ -54,14 +55,15 @@ def apiserver_ready(port: int, *, successes: int = 1) -> Condition:
     )
 
 
-def unless_it_crashes(condition: Condition, labels: dict[str, str]) -> Condition:
-    """The same, given up where a pod with these labels starts again and again."""
+def unless_it_crashes(condition: Condition, node: str) -> Condition:
+    """The same, given up where a hosted API server of this node starts again and again."""
 
     def problem(session: Session) -> str | None:
         why = condition.problem(session)
         if why is None:
             return None
-        for pod in session.api.list("Pod", namespace=NAMESPACE, labels=labels):
+        here = {"spec.nodeName": node}
+        for pod in session.api.list("Pod", namespace=NAMESPACE, labels=LABELS, fields=here):
             for container in pod.get("status", {}).get("containerStatuses", []):
                 reason = container["state"].get("waiting", {}).get("reason")
                 name, times = pod["metadata"]["name"], container["restartCount"]

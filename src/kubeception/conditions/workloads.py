@@ -4,6 +4,7 @@ from typing import Any
 
 from kubeception.conditions.condition import Condition
 from kubeception.conditions.reading import condition_of
+from kubeception.render.apiserver import DOOR_GATE
 from kubeception.render.objects import NAMESPACE
 from kubeception.session import Session
 
@@ -60,6 +61,16 @@ def pods_run(labels: dict[str, str], *, at_least: int = 1) -> Condition:
         return None if ready >= at_least else f"{ready} of {at_least} pods run"
 
     return Condition(f"{name} to run", problem, hint=f"kubectl -n {NAMESPACE} get pods")
+
+
+def pod_serves(pod: dict[str, Any]) -> bool:
+    """Whether a pod of the hosted API server says that it serves.
+
+    Until its door leads to it one has its containers ready and no more; afterwards Ready counts,
+    which is taken from the pods of a node that is not heard of.
+    """
+    is_ready = condition_of(pod, "ContainersReady") and "deletionTimestamp" not in pod["metadata"]
+    return is_ready and (condition_of(pod, "Ready") or not condition_of(pod, DOOR_GATE))
 
 
 def _counts(

@@ -21,7 +21,7 @@ from kubeception.render import apiserver, keeper, kubelet, objects, revision
 from kubeception.render.objects import NAMESPACE
 from kubeception.resources.door import Door
 from kubeception.resources.door_gate import DoorGate
-from kubeception.resources.revision import Revision, daemonset, editor, told_as_proven
+from kubeception.resources.revision import Revision, daemonset, editor, told
 from kubeception.session import Session
 
 log = logging.getLogger("kubeception.keeper")
@@ -94,7 +94,7 @@ def prove(session: Session, rollout: Rollout, lease: Lease) -> None:
                 proven = Proven(rollout.wanted, template, editor(found))
                 revisions.keep(session.layout.revisions, proven, session.host.clock.now())
                 log.info("revision %s is proven, and kept", rollout.wanted)
-            told_as_proven(session, found, rollout.wanted)
+            told(session, found, apiserver.PROVEN_NOTE, rollout.wanted)
             DoorGate(lease.holder, rollout.port).apply(session)
 
 

@@ -81,8 +81,17 @@ class Rollout:
 
     @property
     def serves_elsewhere(self) -> bool:
-        """Whether it was proven on another host, by the word of that one's keeper."""
-        return bool(self.elsewhere) and self.wanted == self.proven_elsewhere
+        """Whether it was proven on another host, whose server of it has the door there.
+
+        An annotation alone may be anybody's.
+        """
+        has_door = any(one.revision == self.wanted and one.is_marked for one in self.elsewhere)
+        return has_door and self.wanted == self.proven_elsewhere
+
+    @property
+    def is_elsewhere_first(self) -> bool:
+        """Whether other hosts have a server of it: this one's turn in the roll comes later."""
+        return any((one.revision, one.port) == self.asked for one in self.elsewhere)
 
     @property
     def others(self) -> tuple[Server, ...]:
@@ -147,11 +156,13 @@ class Rollout:
 class History:
     """How the revision that is asked for has done: moments of a clock, None where it is not so.
 
-    `has_had_door` says that the door led to its server when that one last answered.
+    `has_had_door` says that the door led to its server when that one last answered, `has_come` that
+    this host has had a server of it.
     """
 
     asked_for: tuple[str, int] = ("", 0)
     asked_at: float = 0.0
+    has_come: bool = False
     restarts: int = 0
     steady_since: float | None = None
     behind_since: float | None = None
@@ -166,8 +177,8 @@ class History:
             return fresh.then(rollout, now)
         newest = rollout.newest
         if newest is None:
-            # In a roll over several hosts, this one's turn comes later.
-            since = now if rollout.elsewhere else self.asked_at
+            has_time = rollout.is_elsewhere_first and not self.has_come
+            since = now if has_time else self.asked_at
             return replace(self, asked_at=since, steady_since=None, behind_since=None)
         has_restarted = newest.restarts > self.restarts
         silent_since = None if newest.answers else _since(self.silent_since, now)
@@ -176,6 +187,8 @@ class History:
         is_lost = has_restarted or (silent_since is not None and now - silent_since >= SILENT_S)
         return replace(
             self,
+            asked_at=self.asked_at if self.has_come else now,
+            has_come=True,
             restarts=newest.restarts,
             steady_since=_since(self.steady_since, now) if is_steady else None,
             behind_since=_since(self.behind_since, now) if is_behind else None,

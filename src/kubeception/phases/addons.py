@@ -23,7 +23,8 @@ TIMEOUT_S = 60.0
 
 def all_ready(config: Config, facts: Facts) -> Iterator[Condition]:
     """Yield what has to be rolled out, the node, and that the bootstrap API server has ended."""
-    daemonsets = [apiserver.NAME, proxy.NAME]
+    # A roll over several hosts takes minutes, and each host is told by its own server and door.
+    daemonsets = [apiserver.NAME] * facts.cluster.is_single + [proxy.NAME]
     if config.net.cni is Cni.FLANNEL:
         daemonsets.append(flannel.NAME)
     deployments = [*(one.name for one in controllers.BOTH), coredns.NAME]

@@ -55,7 +55,7 @@ def hosted_is_stable(_config: Config, facts: Facts) -> Iterator[Condition]:
         and facts.host.proven
         and facts.cluster.hosted.revision != facts.host.proven.revision
     )
-    yield conditions.unless_it_crashes(stable, apiserver.LABELS) if is_new else stable
+    yield conditions.unless_it_crashes(stable, facts.host.node) if is_new else stable
 
 
 def turn(config: Config, facts: Facts) -> Iterator[Resource]:

@@ -15,11 +15,11 @@ def plan(_config: Config, facts: Facts) -> Iterator[Resource]:
     hosted, proven = facts.cluster.hosted, facts.host.proven
     if hosted is None or proven is None or hosted.serves or hosted.revision == proven.revision:
         return
-    if not facts.cluster.is_single:  # it may serve on others, and the fault be this host's
+    if hosted.serves_elsewhere:  # then the fault is this host's
         return
     template = dict(proven.template)
     if facts.host.door == revision.port_of(template):
-        template = revision.at_port(template, apiserver.free_port(facts.host.door))
+        template = revision.at_port(template, apiserver.free_port(hosted.port, hosted.taken))
     yield Revision(template, proven.manager, "it did not serve", over=hosted.revision)
 
 

@@ -46,11 +46,11 @@ class Revision:
             if self.over and revision.identity(found["spec"]["template"]) != self.over:
                 return
             written: dict[str, Any] = {"/spec/template": dict(self.template)}
-            if self.instead_of:
-                broke = self._remember(session, found["spec"]["template"], self.instead_of)
-                written[_pointer(apiserver.REFUSED_NOTE)] = revisions.note(broke)
-                written[_OWNERS] = list(_disowned(found, keeping={*OURS, self.manager}))
             try:
+                if self.instead_of:
+                    broke = self._remember(session, found["spec"]["template"], self.instead_of)
+                    found = told(session, found, apiserver.REFUSED_NOTE, revisions.note(broke))
+                    written[_OWNERS] = list(_disowned(found, keeping={*OURS, self.manager}))
                 session.api.set_fields(found, written, manager=self.manager)
             except ApiError as error:
                 # A controller counts in its status meanwhile.
@@ -70,15 +70,13 @@ class Revision:
         return broke
 
 
-def told_as_proven(session: Session, found: Object, which: str) -> None:
-    """Have a DaemonSet that was read say which revision was proven last, to other hosts."""
-    if found["metadata"].get("annotations", {}).get(apiserver.PROVEN_NOTE) != which:
-        session.api.set_fields(found, {_pointer(apiserver.PROVEN_NOTE): which}, manager=KEEPER)
-
-
-def _pointer(note: str) -> str:
-    """Return the JSON pointer (RFC 6901) of an annotation."""
-    return f"/metadata/annotations/{note.replace('/', '~1')}"
+def told(session: Session, found: Object, note: str, words: str) -> Object:
+    """Have a DaemonSet that was read tell something to other hosts, by an annotation of ours."""
+    notes = found["metadata"].get("annotations", {})
+    if notes.get(note) == words:
+        return found
+    written = {"/metadata/annotations": {**notes, note: words}}
+    return session.api.set_fields(found, written, manager=KEEPER)
 
 
 def daemonset(session: Session) -> Object | None:

@@ -80,6 +80,8 @@ def test_without_a_server_nothing_counts_but_the_time() -> None:
 
 
 AWAY = Server("api-2", "1", 6445, answers=False, is_marked=True)
+# The revision that is asked for, on the host whose turn came first, where it is proven.
+FIRST = replace(NEW, pod="api-2", answers=False, is_marked=True)
 
 
 def of_two(**changed: object) -> Rollout:
@@ -90,22 +92,51 @@ def of_two(**changed: object) -> Rollout:
 
 def test_a_hosts_time_counts_from_its_own_pod() -> None:
     """In a roll over several hosts the last one's turn comes after minutes."""
-    waiting, due = of_two(), of_two(servers=(OLD, replace(NEW, answers=False)))
+    waiting = of_two(elsewhere=(FIRST,))
+    due = replace(waiting, servers=(OLD, replace(NEW, answers=False)))
 
     assert told((0, waiting), (500, waiting)).broken_because() is None
     assert told((0, waiting), (500, waiting), (502, due), (619, due)).broken_because() is None
     assert told((0, waiting), (500, waiting), (502, due), (623, due)).broken_because() is not None
 
 
+def test_a_pod_that_comes_late_has_its_whole_time() -> None:
+    late, there = replace(TRIAL, servers=(OLD,)), of(TRIAL, answers=False)
+
+    assert told((0, late), (100, late), (101, there), (220, there)).broken_because() is None
+    assert told((0, late), (100, late), (101, there), (221, there)).broken_because() is not None
+
+
 def test_what_serves_on_another_host_is_not_broken_but_this_host_is() -> None:
     failing = of_two(servers=(OLD, replace(NEW, answers=False, restarts=5)))
-    proven = replace(failing, proven_elsewhere=failing.wanted)
+    proven = replace(failing, elsewhere=(FIRST,), proven_elsewhere=failing.wanted)
 
     assert failing.broken_because() == "it has restarted 5 times"
     assert proven.broken_because() is None
     assert proven.fails_because() == "it has restarted 5 times"
-    # Nobody else serves, whatever an annotation says.
-    assert replace(proven, elsewhere=()).broken_because() == "it has restarted 5 times"
+
+
+@pytest.mark.parametrize("elsewhere", [(), (AWAY,), (replace(FIRST, is_marked=False),)])
+def test_an_annotation_alone_saves_no_revision(elsewhere: tuple[Server, ...]) -> None:
+    """Anybody may have written it: another host's door has to lead to a server of it."""
+    failing = of_two(servers=(OLD, replace(NEW, answers=False, restarts=5)), elsewhere=elsewhere)
+    praised = replace(failing, proven_elsewhere=failing.wanted)
+
+    assert praised.broken_because() == "it has restarted 5 times"
+
+
+def test_what_no_host_has_a_pod_of_is_put_back_in_time() -> None:
+    """A pod that can't be made comes nowhere, however many hosts wait for their turn."""
+    assert told((0, of_two()), (119, of_two())).broken_because() is None
+    assert told((0, of_two()), (121, of_two())).broken_because() == "it is not ready after 120 s"
+
+
+def test_a_pod_that_is_made_again_and_again_has_no_new_time() -> None:
+    due = of_two(servers=(OLD, replace(NEW, answers=False)), elsewhere=(FIRST,))
+    gone = replace(due, servers=(OLD,))
+
+    assert told((0, due), (60, gone), (61, due), (119, gone)).broken_because() is None
+    assert told((0, due), (60, gone), (61, due), (121, gone)).broken_because() is not None
 
 
 def test_a_port_that_any_host_has_is_taken() -> None:

@@ -12,10 +12,12 @@ from kubeception.config import Config
 from kubeception.config.load import load
 from kubeception.config.model import Cni, Etcd, Kubelet, Net
 from kubeception.engine import Phase
-from kubeception.facts import Facts, Hosted
+from kubeception.facts import Facts, Hosted, Proven
 from kubeception.phases import bootstrap_plane, etcd, handover, join, kubelet, pki, runtime
+from kubeception.phases.addons import all_ready
 from kubeception.phases.control_plane import CONTROL_PLANE
 from kubeception.phases.pruned import PRUNED
+from kubeception.phases.revision import PROVEN_REVISION
 from kubeception.render import apiserver
 from kubeception.resources import Resource
 from kubeception.resources.file import File
@@ -315,3 +317,46 @@ def test_a_host_whose_turn_in_a_roll_has_not_come_keeps_its_server() -> None:
     assert replace(HEALTHY, cluster=alone).port == 6446
     assert not list(handover.hosted_is_stable(CONFIG, waits))
     assert list(handover.hosted_is_stable(CONFIG, due))
+
+
+def test_one_that_boots_before_its_turn_has_its_own_server_back() -> None:
+    """The door leads to the bootstrap one then, and the template's port is another host's."""
+    two = {"cp1": "192.0.2.10", "cp2": "192.0.2.11"}
+    hosted = Hosted(6446, "", own=frozenset({6445}))
+    booted = replace(
+        HEALTHY,
+        host=replace(HEALTHY.host, door=6444),
+        cluster=replace(HEALTHY.cluster, control_planes=two, hosted=hosted),
+    )
+
+    [stable] = handover.hosted_is_stable(CONFIG, booted)
+    assert "6445" in stable.what
+
+
+def test_no_host_waits_for_the_others_turns_in_a_roll() -> None:
+    two = {"cp1": "192.0.2.10", "cp2": "192.0.2.11"}
+    several = replace(HEALTHY, cluster=replace(HEALTHY.cluster, control_planes=two))
+    roll = "DaemonSet kube-apiserver to be ready"
+
+    assert roll in [one.what for one in all_ready(CONFIG, HEALTHY)]
+    assert roll not in [one.what for one in all_ready(CONFIG, several)]
+
+
+@pytest.mark.parametrize(
+    ("serves", "serves_elsewhere", "puts_back"),
+    [(False, False, True), (False, True, False), (True, False, False)],
+)
+def test_recover_puts_back_only_what_serves_nowhere(
+    serves: bool, serves_elsewhere: bool, puts_back: bool
+) -> None:
+    template = apiserver.daemonset(CLUSTER)["spec"]["template"]
+    proven = Proven("good", template, "kubeception")
+    bad = Hosted(6446, "", "bad", serves=serves, serves_elsewhere=serves_elsewhere)
+    two = {"cp1": "192.0.2.10", "cp2": "192.0.2.11"}
+    facts = replace(
+        HEALTHY,
+        host=replace(HEALTHY.host, proven=proven),
+        cluster=replace(HEALTHY.cluster, control_planes=two, hosted=bad),
+    )
+
+    assert bool(planned((PROVEN_REVISION,), CONFIG, facts)) is puts_back
