@@ -1,4 +1,4 @@
-"""etcd's JSON gateway: is it healthy, who are its members, what does a key say.
+"""etcd's JSON gateway: is it healthy, whose are its data, when did a key change.
 
 https://etcd.io/docs/v3.6/dev-guide/api_grpc_gateway/
 """

@@ -21,6 +21,7 @@ from kubeception.render import apiserver, keeper, kubelet, objects, revision
 from kubeception.render.objects import NAMESPACE
 from kubeception.resources.door import Door
 from kubeception.resources.door_gate import DoorGate
+from kubeception.resources.hung_server import NoHungServer
 from kubeception.resources.revision import Revision, daemonset, editor, told
 from kubeception.session import Session
 
@@ -50,6 +51,12 @@ def turn_door(session: Session, *, port: int, why: str) -> None:
         wanted = Door(port, facts.host.address, session.config.net.apiserver_ip)
         if wanted.drift(session):
             wanted.apply(session)
+
+
+def kill(session: Session) -> None:
+    """Kill an API server that takes connections and answers none."""
+    with lock.hold(session.layout.lock, "kubeception keeper: killing what hangs"):
+        NoHungServer().apply(session)
 
 
 def restart_kubelet(session: Session) -> None:

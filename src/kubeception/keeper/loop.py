@@ -16,7 +16,6 @@ from kubeception.keeper.observer import Observer
 from kubeception.keeper.verdict import Action, Observation, Verdict, judge
 from kubeception.keeper.worker_observer import WorkerObserver
 from kubeception.kube.lease import Lease
-from kubeception.resources.hung_server import NoHungServer
 from kubeception.session import Session
 
 log = logging.getLogger("kubeception.keeper")
@@ -74,7 +73,7 @@ def _act(verdict: Verdict, seen: Observation, session: Session, lease: Lease) ->
                 port = seen.ready[0] if seen.ready or rollout is None else rollout.port
                 actions.turn_door(session, port=port, why=verdict.why)
             case Action.KILL:
-                NoHungServer().apply(session)
+                actions.kill(session)
             case Action.RESTART_KUBELET:
                 actions.restart_kubelet(session)
             case Action.MOVE if rollout:

@@ -61,7 +61,7 @@ class FreshContainer:
     def _stale(self, session: Session) -> list[tuple[containers.Running, Path]]:
         """Return those that started before a file, with it.
 
-        None where the runtime can't be asked: it is off, or a host of somebody's has no crictl.
+        There are none where the runtime can't be asked: it is off, or the host has no crictl.
         """
         socket = session.config.layout.containerd.socket
         try:
