@@ -17,7 +17,7 @@ from kubeception import authorities, conditions, versions
 from kubeception.config import Config, cluster, flags
 from kubeception.config.cluster import ClusterSettings
 from kubeception.endpoints import API_PORT, HOSTED_PORTS
-from kubeception.errors import ApiError, KubeceptionError
+from kubeception.errors import ConfigError, KubeceptionError
 from kubeception.etcd import data
 from kubeception.facts import ClusterFacts, Facts, Hosted, HostFacts, Identity, Shared, asked
 from kubeception.host import door, gateway, kernel, network, tree
@@ -239,7 +239,7 @@ def worker(session: Session) -> Facts:
 def settings_for_worker(session: Session) -> ClusterSettings | None:
     """Return the cluster's settings with this worker's own folders, None where none are told."""
     if session.shared is None:
-        with contextlib.suppress(ApiError):
+        with contextlib.suppress(KubeceptionError):
             session.shared = Shared(settings(session))
     told = session.shared and session.shared.settings
     return told.with_paths_of(session.asked) if told else None
@@ -249,15 +249,15 @@ def shared(session: Session) -> Shared:
     """Return what the API says of the cluster; read once for each connection.
 
     Raises:
-        KubeceptionError: a person is about to change settings that can't be read.
+        ConfigError: a person is about to change settings that can't be read.
     """
     if session.shared is None:
         try:
             session.shared = Shared(settings(session), dict(_control_planes(session)))
-        except KubeceptionError as error:
-            if isinstance(error, ApiError):
-                return Shared()
+        except ConfigError:
             raise
+        except KubeceptionError:  # with a CA that is gone, say, nobody can be asked
+            return Shared()
     return session.shared
 
 
@@ -265,8 +265,8 @@ def settings(session: Session) -> ClusterSettings | None:
     """Return the cluster's settings as its API has them, None where it has none that can be read.
 
     Raises:
-        KubeceptionError: a person is about to change what can't be read.
-        ApiError: the API can't be asked.
+        ConfigError: a person is about to change what can't be read.
+        KubeceptionError: the API can't be asked.
     """
     found = session.api.get("ConfigMap", cluster_settings.NAME, namespace=NAMESPACE)
     if found is None:
@@ -277,7 +277,7 @@ def settings(session: Session) -> ClusterSettings | None:
         problem = f"ConfigMap {NAMESPACE}/{cluster_settings.NAME}: {error}"
         if session.is_attended:
             hint = f"kubectl --namespace {NAMESPACE} delete configmap {cluster_settings.NAME}"
-            raise KubeceptionError(problem, hint=f"{hint}: then it is written anew") from error
+            raise ConfigError([problem], hint=f"{hint}: then it is written anew") from error
         log.warning("%s; going by this host's copy", problem)
         return None
 
