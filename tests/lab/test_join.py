@@ -264,6 +264,7 @@ def test_a_workers_dry_run_needs_no_token_and_changes_nothing(joined: Cluster) -
     before, edited = w1.get(settings), w1.get(settings) + "# edited\n"
     w1.run("cp", "--preserve=all", settings, "/root/settings")
     w1.put(settings, edited)
+    w1.run("touch", "--reference=/root/settings", settings)  # nothing says yet that it is newer
 
     done = w1.run(*dry, check=False)
     undone = w1.run("kubeception", "reset", "--dry-run", check=False)
