@@ -16,7 +16,7 @@ APPLY = """
 from pathlib import Path
 from kubeception.config import Config
 from kubeception.session import Session
-from kubeception.resources.image import Image
+from kubeception.resources.image import ImportedImage
 from kubeception.resources.unit import Unit
 with Session(Config()) as session:
     wanted = {wanted}
@@ -62,7 +62,7 @@ def test_an_image_that_was_imported_runs_after_a_power_cut(hosts: list[Host]) ->
     pause = json.loads((bundle_folder() / "bundle.json").read_text())["images"]["pause"]
     start_containerd(cp1)
 
-    apply(cp1, f"Image({pause!r}, Path('/opt/kubeception/current/images/pause.tar'))")
+    apply(cp1, f"ImportedImage({pause!r}, Path('/opt/kubeception/current/images/pause.tar'))")
     cp1.power_cut()
     cp1.boot()
     start_containerd(cp1)
