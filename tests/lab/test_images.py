@@ -91,7 +91,7 @@ def test_a_bare_host_gets_a_bundle_once_by_import(new_name: Names, images: set[s
         assert said[-1] == f"{len(said) - 1} changes"
         assert imported(cp1) == ["0 changes"]
         assert "Kubernetes" in cp1.run("kubelet", "--version").stdout
-        held = json.loads(cp1.run("kubeception", "bundle", "list", "-o", "json", CURRENT).stdout)
+        held = json.loads(cp1.run("kubeception", "bundle", "show", "-o", "json", CURRENT).stdout)
         assert set(held["images"].values()) == images
     finally:
         lab.down()

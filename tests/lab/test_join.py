@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.hosts(3, bundle=True), pytest.mark.timeout(400)]
 
 SEARCH = Path(__file__).with_name("searching.py")
 DEMO = "demo"
-REGISTERED_S, READY_S = 3.0, 15.0
+REGISTERED_S, READY_S = 4.0, 15.0
 
 
 @dataclass

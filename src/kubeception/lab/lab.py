@@ -126,7 +126,8 @@ class Lab:
 
         def paste(host: Host, flag: str) -> Completed:
             printed = first.run("kubeception", "token", "create", flag, host.name).stdout
-            return host.run("sh", stdin=printed, check=False, timeout_s=_JOIN_S)
+            # In place of the shell, with which it would not end if we are killed.
+            return host.run("sh", stdin=f"exec {printed}", check=False, timeout_s=_JOIN_S)
 
         def one(host: Host) -> None:
             with steps.step(host.name, "joining"):
