@@ -171,7 +171,8 @@ def cluster_of(
     told = shared or Shared()
     copy = cluster.read(session.host.at(session.asked.layout.cluster))
     asks = asked(session.asked, of_host)
-    there = told.settings or (copy.settings if copy else None)
+    there = cluster.followed(told.settings, copy) if told.settings else None
+    there = there or (copy.settings if copy else None)
     base = copy.asked if copy else None
     wanted = there or asks
     rolled_out, before = wanted.files, base.files if base else {}
@@ -379,7 +380,7 @@ def _hosted(session: Session, node: str, live: int, of_cluster: ClusterFacts) ->
     notes = template["metadata"].get("annotations", {})
     if apiserver.PORT_NOTE not in notes:
         return None
-    port = int(notes[apiserver.PORT_NOTE])
+    port = revision.port_of(template)
     own = [pod for pod in pods if pod["spec"].get("nodeName") == node]
     others = [pod for pod in pods if pod not in own and revision.port_of(pod) == port]
     return Hosted(

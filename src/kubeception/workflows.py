@@ -69,6 +69,7 @@ BOOTSTRAP: tuple[Phase, ...] = (
     BOOTSTRAP_CONTROLLERS,
     SETTINGS,
     CONTROL_PLANE,
+    COPY,
     REGISTERED,
     MARKED,
     HOSTED_CONTROLLERS,
@@ -92,7 +93,7 @@ RECOVER: tuple[Phase, ...] = (
 
 def joining(ask: RequestCertificate | None) -> tuple[Phase, ...]:
     """Return the phases of a worker; without an `ask` it has to have joined already."""
-    return (KERNEL, RUNTIME, credential(ask), COPY, WORKER_KUBELET, KEEPER, WORKER_READY)
+    return (KERNEL, RUNTIME, credential(ask), WORKER_KUBELET, COPY, KEEPER, WORKER_READY)
 
 
 class Source(StrEnum):

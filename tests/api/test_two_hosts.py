@@ -20,7 +20,7 @@ from kubeception.gather import changes, cluster_of, shared
 from kubeception.host import files
 from kubeception.host.gateway import Host
 from kubeception.phases.control_plane import CONTROL_PLANE
-from kubeception.phases.settings import SETTINGS
+from kubeception.phases.settings import COPY, SETTINGS
 from kubeception.render import apiserver, cluster_settings, extras, join_records
 from kubeception.render.objects import CONTROL_PLANE as ROLE
 from kubeception.report import Steps
@@ -62,7 +62,7 @@ class AHost:
             def gather() -> Facts:
                 return Facts(self.facts, cluster_of(session, self.facts, shared=shared(session)))
 
-            return carry_out([SETTINGS, CONTROL_PLANE], session, gather=gather, steps=steps)
+            return carry_out([SETTINGS, CONTROL_PLANE, COPY], session, gather=gather, steps=steps)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field, structs
 
+from kubeception.config import rules
 from kubeception.config.model import (
     ApiServer,
     Certificates,
@@ -125,7 +126,10 @@ def parse(document: str) -> ClusterSettings:
     Raises:
         ValueError: they are none that this version knows.
     """
-    return msgspec.json.decode(document, type=ClusterSettings)
+    found = msgspec.json.decode(document, type=ClusterSettings)
+    for problem in rules.check(found.over(Config())):
+        raise ValueError(f"{'.'.join(problem.keys[0])}: {problem.text}")
+    return found
 
 
 def read(path: Path) -> Copy | None:
@@ -163,6 +167,17 @@ def settled_files(
         path: there[path] if path in there and before.get(path, digest) == digest else digest
         for path, digest in own.items()
     }
+
+
+def followed(told: ClusterSettings, copy: Copy | None) -> ClusterSettings:
+    """Return what a host goes by of what its cluster says: what was given out stays as it was."""
+    if copy is None:
+        return told
+    wanted, known = _leaves(told), _leaves(copy.settings)
+    for name in FIXED:
+        key = tuple(name.split("."))
+        wanted[key] = known[key]
+    return msgspec.convert(_nested(wanted), ClusterSettings)
 
 
 def differing(one: ClusterSettings, other: ClusterSettings) -> Iterator[tuple[str, str, str]]:

@@ -17,7 +17,7 @@ from kubeception import certificates, conditions, losses
 from kubeception.conditions import LEASES
 from kubeception.config import cluster
 from kubeception.endpoints import API_PORT, HOSTED_PORTS
-from kubeception.errors import KubeceptionError
+from kubeception.errors import ApiError, KubeceptionError
 from kubeception.host import containers, door, lock
 from kubeception.keeper import pause
 from kubeception.keeper.host_observer import HostObserver
@@ -219,12 +219,17 @@ class Observer:
 
 def _has_new_settings(session: Session) -> bool:
     """Tell whether the cluster goes by other settings than this host's copy of them, or by none."""
-    found = session.api.get("ConfigMap", cluster_settings.NAME, namespace=NAMESPACE)
     copy = cluster.read(session.layout.cluster)
+    try:
+        found = session.api.get("ConfigMap", cluster_settings.NAME, namespace=NAMESPACE)
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        return True  # a bootstrap gives the right to it
     if found is None or copy is None:
         return True
     try:
-        return cluster_settings.of(found) != copy.settings
+        return cluster.followed(cluster_settings.of(found), copy) != copy.settings
     except ValueError:  # of another version: bootstrap tells it, and goes by the copy
         return False
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from kubeception import conditions
-from kubeception.config import cluster
+from kubeception.config import Config, cluster
 from kubeception.errors import KubeceptionError
 from kubeception.gather import settings_for_worker
 from kubeception.host import lock
@@ -78,7 +78,10 @@ class WorkerObserver:
             return replace(seen, api_problem=error.message, api_silent_s=now - self._answered_s)
         self._answered_s = now
         copy = cluster.read(session.layout.cluster)
-        is_stale = told is not None and (copy is None or copy.settings != told)
+        # Folders are a host's own, and may be other ones since this keeper has started.
+        is_stale = told is not None and (
+            copy is None or copy.settings != told.with_paths_of(copy.settings.over(Config()))
+        )
         return replace(
             seen,
             node_problem=None if found else f"Node {self._node} is gone",

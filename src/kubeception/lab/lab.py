@@ -127,7 +127,8 @@ class Lab:
         def paste(host: Host, flag: str) -> Completed:
             printed = first.run("kubeception", "token", "create", flag, host.name).stdout
             # In place of the shell, with which it would not end if we are killed.
-            return host.run("sh", stdin=f"exec {printed}", check=False, timeout_s=_JOIN_S)
+            script = printed.replace("\nkubeception", "\nexec kubeception")
+            return host.run("sh", stdin=script, check=False, timeout_s=_JOIN_S)
 
         def one(host: Host) -> None:
             with steps.step(host.name, "joining"):

@@ -33,8 +33,10 @@ def everything(facts: Facts) -> Iterator[Wanted]:
     yield from cluster_settings.readers()
     yield from access.bindings()
     # Settings whose revision was put back are not tried again until somebody changes them.
-    refused = {facts.host.refused, cluster.hosted.refused if cluster.hosted else ""}
-    if apiserver.template_digest(settings) not in refused:
+    refused = {facts.host.refused}
+    if cluster.hosted and not facts.is_attended:
+        refused.add(cluster.hosted.refused)
+    if cluster.hosted is None or apiserver.template_digest(settings) not in refused:
         yield apiserver.daemonset(cluster)
     for controller in controllers.BOTH:
         yield controllers.deployment(controller, settings)

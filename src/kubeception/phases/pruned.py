@@ -15,8 +15,8 @@ def plan(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want none but ours of today; by a person only: another host may run a later version."""
     if facts.is_attended:
         # An API server whose settings were put back is left alone, not unwanted.
-        host, cluster = replace(facts.host, refused=""), replace(facts.cluster, hosted=None)
-        every = control_plane.plan(config, replace(facts, host=host, cluster=cluster))
+        cluster = replace(facts.cluster, hosted=None)
+        every = control_plane.plan(config, replace(facts, cluster=cluster))
         yield NoOthers(frozenset(map(str, every)))
 
 

@@ -76,6 +76,8 @@ def phases(bootstrap: Sequence[Phase], *, etcds: bool, pkis: bool) -> Iterator[P
             yield _undone(phase)
     if pkis:
         yield CERTIFICATES
+    if etcds:
+        yield FORGET_SETTINGS
     yield FOLDERS
 
 
@@ -120,7 +122,7 @@ def forget(config: Config, _facts: Facts) -> Iterator[Resource]:
     """Want no record of the data that are to go: before them, or what is left would look lost."""
     at = config.layout
     yield WhereOurs(at.etcd.environment, NoOtherData(etcd.UNIT, at.etcd.data))
-    for path in (at.member, at.progress, at.cluster):
+    for path in (at.member, at.progress):
         yield File(path, None)
     yield _no_revisions(at)
 
@@ -222,6 +224,12 @@ NETWORK = Phase("network", "removing the network of the pods", network)
 KUBELET_STATE = Phase("kubelet-state", "removing what the kubelet kept", kubelet_state)
 STOP_ETCD = Phase("stop-etcd", "stopping etcd", stop_etcd, module="etcd")
 FORGET = Phase("forget", "forgetting whose data this host has", forget, module="etcd")
+# Last: until then it says in which folders the cluster's keys lie.
+FORGET_SETTINGS = Phase(
+    "forget-settings",
+    "forgetting what the cluster went by",
+    lambda config, _facts: [File(config.layout.cluster, None)],
+)
 FORGET_KEYS = Phase("forget-keys", "forgetting which keys this host has", forget_keys, module="pki")
 ETCD_DATA = Phase("etcd-data", "removing the data of etcd", etcd_data, module="etcd")
 CERTIFICATES = Phase("certificates", "removing certificates and keys", certificates, module="pki")

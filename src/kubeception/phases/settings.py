@@ -10,10 +10,9 @@ from kubeception.resources.file import File
 from kubeception.resources.shared_settings import SharedSettings
 
 
-def plan(config: Config, facts: Facts) -> Iterator[Resource]:
-    """Want both; the copy last, for it says what this host has asked for by then."""
+def plan(_config: Config, facts: Facts) -> Iterator[Resource]:
+    """Want them in the cluster; the copy follows once they are applied."""
     yield SharedSettings(facts.cluster.settings, facts.cluster.before)
-    yield from copy(config, facts)
 
 
 def copy(config: Config, facts: Facts) -> Iterator[Resource]:
@@ -22,5 +21,5 @@ def copy(config: Config, facts: Facts) -> Iterator[Resource]:
     yield File(config.layout.cluster, cluster.text(kept))
 
 
-COPY = Phase("settings", "keeping a copy of the cluster's settings", copy)
+COPY = Phase("copy", "keeping a copy of the cluster's settings", copy)
 SETTINGS = Phase("settings", "keeping the cluster's settings", plan)

@@ -144,3 +144,23 @@ def test_a_copy_that_can_not_be_read_is_none(tmp_path: Path, text: str) -> None:
 
     assert cluster.read(tmp_path / "cluster.json") is None
     assert cluster.read(tmp_path) is None
+
+
+def test_an_edit_by_hand_changes_nothing_that_was_given_out() -> None:
+    """Tokens and certificates say it; the rest of the edit counts."""
+    net = structs.replace(SETTINGS.net, cluster_domain="a.example", proxy_mode=ProxyMode.IPTABLES)
+    edited = structs.replace(SETTINGS, net=net)
+
+    found = cluster.followed(edited, Copy(SETTINGS, SETTINGS))
+
+    assert found.net.cluster_domain == "cluster.local"
+    assert found.net.proxy_mode is ProxyMode.IPTABLES
+    assert cluster.followed(edited, None) == edited
+
+
+def test_an_edit_that_no_configuration_may_say_is_refused() -> None:
+    net = structs.replace(SETTINGS.net, cluster_cidr="10.96.0.0/16")
+    flags = ApiServer(extra_args={"secure-port": "1"})
+    for edited in (structs.replace(SETTINGS, net=net), structs.replace(SETTINGS, apiserver=flags)):
+        with pytest.raises(ValueError, match=r"net\.|secure-port"):
+            cluster.parse(cluster.text(edited))

@@ -360,3 +360,21 @@ def test_recover_puts_back_only_what_serves_nowhere(
     )
 
     assert bool(planned((PROVEN_REVISION,), CONFIG, facts)) is puts_back
+
+
+def test_an_api_server_that_is_gone_comes_back_whatever_was_put_back() -> None:
+    host = replace(HEALTHY.host, refused=_NOTES[apiserver.TEMPLATE_NOTE])
+    gone = replace(HEALTHY, host=host, cluster=replace(HEALTHY.cluster, hosted=None))
+
+    assert "DaemonSet kube-system/kube-apiserver" in map(
+        str, planned((CONTROL_PLANE,), CONFIG, gone)
+    )
+
+
+def test_what_another_host_put_back_a_person_may_try_again() -> None:
+    hosted = Hosted(6445, "", refused=_NOTES[apiserver.TEMPLATE_NOTE])
+    told = replace(HEALTHY, cluster=replace(HEALTHY.cluster, hosted=hosted), is_attended=True)
+
+    assert "DaemonSet kube-system/kube-apiserver" in map(
+        str, planned((CONTROL_PLANE,), CONFIG, told)
+    )
