@@ -27,7 +27,7 @@ def _nothing(_config: Config, _facts: Facts) -> tuple[()]:
 class Phase:
     """One step of a workflow.
 
-    What its `plan` wants is made so, and `until` ends it. `module` and `says` are its log line, in
+    What its `plan` wants is made so, and `until` ends it. `module` and `title` are its log line, in
     the original's words.
     """
 

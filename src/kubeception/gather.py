@@ -130,7 +130,7 @@ def gather(session: Session, *, rebuild: bool = False) -> Facts:
     live = found.inside if found else 0
     ready = 0 if found else _ready_hosted(session)
     answers = live > 0 and not health.problem(API_PORT, session.layout.pki.ca.certificate)
-    of_cluster = cluster_of(session, of_host, shared=shared(session) if answers else Shared())
+    of_cluster = cluster_of(session, of_host, shared(session) if answers else Shared())
     hosted = _hosted(session, of_host.node, live, of_cluster) if answers else None
     # Without its DaemonSet, a server that still answers is about to end.
     carries = live in HOSTED_PORTS and hosted is not None
@@ -161,15 +161,12 @@ def gather(session: Session, *, rebuild: bool = False) -> Facts:
     )
 
 
-def cluster_of(
-    session: Session, of_host: HostFacts, *, shared: Shared | None = None
-) -> ClusterFacts:
+def cluster_of(session: Session, of_host: HostFacts, told: Shared) -> ClusterFacts:
     """Return what the cluster goes by, as its API says, or this host's copy, or else its own file.
 
     What a person has changed of that on this host is in it already.
     """
-    told = shared or Shared()
-    copy = cluster.read(session.host.at(session.asked.layout.cluster))
+    copy = cluster.read(session.layout.cluster)
     asks = asked(session.asked, of_host)
     there = cluster.followed(told.settings, copy) if told.settings else None
     there = there or (copy.settings if copy else None)
@@ -234,7 +231,7 @@ def worker(session: Session) -> Facts:
                 cluster_domain=member.cluster_domain,
             )
             told = asked(structs.replace(session.asked, net=net), of_host)
-    return Facts(of_host, cluster_of(session, of_host, shared=Shared(told)))
+    return Facts(of_host, cluster_of(session, of_host, Shared(told)))
 
 
 def settings_for_worker(session: Session) -> ClusterSettings | None:
@@ -382,13 +379,15 @@ def _hosted(session: Session, node: str, live: int, of_cluster: ClusterFacts) ->
         return None
     port = revision.port_of(template)
     own = [pod for pod in pods if pod["spec"].get("nodeName") == node]
-    others = [pod for pod in pods if pod not in own and revision.port_of(pod) == port]
+    others = [pod for pod in pods if pod["spec"].get("nodeName") != node]
     return Hosted(
         port,
         notes.get(apiserver.TEMPLATE_NOTE, ""),
         revision.identity(template),
         serves=port == live or not health.problem(port, session.layout.pki.ca.certificate),
-        serves_elsewhere=any(map(conditions.pod_serves, others)),
+        serves_elsewhere=any(
+            revision.port_of(pod) == port and conditions.pod_serves(pod) for pod in others
+        ),
         own=frozenset(
             revision.port_of(pod) for pod in own if "deletionTimestamp" not in pod["metadata"]
         ),

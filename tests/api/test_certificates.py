@@ -24,7 +24,7 @@ from tests.api.rights import EVERYTHING, Right, may
 from tests.conftest import Note
 from tests.fixed import CONFIG, FACTS, HOST
 from tests.killed import ratchet
-from tests.unit.reaching import Hands, session_of
+from tests.unit.sessions import Hands, session_of
 
 from kubeception import certificates
 from kubeception.config import Config

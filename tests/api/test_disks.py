@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from tests.conftest import Note
-from tests.unit.reaching import session_of
+from tests.unit.sessions import session_of
 
 from kubeception.errors import KubeceptionError
 from kubeception.host import files, lock

@@ -13,7 +13,7 @@ from tests.conftest import Note
 from tests.fixed import CONFIG, on_host
 from tests.killed import ended, ratchet, steps_of
 from tests.shape import difference, shape
-from tests.unit.reaching import session_of
+from tests.unit.sessions import session_of
 
 from kubeception.config import Config
 from kubeception.engine import Phase, carry_out

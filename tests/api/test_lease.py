@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from tests.fixed import NOW
-from tests.unit.reaching import Hands
+from tests.unit.sessions import Hands
 
 from kubeception.errors import ApiError
 from kubeception.kube.client import KEEPER, Api

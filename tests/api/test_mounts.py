@@ -9,7 +9,7 @@ import pytest
 from tests.api.apart import apart
 from tests.fixed import CONFIG
 from tests.killed import ended, ratchet
-from tests.unit.reaching import session_of
+from tests.unit.sessions import session_of
 
 from kubeception.errors import KubeceptionError
 from kubeception.host import files, mounts

@@ -60,7 +60,7 @@ class AHost:
         with self.session(by_a_person=by_a_person) as session, Steps(LOG) as steps:
 
             def gather() -> Facts:
-                return Facts(self.facts, cluster_of(session, self.facts, shared=shared(session)))
+                return Facts(self.facts, cluster_of(session, self.facts, shared(session)))
 
             return carry_out([SETTINGS, CONTROL_PLANE, COPY], session, gather=gather, steps=steps)
 

@@ -235,8 +235,7 @@ def test_a_worker_follows_the_clusters_settings(joined: Cluster, note: Note) -> 
     """Its keeper, with the kubelet's own rights, has the host go by what its cluster goes by."""
     [worker, *_] = joined.workers
     copy = worker.root() / "var/lib/kubeception/cluster.json"
-    kubelet = ("systemctl", "show", "--value", "-p", "InvocationID", "kubelet.service")
-    before = worker.run(*kubelet).stdout
+    before = cluster.units(worker)
     assert worker.run("systemctl", "is-active", "kubeception-keeper.service").stdout == "active\n"
 
     cluster.configure(joined.cp1, more="\n[kubeception]\nnodeport = 30001\n")
@@ -249,7 +248,7 @@ def test_a_worker_follows_the_clusters_settings(joined: Cluster, note: Note) -> 
     cluster.bootstrap(joined.cp1)
 
     note(f"a worker follows its cluster's settings after {followed_s:.1f} s")
-    assert worker.run(*kubelet).stdout == before
+    assert cluster.units(worker) == before
     cluster.until(
         lambda: json.loads(copy.read_text())["settings"]["kubeception"]["nodeport"] == 30000,
         timeout_s=FOLLOWS_S,

@@ -27,19 +27,12 @@ def lab(new_name: Names, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
         made.down()
 
 
-def starts(host: Host) -> dict[str, str]:
-    """Return which start runs of what a takeover has no reason to restart."""
-    units = ("containerd.service", "etcd.service", "kubelet.service")
-    show = ("systemctl", "show", "--value", "-p", "InvocationID")
-    return {unit: host.run(*show, unit, check=False).stdout for unit in units}
-
-
 def test_a_cluster_of_the_version_before_is_taken_over(
     hosts: list[Host], lab: Lab, note: Note
 ) -> None:
     cp1, worker = hosts
     cluster.settle(cp1)
-    before_it = [starts(host) for host in hosts]
+    before_it = [cluster.units(host) for host in hosts]
 
     with ExitStack() as stack:
         asking = [Requests.on(cp1), Requests.on(cp1, cp1.address), Requests.from_outside(cp1)]
@@ -54,7 +47,7 @@ def test_a_cluster_of_the_version_before_is_taken_over(
         assert requests.failed == []
         assert requests.answered > 50
     assert "changes" in joined.stdout
-    assert [starts(host) for host in hosts] == before_it
+    assert [cluster.units(host) for host in hosts] == before_it
     assert bootstrap(cp1).changes == []
     assert " 0 changes" in worker.run("kubeception", "join", timeout_s=120).stdout
     for host in hosts:

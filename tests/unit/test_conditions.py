@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from tests.fixed import CONFIG
-from tests.unit.reaching import Hands, session_of
+from tests.unit.sessions import Hands, session_of
 
 from kubeception import conditions
 from kubeception.conditions import INTERVAL_S, Condition, all_of, current_problem, wait_for

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.fixed import FACTS
-from tests.unit.reaching import Hands, session_of
+from tests.unit.sessions import Hands, session_of
 
 from kubeception.conditions import Condition
 from kubeception.config import Config

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.fixed import CONFIG, FACTS, HOST, NOW
-from tests.unit.reaching import session_of
+from tests.unit.sessions import session_of
 
 from kubeception import authorities, losses
 from kubeception.errors import PreflightError

@@ -1,12 +1,12 @@
 """`kubeception bundle`: build, look at, check and import binaries and images."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from kubeception.cli import options, table
+from kubeception.cli.terminal import emit
 from kubeception.errors import KubeceptionError
 from kubeception.host.gateway import this_host
 from kubeception.versions import BUILT_IN
@@ -61,7 +61,7 @@ def list_(output: str, root: Path | None) -> None:
     if not found:
         raise KubeceptionError("this host has no bundle", hint="kubeception bundle import")
     if output == "json":
-        click.echo(json.dumps([asdict(one) for one in found], indent=2))
+        emit([asdict(one) for one in found])
         return
     rows = ((b.name, b.kubernetes, "yes" if b.in_use else "no", b.problem) for b in found)
     click.echo("\n".join(table.lines(("NAME", "KUBERNETES", "IN USE", "PROBLEM"), rows)))

@@ -1,6 +1,5 @@
 """`kubeception certs …`: what the certificates of this host are like, and renewing them."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kubeception.cli import options, table
+from kubeception.cli.terminal import emit
 from kubeception.session import Session
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def check(context: click.Context, config_file: Path | None, output: str) -> None
     ok = bool(rows) and not any(row.problem for row in rows)
     if output == "json":
         told = {"ok": ok, "certificates": [asdict(row) for row in rows]}
-        click.echo(json.dumps(told, indent=2))
+        emit(told)
     elif rows:
         click.echo("\n".join(table.lines(_HEAD, map(_cells, rows))))
     else:
@@ -86,7 +86,7 @@ def renew(names: tuple[str, ...], is_all: bool, config_file: Path | None, output
         summary = workflows.renew(session, asked=frozenset(asked))
     if output == "json":
         told = {"changes": summary.changes, "seconds": summary.times}
-        click.echo(json.dumps(told, indent=2))
+        emit(told)
         return
     for change in summary.changes:
         click.echo(change)

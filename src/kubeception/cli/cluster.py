@@ -1,6 +1,5 @@
 """`kubeception preflight`, `bootstrap` and `recover`."""
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ import click
 from kubeception import report
 from kubeception.cli import dry_run as dry
 from kubeception.cli import options
+from kubeception.cli.terminal import emit
 from kubeception.errors import PreflightError
 from kubeception.facts import Accept
 from kubeception.session import Session
@@ -38,7 +38,7 @@ def preflight(context: click.Context, config_file: Path | None, output: str) -> 
         found = checks.look(session)  # as a bootstrap by the same person would
     errors = sum(finding.severity is checks.Severity.ERROR for finding in found)
     if output == "json":
-        click.echo(json.dumps({"ok": not errors, "findings": [asdict(f) for f in found]}, indent=2))
+        emit({"ok": not errors, "findings": [asdict(f) for f in found]})
     else:
         for line in dry.of_findings(found):
             click.echo(line)
@@ -108,10 +108,7 @@ def bootstrap(
             )
             dry.end(context, preview, problems, output=output)
         summary = workflows.bootstrap(session, rebuild=rebuild, source=config_file)
-    if output == "json":
-        click.echo(as_json(summary))
-    else:
-        show(summary, "bootstrap")
+    show(summary, "bootstrap", output=output)
 
 
 @click.command()
@@ -139,19 +136,20 @@ def recover(config_file: Path | None, output: str, source: str | None) -> None:
     asked = workflows.Source(source) if source else None
     with Session(options.loaded(config_file)) as session:
         used, summary = workflows.recover(session, source=asked)
-    if output == "json":
-        click.echo(as_json(summary, source=used.value))
-    else:
-        show(summary, f"recover, from {workflows.WHAT_THEY_ARE[used]}")
+    what = f"recover, from {workflows.WHAT_THEY_ARE[used]}"
+    show(summary, what, output=output, source=used.value)
 
 
-def as_json(summary: "Summary", **more: str) -> str:
+def document(summary: "Summary", **more: str) -> dict[str, object]:
     """Return what a run came to, as programs read it."""
-    return json.dumps({**more, "changes": summary.changes, "seconds": summary.times}, indent=2)
+    return {**more, "changes": summary.changes, "seconds": summary.times}
 
 
-def show(summary: "Summary", what: str) -> None:
-    """Tell a person what a run came to."""
+def show(summary: "Summary", what: str, *, output: str, **more: str) -> None:
+    """Tell a person or a program what a run came to; only programs are told more."""
+    if output == "json":
+        emit(document(summary, **more))
+        return
     if not report.is_live(sys.stderr):  # there the list of steps has said it already
         for name, seconds in summary.times.items():
             click.echo(f"{name:<20}{seconds:6.1f}s")

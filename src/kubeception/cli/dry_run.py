@@ -1,12 +1,12 @@
 """What `--dry-run` says: problems, changes with their diffs, and what can't be told yet."""
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
+from kubeception.cli.terminal import emit
 from kubeception.errors import PreflightError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def end(
     """Show what a run would change, and end with the exit code that says whether it would."""
     if output == "json":
         said = {"problems": [asdict(one) for one in problems], **asdict(preview)}
-        click.echo(json.dumps(said, indent=2))
+        emit(said)
     else:
         for line in (*of_findings(problems), *_lines(preview)):
             click.echo(line)

@@ -8,7 +8,7 @@ import click
 
 from kubeception.cli import dry_run as dry
 from kubeception.cli import options
-from kubeception.cli.cluster import as_json, show
+from kubeception.cli.cluster import show
 from kubeception.errors import ConfigError
 from kubeception.session import Session
 
@@ -68,10 +68,7 @@ def join(
         has_joined = by_keeper or workflows.has_joined(session)
         ask = None if has_joined else _ask(session, url, token_file)
         summary = workflows.join(session, ask=ask, source=config_file)
-    if output == "json":
-        click.echo(as_json(summary))
-    else:
-        show(summary, "join")
+    show(summary, "join", output=output)
 
 
 def _ask(session: Session, url: str | None, token_file: Path | None) -> "RequestCertificate":

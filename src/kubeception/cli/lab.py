@@ -1,6 +1,5 @@
 """`kubeception lab …`: hosts on this machine, their power buttons, and a way in."""
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from kubeception.cli.options import only_root
+from kubeception.cli.terminal import emit
 
 if TYPE_CHECKING:
     from kubeception.lab import Host, Lab
@@ -82,7 +82,7 @@ def hosts(name: str, output: str) -> None:
         for host in _lab(name).hosts()
     ]
     if output == "json":
-        click.echo(json.dumps(rows, indent=2))
+        emit(rows)
         return
     form = "{name:6} {role:14} {address:14} {state:10} {pid}"
     click.echo(form.format(name="NAME", role="ROLE", address="ADDRESS", state="STATE", pid="PID"))

@@ -1,7 +1,5 @@
 """`kubeception node`: who is in the cluster, and who is not any more."""
 
-import json
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kubeception.cli import options, table
-from kubeception.errors import KubeceptionError
+from kubeception.cli.terminal import confirm, emit
 from kubeception.session import Session
 
 if TYPE_CHECKING:
@@ -40,7 +38,7 @@ def list_(config_file: Path | None, output: str) -> None:
     with Session(options.loaded(config_file)) as session:
         found = nodes.listed(session)
     if output == "json":
-        click.echo(json.dumps([_row(one) for one in found], indent=2))
+        emit([_row(one) for one in found])
         return
     head = ("NAME", "ROLE", "READY", "ADDRESSES", "TOKEN")
     click.echo("\n".join(table.lines(head, map(_cells, found))))
@@ -85,20 +83,12 @@ def remove(config_file: Path | None, name: str, yes: bool, timeout: timedelta) -
 
 
 def _ask(name: str) -> None:
-    """Go on only if a person says so.
-
-    Raises:
-        KubeceptionError: nobody does, or there is no terminal to ask on.
-    """
-    if not sys.stdin.isatty():
-        raise KubeceptionError(
-            "node remove: nobody is there to ask", hint=f"kubeception node remove {name} --yes"
-        )
-    click.echo(f"This ends every pod on node {name} and takes it out of the cluster.")
-    click.echo("  pods that something manages: started again on other nodes")
-    click.echo("  other pods, and data in emptyDir volumes: gone, for good")
-    if not click.confirm("Go on?"):
-        raise KubeceptionError("node remove: not wanted; nothing was changed")
+    said = (
+        f"This ends every pod on node {name} and takes it out of the cluster.",
+        "  pods that something manages: started again on other nodes",
+        "  other pods, and data in emptyDir volumes: gone, for good",
+    )
+    confirm("node remove", said, hint=f"kubeception node remove {name} --yes")
 
 
 def _row(one: "NodeStatus") -> dict[str, object]:

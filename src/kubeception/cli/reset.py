@@ -8,8 +8,8 @@ import click
 from kubeception import report
 from kubeception.cli import dry_run as dry
 from kubeception.cli import options
-from kubeception.cli.cluster import as_json
-from kubeception.errors import KubeceptionError
+from kubeception.cli.cluster import document
+from kubeception.cli.terminal import confirm, emit
 from kubeception.session import Session
 
 
@@ -53,7 +53,7 @@ def reset(
             dry.end(context, preview, [], output=output)
         summary = workflows.reset(session, with_etcd=etcd, with_pki=pki)
     if output == "json":
-        click.echo(as_json(summary))
+        emit(document(summary))
         return
     if not report.is_live(sys.stderr):
         for change in summary.changes:
@@ -62,15 +62,9 @@ def reset(
 
 
 def _ask(*, etcd: bool, pki: bool) -> None:
-    """Go on only if a person says so.
-
-    Raises:
-        KubeceptionError: nobody does, or there is no terminal to ask on.
-    """
-    if not sys.stdin.isatty():
-        raise KubeceptionError("reset: nobody is there to ask", hint="kubeception reset --yes")
-    click.echo("This ends every pod of the cluster on this host and takes kubeception off it.")
-    click.echo(f"  etcd and all that the cluster knows: {'removed, for good' if etcd else 'kept'}")
-    click.echo(f"  certificates and keys:               {'removed, for good' if pki else 'kept'}")
-    if not click.confirm("Go on?"):
-        raise KubeceptionError("reset: not wanted; nothing was changed")
+    said = (
+        "This ends every pod of the cluster on this host and takes kubeception off it.",
+        f"  etcd and all that the cluster knows: {'removed, for good' if etcd else 'kept'}",
+        f"  certificates and keys:               {'removed, for good' if pki else 'kept'}",
+    )
+    confirm("reset", said, hint="kubeception reset --yes")

@@ -1,6 +1,5 @@
 """`kubeception token`: what a person carries to a host that is to join."""
 
-import json
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +8,7 @@ import click
 
 from kubeception import timestamp
 from kubeception.cli import options, table
+from kubeception.cli.terminal import emit
 from kubeception.endpoints import url
 from kubeception.session import Session
 
@@ -79,7 +79,7 @@ def create(
     expires = timestamp.text(record.expires)
     if output == "json":
         told = {"id": made.id, "token": made.text(), "url": where, "expires": expires}
-        click.echo(json.dumps(told, indent=2))
+        emit(told)
         return
     click.echo(f"# Good once, until {expires}. On the host that is to join, as root:")
     click.echo(f"kubeception join --url {where} --token-file - <<'EOF'")
@@ -105,7 +105,7 @@ def list_(config_file: Path | None, output: str) -> None:
     with Session(options.loaded(config_file)) as session:
         found = tokens.listed(session)
     if output == "json":
-        click.echo(json.dumps([_row(one) for one in found], indent=2))
+        emit([_row(one) for one in found])
         return
     head = ("ID", "ROLE", "STATE", "EXPIRES", "NODE")
     click.echo("\n".join(table.lines(head, map(_cells, found))))

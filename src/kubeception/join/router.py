@@ -33,7 +33,7 @@ class Router:
     async def talk(
         self, connection: Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        """Answer one visitor for as long as it asks."""
+        """Answer one connection for as long as it asks."""
 
         async def answer(asked: Request) -> Response:
             connection.is_busy = True

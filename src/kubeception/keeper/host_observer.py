@@ -13,7 +13,7 @@ class HostObserver:
     """Remembers since when the host's address is gone, and since when its node is not Ready."""
 
     def __init__(self, session: Session, node: str) -> None:
-        self._reach = session
+        self._session = session
         self._node = node
         self._restarts = Restarts()
         self._kubelet = ""
@@ -21,21 +21,21 @@ class HostObserver:
 
     def forget(self) -> None:
         """Start every count anew, as after a change of the host."""
-        self._ready_s = self._at_home_s = self._reach.host.clock.monotonic()
+        self._ready_s = self._at_home_s = self._session.host.clock.monotonic()
 
     def has_restarted_the_kubelet(self) -> None:
         """Remember that the kubelet was restarted, or that it could not be: it gets its time."""
-        self._ready_s = self._reach.host.clock.monotonic()
+        self._ready_s = self._session.host.clock.monotonic()
         self._restarts = self._restarts.then(self._ready_s)
 
     def moved(self, now: float) -> Moved | None:
         """Return where the host has gone, None while it has the address that it goes by."""
-        before = _address_gone_by(self._reach)
+        before = _address_gone_by(self._session)
         if before is None or network.has_address(before):
             self._at_home_s = now
             return None
         try:
-            other = address(self._reach)
+            other = address(self._session)
         except KubeceptionError:  # it has none now
             other = before
         return Moved(before, other if other != before else None, now - self._at_home_s)
@@ -52,13 +52,13 @@ class HostObserver:
             why,
             now - self._ready_s,
             self._restarts.patience_s(now),
-            brings_network=self._reach.config.net.cni is not Cni.NONE,
+            brings_network=self._session.config.net.cni is not Cni.NONE,
         )
 
     def _start_of_the_kubelet(self) -> str:
         """Return what tells one start of the kubelet from another, as far as that can be asked."""
         try:
-            return self._reach.host.systemd.state(kubelet.UNIT).invocation
+            return self._session.host.systemd.state(kubelet.UNIT).invocation
         except KubeceptionError:
             return self._kubelet
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from kubeception import certificates, conditions, losses
 from kubeception.conditions import LEASES
+from kubeception.conditions.reading import condition_of
 from kubeception.config import cluster
 from kubeception.endpoints import API_PORT, HOSTED_PORTS
 from kubeception.errors import ApiError, KubeceptionError
@@ -49,7 +50,7 @@ class Observer:
     """Remembers since when things are as they are; only a change of it is told by looking twice."""
 
     def __init__(self, session: Session, node: str) -> None:
-        self._reach = session
+        self._session = session
         self._node = node
         self._history = History()
         self._host = HostObserver(session, node)
@@ -62,7 +63,7 @@ class Observer:
 
     def forget(self) -> None:
         """Start every count anew, as after a change of the host."""
-        now = self._reach.host.clock.monotonic()
+        now = self._session.host.clock.monotonic()
         self._answered_s = self._etcd_answered_s = now
         self._was_silent = False
         self._leases: dict[str, tuple[int, float]] = dict.fromkeys(LEASES, (-1, now))
@@ -80,7 +81,7 @@ class Observer:
 
     def observe(self) -> Observation:
         """Return what is to be seen now."""
-        session = self._reach
+        session = self._session
         self._read_certificates()
         ca = session.layout.pki.ca.certificate
         answered = health.problem(API_PORT, ca) is None
@@ -139,11 +140,11 @@ class Observer:
 
     def _refusal(self) -> str | None:
         """Say what of the cluster is lost; read anew where a file of it is another one by now."""
-        found = tuple(losses.signature(self._reach))
+        found = tuple(losses.signature(self._session))
         if found != self._belongings:
             self._belongings = found
             try:
-                lost = losses.look(self._reach)
+                lost = losses.look(self._session)
             except KubeceptionError as error:
                 self._lost = error.message
             else:
@@ -155,13 +156,13 @@ class Observer:
         last = self._progress_noted_s
         if last is None or now - last >= PROGRESS_EVERY_S:
             self._progress_noted_s = now
-            of, index = self._reach.etcd.progress()
+            of, index = self._session.etcd.progress()
             with contextlib.suppress(KubeceptionError):  # a full disk is told by who needs it
-                identity.note_progress(self._reach.layout.progress, Progress(of.cluster, index))
+                identity.note_progress(self._session.layout.progress, Progress(of.cluster, index))
 
     def _read_certificates(self) -> None:
         """Read them all once in a while; and go on with our own as soon as that is another one."""
-        session, now = self._reach, self._reach.host.clock.monotonic()
+        session, now = self._session, self._session.host.clock.monotonic()
         last = self._certificates_read_s
         if last is None or now - last >= CERTIFICATES_EVERY_S:
             self._certificates_read_s = now
@@ -174,7 +175,7 @@ class Observer:
 
     def _own_age(self) -> float:
         """Return when the certificate that we show the API was written, 0 for none."""
-        own = self._reach.client
+        own = self._session.client
         try:
             return own.certificate.stat().st_mtime if own else 0
         except FileNotFoundError:
@@ -192,7 +193,7 @@ class Observer:
         for lease, still_s in still:
             if still_s >= LEASE_FREE_S:
                 try:
-                    found = self._reach.api.get("Lease", lease, namespace=NAMESPACE)
+                    found = self._session.api.get("Lease", lease, namespace=NAMESPACE)
                 except KubeceptionError:
                     return
                 if found is not None and not found["spec"].get("holderIdentity"):
@@ -204,10 +205,10 @@ class Observer:
         if changed == self._read and not is_on:
             return
         try:
-            self._node_problem = nodes.ControlPlaneNode(self._node).drift(self._reach)
-            self._not_ready = conditions.node_ready(self._node).problem(self._reach)
-            self._has_new_settings = _has_new_settings(self._reach)
-            rollout = _rollout(self._reach, self._node)
+            self._node_problem = nodes.ControlPlaneNode(self._node).drift(self._session)
+            self._not_ready = conditions.node_ready(self._node).problem(self._session)
+            self._has_new_settings = _has_new_settings(self._session)
+            rollout = _rollout(self._session, self._node)
         except KubeceptionError:  # a moment later it may answer
             return
         self._read = changed
@@ -321,10 +322,7 @@ def _server(
         port=port,
         answers=is_own and is_running and not health.problem(port, ca),
         restarts=sum(one["restartCount"] for one in status.get("containerStatuses", [])),
-        is_marked=any(
-            one["type"] == apiserver.DOOR_GATE and one["status"] == "True"
-            for one in status.get("conditions", [])
-        ),
+        is_marked=condition_of(dict(pod), apiserver.DOOR_GATE),
     )
 
 

@@ -95,7 +95,7 @@ class Rollout:
 
     @property
     def others(self) -> tuple[Server, ...]:
-        """The servers of other revisions, or of the same one on the other port."""
+        """The servers of other revisions, or of the same one on another port."""
         return tuple(one for one in self.servers if one != self.newest)
 
     @property
@@ -172,8 +172,8 @@ class History:
 
     def then(self, rollout: Rollout, now: float) -> "History":
         """Return how it has done by now."""
-        if (rollout.wanted, rollout.port) != self.asked_for:
-            fresh = History((rollout.wanted, rollout.port), now)
+        if rollout.asked != self.asked_for:
+            fresh = History(rollout.asked, now)
             return fresh.then(rollout, now)
         newest = rollout.newest
         if newest is None:

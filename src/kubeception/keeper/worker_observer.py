@@ -27,7 +27,7 @@ class WorkerObserver:
     """Remembers what the API said last, and since when it says nothing."""
 
     def __init__(self, session: Session, node: str) -> None:
-        self._reach = session
+        self._session = session
         self._node = node
         self._host = HostObserver(session, node)
         self._not_ready: str | None = None
@@ -46,7 +46,7 @@ class WorkerObserver:
 
     def observe(self) -> Observation:
         """Return what is to be seen now."""
-        session, now = self._reach, self._reach.host.clock.monotonic()
+        session, now = self._session, self._session.host.clock.monotonic()
         if self._asked_s is None or now - self._asked_s >= ASK_EVERY_S:
             self._asked_s = now
             self._said = self._ask(now)
@@ -60,7 +60,7 @@ class WorkerObserver:
 
     def _ask(self, now: float) -> Observation:
         """Ask the API for what the host alone can't tell."""
-        session, seen = self._reach, Observation(role=Role.WORKER)
+        session, seen = self._session, Observation(role=Role.WORKER)
         member = membership.read(session.layout.membership)
         if member is None:
             return replace(seen, lost=f"{session.layout.membership}")

@@ -7,6 +7,7 @@ how the DaemonSet's controller learns of it.
 from dataclasses import dataclass
 
 from kubeception import timestamp
+from kubeception.conditions.reading import condition_of
 from kubeception.kube.client import Object
 from kubeception.render import apiserver
 from kubeception.render.objects import NAMESPACE
@@ -56,8 +57,5 @@ class DoorGate:
             for pod in pods
             if "deletionTimestamp" not in pod["metadata"]
             and pod["metadata"].get("annotations", {}).get(apiserver.PORT_NOTE) == str(self.port)
-            and not any(
-                c["type"] == apiserver.DOOR_GATE and c["status"] == "True"
-                for c in pod.get("status", {}).get("conditions", [])
-            )
+            and not condition_of(pod, apiserver.DOOR_GATE)
         ]

@@ -53,8 +53,5 @@ def _was_applied(about: dict[str, Any]) -> bool:
         for entry in about.get("managedFields", [])
     )
     is_record = KIND_LABEL in about.get("labels", {}) or about["name"] == SETTINGS
-    return is_ours and not (is_record or about.get("ownerReferences") or _ends(about))
-
-
-def _ends(about: dict[str, Any]) -> bool:
-    return "deletionTimestamp" in about
+    is_ending = "deletionTimestamp" in about
+    return is_ours and not (is_record or is_ending or about.get("ownerReferences"))

@@ -47,10 +47,10 @@ class SharedSettings:
         try:
             if found is None:
                 session.api.create(wanted)
-            elif cluster_settings.of(found) != self.before:
+            elif (there := cluster_settings.of(found)) != self.before:
                 raise ApiError(409, "Conflict", "it is another one by now")
             else:
-                for line in differences(cluster_settings.of(found), self.wanted):
+                for line in differences(there, self.wanted):
                     log.warning("the cluster's %s", line)
                 session.api.set_fields(found, {"/data": wanted["data"]})
         except ApiError as error:

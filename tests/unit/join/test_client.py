@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from tests.unit.reaching import Hands
+from tests.unit.sessions import Hands
 
 from kubeception.config.model import KeyAlgorithm
 from kubeception.errors import ConfigError, JoinRefused, WaitTimeout

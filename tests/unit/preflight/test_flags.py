@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 from tests.fixed import HOST
-from tests.unit.preflight.scenes import said, scene_of
-from tests.unit.reaching import session_of
+from tests.unit.preflight.host_states import said, scene_of
+from tests.unit.sessions import session_of
 
 from kubeception.config import Config, cluster
 from kubeception.config.model import ApiServer, ControllerManager, Etcd, Kubelet, Scheduler
-from kubeception.facts import asked
+from kubeception.facts import Shared, asked
 from kubeception.gather import changes, cluster_of
 from kubeception.host import files
 from kubeception.layout import Layout
@@ -98,7 +98,7 @@ def rolled_out(tmp_path: Path) -> Path:
 
 def bootstrap(root: Path, *, by_a_person: bool = True) -> cluster.ClusterSettings:
     """Have a host keep what the cluster goes by, as its bootstrap does."""
-    of = cluster_of(here(root, by_a_person=by_a_person), HOST)
+    of = cluster_of(here(root, by_a_person=by_a_person), HOST, Shared())
     files.write(root / str(Layout.cluster)[1:], cluster.text(cluster.Copy(of.settings, of.asked)))
     return of.settings
 

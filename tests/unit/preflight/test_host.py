@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from tests.fixed import CONFIG, MEMBER
-from tests.unit.preflight.scenes import RELEASE, host_with_pki, said, scene_of
-from tests.unit.reaching import Hands, session_of
+from tests.unit.preflight.host_states import RELEASE, host_with_pki, said, scene_of
+from tests.unit.sessions import Hands, session_of
 
 from kubeception.host import files
 from kubeception.kept import membership

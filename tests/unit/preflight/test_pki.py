@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from tests.fixed import CONFIG, FACTS
-from tests.unit.preflight.scenes import host_with_pki, said, scene_of
-from tests.unit.reaching import Hands, session_of
+from tests.unit.preflight.host_states import host_with_pki, said, scene_of
+from tests.unit.sessions import Hands, session_of
 
 from kubeception.facts import Accept
 from kubeception.phases import pki as pki_phase

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from tests.fixed import HOST
-from tests.unit.preflight.scenes import scene_of
-from tests.unit.reaching import session_of
+from tests.unit.preflight.host_states import scene_of
+from tests.unit.sessions import session_of
 
 from kubeception.host import sockets
 from kubeception.host.sockets import Listener

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.fixed import CONFIG, FACTS, HOST
-from tests.unit.reaching import session_of
+from tests.unit.sessions import session_of
 
 from kubeception.config.model import KeyAlgorithm
 from kubeception.engine import Phase, dry_run

@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from tests.fixed import CONFIG, MEMBER, NOW
-from tests.unit.reaching import Hands, session_of
+from tests.unit.sessions import Hands, session_of
 
 from kubeception.config.model import KeyAlgorithm
 from kubeception.errors import ConfigError, JoinRefused, WaitTimeout

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.unit.reaching import session_of
+from tests.unit.sessions import session_of
 
 from kubeception.host import files, tree
 from kubeception.resources.image_root import ImageRoot, NoOtherImageRoot

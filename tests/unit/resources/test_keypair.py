@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.fixed import CONFIG, HOST
-from tests.unit.reaching import Hands, session_of
+from tests.unit.sessions import Hands, session_of
 
 from kubeception.config.model import KeyAlgorithm
 from kubeception.errors import KubeceptionError, PreflightError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.fixed import CONFIG, FACTS, HOST
-from tests.unit.reaching import Hands, session_of
+from tests.unit.sessions import Hands, session_of
 
 from kubeception.config.model import KeyAlgorithm
 from kubeception.errors import KubeceptionError

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.unit.reaching import session_of
+from tests.unit.sessions import session_of
 
 from kubeception.endpoints import API_PORT
 from kubeception.resources.held_connections import HeldConnections

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from tests.fixed import CONFIG, FACTS, HOST
-from tests.unit.reaching import Hands, session_of
+from tests.unit.sessions import Hands, session_of
 
 from kubeception.host import files
 from kubeception.phases import pki

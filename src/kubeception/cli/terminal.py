@@ -1,0 +1,28 @@
+"""What every command says and asks alike: JSON for programs, and whether a person wants it."""
+
+import json
+import sys
+from collections.abc import Iterable
+
+import click
+
+from kubeception.errors import KubeceptionError
+
+
+def emit(document: object) -> None:
+    """Say something as JSON."""
+    click.echo(json.dumps(document, indent=2))
+
+
+def confirm(command: str, what: Iterable[str], *, hint: str) -> None:
+    """Go on only if a person says so, who is told what that means.
+
+    Raises:
+        KubeceptionError: nobody does, or there is no terminal to ask on.
+    """
+    if not sys.stdin.isatty():
+        raise KubeceptionError(f"{command}: nobody is there to ask", hint=hint)
+    for line in what:
+        click.echo(line)
+    if not click.confirm("Go on?"):
+        raise KubeceptionError(f"{command}: not wanted; nothing was changed")
