@@ -50,7 +50,8 @@ def _ours(hosts: int) -> Joins:
         cluster.configure(control_plane)
         cluster.bootstrap(control_plane)
         for worker in workers:
-            command = control_plane.run("kubeception", "token", "create").stdout
+            words = ("token", "create", "--node", worker.name)
+            command = control_plane.run("kubeception", *words).stdout
             join = partial(worker.run, "sh", stdin=command, timeout_s=300)
             found.laps.append(_lap(control_plane, worker, join))
     return found

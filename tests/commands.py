@@ -13,6 +13,8 @@ _FORMS = {
     "api": "https://192.0.2.1:6443",
     "endpoints": "https://192.0.2.1:6443",
 }
+# One of several options is wanted, none by itself.
+_CHOICES = {"create": ["--any-node"]}
 
 
 def leaves() -> Iterator[tuple[tuple[str, ...], click.Command]]:
@@ -32,7 +34,7 @@ def words(command: click.Command, file: Path) -> list[str]:
             continue
         value = str(file) if is_file else _FORMS.get(parameter.name or "", "x")
         given += [value] if isinstance(parameter, click.Argument) else [parameter.opts[0], value]
-    return given
+    return given + _CHOICES.get(command.name or "", [])
 
 
 def _below(

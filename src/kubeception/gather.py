@@ -27,7 +27,7 @@ from kubeception.layout import LIBRARY, OUR_MARK
 from kubeception.pki import catalog, issue
 from kubeception.pki.token import Role
 from kubeception.render import apiserver, cluster_settings, etcd, join_records, revision
-from kubeception.render.objects import CONTROL_PLANE, NAMESPACE
+from kubeception.render.objects import NAMESPACE
 from kubeception.session import Session
 
 log = logging.getLogger("kubeception.k8s")
@@ -281,18 +281,16 @@ def settings(session: Session) -> ClusterSettings | None:
 
 
 def _control_planes(session: Session) -> Iterator[tuple[str, str]]:
-    """Yield the control-plane nodes with their addresses, as their records have these.
+    """Yield the control plane's hosts with their addresses, by the records that no Node can write.
 
-    A Node says itself what its addresses are, and programs on it may; a record they can't write.
+    What a Node says of itself, programs that run on it may have written.
     """
-    for node in session.api.list("Node", labels={CONTROL_PLANE: ""}):
-        name = node["metadata"]["name"]
-        record = join_records.node_name(name)
-        found = session.api.get("ConfigMap", record, namespace=join_records.RECORDS)
+    of_hosts = join_records.CONTROL_PLANES
+    for found in session.api.list("ConfigMap", namespace=join_records.RECORDS, labels=of_hosts):
         with contextlib.suppress(ValueError):
-            known = join_records.to_node(found) if found else None
-            if known and known.role is Role.CONTROL_PLANE and known.addresses:
-                yield name, known.addresses[0]
+            known = join_records.to_node(found)
+            if known.role is Role.CONTROL_PLANE and known.addresses:
+                yield known.node, known.addresses[0]
 
 
 def with_belongings(facts: HostFacts, session: Session) -> HostFacts:

@@ -20,6 +20,7 @@ from kubeception.phases.bootstrap_plane import (
     BOOTSTRAP_CA,
     BOOTSTRAP_CONTROLLERS,
     BOOTSTRAP_DOOR,
+    BOOTSTRAP_START,
     FIRST_API,
     LEADERS,
 )
@@ -62,6 +63,7 @@ BOOTSTRAP: tuple[Phase, ...] = (
     MEMBER,
     KUBELET,
     REREAD,
+    BOOTSTRAP_START,
     BOOTSTRAP_API,
     BOOTSTRAP_CA,
     BOOTSTRAP_DOOR,

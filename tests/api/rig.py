@@ -25,7 +25,7 @@ from kubeception.etcd.client import EtcdClient
 from kubeception.host.gateway import Host
 from kubeception.host.process import Completed, run
 from kubeception.phases.pki import PKI
-from kubeception.render import controllers, etcd, revision
+from kubeception.render import apiserver, controllers, etcd, revision
 from kubeception.render.objects import Object
 from kubeception.report import Steps
 from kubeception.session import Session
@@ -220,16 +220,20 @@ def _start_etcd(rig: Rig, session: Session) -> None:
 
 def _start_apiserver(rig: Rig, session: Session) -> None:
     spec = revision.bootstrap_pod(on_host(rig.config))["spec"]
-    argv = rig.command(spec, f"--secure-port={rig.ports.api}")
+    argv = [
+        word
+        for word in rig.command(spec, f"--secure-port={rig.ports.api}")
+        # A hosted one admits by webhooks and policies, too.
+        if not word.startswith(f"--{apiserver.DISABLED}=")
+    ]
     rig.programs["kube-apiserver"] = Program.start(argv, rig.root / "kube-apiserver.log")
     _wait(rig, session, apiserver_ready(rig.ports.api))
     _wait(rig, session, namespace_there())
 
 
 def _start_controller_manager(rig: Rig) -> None:
-    pods = controllers.deployment(
-        controllers.CONTROLLER_MANAGER, on_host(rig.config).cluster.settings
-    )["spec"]
+    of_cluster = on_host(rig.config).cluster
+    pods = controllers.deployment(controllers.CONTROLLER_MANAGER, of_cluster)["spec"]
     argv = rig.command(pods["template"]["spec"], f"--secure-port={rig.ports.controller_manager}")
     name = controllers.CONTROLLER_MANAGER.name
     rig.programs[name] = Program.start(argv, rig.root / f"{name}.log")

@@ -7,7 +7,7 @@ import time
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -23,13 +23,15 @@ from tests.fixed import CONFIG, FACTS, HOST, SETTINGS
 
 from kubeception.admin import nodes, tokens
 from kubeception.config.model import KeyAlgorithm
+from kubeception.errors import ApiError
 from kubeception.kube.client import Api, Credential, TokenFile
 from kubeception.kube.kinds import RBAC
 from kubeception.phases import control_plane
-from kubeception.pki import issue, request
+from kubeception.pki import catalog, issue, request
+from kubeception.pki.issue import Signer
 from kubeception.pki.request import CLIENT_SIGNER, SERVING_SIGNER
 from kubeception.pki.token import Claim, Token
-from kubeception.render import cluster_controller, join_records, join_service, keeper
+from kubeception.render import cluster_controller, join_records, join_service, keeper, objects
 from kubeception.render.join_records import CLAIMS, RECORDS, ClaimRecord
 from kubeception.render.objects import NAMESPACE
 from kubeception.session import Session
@@ -197,7 +199,7 @@ def test_a_host_with_a_token_becomes_a_node_and_serves_by_its_own_name(
         ask(kubelet, "w1-stolen", SERVING_SIGNER, serving(joining, stolen), "server auth")
         assert denied(rig, session.api, "w1-stolen") == "BadRequest"
 
-        # Its renewal is Kubernetes' own to approve.
+        # It renews with what it has.
         ask(kubelet, "w1-renewal", CLIENT_SIGNER, joining.request, "client auth")
         assert signed(rig, session.api, "w1-renewal")
         for_another = request.new(joining.key, "w9")
@@ -247,6 +249,40 @@ def test_names_and_addresses_that_are_known_are_taken(
     assert denied(rig, session.api, knock(service, control_plane_node)) == "NameTaken"
     its_address = host(session, "w4", HOST.address)
     assert denied(rig, session.api, knock(service, its_address)) == "AddressTaken"
+
+
+@pytest.mark.usefixtures("controller")
+def test_an_address_that_a_node_says_it_has_keeps_nobody_out(
+    rig: Rig, session: Session, service: Api
+) -> None:
+    """A kubelet writes its Node's status; whose an address is, records say."""
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "liar"}}
+    session.api.create(node)
+    says = {"addresses": [{"type": "ExternalIP", "address": "10.7.0.66"}]}
+    session.api.merge("Node", "liar", {"status": says}, status=True)
+
+    assert signed(rig, session.api, knock(service, host(session, "honest", "10.7.0.66")))
+    session.api.delete("Node", "liar")
+
+
+@pytest.mark.usefixtures("controller")
+def test_what_the_api_and_services_are_called_is_nobodys(
+    rig: Rig, session: Session, service: Api
+) -> None:
+    balancer = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "balanced", "namespace": "default"},
+        "spec": {"ports": [{"port": 80}], "externalIPs": ["10.7.0.68"]},
+    }
+    session.api.apply(balancer)
+
+    for name in ("kubernetes.default.svc", "localhost", "api.cluster.local"):
+        said = denied(rig, session.api, knock(service, host(session, name, "10.7.0.67")))
+        assert said == "WrongName"
+    said = denied(rig, session.api, knock(service, host(session, "balanced", "10.7.0.68")))
+    assert said == "AddressTaken"
+    session.api.delete("Service", "balanced", namespace="default")
 
 
 @pytest.mark.usefixtures("controller")
@@ -300,6 +336,155 @@ def test_a_removed_workers_claim_is_not_taken_again(
 
     assert denied(rig, session.api, name) == "TokenRevoked"
     assert signed(rig, session.api, knock(service, host(session, "w10", "10.7.0.10")))
+
+
+def kubelet_of(rig: Rig, folder: Path, joined: Host, certificate: bytes) -> Api:
+    """Return the API as a kubelet has it."""
+    folder.mkdir(exist_ok=True)
+    at = Credential(folder / "crt", folder / "key")
+    at.certificate.write_bytes(certificate)
+    at.key.write_bytes(joined.key)
+    url = f"https://127.0.0.1:{rig.ports.api}"
+    return Api(url, rig.session().layout.pki.ca.certificate, at)
+
+
+def may_write_nothing(kubelet: Api, joined: Host) -> str:
+    """Try what a kubelet writes; return why it is refused."""
+    own = [x509.DNSName(joined.node), x509.IPAddress(ip_address(joined.address))]
+    serves = serving(joined, own)
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": joined.node}}
+    says = {"status": {"phase": "Running"}}
+    event = objects.warning(
+        {**node, "metadata": {"name": joined.node, "namespace": "default"}},
+        *("Reason", "words"),
+        by={"component": "kubelet"},
+        at=datetime.now(UTC),
+        generateName="e.",
+    )
+    said = set()
+    for attempt in (
+        lambda: kubelet.create(node),
+        lambda: kubelet.merge("Node", joined.node, says, status=True),
+        lambda: kubelet.create(event),
+        lambda: ask(kubelet, "void-1", CLIENT_SIGNER, joined.request, "client auth"),
+        lambda: ask(kubelet, "void-2", SERVING_SIGNER, serves, "server auth"),
+    ):
+        with pytest.raises(ApiError) as caught:
+            attempt()
+        assert caught.value.status in {404, 422}, caught.value.message
+        said.add(caught.value.message)
+    return " ".join(said)
+
+
+@pytest.mark.usefixtures("controller")
+def test_a_removed_worker_writes_nothing_and_comes_back_by_a_new_token(
+    rig: Rig, session: Session, service: Api, tmp_path: Path
+) -> None:
+    joined = host(session, "w20", "10.7.0.20")
+    certificate = signed(rig, session.api, knock(service, joined))
+    kubelet = kubelet_of(rig, tmp_path, joined, certificate)
+    with contextlib.closing(kubelet):
+        node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "w20"}}
+        kubelet.create(node)
+        nodes.remove(session, "w20", timeout_s=10, tell=lambda _: None)
+
+        said = may_write_nothing(kubelet, joined)
+        assert "the node was removed from the cluster" in said
+        # What it can still read is what every node can, and nothing of any pod: docs/security.md.
+        assert kubelet.get("Node", "w20") is None
+        assert kubelet.list("Service", namespace="default")
+        for kind in ("ConfigMap", "Pod"):
+            with pytest.raises(ApiError, match="orbidden"):
+                kubelet.list(kind, namespace=NAMESPACE)
+
+        # The name is somebody else's now; the certificate is as void as before.
+        anew = host(session, "w20", "10.7.0.21")
+        theirs = signed(rig, session.api, knock(service, anew))
+        other = kubelet_of(rig, tmp_path / "anew", anew, theirs)
+        with contextlib.closing(other):
+            rig.until("the node to be let in", lambda: bool(other.create(node)))
+        assert "another host has joined by the node's name" in may_write_nothing(kubelet, joined)
+    session.api.delete("Node", "w20")
+
+
+@pytest.mark.usefixtures("controller")
+def test_a_takeover_of_a_live_node_voids_its_certificate_and_is_told(
+    rig: Rig, session: Session, service: Api, tmp_path: Path
+) -> None:
+    joined = host(session, "w21", "10.7.0.22")
+    certificate = signed(rig, session.api, knock(service, joined))
+    kubelet = kubelet_of(rig, tmp_path, joined, certificate)
+    with contextlib.closing(kubelet):
+        kubelet.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "w21"}})
+        ready = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+        kubelet.merge("Node", "w21", ready, status=True)
+        thief = host(session, "w21", "10.7.0.23", rejoin=True)
+        assert signed(rig, session.api, knock(service, thief))
+
+        said = may_write_nothing(kubelet, joined)
+    assert "another host has joined by the node's name" in said
+    assert any("node w21 was taken over" in line for line in nodes.notices(session))
+    events = rig.kubectl("get", "events", "--field-selector=reason=TakenOver").stdout
+    assert "while it was Ready" in events
+    session.api.delete("Node", "w21")
+
+
+def unseen(rig: Rig, joined: Host) -> bytes:
+    """Return a certificate of a node's that was signed, and whose request is not kept any more."""
+    ca = rig.session().layout.pki.ca
+    signer = Signer(ca.certificate.read_bytes(), ca.key.read_bytes())
+    spec = catalog.kubelet_client(joined.node)
+    return issue.certificate(spec, joined.key, signer=signer, now=datetime.now(UTC))
+
+
+def recorded(session: Session, node: str) -> join_records.NodeRecord:
+    found = session.api.get("ConfigMap", join_records.node_name(node), namespace=RECORDS)
+    assert found
+    return join_records.to_node(found)
+
+
+@pytest.mark.usefixtures("controller")
+def test_a_renewal_with_an_unknown_certificate_is_held_until_a_person_trusts_it(
+    rig: Rig, session: Session, service: Api, tmp_path: Path
+) -> None:
+    joined = host(session, "w22", "10.7.0.24")
+    assert signed(rig, session.api, knock(service, joined))
+    rig.until("its certificate to be known", lambda: not recorded(session, "w22").pending)
+    kubelet = kubelet_of(rig, tmp_path, joined, unseen(rig, joined))
+    with contextlib.closing(kubelet):
+        ask(kubelet, "w22-renewal", CLIENT_SIGNER, joined.request, "client auth")
+
+    def told() -> bool:
+        found = rig.kubectl("get", "events", "--field-selector=reason=UnknownCredential").stdout
+        return "node w22 asks with a certificate that is not known" in found
+
+    rig.until("it to be told", told)
+    found = session.api.get(KIND, "w22-renewal")
+    assert found and not found["status"].get("conditions")
+    nodes.trust(session, "w22")
+    assert signed(rig, session.api, "w22-renewal")
+
+
+@pytest.mark.usefixtures("controller")
+def test_a_certificate_that_nobody_saw_renews_where_one_was_approved(
+    rig: Rig, session: Session, service: Api, tmp_path: Path
+) -> None:
+    """As where the controller was down, and its approved request was collected; or as in a cluster
+    of a version that kept no ids.
+    """
+    joined = host(session, "w23", "10.7.0.25")
+    assert signed(rig, session.api, knock(service, joined))
+    rig.until("its certificate to be known", lambda: not recorded(session, "w23").pending)
+    name = join_records.node_name("w23")
+    for round_, change in enumerate(({"pending": "gone"}, {"pending": None, "credentials": None})):
+        session.api.merge("ConfigMap", name, {"data": change}, namespace=RECORDS)
+        kubelet = kubelet_of(rig, tmp_path / str(round_), joined, unseen(rig, joined))
+        with contextlib.closing(kubelet):
+            asked = f"w23-renewal-{round_}"
+            ask(kubelet, asked, CLIENT_SIGNER, joined.request, "client auth")
+            assert signed(rig, session.api, asked)
+        rig.until("it to be known", lambda: not recorded(session, "w23").pending)
+        assert len(recorded(session, "w23").credentials) >= 2
 
 
 @pytest.mark.usefixtures("controller")

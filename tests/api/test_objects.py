@@ -91,6 +91,9 @@ def test_everything_is_there_and_as_wanted(session: Session) -> None:
 
 @pytest.mark.usefixtures("nobody_else_writes")
 def test_applying_everything_again_writes_nothing(session: Session) -> None:
+    # A policy whose types were checked says so by an empty field, which the first apply drops.
+    for wanted in WANTED.values():
+        wanted.apply(session)
     before = versions(session)
     assert set(before) == set(WANTED)
 

@@ -79,7 +79,7 @@ def test_the_making_of_a_token_that_crashes_leaves_none(rig: Rig, tmp_path: Path
         shutil.rmtree(here / "kubernetes", ignore_errors=True)
         shutil.copytree(rig.root / "etc/kubernetes", here / "kubernetes")
         process = subprocess.Popen(
-            [*KUBECEPTION, "token", "create", "--config", config],
+            [*KUBECEPTION, "token", "create", "--any-node", "--config", config],
             stderr=subprocess.DEVNULL,
             cwd=tmp_path,
         )

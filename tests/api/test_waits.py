@@ -117,12 +117,15 @@ def test_a_deployment_is_rolled_out_when_its_pods_are_ready(rig: Rig, session: S
             "selector": {"matchLabels": labels},
             "template": {
                 "metadata": {"labels": labels},
-                "spec": {"containers": [{"name": "it", "image": "localhost/none"}]},
+                "spec": {
+                    "nodeName": "here",
+                    "containers": [{"name": "it", "image": "localhost/none"}],
+                },
             },
         },
     }
     rolled_out = conditions.rolled_out("Deployment", "rolled")
-    run = conditions.pods_run(labels, at_least=2)
+    run = conditions.pods_run(labels, on={"here"}, at_least=2)
     assert current_problem(rolled_out, session) == "there is no Deployment rolled"
     assert current_problem(run, session) == "0 of 2 pods run"
 
@@ -136,6 +139,8 @@ def test_a_deployment_is_rolled_out_when_its_pods_are_ready(rig: Rig, session: S
 
     wait_for(rolled_out, session, lambda _: None)
     assert current_problem(run, session) is None
+    elsewhere = conditions.pods_run(labels, on={"there"}, at_least=1)
+    assert current_problem(elsewhere, session) == "0 of 1 pods run"
     # A change of the template begins again, before any controller has seen it.
     wanted["spec"]["template"]["metadata"] = {"labels": {**labels, "new": "1"}}  # type: ignore[index]
     session.api.apply(wanted)

@@ -112,6 +112,28 @@ def remove_role(host: Host) -> Mended:
     return lambda: _has_role(host)
 
 
+def leave_no_room(host: Host) -> Mended:
+    """Have the Node say that it has room for no pod, by the time that its API server's goes."""
+    full = '{"status": {"allocatable": {"pods": "0"}}}'
+    patch = f"kubectl patch node {host.name} --subresource=status --type=merge -p '{full}'"
+    unlabel = f"kubectl label node {host.name} {CONTROL_PLANE}-"
+    # Until there is no API any more: its kubelet says otherwise now and then.
+    script = f"{patch} && {unlabel} && for _ in $(seq 200); do {patch} || break; done"
+    host.run("sh", "-c", f"export KUBECONFIG=/etc/kubernetes/admin.conf; {script}", timeout_s=120)
+    return lambda: (
+        _has_role(host) and get(host, "node", host.name)["status"]["allocatable"]["pods"] != "0"
+    )
+
+
+def delete_policies(host: Host) -> Mended:
+    """Delete what keeps whoever runs on a worker from the rest of the cluster."""
+    kinds = "validatingadmissionpolicies,validatingadmissionpolicybindings"
+    ours = (kinds, "-l", "app.kubernetes.io/managed-by=kubeception")
+    before = len(get(host, *ours)["items"])
+    kubectl(host, "delete", *ours)
+    return lambda: len(get(host, *ours)["items"]) == before
+
+
 def remove_taint(host: Host) -> Mended:
     """Remove the taint that keeps other pods away."""
     kubectl(host, "taint", "node", host.name, f"{CONTROL_PLANE}:NoSchedule-")

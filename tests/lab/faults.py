@@ -50,6 +50,9 @@ def _of_objects() -> Iterator[Fault]:
     yield Fault("API server's DaemonSet deleted", breaking.delete_daemonset, 30, 30)
     yield Fault("Node deleted", breaking.delete_node, 90, 30)
     yield Fault("role label removed", breaking.remove_role, 30, 30, is_long=True)
+    # The kubelet refuses the bootstrap API server; that is seen after some 20 s.
+    yield Fault("no room on the Node, then its role label removed", breaking.leave_no_room, 90, 60)
+    yield Fault("policies deleted", breaking.delete_policies, 30, spares=_EVERYBODY)
     yield Fault("taint removed", breaking.remove_taint, 30, is_long=True)
 
 

@@ -58,7 +58,7 @@ def made(lab: Lab, note: Note) -> Cluster:
     found = Cluster(cp1, workers)
 
     def join(host: Host) -> None:
-        command = found.printed()
+        command = found.printed("--node", host.name)
         found.begun[host.name], started = time.time(), time.monotonic()
         host.run("sh", stdin=command, timeout_s=240)
         found.seconds[host.name] = time.monotonic() - started
@@ -213,11 +213,16 @@ def test_logs_exec_and_metrics_work_on_every_node(joined: Cluster, web: dict[str
         assert "node_cpu_usage_seconds_total" in kubectl(joined.cp1, "get", "--raw", metrics)
 
 
-def test_the_join_service_answers_on_every_node(joined: Cluster) -> None:
+def test_the_join_service_answers_on_the_control_plane_alone(joined: Cluster) -> None:
     for asker in joined.hosts:
         for asked in joined.hosts:
             url = f"https://{asked.address}:30000/healthz"
-            assert asker.run("curl", "-sk", "--max-time", "10", url).stdout == "ok", (asker, asked)
+            said = asker.run("curl", "-sk", "--max-time", "3", url, check=False).stdout
+            # A host reaches Services by its own address in any case: it is inside the cluster.
+            if asked is joined.cp1:
+                assert said == "ok", asker
+            elif asker is not asked:
+                assert said == "", (asker, asked)
 
 
 def test_a_second_run_changes_nothing_and_needs_no_token(joined: Cluster) -> None:
@@ -387,7 +392,7 @@ def test_a_removed_worker_is_gone_and_its_host_comes_back_by_a_new_token(joined:
     assert "w1" not in nodes(cp1)
     assert "there is none" in cp1.run("kubeception", "node", "remove", "w1", "--yes").stdout
     w1.run("kubeception", "reset", "--yes")
-    w1.run("sh", stdin=joined.printed(), timeout_s=240)
+    w1.run("sh", stdin=joined.printed("--any-node"), timeout_s=240)
     assert is_ready(nodes(cp1)["w1"])
 
 

@@ -118,7 +118,7 @@ def other(new_name: Names) -> Iterator[Lab]:
 
 
 def new_token(cp1: Host) -> Token:
-    made = json.loads(cp1.run("kubeception", "token", "create", "-o", "json").stdout)
+    made = json.loads(cp1.run("kubeception", "token", "create", "--any-node", "-o", "json").stdout)
     argv = ("kubeception", "join", "--url", made["url"], "--token-file", "-")
     return Token(made["id"], argv, made["token"])
 

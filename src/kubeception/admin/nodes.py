@@ -1,10 +1,13 @@
 """Nodes as an administrator has them: who they are and how they joined, and one of them removed."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
+from kubeception import timestamp
 from kubeception.admin import drain
 from kubeception.admin.drain import Tell
+from kubeception.config.names import of_kubelet
 from kubeception.errors import ApiError, KubeceptionError
 from kubeception.gather import node_name
 from kubeception.kube.client import Object
@@ -15,6 +18,9 @@ from kubeception.render.objects import CONTROL_PLANE
 from kubeception.session import Session
 
 GONE = 404
+# So long status tells of a name that was taken over, and so long a request may wait untold.
+TOLD_FOR = timedelta(days=1)
+PATIENCE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -70,30 +76,80 @@ def remove(session: Session, name: str, *, timeout_s: float, tell: Tell) -> bool
         if drain.cordon(session.api, node):
             tell(f"node {name}: takes no new pods")
         drain.drain(session, name, timeout_s=timeout_s, tell=tell)
-    known = session.api.get("ConfigMap", join_records.node_name(name), namespace=RECORDS)
-    if known is not None:
-        _revoke(session, known)
+    record = next((one for one in _records(session) if one.node == name), None)
+    if record is not None:
+        _revoke(session, record)
+        gone = replace(
+            record,
+            addresses=(),
+            credentials=(),
+            revoked=tuple(sorted({*record.revoked, *record.credentials})),
+            pending="",
+            removed=timestamp.text(session.host.clock.now()),
+        )
+        _merge(
+            session, join_records.node_name(name), {"data": join_records.from_node(gone)["data"]}
+        )
+        # From here on its kubelet writes nothing, its Node neither.
+        _merge(session, join_records.INDEX, {"data": {name: None}})
     if node is not None:
         session.api.delete("Node", name)
         tell(f"node {name}: removed")
-    if known is not None:
-        session.api.delete("ConfigMap", join_records.node_name(name), namespace=RECORDS)
+    if record is not None:
         tell(f"node {name}: its name is free")
-    return node is not None or known is not None
+    return node is not None or record is not None
 
 
-def _revoke(session: Session, known: Object) -> None:
+def trust(session: Session, name: str) -> None:
+    """Take the certificate by which a node's kubelet asks next as its own.
+
+    Raises:
+        KubeceptionError: there is no such worker.
+    """
+    record = next((one for one in _records(session) if one.node == name), None)
+    if record is None or record.role is not Role.WORKER:
+        raise KubeceptionError(
+            f"node {name}: there is no such worker", hint="kubeception node list"
+        )
+    _merge(session, join_records.node_name(name), {"data": {"pending": join_records.ANY}})
+
+
+def notices(session: Session) -> Iterator[str]:
+    """Yield what a person should know of who joins: names taken over, renewals that are held."""
+    now = session.host.clock.now()
+    for record in _records(session):
+        if record.taken_over and now - datetime.fromisoformat(record.taken_over) < TOLD_FOR:
+            yield (
+                f"node {record.node} was taken over by another host while it was Ready, at "
+                f"{record.taken_over}, with token {record.token}"
+            )
+    for found in session.api.list("CertificateSigningRequest"):
+        made = datetime.fromisoformat(found["metadata"]["creationTimestamp"])
+        node = found["spec"].get("username", "").removeprefix(of_kubelet(""))
+        is_of_kubelet = node != found["spec"].get("username", "")
+        is_decided = bool((found.get("status") or {}).get("conditions"))
+        if is_of_kubelet and not is_decided and now - made > PATIENCE:
+            yield (
+                f"node {node} asks for a certificate that nobody has decided about since "
+                f"{timestamp.text(made)}; if it is the host that it says: "
+                f"kubeception node trust {node}"
+            )
+
+
+def _merge(session: Session, name: str, change: Object) -> None:
+    """Change a ConfigMap beside the records, where it is there."""
     try:
-        record = join_records.to_node(known)
-    except ValueError:
-        return  # whoever changed it also knows which token it was
-    change = {"data": {"revoked": "true"}}
-    try:
-        token = join_records.token_name(record.token)
-        session.api.merge("ConfigMap", token, change, namespace=RECORDS)
+        session.api.merge("ConfigMap", name, change, namespace=RECORDS)
     except ApiError as error:
         if error.status != GONE:
             raise
+
+
+def _revoke(session: Session, record: NodeRecord) -> None:
+    if not record.token:
+        return
+    change = {"data": {"revoked": "true"}}
+    _merge(session, join_records.token_name(record.token), change)
 
 
 def _listed(name: str, node: Object | None, record: NodeRecord | None) -> NodeStatus:
@@ -131,6 +187,8 @@ def _records(session: Session) -> Iterator[NodeRecord]:
     labels = {join_records.KIND_LABEL: join_records.NODE}
     for found in session.api.list("ConfigMap", namespace=RECORDS, labels=labels):
         try:
-            yield join_records.to_node(found)
+            record = join_records.to_node(found)
         except ValueError:  # somebody's edit; the Node is listed all the same
             continue
+        if not record.removed:
+            yield record

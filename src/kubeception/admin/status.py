@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from kubeception import __version__, certificates, conditions, losses, timestamp
+from kubeception.admin import nodes
 from kubeception.conditions import Condition, webhooks
 from kubeception.config import Config
 from kubeception.errors import ApiError, KubeceptionError
@@ -122,7 +123,7 @@ def look(session: Session) -> Status:
         certificates=_first_to_expire(session, facts),
         revisions=_revisions(session),
         opened=() if silence else _opened(session),
-        notices=tuple(what for what, _ in changes(session)),
+        notices=(*(what for what, _ in changes(session)), *(() if silence else _of_nodes(session))),
         checks=tuple(_checks(session, facts, silence)),
     )
 
@@ -195,6 +196,13 @@ def _revisions(session: Session) -> Revisions:
             told, put_back=broken.revision, put_back_since=broken.since, because=broken.why
         )
     return told
+
+
+def _of_nodes(session: Session) -> tuple[str, ...]:
+    try:
+        return tuple(nodes.notices(session))
+    except KubeceptionError:
+        return ()
 
 
 def _opened(session: Session) -> tuple[str, ...]:

@@ -19,7 +19,16 @@ from kubeception.cli import options
     metavar="CIDR",
     help="A range of pods or Services, which no host is in.",
 )
-def controller(url: str, cluster_ca: Path, token: Path, networks: tuple[str, ...]) -> None:
+@options.cluster_domain
+@options.reserved
+def controller(
+    url: str,
+    cluster_ca: Path,
+    token: Path,
+    networks: tuple[str, ...],
+    cluster_domain: str,
+    reserved: tuple[str, ...],
+) -> None:
     """Approve the certificates of kubelets that joined; runs inside the cluster.
 
     A first one only for what a host has proven with its token, a serving one only for the name and
@@ -29,10 +38,11 @@ def controller(url: str, cluster_ca: Path, token: Path, networks: tuple[str, ...
     \b
     Example:
       kubeception controller --api https://192.0.2.10:6443 --cluster-ca ca.crt \\
-        --network 10.244.0.0/16 --network 10.96.0.0/12
+        --network 10.244.0.0/16 --network 10.96.0.0/12 --cluster-domain cluster.local
     """
     from ipaddress import ip_network
 
+    from kubeception.config.names import Reserved
     from kubeception.controller import loop
     from kubeception.kube.client import Api, TokenFile
     from kubeception.render import cluster_controller, join_service
@@ -44,6 +54,7 @@ def controller(url: str, cluster_ca: Path, token: Path, networks: tuple[str, ...
         raise click.UsageError(f"--network: {error}") from error
     settings = loop.ControllerOptions(
         join_service=f"system:serviceaccount:{NAMESPACE}:{join_service.NAME}",
+        reserved=Reserved(cluster_domain, reserved),
         networks=ranges,
         lease=cluster_controller.LEASE,
         name=socket.gethostname(),

@@ -82,6 +82,28 @@ def remove(config_file: Path | None, name: str, yes: bool, timeout: timedelta) -
         click.echo(f"node {name}: there is none; nothing was changed")
 
 
+@node.command(short_help="Let a node renew its certificate that asks with an unknown one")
+@options.config_file
+@click.argument("name", callback=options.node_name)
+def trust(config_file: Path | None, name: str) -> None:
+    """Take the certificate by which a node's kubelet asks next as its own.
+
+    A worker renews its certificate with the one that it has, and the cluster knows which that is.
+    After etcd was restored from a backup, say, it may not: then the renewal is held, and `status`
+    says so. Make sure that it is that host before you trust it.
+
+    \b
+    Example:
+      kubeception node trust w1
+    """
+    options.only_root("reach the cluster's keys", "node …")
+    from kubeception.admin import nodes
+
+    with Session(options.loaded(config_file)) as session:
+        nodes.trust(session, name)
+    click.echo(f"node {name}: the certificate that it asks with next is taken as its own")
+
+
 def _ask(name: str) -> None:
     said = (
         f"This ends every pod on node {name} and takes it out of the cluster.",

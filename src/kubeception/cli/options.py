@@ -78,6 +78,15 @@ output = click.option(
 )
 existing_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 # What a command needs that runs inside the cluster and asks the API.
+cluster_domain = click.option(
+    "--cluster-domain", required=True, help="The cluster's domain, which no host is in."
+)
+reserved = click.option(
+    "--reserved",
+    multiple=True,
+    metavar="NAME",
+    help="A name or an address of the API, besides its own, which no host has.",
+)
 cluster_ca = click.option(
     "--cluster-ca", type=existing_file, required=True, help="PEM file of the cluster's CA."
 )

@@ -29,7 +29,8 @@ from kubeception.cli import options
 @options.cluster_ca
 @options.account_token
 @click.option("--cluster-dns", required=True, help="The cluster DNS's address, for kubelets.")
-@click.option("--cluster-domain", required=True, help="The cluster's domain, for kubelets.")
+@options.cluster_domain
+@options.reserved
 def serve(
     certificate: Path,
     key: Path,
@@ -42,6 +43,7 @@ def serve(
     token: Path,
     cluster_dns: str,
     cluster_domain: str,
+    reserved: tuple[str, ...],
 ) -> None:
     """Answer joining hosts over TLS 1.3; runs inside the cluster.
 
@@ -53,6 +55,7 @@ def serve(
         --api https://10.3.0.1:443 --endpoint https://192.0.2.10:6443 --cluster-ca ca.crt \\
         --cluster-dns 10.3.0.10 --cluster-domain cluster.local
     """
+    from kubeception.config.names import Reserved
     from kubeception.join import service
 
     settings = service.ServiceOptions(
@@ -66,6 +69,6 @@ def serve(
         cluster_ca=cluster_ca,
         token=token,
         cluster_dns=cluster_dns,
-        cluster_domain=cluster_domain,
+        reserved=Reserved(cluster_domain, reserved),
     )
     service.serve(settings)

@@ -39,6 +39,9 @@ def token() -> None:
     callback=options.node_name,
     help="Only for this node, which the cluster knows already: its host was lost, or made anew.",
 )
+@click.option(
+    "--any-node", is_flag=True, help="For whichever host has it, by whatever name is free."
+)
 @click.option("--ttl", type=options.DURATION, default="1h", show_default=True, help="How long.")
 @click.option("--role", type=click.Choice(_ROLES), default="worker", show_default=True)
 def create(
@@ -46,12 +49,14 @@ def create(
     output: str,
     node: str | None,
     rejoin: str | None,
+    any_node: bool,
     ttl: timedelta,
     role: str,
 ) -> None:
     """Make a token and say, once, how to join with it.
 
-    It is good for one host. The cluster keeps its public half alone, so nobody can say it again.
+    It is good for one host, by the name that it is for: who gets hold of it can be no other node.
+    The cluster keeps its public half alone, so nobody can say it again.
 
     \b
     Example:
@@ -60,12 +65,16 @@ def create(
     """
     if role != "worker":
         raise click.UsageError("role control-plane is reserved: hosts join as workers so far")
-    if node and rejoin:
-        raise click.UsageError("--node and --rejoin exclude each other: both name the one node")
+    if bool(node) + bool(rejoin) + any_node != 1:
+        raise click.UsageError(
+            "one of --node, --rejoin and --any-node says whom the token is for: "
+            "kubeception token create --node NAME"
+        )
     if not ttl:
         raise click.UsageError("--ttl 0 would make a token that has expired already")
     options.only_root("reach the cluster's keys", "token …")
     from kubeception.admin import tokens
+    from kubeception.config.names import Reserved
     from kubeception.gather import address
     from kubeception.host import core_dump
 
@@ -73,9 +82,11 @@ def create(
     core_dump.refuse()
     with Session(config) as session:
         where = f"{url(address(session), config.kubeception.join_port)}/join"
-        made, record = tokens.create(
-            session, node=rejoin or node, rejoin=rejoin is not None, ttl=ttl
-        )
+        of_host = rejoin or node
+        reserved = Reserved(config.net.cluster_domain, config.apiserver.extra_sans)
+        if of_host and (problem := reserved.node_problem(of_host)):
+            raise click.UsageError(problem)
+        made, record = tokens.create(session, node=of_host, rejoin=rejoin is not None, ttl=ttl)
     expires = timestamp.text(record.expires)
     if output == "json":
         told = {"id": made.id, "token": made.text(), "url": where, "expires": expires}

@@ -1,11 +1,12 @@
 """Who leads."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from kubeception import timestamp
 from kubeception.conditions.condition import Condition
 from kubeception.conditions.reading import time
-from kubeception.conditions.workloads import _is_bound
+from kubeception.conditions.workloads import is_bound
 from kubeception.render.objects import NAMESPACE
 from kubeception.session import Session
 
@@ -49,8 +50,10 @@ def dead_holder(session: Session, lease: str) -> str | None:
     return "its holder gave up" if has_run_out else None
 
 
-def somebody_leads(lease: str, labels: dict[str, str], *, timeout_s: float) -> Condition:
-    """A Lease is held, or there is no pod with these labels that runs here or soon will."""
+def somebody_leads(
+    lease: str, labels: dict[str, str], *, on: Collection[str], timeout_s: float
+) -> Condition:
+    """A Lease is held, or on some nodes there is no pod with these labels that could take it."""
     held = lease_held(lease, timeout_s=timeout_s)
 
     def problem(session: Session) -> str | None:
@@ -58,6 +61,6 @@ def somebody_leads(lease: str, labels: dict[str, str], *, timeout_s: float) -> C
         if why is None:
             return None
         pods = session.api.list("Pod", namespace=NAMESPACE, labels=labels)
-        return why if any(map(_is_bound, pods)) else None
+        return why if any(is_bound(pod, on) for pod in pods) else None
 
     return replace(held, problem=problem, required=False)

@@ -1,5 +1,6 @@
 """Pods, and what makes them."""
 
+from collections.abc import Collection
 from typing import Any
 
 from kubeception.conditions.condition import Condition
@@ -51,13 +52,16 @@ def namespace_there() -> Condition:
     return Condition(f"namespace {NAMESPACE}", problem)
 
 
-def pods_run(labels: dict[str, str], *, at_least: int = 1) -> Condition:
-    """Pods with these labels have all their containers ready."""
+def pods_run(labels: dict[str, str], *, on: Collection[str], at_least: int = 1) -> Condition:
+    """Pods with these labels have all their containers ready, on some nodes.
+
+    Any kubelet may say so of pods on its own node, whatever these are.
+    """
     name = ",".join(labels.values())
 
     def problem(session: Session) -> str | None:
         pods = session.api.list("Pod", namespace=NAMESPACE, labels=labels)
-        ready = sum(condition_of(pod, "ContainersReady") for pod in pods)
+        ready = sum(is_bound(pod, on) and condition_of(pod, "ContainersReady") for pod in pods)
         return None if ready >= at_least else f"{ready} of {at_least} pods run"
 
     return Condition(f"{name} to run", problem, hint=f"kubectl -n {NAMESPACE} get pods")
@@ -94,5 +98,6 @@ def _counts(
     )
 
 
-def _is_bound(pod: dict[str, Any]) -> bool:
-    return bool(pod["spec"].get("nodeName")) and "deletionTimestamp" not in pod["metadata"]
+def is_bound(pod: dict[str, Any], on: Collection[str]) -> bool:
+    """Tell whether a pod is bound to one of some nodes, and not on its way out."""
+    return pod["spec"].get("nodeName") in on and "deletionTimestamp" not in pod["metadata"]

@@ -1,6 +1,8 @@
 """What a node may be called, and what its certificates call it."""
 
 import re
+from dataclasses import dataclass
+from ipaddress import ip_address
 
 # RFC 1123 as Kubernetes reads it: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
 DNS_NAME = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
@@ -8,6 +10,8 @@ DNS_NAME = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 LONGEST_COMMON_NAME = 64
 
 _KUBELET = "system:node:"
+# By which every API server is called; its certificate says them.
+_OF_THE_API = {"kubernetes", "kubernetes.default"}
 LONGEST_NODE_NAME = LONGEST_COMMON_NAME - len(_KUBELET)
 
 
@@ -31,3 +35,43 @@ def node_problem(name: str) -> str | None:
     else:
         return None
     return f"{name!r} is no name for a node: {why}"
+
+
+@dataclass(frozen=True)
+class Reserved:
+    """What the API and Services are called, which no host that joins may be.
+
+    The cluster signs a certificate for each node's name and addresses. `extra` are the names and
+    addresses that the API server's certificate has besides its own.
+    """
+
+    cluster_domain: str
+    extra: tuple[str, ...] = ()
+
+    def node_problem(self, node: str) -> str | None:
+        """Say why no host that joins can have a name, or None."""
+        domains = ("localhost", "svc", self.cluster_domain)
+        is_reserved = (
+            node in _OF_THE_API
+            or any(node == domain or node.endswith(f".{domain}") for domain in domains)
+            or any(_matches(extra, node) for extra in self.extra)
+        )
+        return f"{node!r} is a name of the API or of the cluster's own" if is_reserved else None
+
+    def has(self, address: str) -> bool:
+        """Tell whether the API is reached at an address."""
+        return any(_is_same(extra, address) for extra in self.extra)
+
+
+def _matches(pattern: str, name: str) -> bool:
+    """Tell whether a certificate's name covers another; a star is one label (RFC 9525)."""
+    first, _, rest = pattern.lower().partition(".")
+    own, _, parent = name.partition(".")
+    return rest == parent and first in {"*", own}
+
+
+def _is_same(text: str, address: str) -> bool:
+    try:
+        return ip_address(text) == ip_address(address)
+    except ValueError:  # a name
+        return False

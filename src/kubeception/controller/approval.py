@@ -5,11 +5,12 @@ that is verified here with the token's public key, which only administrators wri
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
+from kubeception import timestamp
 from kubeception.config import names
 from kubeception.pki import request as requests
 from kubeception.pki.token import Claim, Role, verifies
@@ -20,11 +21,13 @@ Network = IPv4Network | IPv6Network
 
 _LONGEST = timedelta(days=366)
 _MOST_ADDRESSES = 4
+# Of a node, the newest: those before have expired, or soon will.
+_MOST_CREDENTIALS = 8
 _USAGES = {requests.CLIENT_SIGNER: "client auth", requests.SERVING_SIGNER: "server auth"}
 
 
 class Reason(StrEnum):
-    """Why a request is denied, as its condition says."""
+    """Why a request is denied, as its condition says, or what an event is about."""
 
     NAME_TAKEN = "NameTaken"
     ADDRESS_TAKEN = "AddressTaken"
@@ -33,6 +36,10 @@ class Reason(StrEnum):
     TOKEN_REVOKED = "TokenRevoked"  # noqa: S105 - a reason
     WRONG_NAME = "WrongName"
     BAD_REQUEST = "BadRequest"
+    REMOVED = "Removed"
+    REVOKED = "Revoked"
+    UNKNOWN_CREDENTIAL = "UnknownCredential"
+    TAKEN_OVER = "TakenOver"
 
 
 @dataclass(frozen=True)
@@ -40,12 +47,24 @@ class Asked:
     """A certificate request as the API has it."""
 
     name: str
+    uid: str
     signer: str
     user: str
     groups: tuple[str, ...]
     usages: frozenset[str]
     request: bytes = field(repr=False)
+    credential: str = ""
+    """The id of the certificate that it was asked with."""
     expiration_s: int | None = None
+
+
+@dataclass(frozen=True)
+class Issued:
+    """A client certificate that was signed for a node: for which request (uid), and its id."""
+
+    request: str
+    node: str
+    credential: str
 
 
 @dataclass(frozen=True)
@@ -60,16 +79,24 @@ class MadeClaim:
 class Known:
     """What the cluster knows: tokens and claims by token id, records by node.
 
-    `nodes` are the addresses of every Node object by its name, `networks` those of pods and
-    Services, which no host can have.
+    `removed` are the records of nodes that are none any more, `issued` the ids of certificates that
+    were signed for a node lately, and `ready` the names of Nodes that say they are.
+    `nodes` are the names of all Node objects; what these say of addresses, kubelets have written.
+    No host has what is `reserved`, an address of `networks`, which are those of pods and Services,
+    or one of `services`, at which a Service is reached from outside.
     """
 
     join_service: str
+    reserved: names.Reserved
     tokens: Mapping[str, TokenRecord] = field(default_factory=dict)
     claims: Mapping[str, MadeClaim] = field(default_factory=dict)
     records: Mapping[str, NodeRecord] = field(default_factory=dict)
-    nodes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    removed: Mapping[str, NodeRecord] = field(default_factory=dict)
+    issued: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    ready: frozenset[str] = frozenset()
+    nodes: frozenset[str] = frozenset()
     networks: tuple[Network, ...] = ()
+    services: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -87,38 +114,88 @@ class Denied:
     message: str
 
 
-Decision = Approved | Denied | None
+@dataclass(frozen=True)
+class Held:
+    """It is decided by a person."""
+
+    node: str
+    message: str
 
 
-def judge(asked: Asked, known: Known) -> Decision:
+Decision = Approved | Denied | Held | None
+
+
+def judge(asked: Asked, known: Known, now: datetime) -> Decision:
     """Return what becomes of a request; None where it is not ours to decide."""
-    if asked.signer == requests.SERVING_SIGNER:
-        return _serving(asked, known)
-    if asked.signer != requests.CLIENT_SIGNER or _is_renewal(asked):
-        return None  # Kubernetes approves what a kubelet renews (`selfnodeclient`)
-    if asked.user != known.join_service:
-        return Denied(Reason.NOT_PROVEN, "only hosts that join get their first certificate")
-    return _first(asked, known)
-
-
-def _is_renewal(asked: Asked) -> bool:
     node = asked.user.removeprefix(requests.user(""))
     is_kubelet = node != asked.user and requests.NODES in asked.groups
-    return is_kubelet and requests.client_problem(asked.request, node) is None
+    if asked.signer == requests.SERVING_SIGNER:
+        if not is_kubelet:
+            return Denied(Reason.WRONG_NAME, "only a kubelet may ask for its serving certificate")
+        return _void(asked, node, known) or _serving(asked, node, known)
+    if asked.signer != requests.CLIENT_SIGNER:
+        return None
+    if is_kubelet:
+        return _void(asked, node, known) or _renewal(asked, node, known)
+    if asked.user != known.join_service:
+        return Denied(Reason.NOT_PROVEN, "only hosts that join get their first certificate")
+    return _first(asked, known, now)
 
 
-def _serving(asked: Asked, known: Known) -> Decision:
-    node = asked.user.removeprefix(requests.user(""))
-    if node == asked.user or requests.NODES not in asked.groups:
-        return Denied(Reason.WRONG_NAME, "only a kubelet may ask for its serving certificate")
+def _void(asked: Asked, node: str, known: Known) -> Denied | None:
+    """Deny whoever was a node's kubelet once, and is no more."""
     record = known.records.get(node)
     if record is None:
-        return Denied(Reason.WRONG_NAME, f"node {node} has not joined")
+        return Denied(Reason.REMOVED, f"node {node} was removed, or has never joined")
+    if asked.credential in record.revoked:
+        return Denied(Reason.REVOKED, f"another host has joined as {node}")
+    return None
+
+
+def _renewal(asked: Asked, node: str, known: Known) -> Decision:
+    """Judge a kubelet that asks for its own client certificate anew.
+
+    It asks with the one that it has, and its record knows that; or one is pending, whose id nobody
+    has seen since: this controller may have been down for longer than Kubernetes keeps requests.
+    """
+    record = known.records[node]
+    problem = _form_problem(asked) or requests.client_problem(asked.request, node)
+    if problem:
+        return Denied(Reason.BAD_REQUEST, problem)
+    if record.role is Role.CONTROL_PLANE:  # its host has the CA's key
+        return Approved()
+    if asked.credential in record.credentials:
+        return Approved(replace(record, pending=asked.uid))
+    if record.pending and asked.credential:
+        return Approved(replace(_knowing(record, asked.credential), pending=asked.uid))
+    return Held(node, f"node {node} asks with a certificate that is not known to be its own")
+
+
+def with_issued(record: NodeRecord, issued: Issued) -> NodeRecord:
+    """Return a node's record once a certificate was signed for it."""
+    if issued.credential in record.revoked:
+        return record
+    pending = "" if issued.request == record.pending else record.pending
+    return replace(_knowing(record, issued.credential), pending=pending)
+
+
+def _knowing(record: NodeRecord, credential: str) -> NodeRecord:
+    if credential in record.credentials:
+        return record
+    return replace(record, credentials=(*record.credentials, credential)[-_MOST_CREDENTIALS:])
+
+
+def _serving(asked: Asked, node: str, known: Known) -> Decision:
+    record = known.records[node]
+    if reserved := known.reserved.node_problem(node):
+        return Denied(Reason.WRONG_NAME, reserved)
+    if any(map(known.reserved.has, record.addresses)):
+        return Denied(Reason.ADDRESS_TAKEN, "the API is reached at its address")
     problem = _form_problem(asked) or requests.server_problem(asked.request, node, record.addresses)
     return Denied(Reason.BAD_REQUEST, problem) if problem else Approved()
 
 
-def _first(asked: Asked, known: Known) -> Decision:
+def _first(asked: Asked, known: Known, now: datetime) -> Decision:
     made = next(
         (
             claim
@@ -134,7 +211,23 @@ def _first(asked: Asked, known: Known) -> Decision:
     if denied:
         return denied
     claim = made.record.claim
-    return Approved(NodeRecord(claim.node, token.id, token.role, claim.addresses))
+    before = known.records.get(claim.node)
+    if before and before.token == token.id:
+        return Approved(replace(before, pending=asked.uid))
+    gone = before or known.removed.get(claim.node)
+    revoked = {*gone.revoked, *gone.credentials} if gone else set()
+    is_live = before is not None and claim.node in known.ready
+    return Approved(
+        NodeRecord(
+            claim.node,
+            token.id,
+            token.role,
+            claim.addresses,
+            pending=asked.uid,
+            revoked=tuple(sorted({*revoked, *known.issued.get(claim.node, ())})),
+            taken_over=timestamp.text(now) if is_live else "",
+        )
+    )
 
 
 def _problems(asked: Asked, made: MadeClaim, token: TokenRecord, known: Known) -> Iterator[Denied]:
@@ -158,6 +251,8 @@ def _problems(asked: Asked, made: MadeClaim, token: TokenRecord, known: Known) -
         yield Denied(Reason.NOT_PROVEN, f"nobody can join as {token.role} yet")
     if names.node_problem(claim.node):
         yield Denied(Reason.WRONG_NAME, "no node can have the name")
+    if reserved := known.reserved.node_problem(claim.node):
+        yield Denied(Reason.WRONG_NAME, reserved)
     if token.node not in {None, claim.node}:
         yield Denied(Reason.WRONG_NAME, "the token is for another name")
     yield from _taken(claim, token, known)
@@ -172,11 +267,12 @@ def _taken(claim: Claim, token: TokenRecord, known: Known) -> Iterator[Denied]:
     if not is_again and not may_take and (record is not None or claim.node in known.nodes):
         yield Denied(Reason.NAME_TAKEN, "a node has the name; a rejoin token takes it over")
     others = {
-        *(ip for name, ips in known.nodes.items() if name != claim.node for ip in ips),
         *(ip for it in known.records.values() if it.node != claim.node for ip in it.addresses),
+        *known.services,
     }
     for address in claim.addresses:
-        if address in others or any(ip_address(address) in net for net in known.networks):
+        is_in_network = any(ip_address(address) in net for net in known.networks)
+        if address in others or is_in_network or known.reserved.has(address):
             yield Denied(Reason.ADDRESS_TAKEN, f"address {address} is not the host's")
 
 

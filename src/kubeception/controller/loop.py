@@ -4,34 +4,38 @@ It compares what is with what should be, again and again; a watch only wakes it 
 request is told and passed over.
 """
 
+import contextlib
 import logging
 import signal
 import sys
 import threading
-from base64 import b64decode
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from time import monotonic, sleep
-from typing import TypeVar
 
+from kubeception import timestamp
+from kubeception.config.names import Reserved
+from kubeception.controller import known as knowledge
 from kubeception.controller.approval import (
     Approved,
-    Asked,
+    Decision,
     Denied,
+    Held,
+    Issued,
     Known,
-    MadeClaim,
     Network,
+    Reason,
     judge,
+    with_issued,
 )
 from kubeception.errors import ApiError
 from kubeception.kube.client import Api, Object
 from kubeception.kube.kinds import KINDS
 from kubeception.kube.lease import RENEW_S, Lease
 from kubeception.pki.request import SIGNERS
-from kubeception.pki.token import Role
 from kubeception.render import join_records, objects
-from kubeception.render.join_records import CLAIMS, RECORDS, NodeRecord
+from kubeception.render.join_records import RECORDS, NodeRecord
 from kubeception.render.objects import NAMESPACE
 
 log = logging.getLogger("kubeception.controller")
@@ -40,20 +44,32 @@ KIND = "CertificateSigningRequest"
 _MANAGER = "kubeception-controller"
 # What the watch has missed is found by then.
 LOOK_EVERY_S = 10.0
+# So often all is read, although nothing has happened: somebody may have edited a record.
+_READ_EVERY_S = 300.0
 _WATCH_S = 60
 _REST_S = 1.0
-
-_Record = TypeVar("_Record")
+_CONFLICT = 409
 
 
 @dataclass(frozen=True)
 class ControllerOptions:
-    """Whom it believes to be the join service, and the networks that no host is in."""
+    """Whom it believes to be the join service, and what no host is called and is in."""
 
     join_service: str
+    reserved: Reserved
     networks: tuple[Network, ...]
     lease: str
     name: str
+
+
+@dataclass
+class Seen:
+    """What this controller has seen by now."""
+
+    issued: set[str] = field(default_factory=set)
+    """The requests whose certificates' ids are in the records."""
+    read_s: float | None = None
+    """When it has read all that is known."""
 
 
 def run(api: Api, watching: Api, settings: ControllerOptions) -> None:
@@ -63,7 +79,7 @@ def run(api: Api, watching: Api, settings: ControllerOptions) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     threading.Thread(target=_watch, args=(watching, changed), daemon=True).start()
     log.info("waiting for certificate requests")
-    was_leading, looked, problem = False, 0.0, ""
+    was_leading, looked, problem, seen = False, 0.0, "", Seen()
     try:
         while True:
             is_leading = False
@@ -71,9 +87,10 @@ def run(api: Api, watching: Api, settings: ControllerOptions) -> None:
                 is_leading = lease.hold(api)
                 is_due = changed.is_set() or monotonic() - looked >= LOOK_EVERY_S
                 if is_leading and (is_due or not was_leading):
+                    seen = seen if was_leading else Seen()
                     changed.clear()
                     looked = monotonic()
-                    decide(api, settings, lease)
+                    decide(api, settings, lease, seen)
                 problem = ""
             except ApiError as error:
                 if error.message != problem:  # not again every two seconds
@@ -93,27 +110,60 @@ def run(api: Api, watching: Api, settings: ControllerOptions) -> None:
             log.warning("%s", error.message)
 
 
-def decide(api: Api, settings: ControllerOptions, lease: Lease) -> None:
+def decide(api: Api, settings: ControllerOptions, lease: Lease, seen: Seen) -> None:
     """Judge every request that waits, for as long as this controller leads.
 
     Raises:
         ApiError: the API can't be asked.
     """
-    waiting = [one for one in api.list(KIND) if _waits(one)]
-    if not waiting:
-        return
-    known = _known(api, settings)
+    requests = api.list(KIND)
+    waiting = [one for one in requests if _waits(one)]
+    issued = list(knowledge.issued(requests))
+    if waiting or seen.read_s is None or monotonic() - seen.read_s >= _READ_EVERY_S:
+        seen.read_s = monotonic()
+        known = knowledge.read(
+            api,
+            issued,
+            join_service=settings.join_service,
+            reserved=settings.reserved,
+            networks=settings.networks,
+        )
+        _answer(api, waiting, known, lease)
+    for signed in issued:
+        if signed.request not in seen.issued and lease.hold(api):
+            _learn(api, signed)
+            seen.issued.add(signed.request)
+    seen.issued &= {one.request for one in issued}
+
+
+def _answer(api: Api, waiting: Iterable[Object], known: Known, lease: Lease) -> None:
+    verdicts = []
     for one in waiting:
-        if not lease.hold(api):
-            return
-        try:
-            known = _decide(api, one, known)
-        except ApiError as error:
-            if error.status == 0:
-                raise
-            log.warning("%s: %s", one["metadata"]["name"], error.message)
-        except Exception:
-            log.exception("%s: passed over", one["metadata"]["name"])
+        with _passed_over(one):
+            if not lease.hold(api):
+                return
+            verdict, known = _judged(api, one, known)
+            verdicts.append((one, verdict))
+    # Before they have their certificates, for they write from then on.
+    _index(api, known)
+    for one, verdict in verdicts:
+        with _passed_over(one):
+            if not lease.hold(api):
+                return
+            _carry_out(api, one, verdict)
+
+
+@contextlib.contextmanager
+def _passed_over(found: Object) -> Iterator[None]:
+    """Go on with the next request where one can't be decided; not where no API answers."""
+    try:
+        yield
+    except ApiError as error:
+        if error.status == 0:
+            raise
+        log.warning("%s: %s", found["metadata"]["name"], error.message)
+    except Exception:
+        log.exception("%s: passed over", found["metadata"]["name"])
 
 
 def _waits(found: Object) -> bool:
@@ -121,116 +171,101 @@ def _waits(found: Object) -> bool:
     return not is_decided and found["spec"]["signerName"] in SIGNERS
 
 
-def _decide(api: Api, found: Object, known: Known) -> Known:
-    asked = _asked(found)
-    verdict = judge(asked, known)
+def _learn(api: Api, issued: Issued) -> None:
+    """Keep the id of a certificate that was signed with its node's record."""
+    name = join_records.node_name(issued.node)
+    found = api.get("ConfigMap", name, namespace=RECORDS)
+    before = knowledge.record(found) if found else None
+    if before and not before.removed and (record := with_issued(before, issued)) != before:
+        values = join_records.from_node(record)["data"]
+        learnt = {name: values[name] for name in ("credentials", "pending")}
+        api.merge("ConfigMap", name, {"data": learnt}, namespace=RECORDS)
+
+
+def _judged(api: Api, found: Object, known: Known) -> tuple[Decision, Known]:
+    """Judge a request, and keep whose it is before it is approved."""
+    now = datetime.now(UTC)
+    verdict = judge(knowledge.asked(found), known, now)
+    if isinstance(verdict, Approved) and verdict.record:
+        known = _remember(api, verdict.record, known)
+        if verdict.record.taken_over == timestamp.text(now):
+            _tell_of_takeover(api, verdict.record)
+    return verdict, known
+
+
+def _carry_out(api: Api, found: Object, verdict: Decision) -> None:
+    name, by = found["metadata"]["name"], found["spec"].get("username")
     if isinstance(verdict, Approved):
-        if verdict.record:
-            _remember(api, verdict.record, known.records.get(verdict.record.node))
-            known = replace(known, records={**known.records, verdict.record.node: verdict.record})
         api.approve(found, is_approved=True, reason="Known", message="kubeception approved it")
-        log.info("%s by %s: approved", asked.name, asked.user)
+        log.info("%s by %s: approved", name, by)
     elif isinstance(verdict, Denied):
         api.approve(found, is_approved=False, reason=verdict.reason, message=verdict.message)
-        log.warning("%s by %s: denied: %s", asked.name, asked.user, verdict.message)
-        _tell(api, found, verdict)
-    return known
+        log.warning("%s by %s: denied: %s", name, by, verdict.message)
+        _tell(api, _request(found), verdict.reason, verdict.message)
+    elif isinstance(verdict, Held):
+        # By a name of its own: it waits, and is told once.
+        reason = Reason.UNKNOWN_CREDENTIAL
+        _tell(api, _request(found), reason, verdict.message, name=f"{name}.held")
 
 
-def _remember(api: Api, record: NodeRecord, before: NodeRecord | None) -> None:
+def _remember(api: Api, record: NodeRecord, known: Known) -> Known:
     """Keep who a node is, before it gets a certificate: so nobody else gets one by its name.
 
     Raises:
         ApiError: among others 409 where the name was taken since it was judged.
     """
-    if record == before:
-        return
+    if record == known.records.get(record.node):
+        return known
     wanted = join_records.from_node(record)
-    name = wanted["metadata"]["name"]
-    found = api.get("ConfigMap", name, namespace=RECORDS) if before else None
-    if found is None:
+    before = known.records.get(record.node) or known.removed.get(record.node)
+    if before is None:
         api.create(wanted)
     else:
+        name = wanted["metadata"]["name"]
+        found = api.get("ConfigMap", name, namespace=RECORDS)
+        if found is None or knowledge.record(found) != before:
+            raise ApiError(_CONFLICT, "Conflict", f"the record of node {record.node} has changed")
+        api.set_fields(found, {"/data": wanted["data"]})
+    return replace(known, records={**known.records, record.node: record})
+
+
+def _index(api: Api, known: Known) -> None:
+    """Keep the list of the nodes that there are, by which the API server refuses all others."""
+    wanted = join_records.index(known.records.values())
+    found = api.get("ConfigMap", join_records.INDEX, namespace=RECORDS)
+    if found is None:
+        api.create(wanted)
+    elif (found.get("data") or {}) != wanted["data"]:
         api.set_fields(found, {"/data": wanted["data"]})
 
 
-def _tell(api: Api, found: Object, denied: Denied) -> None:
-    """Leave an event about a request that was denied."""
-    # What a list has found does not say what it is.
-    what = {"apiVersion": KINDS[KIND].api_version, "kind": KIND}
-    api.create(
-        objects.warning(
-            {**found, **what},
-            denied.reason,
-            denied.message,
-            by={"component": _MANAGER},
-            at=datetime.now(UTC),
-            generateName=f"{_MANAGER}.",
-        )
+def _request(found: Object) -> Object:
+    """Return a request as events are about one: what a list has found does not say what it is."""
+    return {**found, "apiVersion": KINDS[KIND].api_version, "kind": KIND}
+
+
+def _tell_of_takeover(api: Api, record: NodeRecord) -> None:
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": record.node}}
+    said = f"another host took it over with token {record.token}, while it was Ready"
+    log.warning("node %s: %s", record.node, said)
+    _tell(api, node, Reason.TAKEN_OVER, said)
+
+
+def _tell(api: Api, about: Object, reason: Reason, message: str, **name: str) -> None:
+    """Leave an event about a request or a node."""
+    event = objects.warning(
+        about,
+        reason,
+        message,
+        by={"component": _MANAGER},
+        at=datetime.now(UTC),
+        **(name or {"generateName": f"{_MANAGER}."}),
     )
-
-
-def _asked(found: Object) -> Asked:
-    spec = found["spec"]
-    return Asked(
-        name=found["metadata"]["name"],
-        signer=spec["signerName"],
-        user=spec.get("username", ""),
-        groups=tuple(spec.get("groups", ())),
-        usages=frozenset(spec.get("usages", ())),
-        request=b64decode(spec["request"]),
-        expiration_s=spec.get("expirationSeconds"),
-    )
-
-
-def _known(api: Api, settings: ControllerOptions) -> Known:
-    kept = api.list("ConfigMap", namespace=RECORDS)
-    tokens = _read(_of(kept, join_records.TOKEN), join_records.to_token)
-    records = map(_record, _of(kept, join_records.NODE))
-    claims = {}
-    for found in _of(api.list("ConfigMap", namespace=CLAIMS), join_records.CLAIM):
-        for claim in _read([found], join_records.to_claim):
-            # Its name is what makes it the only one; what it says of itself is only text.
-            if found["metadata"]["name"] == join_records.claim_name(claim.claim.token):
-                made = datetime.fromisoformat(found["metadata"]["creationTimestamp"])
-                claims[claim.claim.token] = MadeClaim(claim, made)
-    return Known(
-        join_service=settings.join_service,
-        tokens={token.id: token for token in tokens},
-        claims=claims,
-        records={record.node: record for record in records},
-        nodes={node["metadata"]["name"]: tuple(_addresses(node)) for node in api.list("Node")},
-        networks=settings.networks,
-    )
-
-
-def _record(found: Object) -> NodeRecord:
-    """Read who a node is; a record that can't be read keeps its name from everybody."""
-    name = found["metadata"]["name"]
-    for record in _read([found], join_records.to_node):
-        if join_records.node_name(record.node) == name:
-            return record
-    return NodeRecord(name.removeprefix(join_records.node_name("")), "", Role.CONTROL_PLANE, ())
-
-
-def _of(found: Iterable[Object], kind: str) -> Iterator[Object]:
-    for one in found:
-        if (one["metadata"].get("labels") or {}).get(join_records.KIND_LABEL) == kind:
-            yield one
-
-
-def _read(found: Iterable[Object], to_record: Callable[[Object], _Record]) -> Iterator[_Record]:
-    for one in found:
-        try:
-            yield to_record(one)
-        except ValueError as error:
-            log.warning("%s", error)
-
-
-def _addresses(node: Object) -> Iterator[str]:
-    for one in (node.get("status") or {}).get("addresses") or []:
-        if one["type"] in {"InternalIP", "ExternalIP"}:
-            yield one["address"]
+    try:
+        api.create(event)
+    except ApiError as error:
+        if error.status != _CONFLICT:
+            raise
 
 
 def _watch(api: Api, changed: threading.Event) -> None:

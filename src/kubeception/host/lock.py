@@ -9,6 +9,9 @@ from pathlib import Path
 from kubeception.errors import Locked
 from kubeception.host import files
 
+# Whoever can read a file can lock it.
+_MODE = 0o600
+
 
 @contextlib.contextmanager
 def hold(path: Path, purpose: str) -> Iterator[None]:
@@ -21,8 +24,9 @@ def hold(path: Path, purpose: str) -> Iterator[None]:
     """
     files.make_folder(path.parent)
     with files.told(path):
-        opened = path.open("a+")
-    with opened as file:
+        opened = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND, _MODE)
+    os.fchmod(opened, _MODE)  # an earlier version's was everybody's to read
+    with os.fdopen(opened, "a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from kubeception.config.names import Reserved
 from kubeception.join import nonce, wire
 from kubeception.join.cluster import NAME_TAKEN, TOKEN_REUSED, Cluster
 from kubeception.pki import request as requests
@@ -60,6 +61,7 @@ class Admission:
     cluster: Cluster
     server: bytes
     info: ClusterInfo
+    reserved: Reserved
     _at_once: set[str] = field(default_factory=set)
 
     async def admit(
@@ -81,7 +83,7 @@ class Admission:
         """
         if not nonce.is_same(challenge, asked.nonce):
             raise Refused(409, "the nonce is not of this connection, or too old")
-        if problem := _problem(asked):
+        if problem := _problem(asked, self.reserved):
             raise Refused(400, problem)
         record = _claimed(asked, self.server)
         token = await self._known(record)
@@ -183,8 +185,10 @@ class Admission:
         raise Refused(503, "the certificate is not signed yet", retry_after_s=1)
 
 
-def _problem(asked: wire.Request) -> str | None:
+def _problem(asked: wire.Request, reserved: Reserved) -> str | None:
     """Say what is wrong with a request by itself: nothing has been asked of anybody for it yet."""
+    if problem := reserved.node_problem(asked.node):
+        return problem
     if any(map(requests.address_problem, asked.addresses)):
         return "an address is none that a host can have"
     if len(set(asked.addresses)) < len(asked.addresses):

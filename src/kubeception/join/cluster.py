@@ -57,10 +57,11 @@ class Cluster:
         return join_records.to_claim(found) if found else None
 
     async def record(self, node: str) -> NodeRecord | None:
-        """Return who a node is."""
+        """Return who a node is; None where there is none of that name any more."""
         name = join_records.node_name(node)
         found = await self._on(self._proven, self._config_map, name, join_records.RECORDS)
-        return join_records.to_node(found) if found else None
+        record = join_records.to_node(found) if found else None
+        return None if record and record.removed else record
 
     async def has_node(self, node: str) -> bool:
         """Tell whether there is a node of a name, ready or not."""

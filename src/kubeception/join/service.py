@@ -19,6 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from kubeception import report
+from kubeception.config.names import Reserved
 from kubeception.errors import KubeceptionError
 from kubeception.join import wire
 from kubeception.join.admission import Admission, ClusterInfo
@@ -39,7 +40,7 @@ class ServiceOptions:
     """Where it listens, what it shows, whom it asks, and what it tells hosts that join.
 
     `ca` is the CA of its own certificate, `cluster_ca` that of the API. Of the API's URLs, which
-    hosts are told, it asks the first one itself.
+    hosts are told, it asks the first one itself. No host may be called what is `reserved`.
     """
 
     certificate: Path
@@ -52,7 +53,7 @@ class ServiceOptions:
     cluster_ca: Path
     token: Path
     cluster_dns: str
-    cluster_domain: str
+    reserved: Reserved
 
 
 def serve(settings: ServiceOptions) -> None:
@@ -61,7 +62,7 @@ def serve(settings: ServiceOptions) -> None:
     info = ClusterInfo(
         ca=settings.cluster_ca.read_text(errors="replace"),
         apiservers=settings.endpoints,
-        kubelet=wire.KubeletSettings(settings.cluster_dns, settings.cluster_domain),
+        kubelet=wire.KubeletSettings(settings.cluster_dns, settings.reserved.cluster_domain),
     )
     api = Api(
         settings.api,
@@ -74,7 +75,7 @@ def serve(settings: ServiceOptions) -> None:
     listener = _listener(settings.address, settings.port)
     signal.signal(signal.SIGTERM, _end)
     report.adopt("asyncio")
-    admission = Admission(Cluster(api), _digest(settings.certificate), info)
+    admission = Admission(Cluster(api), _digest(settings.certificate), info, settings.reserved)
     with listener, contextlib.closing(api):
         log.info("listening on %s:%d", *listener.getsockname()[:2])
         asyncio.run(_serve(Router(admission), listener, context))

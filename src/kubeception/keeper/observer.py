@@ -28,7 +28,8 @@ from kubeception.kept import identity, revisions
 from kubeception.kept.identity import Progress
 from kubeception.kube import health
 from kubeception.kube.health import HealthAnswer
-from kubeception.render import apiserver, cluster_settings, controllers, revision
+from kubeception.kube.kinds import KINDS
+from kubeception.render import apiserver, cluster_settings, controllers, policies, revision
 from kubeception.render.objects import NAMESPACE
 from kubeception.resources import node as nodes
 from kubeception.resources.revision import daemonset
@@ -64,6 +65,7 @@ class Observer:
     def forget(self) -> None:
         """Start every count anew, as after a change of the host."""
         now = self._session.host.clock.monotonic()
+        self._policies = dict(_policies(self._session))
         self._answered_s = self._etcd_answered_s = now
         self._was_silent = False
         self._leases: dict[str, tuple[int, float]] = dict.fromkeys(LEASES, (-1, now))
@@ -115,9 +117,10 @@ class Observer:
             )
         node_key = f"/registry/minions/{self._node}"
         try:
-            *leases, server, node, shared = session.etcd.mod_revisions(
-                *_LEASE_KEYS, _DAEMONSET_KEY, node_key, _SETTINGS_KEY
+            server, node, shared, *rest = session.etcd.mod_revisions(
+                *(_DAEMONSET_KEY, node_key, _SETTINGS_KEY, *_LEASE_KEYS), *self._policies.values()
             )
+            leases, held = rest[: len(_LEASE_KEYS)], rest[len(_LEASE_KEYS) :]
             self._note_progress(now)
         except KubeceptionError as error:
             return replace(
@@ -127,11 +130,12 @@ class Observer:
         if answered and server and node:
             self._ask((server, node, shared), now)
         still = self._still(leases, now)
+        there = ((f"DaemonSet {apiserver.NAME}", server), *zip(self._policies, held, strict=True))
         return replace(
             seen,
             stale_leases=still,
             released_leases=tuple(self._free(still)) if answered else (),
-            lost=None if server else f"DaemonSet {apiserver.NAME}",
+            lost=next((what for what, at in there if not at), None),
             has_new_settings=self._has_new_settings,
             node_problem=self._node_problem if node else f"Node {self._node} is gone",
             rollout=self._rollout,
@@ -216,6 +220,17 @@ class Observer:
             self._history = self._history.then(rollout, now)
             rollout = self._history.tell(rollout, now)
         self._rollout = rollout
+
+
+def _policies(session: Session) -> Iterator[tuple[str, str]]:
+    """Yield the policies that the cluster has had, and their bindings, with their keys in etcd.
+
+    Where they are gone, what runs on a worker may do what RBAC alone lets it.
+    """
+    copy = cluster.read(session.layout.cluster)
+    for name in policies.names(copy.settings) if copy else ():
+        for kind in ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"):
+            yield f"{kind} {name}", f"/registry/{KINDS[kind].plural}/{name}"
 
 
 def _has_new_settings(session: Session) -> bool:

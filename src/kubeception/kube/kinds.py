@@ -27,6 +27,7 @@ class Kind:
 
 
 ADMISSION = "admissionregistration.k8s.io"
+FLOWCONTROL = "flowcontrol.apiserver.k8s.io"
 RBAC = "rbac.authorization.k8s.io"
 
 KINDS = {
@@ -52,6 +53,17 @@ KINDS = {
     ),
     "ValidatingWebhookConfiguration": Kind(
         ADMISSION, "v1", "validatingwebhookconfigurations", namespaced=False
+    ),
+    "ResourceQuota": Kind("", "v1", "resourcequotas", namespaced=True),
+    "PriorityLevelConfiguration": Kind(
+        FLOWCONTROL, "v1", "prioritylevelconfigurations", namespaced=False
+    ),
+    "FlowSchema": Kind(FLOWCONTROL, "v1", "flowschemas", namespaced=False),
+    "ValidatingAdmissionPolicy": Kind(
+        ADMISSION, "v1", "validatingadmissionpolicies", namespaced=False
+    ),
+    "ValidatingAdmissionPolicyBinding": Kind(
+        ADMISSION, "v1", "validatingadmissionpolicybindings", namespaced=False
     ),
     "ClusterRole": Kind(RBAC, "v1", "clusterroles", namespaced=False),
     "ClusterRoleBinding": Kind(RBAC, "v1", "clusterrolebindings", namespaced=False),

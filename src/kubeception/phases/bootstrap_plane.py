@@ -1,6 +1,7 @@
 """Bring up what is needed of the bootstrap control plane, where the hosted one can't carry on."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from kubeception import conditions
 from kubeception.conditions import Condition
@@ -17,9 +18,12 @@ from kubeception.resources.held_connections import HeldConnections
 from kubeception.resources.hung_server import NoHungServer
 from kubeception.resources.published_ca import PublishedCa
 from kubeception.resources.stuck_webhooks import NoStuckWebhooks
+from kubeception.resources.taken_up import TakenUp
 
 # Pods that are still bound to the host come back by themselves, and their controllers with them.
 GRACE_S = 8.0
+# After that long it is looked at what keeps the bootstrap API server.
+COMES_UP_S = 20.0
 
 
 def manifest(config: Config, facts: Facts) -> File:
@@ -49,8 +53,21 @@ def first_api(config: Config, facts: Facts) -> Iterator[Resource]:
         yield from api(config, facts)
 
 
+def api_comes_up(_config: Config, facts: Facts) -> Iterator[Condition]:
+    """Give the bootstrap API server the time that it needs, where there is to be one."""
+    if facts.needs_api:
+        ready = conditions.apiserver_ready(BOOTSTRAP_PORT)
+        yield replace(ready, timeout_s=COMES_UP_S, required=False)
+
+
+def taken_up(_config: Config, facts: Facts) -> Iterator[Resource]:
+    """Want the kubelet to have taken it up."""
+    if facts.needs_api:
+        yield TakenUp()
+
+
 def api_is_ready(_config: Config, facts: Facts) -> Iterator[Condition]:
-    """Wait for the bootstrap API server, where there is to be one."""
+    """Wait for it."""
     if facts.needs_api:
         yield conditions.apiserver_ready(BOOTSTRAP_PORT)
 
@@ -87,7 +104,9 @@ def hosted_controllers_lead(_config: Config, facts: Facts) -> Iterator[Condition
     """Give the hosted controllers a while to lead, where they come back with the host."""
     if facts.cluster.dead_leases:
         for one in controllers.BOTH:
-            yield conditions.somebody_leads(one.name, one.labels, timeout_s=GRACE_S)
+            yield conditions.somebody_leads(
+                one.name, one.labels, on=facts.cluster.control_planes.keys(), timeout_s=GRACE_S
+            )
 
 
 def place_controllers(config: Config, facts: Facts) -> Iterator[Resource]:
@@ -105,7 +124,10 @@ def place_controllers(config: Config, facts: Facts) -> Iterator[Resource]:
 
 
 FIRST_API = Phase("first-api", "placing the bootstrap apiserver", first_api)
-BOOTSTRAP_API = Phase("bootstrap-api", "waiting for bootstrap apiserver", until=api_is_ready)
+BOOTSTRAP_START = Phase("bootstrap-start", "waiting for bootstrap apiserver", until=api_comes_up)
+BOOTSTRAP_API = Phase(
+    "bootstrap-api", "looking whether it was taken up", taken_up, until=api_is_ready
+)
 BOOTSTRAP_CA = Phase("bootstrap-ca", "publishing the CA of today", publish)
 BOOTSTRAP_DOOR = Phase(
     "bootstrap-door",

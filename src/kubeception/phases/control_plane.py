@@ -19,6 +19,8 @@ from kubeception.render import (
     join_records,
     join_service,
     keeper,
+    limits,
+    policies,
     proxy,
 )
 from kubeception.render.join_records import NodeRecord
@@ -32,6 +34,7 @@ def everything(facts: Facts) -> Iterator[Wanted]:
     cluster, settings = facts.cluster, facts.cluster.settings
     yield from cluster_settings.readers()
     yield from access.bindings()
+    yield from policies.everything(cluster)
     # Settings whose revision was put back are not tried again until somebody changes them.
     refused = {facts.host.refused}
     if cluster.hosted and not facts.is_attended:
@@ -39,13 +42,14 @@ def everything(facts: Facts) -> Iterator[Wanted]:
     if cluster.hosted is None or apiserver.template_digest(settings) not in refused:
         yield apiserver.daemonset(cluster)
     for controller in controllers.BOTH:
-        yield controllers.deployment(controller, settings)
+        yield controllers.deployment(controller, cluster)
     if settings.net.cni is Cni.FLANNEL:
         yield from flannel.everything(cluster)
     yield from proxy.everything(cluster)
     yield from coredns.everything(settings)
     yield from join_service.everything(cluster)
-    yield from cluster_controller.everything(settings)
+    yield from cluster_controller.everything(cluster)
+    yield from limits.everything(settings)
     # So that nobody joins by this host's name, not even while its Node object is gone.
     own = NodeRecord(facts.host.node, "", Role.CONTROL_PLANE, (facts.host.address,))
     yield join_records.from_node(own)

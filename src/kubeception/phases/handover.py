@@ -27,7 +27,9 @@ def hosted_controllers_run(_config: Config, facts: Facts) -> Iterator[Condition]
     # A turn of the door is for a control plane that is whole.
     at_least = 1 if facts.host.door == facts.port else controllers.REPLICAS
     for controller in controllers.BOTH:
-        yield conditions.pods_run(controller.labels, at_least=at_least)
+        yield conditions.pods_run(
+            controller.labels, on=facts.cluster.control_planes.keys(), at_least=at_least
+        )
 
 
 def retire_controllers(config: Config, _facts: Facts) -> Iterator[Resource]:

@@ -62,6 +62,20 @@ def digest(request: bytes) -> bytes:
     return hashlib.sha256(_loaded(request).public_bytes(Encoding.DER)).digest()
 
 
+def issued(certificate: bytes) -> tuple[str, str]:
+    """Return whose kubelet's a client certificate (PEM) is, and its id as the API server says it.
+
+    Raises:
+        ValueError: it is none of a kubelet's.
+    """
+    found = x509.load_pem_x509_certificate(certificate)
+    names = [str(one.value) for one in found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    [node] = [name.removeprefix(user("")) for name in names if name.startswith(user(""))] or [""]
+    if not node:
+        raise ValueError("is a certificate of no kubelet")
+    return node, f"X509SHA256={hashlib.sha256(found.public_bytes(Encoding.DER)).hexdigest()}"
+
+
 def address_problem(text: str) -> str | None:
     """Say why an address is none that a host of a cluster can have, or None.
 
@@ -112,8 +126,9 @@ def _loaded(request: bytes) -> x509.CertificateSigningRequest:
         written = found.public_bytes(Encoding.PEM)
     except Exception as error:
         raise ValueError("is no certificate request") from error
-    # Whoever signs it reads it with another library, which may find something else in it.
-    if request.strip() != written.strip():
+    # Whoever signs it reads it with another library, which may find something else in it, or
+    # refuse white space around it.
+    if request != written:
         raise ValueError("is no certificate request as one is written")
     return found
 

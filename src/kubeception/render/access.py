@@ -3,16 +3,11 @@
 from collections.abc import Iterator
 
 from kubeception.pki.catalog import ADMINS
-from kubeception.pki.request import NODES
 from kubeception.render import objects
 
 
 def bindings() -> Iterator[objects.Object]:
-    """Yield the administrators' binding, the API servers' right to ask kubelets, and the kubelets'.
-
-    A kubelet's request for its own client certificate anew, and for no other's, is approved by the
-    controller-manager itself.
-    """
+    """Yield the administrators' binding, and the API servers' right to ask kubelets."""
     yield objects.cluster_role_binding(
         ADMINS,
         role="cluster-admin",
@@ -23,9 +18,4 @@ def bindings() -> Iterator[objects.Object]:
         f"kubeadm:{user}",
         role="system:kubelet-api-admin",
         subject={"apiGroup": objects.RBAC, "kind": "User", "name": user},
-    )
-    yield objects.cluster_role_binding(
-        "kubeadm:node-autoapprove-certificate-rotation",
-        role="system:certificates.k8s.io:certificatesigningrequests:selfnodeclient",
-        subject={"apiGroup": objects.RBAC, "kind": "Group", "name": NODES},
     )

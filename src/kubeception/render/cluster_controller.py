@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kubeception.config.cluster import ClusterSettings
+from kubeception.facts import ClusterFacts
 from kubeception.pki.request import SIGNERS
 from kubeception.render import join_records, objects, own_pod
 
@@ -14,7 +15,7 @@ NAME = "kubeception-controller"
 LEASE = NAME
 _CERTIFICATES = "certificates.k8s.io"
 _CLUSTER_RIGHTS = (
-    objects.rule("", "nodes", "list"),
+    objects.rule("", "nodes services", "list"),
     objects.rule(_CERTIFICATES, "certificatesigningrequests", "get", "list", "watch"),
     objects.rule(_CERTIFICATES, "certificatesigningrequests/approval", "update"),
     objects.rule(_CERTIFICATES, "signers", "approve", names=SIGNERS),
@@ -30,8 +31,9 @@ _RIGHTS = {
 }
 
 
-def everything(settings: ClusterSettings) -> Iterator[objects.Object]:
+def everything(cluster: ClusterFacts) -> Iterator[objects.Object]:
     """Yield its account and what that may do, its Lease, and its Deployment."""
+    settings = cluster.settings
     yield from account()
     yield {
         "apiVersion": "coordination.k8s.io/v1",
@@ -40,7 +42,7 @@ def everything(settings: ClusterSettings) -> Iterator[objects.Object]:
     }
     ca = settings.layout.pki.ca.certificate
     arguments = arguments_of(settings, ca=ca)
-    yield own_pod.deployment(NAME, settings, arguments=arguments, files={"ca": ca})
+    yield own_pod.deployment(NAME, cluster, arguments=arguments, files={"ca": ca})
 
 
 def account() -> Iterator[objects.Object]:
@@ -62,4 +64,5 @@ def arguments_of(settings: ClusterSettings, *, ca: Path) -> list[str]:
         f"--cluster-ca={ca}",
         f"--network={settings.net.cluster_cidr}",
         f"--network={settings.net.service_cluster_ip_range}",
+        *own_pod.reserved(settings),
     ]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kubeception.config.cluster import ClusterSettings
 from kubeception.config.model import Pod
+from kubeception.facts import ClusterFacts
 from kubeception.render import extras, objects
 
 REPLICAS = 2
@@ -103,8 +104,9 @@ SCHEDULER = Controller(
 BOTH = (CONTROLLER_MANAGER, SCHEDULER)
 
 
-def deployment(controller: Controller, settings: ClusterSettings) -> objects.Object:
+def deployment(controller: Controller, cluster: ClusterFacts) -> objects.Object:
     """Return the hosted form."""
+    settings = cluster.settings
     spec = _pod_spec(controller, settings, bootstrap=False)
     about: objects.Object = {"labels": {**objects.MANAGED_BY, **controller.labels}}
     if note := extras.files_note(controller.section, settings):
@@ -120,8 +122,10 @@ def deployment(controller: Controller, settings: ClusterSettings) -> objects.Obj
                 "metadata": about,
                 "spec": {
                     **spec,
-                    "nodeSelector": {objects.CONTROL_PLANE: ""},
-                    "affinity": _spread(controller),
+                    "affinity": {
+                        **objects.only_on(cluster.control_planes),
+                        **_spread(controller),
+                    },
                 },
             },
         },

@@ -17,7 +17,7 @@ def everything(settings: ClusterSettings) -> Iterator[objects.Object]:
     yield objects.cluster_role(
         "system:coredns",
         [
-            objects.rule("", "endpoints services pods namespaces", "list", "watch"),
+            objects.rule("", "services namespaces", "list", "watch"),
             objects.rule("discovery.k8s.io", "endpointslices", "list", "watch"),
         ],
     )

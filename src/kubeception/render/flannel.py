@@ -10,6 +10,9 @@ from kubeception.facts import ClusterFacts
 from kubeception.render import objects
 
 NAME = "kube-flannel"
+ACCOUNT = "flannel"
+# What it says of its node to the others.
+ANNOTATIONS = "flannel.alpha.coreos.com/"
 LABELS = {"k8s-app": "flannel"}
 PLUGIN = "10-flannel.conflist"
 RUN = Path("/run/flannel")
@@ -32,17 +35,15 @@ _SETTINGS = "/etc/kube-flannel"
 
 def everything(cluster: ClusterFacts) -> Iterator[objects.Object]:
     """Yield flannel's account, role, settings and DaemonSet."""
-    yield objects.service_account("flannel")
+    yield objects.service_account(ACCOUNT)
     yield objects.cluster_role(
-        "flannel",
+        ACCOUNT,
         [
             objects.rule("", "nodes", "get", "list", "watch"),
-            objects.rule("", "nodes/status", "patch"),
+            objects.rule("", "nodes/status", "patch"),  # its own: render/policies.py
         ],
     )
-    yield objects.cluster_role_binding(
-        "flannel", role="flannel", subject=objects.account("flannel")
-    )
+    yield objects.cluster_role_binding(ACCOUNT, role=ACCOUNT, subject=objects.account(ACCOUNT))
     settings = _settings(cluster.settings)
     yield {
         "apiVersion": "v1",
@@ -93,7 +94,7 @@ def _pod_spec(cluster: ClusterFacts) -> objects.Object:
         # The pause container takes in the shell that is left behind; flannel would not.
         "shareProcessNamespace": True,
         "priorityClassName": objects.NODE_CRITICAL,
-        "serviceAccountName": "flannel",
+        "serviceAccountName": ACCOUNT,
         "nodeSelector": {"kubernetes.io/os": "linux"},
         "tolerations": objects.TOLERATE_EVERYTHING,
         "terminationGracePeriodSeconds": 5,

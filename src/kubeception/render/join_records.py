@@ -10,7 +10,7 @@ for.
 import contextlib
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -28,6 +28,12 @@ KIND_LABEL = "kubeception.dev/record"
 TOKEN = "token"  # noqa: S105 - a kind of record
 CLAIM = "claim"
 NODE = "node"
+INDEX = "nodes"
+ROLE_LABEL = "kubeception.dev/role"
+# What the records of control-plane hosts are found by.
+CONTROL_PLANES = {KIND_LABEL: NODE, ROLE_LABEL: Role.CONTROL_PLANE.value}
+# Pending of a node whose credentials were never looked at, or that a person trusts.
+ANY = "any"
 _YES, _NO = "true", "false"
 
 
@@ -59,12 +65,27 @@ class ClaimRecord:
 
 @dataclass(frozen=True)
 class NodeRecord:
-    """Who a node is: the token that it joined by, and the addresses that it joined with."""
+    """Who a node is, by the token that it joined by.
+
+    A node that was removed is remembered for as long as a certificate of its may be valid, so that
+    none is good for whoever joins by its name later.
+    """
 
     node: str
     token: str
     role: Role
     addresses: tuple[str, ...]
+    """The ones that it joined with, and may have certificates for."""
+    credentials: tuple[str, ...] = ()
+    """The ids of its kubelet's client certificates, as the API server says a credential's id."""
+    revoked: tuple[str, ...] = ()
+    """The ids of those that are void: another host has the name, or had it."""
+    pending: str = ""
+    """The request (its uid) that was approved last, until its certificate's id is known."""
+    taken_over: str = ""
+    """When another host took the name over while the node was Ready; "" for never."""
+    removed: str = ""
+    """When it was removed; "" for a node that there is."""
 
 
 def namespaces() -> tuple[objects.Object, objects.Object]:
@@ -168,8 +189,15 @@ def from_node(record: NodeRecord) -> objects.Object:
         "token": record.token,
         "role": record.role.value,
         "addresses": json.dumps(record.addresses),
+        "credentials": json.dumps(record.credentials),
+        "revoked": json.dumps(record.revoked),
+        "pending": record.pending,
+        "takenOver": record.taken_over,
+        "removed": record.removed,
     }
-    return _config_map(NODE, node_name(record.node), RECORDS, values)
+    made = _config_map(NODE, node_name(record.node), RECORDS, values)
+    made["metadata"]["labels"][ROLE_LABEL] = record.role.value
+    return made
 
 
 def to_node(found: Mapping[str, Any]) -> NodeRecord:
@@ -185,14 +213,32 @@ def to_node(found: Mapping[str, Any]) -> NodeRecord:
             token=values["token"],
             role=Role(values["role"]),
             addresses=tuple(json.loads(values["addresses"])),
+            # Earlier versions knew of no credentials: the first that is seen counts.
+            credentials=tuple(json.loads(values.get("credentials", "[]"))),
+            revoked=tuple(json.loads(values.get("revoked", "[]"))),
+            pending=values.get("pending", ANY),
+            taken_over=values.get("takenOver", ""),
+            removed=values.get("removed", ""),
         )
+
+
+def index(records: Iterable[NodeRecord]) -> objects.Object:
+    """Return the nodes that there are, each with the ids of credentials that are void for it.
+
+    One object, as an admission policy can be given no other than one that it knows by name.
+    """
+    names = {one.node: " ".join(one.revoked) for one in records if not one.removed}
+    return _config_map(INDEX, INDEX, RECORDS, names)
 
 
 def _namespace(name: str) -> objects.Object:
     return {
         "apiVersion": "v1",
         "kind": "Namespace",
-        "metadata": objects.metadata(name, namespace=None),
+        # No pod runs in either, and none could that may do anything to its host.
+        "metadata": objects.metadata(
+            name, namespace=None, labels={"pod-security.kubernetes.io/enforce": "restricted"}
+        ),
     }
 
 

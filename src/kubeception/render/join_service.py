@@ -37,7 +37,7 @@ def everything(cluster: ClusterFacts) -> Iterator[objects.Object]:
     yield from account()
     yield own_pod.deployment(
         NAME,
-        settings,
+        cluster,
         arguments=_arguments(cluster),
         files=_files(settings),
         more={
@@ -55,6 +55,8 @@ def everything(cluster: ClusterFacts) -> Iterator[objects.Object]:
         "metadata": objects.metadata(NAME, labels=LABELS),
         "spec": {
             "type": "NodePort",
+            # No worker's port leads to it, and it sees who asks.
+            "externalTrafficPolicy": "Local",
             "selector": LABELS,
             "ports": [
                 {
@@ -104,5 +106,5 @@ def _arguments(cluster: ClusterFacts) -> list[str]:
         *(f"--endpoint={url(at)}" for at in sorted(cluster.control_planes.values())),
         f"--cluster-ca={pki.ca.certificate}",
         f"--cluster-dns={settings.net.dns_ip}",
-        f"--cluster-domain={settings.net.cluster_domain}",
+        *own_pod.reserved(settings),
     ]

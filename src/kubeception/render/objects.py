@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,19 @@ def mounts(paths: Mapping[str, tuple[Path, str]], *, writable: Sequence[str] = (
         {"name": name, "mountPath": str(path), "readOnly": name not in writable}
         for name, (path, _) in sorted(paths.items())
     ]
+
+
+def only_on(nodes: Iterable[str]) -> Object:
+    """Return the affinity that binds pods to nodes by their names.
+
+    Unlike a label, which nodes have by the word of whoever may write Nodes, a name is proven.
+    """
+    terms = [
+        {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}
+        for node in sorted(nodes)
+    ]
+    required = {"nodeSelectorTerms": terms}
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
 
 
 def probe(path: str, port: int, *, scheme: str = "HTTPS", **timing: int) -> Object:

@@ -1,7 +1,8 @@
 """A pod of kubeception's own in the cluster: what the join service and the controller share.
 
-It runs on control-plane nodes alone and may nothing on its host. It asks the API with its account's
-token, and trusts a CA that is mounted from the host, as that has to be there at a cold start.
+It runs on the control plane's hosts alone, by their names, and may nothing on its host. It asks the
+API with its account's token, and trusts a CA that is mounted from the host, as that has to be there
+at a cold start.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 
 from kubeception.config.cluster import ClusterSettings
 from kubeception.endpoints import url
+from kubeception.facts import ClusterFacts
 from kubeception.render import objects
 
 COMPONENT = "kubeception"
@@ -25,9 +27,15 @@ def api(settings: ClusterSettings) -> str:
     return url(settings.net.apiserver_ip, 443)
 
 
+def reserved(settings: ClusterSettings) -> list[str]:
+    """Return the arguments that say what no host that joins may be called."""
+    extra = (f"--reserved={name}" for name in sorted(settings.apiserver.extra_sans))
+    return [f"--cluster-domain={settings.net.cluster_domain}", *extra]
+
+
 def deployment(
     name: str,
-    settings: ClusterSettings,
+    cluster: ClusterFacts,
     *,
     arguments: Sequence[str],
     files: Mapping[str, Path],
@@ -37,7 +45,7 @@ def deployment(
 
     `files` are what it sees of its host, `more` what else its container says.
     """
-    labels = {"k8s-app": name}
+    settings, labels = cluster.settings, {"k8s-app": name}
     paths = {volume: (path, "File") for volume, path in files.items()}
     return {
         "apiVersion": "apps/v1",
@@ -53,7 +61,7 @@ def deployment(
                     "enableServiceLinks": False,
                     "priorityClassName": objects.CLUSTER_CRITICAL,
                     "serviceAccountName": name,
-                    "nodeSelector": {objects.CONTROL_PLANE: ""},
+                    "affinity": objects.only_on(cluster.control_planes),
                     "tolerations": objects.TOLERATE_CONTROL_PLANE,
                     "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
                     "terminationGracePeriodSeconds": 5,

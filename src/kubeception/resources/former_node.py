@@ -6,7 +6,7 @@ from pathlib import Path
 from kubeception.facts import Identity
 from kubeception.host import files, links
 from kubeception.kept import identity
-from kubeception.render import flannel
+from kubeception.render import flannel, join_records
 from kubeception.session import Session
 
 
@@ -28,8 +28,10 @@ class NoFormerNode:
         return "was this host's" if known.former == self.name else None
 
     def apply(self, session: Session) -> None:
-        """Delete it and its pods, which no kubelet would end, and forget the name."""
+        """Delete it, its record and its pods, which no kubelet would end, and forget the name."""
         session.api.delete("Node", self.name)
+        record = join_records.node_name(self.name)
+        session.api.delete("ConfigMap", record, namespace=join_records.RECORDS)
         for pod in session.api.list("Pod", fields={"spec.nodeName": self.name}):
             at = pod["metadata"]
             session.api.delete("Pod", at["name"], namespace=at["namespace"], grace_s=0)

@@ -16,6 +16,8 @@ from kubeception.session import Session
 _KINDS = (
     *("DaemonSet", "Deployment", "PodDisruptionBudget", "Service", "ConfigMap", "Lease"),
     *("RoleBinding", "Role", "ClusterRoleBinding", "ClusterRole", "ServiceAccount"),
+    *("ValidatingAdmissionPolicyBinding", "ValidatingAdmissionPolicy", "ResourceQuota"),
+    *("FlowSchema", "PriorityLevelConfiguration"),
 )
 
 

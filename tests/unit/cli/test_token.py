@@ -10,12 +10,14 @@ from kubeception.cli.token import token
     ("words", "says"),
     [
         (["--role", "control-plane"], "role control-plane is reserved"),
-        (["--node", "w1", "--rejoin", "w1"], "exclude each other"),
+        ([], "says whom the token is for"),
+        (["--node", "w1", "--rejoin", "w1"], "says whom the token is for"),
+        (["--node", "w1", "--any-node"], "says whom the token is for"),
         (["--node", "../w1"], "is no name for a node"),
         (["--rejoin", "W1"], "is no name for a node"),
         (["--node", "a" * 53], "is no name for a node: it has 53 letters"),
         (["--ttl", "soon"], "no length of time"),
-        (["--ttl", "0s"], "expired already"),
+        (["--any-node", "--ttl", "0s"], "expired already"),
     ],
 )
 def test_what_is_impossible_is_a_usage_error(words: list[str], says: str) -> None:

@@ -11,15 +11,21 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from kubeception import timestamp
 from kubeception.config.model import KeyAlgorithm
+from kubeception.config.names import Reserved
+from kubeception.controller import approval
 from kubeception.controller.approval import (
     Approved,
     Asked,
+    Decision,
     Denied,
+    Held,
+    Issued,
     Known,
     MadeClaim,
     Reason,
-    judge,
+    with_issued,
 )
 from kubeception.pki import issue, request
 from kubeception.pki.token import Claim, Role, Token
@@ -35,6 +41,7 @@ CLAIM = Claim(TOKEN.id, "w1", ("10.0.0.2",), b"\3" * 32, b"\4" * 32, request.dig
 MADE = MadeClaim(ClaimRecord(CLAIM, TOKEN.sign(CLAIM), PEM), NOW)
 ASKED = Asked(
     name=join_records.request_name(TOKEN.id),
+    uid="first",
     signer=request.CLIENT_SIGNER,
     user=SERVICE,
     groups=("system:serviceaccounts", "system:authenticated"),
@@ -44,13 +51,18 @@ ASKED = Asked(
 CP1 = NodeRecord("cp1", "", Role.CONTROL_PLANE, ("10.0.0.1",))
 KNOWN = Known(
     join_service=SERVICE,
+    reserved=Reserved("cluster.local", ("api.example.org", "*.apps.example.org", "10.0.0.7")),
     tokens={TOKEN.id: RECORD},
     claims={TOKEN.id: MADE},
     records={"cp1": CP1},
-    nodes={"cp1": ("10.0.0.1",)},
+    nodes=frozenset({"cp1"}),
     networks=(IPv4Network("10.96.0.0/12"),),
 )
-W1 = NodeRecord("w1", TOKEN.id, Role.WORKER, ("10.0.0.2",))
+W1 = NodeRecord("w1", TOKEN.id, Role.WORKER, ("10.0.0.2",), pending="first")
+
+
+def judge(asked: Asked, known: Known) -> Decision:
+    return approval.judge(asked, known, NOW)
 
 
 def knowing(*, claim: Claim = CLAIM, by: Token = TOKEN, **more: object) -> Known:
@@ -68,7 +80,7 @@ def test_a_host_that_has_proven_its_token_is_approved_and_recorded() -> None:
 
 
 def test_so_is_the_same_host_again() -> None:
-    again = replace(KNOWN, records={**KNOWN.records, "w1": W1}, nodes={"w1": ("10.0.0.2",)})
+    again = replace(KNOWN, records={**KNOWN.records, "w1": W1}, nodes=frozenset({"w1"}))
 
     assert judge(ASKED, again) == Approved(W1)
 
@@ -77,7 +89,7 @@ def test_a_lost_host_comes_back_by_a_token_for_its_name() -> None:
     known = replace(
         with_token(node="w1", rejoin=True),
         records={"w1": replace(W1, token="0" * 10)},
-        nodes={"w1": ("10.0.0.2",)},
+        nodes=frozenset({"w1"}),
     )
 
     assert judge(ASKED, known) == Approved(W1)
@@ -94,6 +106,11 @@ def named(node: str) -> tuple[Asked, Known]:
     return replace(ASKED, request=pem), knowing(claim=claim)
 
 
+THE_APIS = (
+    *("localhost", "a.localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"),
+    *("svc", "cluster.local", "kubernetes.default.svc.cluster.local", "w1.cluster.local"),
+    *("api.example.org", "one.apps.example.org"),
+)
 BAD: dict[str, tuple[Asked, Known, Reason]] = {
     "no claim": (ASKED, replace(KNOWN, claims={}), Reason.NOT_PROVEN),
     "no token": (ASKED, replace(KNOWN, tokens={}), Reason.NOT_PROVEN),
@@ -116,7 +133,7 @@ BAD: dict[str, tuple[Asked, Known, Reason]] = {
     "revoked": (ASKED, with_token(revoked=True), Reason.TOKEN_REVOKED),
     "for a control plane": (ASKED, with_token(role=Role.CONTROL_PLANE), Reason.NOT_PROVEN),
     "for another name": (ASKED, with_token(node="w2"), Reason.WRONG_NAME),
-    "a node's name": (ASKED, replace(KNOWN, nodes={"w1": ()}), Reason.NAME_TAKEN),
+    "a node's name": (ASKED, replace(KNOWN, nodes=frozenset({"w1"})), Reason.NAME_TAKEN),
     "a recorded name": (
         ASKED,
         replace(KNOWN, records={"w1": replace(W1, token="0" * 10)}),
@@ -132,12 +149,17 @@ BAD: dict[str, tuple[Asked, Known, Reason]] = {
     ),
     "rejoin of another": (
         ASKED,
-        replace(with_token(rejoin=True), nodes={"w1": ()}),
+        replace(with_token(rejoin=True), nodes=frozenset({"w1"})),
         Reason.NAME_TAKEN,
     ),
-    "a node's address": (
+    "a Service's address outside": (
         ASKED,
-        replace(KNOWN, nodes={"w2": ("10.0.0.2",)}),
+        replace(KNOWN, services=frozenset({"10.0.0.2"})),
+        Reason.ADDRESS_TAKEN,
+    ),
+    "the API's address": (
+        ASKED,
+        knowing(claim=replace(CLAIM, addresses=("10.0.0.7",))),
         Reason.ADDRESS_TAKEN,
     ),
     "a recorded address": (
@@ -175,7 +197,7 @@ BAD: dict[str, tuple[Asked, Known, Reason]] = {
     },
     **{
         f"the name {node!r}": (*named(node), Reason.WRONG_NAME)
-        for node in ("W1", "w1/x", "../w1", "w1\n", "-w1")
+        for node in ("W1", "w1/x", "../w1", "w1\n", "-w1", *THE_APIS)
     },
     "other usages": (
         replace(ASKED, usages=ASKED.usages | {"server auth"}),
@@ -192,7 +214,7 @@ BAD: dict[str, tuple[Asked, Known, Reason]] = {
     "by another node": (
         replace(ASKED, user="system:node:w2", groups=("system:nodes",)),
         KNOWN,
-        Reason.NOT_PROVEN,
+        Reason.REMOVED,
     ),
 }
 
@@ -206,11 +228,114 @@ def test_everything_else_is_denied(asked: Asked, known: Known, reason: Reason) -
     assert TOKEN.seed.hex() not in verdict.message
 
 
-def test_what_a_kubelet_renews_is_kubernetes_own() -> None:
-    renewal = replace(ASKED, name="csr-1", user="system:node:w1", groups=("system:nodes",))
+RENEWAL = replace(
+    ASKED,
+    name="csr-1",
+    uid="second",
+    user="system:node:w1",
+    groups=("system:nodes",),
+    credential="X509SHA256=1",
+)
 
-    assert judge(renewal, KNOWN) is None
-    assert isinstance(judge(replace(renewal, groups=()), KNOWN), Denied)
+
+def renewing(**record: object) -> Known:
+    """What is known where w1's record says so."""
+    known = replace(W1, pending="", **record)  # type: ignore[arg-type]
+    return replace(KNOWN, records={**KNOWN.records, "w1": known})
+
+
+def test_a_kubelet_renews_with_the_certificate_that_it_has() -> None:
+    known = renewing(credentials=("X509SHA256=0", "X509SHA256=1"))
+    verdict = judge(RENEWAL, known)
+
+    assert verdict == Approved(replace(known.records["w1"], pending="second"))
+
+
+def test_and_with_one_that_was_approved_and_never_seen() -> None:
+    """The controller was down while it was signed, and for longer than requests are kept."""
+    for pending in ("first", join_records.ANY):
+        known = renewing(credentials=("X509SHA256=0",))
+        known = replace(known, records={"w1": replace(known.records["w1"], pending=pending)})
+
+        verdict = judge(RENEWAL, known)
+
+        assert isinstance(verdict, Approved) and verdict.record
+        assert verdict.record.credentials == ("X509SHA256=0", "X509SHA256=1")
+        assert verdict.record.pending == "second"
+
+
+def test_an_unknown_one_is_held() -> None:
+    assert isinstance(judge(RENEWAL, renewing(credentials=("X509SHA256=0",))), Held)
+    nameless = replace(RENEWAL, credential="")
+    assert isinstance(judge(nameless, renewing(credentials=("X509SHA256=0",))), Held)
+
+
+def test_what_was_removed_or_taken_over_renews_nothing_and_serves_nothing() -> None:
+    serves = replace(serving(*OWN), credential=RENEWAL.credential)
+    taken = renewing(credentials=("X509SHA256=2",), revoked=("X509SHA256=1",))
+    pending = replace(taken, records={"w1": replace(taken.records["w1"], pending="any")})
+    for asked in (RENEWAL, serves):
+        for known, reason in (
+            (KNOWN, Reason.REMOVED),
+            (taken, Reason.REVOKED),
+            (pending, Reason.REVOKED),
+        ):
+            verdict = judge(asked, known)
+            assert isinstance(verdict, Denied) and verdict.reason is reason
+
+
+def test_a_control_planes_kubelet_renews() -> None:
+    pem = request.new(issue.new_key(KeyAlgorithm.ECDSA_P256), "cp1")
+    asked = replace(RENEWAL, user="system:node:cp1", request=pem)
+
+    assert judge(asked, KNOWN) == Approved()
+    assert isinstance(judge(replace(asked, request=PEM), KNOWN), Denied)
+
+
+def test_whoever_takes_a_name_over_voids_all_that_was_given_to_it() -> None:
+    before = replace(W1, token="0" * 10, credentials=("X509SHA256=1",), revoked=("X509SHA256=0",))
+    known = replace(
+        with_token(node="w1", rejoin=True),
+        records={"w1": before},
+        issued={"w1": frozenset({"X509SHA256=2"})},
+        ready=frozenset({"w1"}),
+    )
+    verdict = judge(ASKED, known)
+
+    assert isinstance(verdict, Approved) and verdict.record
+    assert verdict.record.revoked == ("X509SHA256=0", "X509SHA256=1", "X509SHA256=2")
+    assert verdict.record.credentials == ()
+    assert verdict.record.taken_over == timestamp.text(NOW)
+
+
+def test_a_removed_nodes_certificates_are_void_for_whoever_has_its_name_next() -> None:
+    removed = replace(W1, token="0" * 10, addresses=(), revoked=("X509SHA256=1",), removed="then")
+    verdict = judge(ASKED, replace(KNOWN, removed={"w1": removed}))
+
+    assert verdict == Approved(replace(W1, revoked=("X509SHA256=1",)))
+
+
+def test_a_certificate_that_was_signed_is_known_from_then_on() -> None:
+    record = replace(W1, credentials=("X509SHA256=0",), revoked=("X509SHA256=9",))
+    signed = Issued("first", "w1", "X509SHA256=1")
+
+    learnt = with_issued(record, signed)
+
+    assert learnt == replace(record, credentials=("X509SHA256=0", "X509SHA256=1"), pending="")
+    assert with_issued(learnt, signed) == learnt
+    # One that is signed meanwhile for an earlier request leaves the later one pending.
+    earlier = replace(signed, request="earlier")
+    assert with_issued(replace(record, pending="later"), earlier).pending == "later"
+    assert with_issued(record, replace(signed, credential="X509SHA256=9")) == record
+
+
+def test_of_many_generations_the_newest_are_known() -> None:
+    record = W1
+    for number in range(20):
+        record = with_issued(record, Issued("", "w1", f"X509SHA256={number}"))
+
+    assert record.credentials[-1] == "X509SHA256=19"
+    assert len(record.credentials) < 10
 
 
 def test_other_signers_are_not_ours() -> None:
@@ -232,6 +357,7 @@ def serving(*names: x509.GeneralName, node: str = "w1") -> Asked:
     )
     return Asked(
         name="csr-2",
+        uid="serving",
         signer=request.SERVING_SIGNER,
         user=f"system:node:{node}",
         groups=("system:nodes", "system:authenticated"),

@@ -65,3 +65,13 @@ def test_it_is_not_held_twice_by_one_process_either(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with hold(path, "first"), pytest.raises(Locked, match="first"), hold(path, "second"):
         pass
+
+
+def test_nobody_else_can_hold_it(tmp_path: Path) -> None:
+    """Whoever can open a file to read it can lock it, and so keep everybody from the host."""
+    path = tmp_path / "lock"
+    path.touch(mode=0o644)
+
+    with hold(path, "a bootstrap"):
+        pass
+    assert path.stat().st_mode & 0o777 == 0o600

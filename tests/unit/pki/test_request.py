@@ -58,6 +58,8 @@ BAD = {
     "noise": bytes(range(256)),
     "one after another": made() + made(subject=SUBJECT[:1]),
     "one after noise": b"-----BEGIN X-----\n" + made(),
+    "white space before": b"\n" + made(),
+    "white space after": made() + b" \n",
     "headers": made().replace(b"REQUEST-----\n", b"REQUEST-----\nProc-Type: 4\n\n", 1),
     "lines of another length": made().replace(b"\n", b"\r\n"),
 }

@@ -96,7 +96,9 @@ def _template_of_apiserver(settings: ClusterSettings) -> Object:
 
 
 def _template_of(controller: controllers.Controller) -> Callable[[ClusterSettings], Object]:
-    return lambda settings: controllers.deployment(controller, settings)["spec"]["template"]
+    return lambda settings: controllers.deployment(controller, replace(CLUSTER, settings=settings))[
+        "spec"
+    ]["template"]
 
 
 CASES = {
@@ -165,7 +167,9 @@ def test_the_users_flags_win_over_ours_and_the_bootstrap_ones_over_both() -> Non
             extra_args={"kube-api-qps": "7", "controllers": "*,tokencleaner"}
         ),
     )
-    hosted = controllers.deployment(controllers.CONTROLLER_MANAGER, settings)
+    hosted = controllers.deployment(
+        controllers.CONTROLLER_MANAGER, replace(CLUSTER, settings=settings)
+    )
     [container] = hosted["spec"]["template"]["spec"]["containers"]
     [bootstrap] = controllers.bootstrap_pod(controllers.CONTROLLER_MANAGER, settings)["spec"][
         "containers"

@@ -24,6 +24,8 @@ from kubeception.render import (
     keeper,
     kubeconfig,
     kubelet,
+    limits,
+    policies,
     proxy,
     revision,
 )
@@ -39,14 +41,16 @@ OBJECTS: dict[str, Iterable[Object]] = {
     "api-service": api_service.everything(CLUSTER),
     "apiserver-hosted": [apiserver.daemonset(CLUSTER)],
     "apiserver-bootstrap": [revision.bootstrap_pod(FACTS)],
-    "controller": cluster_controller.everything(SETTINGS),
+    "controller": cluster_controller.everything(CLUSTER),
     "coredns": coredns.everything(SETTINGS),
     "flannel": flannel.everything(CLUSTER),
     "join-service": join_service.everything(CLUSTER),
+    "limits": limits.everything(SETTINGS),
+    "policies": policies.everything(CLUSTER),
     "proxy": proxy.everything(CLUSTER),
     **{
         one.name.removeprefix("kube-"): [
-            controllers.deployment(one, SETTINGS),
+            controllers.deployment(one, CLUSTER),
             controllers.disruption_budget(one),
             controllers.bootstrap_pod(one, SETTINGS),
         ]

@@ -136,9 +136,9 @@ def test_ranges_and_domain_arrive_everywhere() -> None:
     assert command["service-cluster-ip-range"] == "172.30.0.0/20"
     assert command["service-account-issuer"].endswith(".svc.example.internal")
     command = flags(
-        controllers.deployment(controllers.CONTROLLER_MANAGER, on_host(config).cluster.settings)[
-            "spec"
-        ]["template"]["spec"]
+        controllers.deployment(controllers.CONTROLLER_MANAGER, on_host(config).cluster)["spec"][
+            "template"
+        ]["spec"]
     )
     assert command["cluster-cidr"] == "172.20.0.0/16"
     assert command["service-cluster-ip-range"] == "172.30.0.0/20"
@@ -261,7 +261,7 @@ def test_bootstrap_controllers_have_ports_of_their_own() -> None:
         flags(spec)["secure-port"]
         for one in controllers.BOTH
         for spec in (
-            controllers.deployment(one, SETTINGS)["spec"]["template"]["spec"],
+            controllers.deployment(one, CLUSTER)["spec"]["template"]["spec"],
             controllers.bootstrap_pod(one, SETTINGS)["spec"],
         )
     ]

@@ -1,0 +1,262 @@
+"""What the API server refuses to whoever runs on a worker, beyond RBAC: admission policies.
+
+RBAC says which kinds somebody may write; a ValidatingAdmissionPolicy says which of them and what in
+them (https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/). Held
+are accounts and kubelets of ours; networks and autoscalers that people bring keep what RBAC gives
+them, but for the labels by which Kubernetes knows its control plane.
+
+The bootstrap API server goes without any, so that none keeps it from repairing the cluster; hence
+it listens on its host's loopback alone.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from kubeception.config.cluster import ClusterSettings
+from kubeception.config.model import Cni
+from kubeception.config.names import of_kubelet
+from kubeception.facts import ClusterFacts
+from kubeception.pki.request import NODES
+from kubeception.render import flannel, join_records, objects, own_pod
+
+# On a namespace, by an administrator: kubelets of workers may show their static pods in it.
+MIRROR_PODS = {"kubeception.dev/mirror-pods": "allowed"}
+# All that a Node's status has (core/v1, 1.37), but for its conditions.
+NODE_STATUS = (
+    *("addresses", "allocatable", "capacity", "config", "daemonEndpoints", "declaredFeatures"),
+    *("features", "images", "nodeInfo", "phase", "runtimeHandlers"),
+    *("volumesAttached", "volumesInUse"),
+)
+_API = "admissionregistration.k8s.io/v1"
+_FLANNEL = "kubeception-flannel"
+_NODE_ROLES = "kubeception-node-roles"
+_MIRROR_PODS = "kubeception-mirror-pods"
+_REMOVED_NODES = "kubeception-removed-nodes"
+_JOIN_SERVICE = "kubeception-join-service"
+# A claim has some 2 KiB, with a request of 4 KiB at most.
+_SMALL_BYTES = 12 * 1024
+_NODE_WRITES = ("nodes", "nodes/status")
+# Whoever may do everything; KEP-3488 asks the API server's own authorizer.
+_IS_ADMINISTRATOR = "authorizer.group('*').resource('*').check('*').allowed()"
+# The API server puts it there for tokens that are bound to a pod (KEP-4193).
+_BOUND_TO = "request.userInfo.extra[?'authentication.kubernetes.io/node-name'][0].orValue('')"
+
+_Rules = Sequence[tuple[str, str]]
+
+
+def everything(cluster: ClusterFacts) -> Iterator[objects.Object]:
+    """Yield the policies, each with its binding."""
+    if _FLANNEL in names(cluster.settings):
+        yield from _flannel()
+    yield from _roles()
+    trusted = ", ".join(f"'{of_kubelet(node)}'" for node in sorted(cluster.control_planes))
+    workers = {
+        "is-kubelet": f"'{NODES}' in request.userInfo.groups",
+        "is-on-worker": f"!(request.userInfo.username in [{trusted}])",
+    }
+    yield from _mirror_pods(workers)
+    yield from _removed_nodes(workers)
+    yield from _join_service()
+
+
+def names(settings: ClusterSettings) -> tuple[str, ...]:
+    """Return the names of the policies that a cluster has, which are their bindings' as well."""
+    of_all = (_NODE_ROLES, _MIRROR_PODS, _REMOVED_NODES, _JOIN_SERVICE)
+    return (_FLANNEL, *of_all) if settings.net.cni is Cni.FLANNEL else of_all
+
+
+def _flannel() -> Iterator[objects.Object]:
+    """Hold flannel to its annotations and its one condition, of the node that it runs on."""
+    is_own = f"key.startsWith('{flannel.ANNOTATIONS}')"
+    others = "filter(one, one.type != 'NetworkUnavailable')"
+    # Without types, for the controller that checks these knows none of quantities.
+    status = " && ".join(
+        f"dyn(object).?status.?{name} == dyn(oldObject).?status.?{name}" for name in NODE_STATUS
+    )
+    conditions = (
+        f"object.?status.?conditions.orValue([]).{others}"
+        f" == oldObject.?status.?conditions.orValue([]).{others}"
+    )
+    metadata = " && ".join(
+        f"object.metadata.?{name} == oldObject.metadata.?{name}"
+        for name in ("labels", "finalizers", "ownerReferences")
+    )
+    yield from _policy(
+        _FLANNEL,
+        resources=_NODE_WRITES,
+        operations=("CREATE", "UPDATE"),
+        only={"is-flannel": f"request.userInfo.username == '{_user(flannel.ACCOUNT)}'"},
+        variables=_before_and_now("annotations"),
+        rules=[
+            (f"{_BOUND_TO} == request.name", "flannel changes the node that it runs on alone"),
+            (_same(but=is_own), "flannel changes no annotation but its own"),
+            (metadata, "flannel changes no label"),
+            (status, "flannel changes nothing of a node's status but a condition"),
+            (conditions, "flannel changes no condition but NetworkUnavailable"),
+        ],
+    )
+
+
+def _roles() -> Iterator[objects.Object]:
+    """Leave the labels that say what a node is trusted with to administrators.
+
+    Kubelets are kept from them by NodeRestriction already.
+    """
+    guarded = (
+        f"(key == '{objects.CONTROL_PLANE}'"
+        " || key.split('/')[0].endsWith('node-restriction.kubernetes.io'))"
+    )
+    yield from _policy(
+        _NODE_ROLES,
+        resources=_NODE_WRITES,
+        operations=("CREATE", "UPDATE"),
+        only={},
+        variables=_before_and_now("labels"),
+        rules=[
+            (
+                f"({_same(but=f'!{guarded}')}) || {_IS_ADMINISTRATOR}",
+                "only administrators say which node is of the control plane, or label one below "
+                "node-restriction.kubernetes.io",
+            )
+        ],
+    )
+
+
+def _mirror_pods(workers: Mapping[str, str]) -> Iterator[objects.Object]:
+    """Let no worker's kubelet make pods, whose labels could put it behind any Service."""
+    label, value = next(iter(MIRROR_PODS.items()))
+    yield from _policy(
+        _MIRROR_PODS,
+        resources=("pods",),
+        operations=("CREATE",),
+        only=workers,
+        variables={},
+        rules=[
+            ("false", f"a worker shows static pods in namespaces alone with {label}={value}"),
+        ],
+        namespaces={"matchExpressions": [{"key": label, "operator": "NotIn", "values": [value]}]},
+    )
+
+
+def _removed_nodes(workers: Mapping[str, str]) -> Iterator[objects.Object]:
+    """Let nobody write with the certificate of a node that was removed, or taken over.
+
+    Kubernetes revokes no certificate. As long as there is no list of the nodes that there are,
+    which the controller keeps, all are as good as they are by RBAC.
+    """
+    yield from _policy(
+        _REMOVED_NODES,
+        groups="*",
+        versions="*",
+        resources=("*/*",),
+        operations=("CREATE", "UPDATE", "DELETE"),
+        only=workers,
+        variables={
+            "node": f"request.userInfo.username.substring({len(of_kubelet(''))})",
+            "credential": (
+                "request.userInfo.extra[?'authentication.kubernetes.io/credential-id'][0]"
+                ".orValue('')"
+            ),
+        },
+        rules=[
+            ("variables.node in params.?data.orValue({})", "the node was removed from the cluster"),
+            (
+                "!(variables.credential in params.?data[?variables.node].orValue('').split(' '))",
+                "another host has joined by the node's name",
+            ),
+        ],
+        param={
+            "namespace": join_records.RECORDS,
+            "name": join_records.INDEX,
+            "parameterNotFoundAction": "Allow",
+        },
+    )
+
+
+def _join_service() -> Iterator[objects.Object]:
+    """Let the join service make small things alone, for strangers say what is in them."""
+    small = (
+        "dyn(object).?data.orValue({}).map(key, size(dyn(object).data[key])).sum()"
+        f" + size(dyn(object).?spec.?request.orValue('')) <= {_SMALL_BYTES}"
+    )
+    bare = " && ".join(
+        f"size(dyn(object).?{where}.orValue({{}})) == 0"
+        for where in ("binaryData", "metadata.?annotations")
+    )
+    yield from _policy(
+        _JOIN_SERVICE,
+        groups="*",
+        versions="*",
+        resources=("configmaps", "certificatesigningrequests", "events"),
+        operations=("CREATE",),
+        only={"is-join-service": f"request.userInfo.username == '{_user(own_pod.COMPONENT)}'"},
+        variables={},
+        rules=[
+            (small, f"the join service makes nothing of more than {_SMALL_BYTES} bytes"),
+            (bare, "the join service makes nothing with annotations or binary data"),
+        ],
+    )
+
+
+def _policy(
+    name: str,
+    *,
+    groups: str = "",
+    versions: str = "v1",
+    resources: Sequence[str],
+    operations: Sequence[str],
+    only: Mapping[str, str],
+    variables: Mapping[str, str],
+    rules: _Rules,
+    namespaces: objects.Object | None = None,
+    param: objects.Object | None = None,
+) -> Iterator[objects.Object]:
+    """Yield a policy, and the binding that has it deny; `param` says which ConfigMap it reads."""
+    about = {"apiVersion": _API, "metadata": objects.metadata(name, namespace=None)}
+    rule = {
+        "apiGroups": [groups],
+        "apiVersions": [versions],
+        "operations": list(operations),
+        "resources": list(resources),
+    }
+    spec: objects.Object = {
+        "failurePolicy": "Fail",
+        "matchConstraints": {"resourceRules": [rule]},
+        "validations": [{"expression": text, "message": why} for text, why in rules],
+    }
+    if only:
+        spec["matchConditions"] = _named(only)
+    if variables:
+        spec["variables"] = _named(variables)
+    if param:
+        spec["paramKind"] = {"apiVersion": "v1", "kind": "ConfigMap"}
+    yield {**about, "kind": "ValidatingAdmissionPolicy", "spec": spec}
+    binding: objects.Object = {"policyName": name, "validationActions": ["Deny"]}
+    if namespaces:
+        binding["matchResources"] = {"namespaceSelector": namespaces}
+    if param:
+        binding["paramRef"] = param
+    yield {**about, "kind": "ValidatingAdmissionPolicyBinding", "spec": binding}
+
+
+def _named(expressions: Mapping[str, str]) -> list[objects.Object]:
+    return [{"name": name, "expression": text} for name, text in expressions.items()]
+
+
+def _before_and_now(of: str) -> dict[str, str]:
+    """Return the variables that `_same` compares; what is made new had nothing before."""
+    return {
+        "now": f"object.metadata.?{of}.orValue({{}})",
+        "before": f"oldObject == null ? {{}} : oldObject.metadata.?{of}.orValue({{}})",
+    }
+
+
+def _same(*, but: str) -> str:
+    """Return the expression that labels or annotations are the same, but for some keys."""
+    return (
+        f"variables.now.all(key, {but} || variables.before[?key] == variables.now[?key])"
+        f" && variables.before.all(key, {but} || key in variables.now)"
+    )
+
+
+def _user(account: str) -> str:
+    return f"system:serviceaccount:{objects.NAMESPACE}:{account}"

@@ -1,0 +1,327 @@
+"""What whoever runs on a worker may write, against a real API with the policies of a hosted one."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.api.rig import Rig
+from tests.api.rights import call
+from tests.fixed import CONFIG, FACTS, SETTINGS
+
+from kubeception.config.model import KeyAlgorithm
+from kubeception.errors import ApiError
+from kubeception.kube.client import Api, Credential, TokenFile
+from kubeception.kube.kinds import RBAC
+from kubeception.phases import control_plane
+from kubeception.pki import catalog, issue
+from kubeception.pki.issue import Signer
+from kubeception.pki.token import Role
+from kubeception.render import flannel, join_records, join_service, policies
+from kubeception.render.join_records import NodeRecord
+from kubeception.render.objects import CONTROL_PLANE, NAMESPACE
+from kubeception.session import Session
+
+NODES = ("cp1", "w1", "w2")
+GUARDED = "a.node-restriction.kubernetes.io/team"
+OWN_NOTE = f"{flannel.ANNOTATIONS}public-ip"
+INVALID = 422
+Change = dict[str, Any]
+
+
+def node(name: str, **labels: str) -> Change:
+    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}
+
+
+def pod(name: str, on: str, namespace: str = NAMESPACE, **more: Any) -> Change:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": namespace, **more.pop("metadata", {})},
+        "spec": {
+            "nodeName": on,
+            "containers": [{"name": "it", "image": "localhost/none"}],
+            **more,
+        },
+    }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster(rig: Rig) -> Iterator[None]:
+    """Everything that bootstrap applies, three nodes, and a pod of flannel's on one."""
+    with rig.session(force_conflicts=True) as session:
+        api = session.api
+        for wanted in control_plane.plan(CONFIG, FACTS):
+            if wanted.drift(session):
+                wanted.apply(session)
+        for name in NODES:
+            api.create(node(name, **({CONTROL_PLANE: "", GUARDED: "a"} if name == "cp1" else {})))
+            says = {
+                "addresses": [{"type": "InternalIP", "address": f"192.0.2.{len(name)}"}],
+                "allocatable": {"pods": "110"},
+                "capacity": {"pods": "110"},
+                "conditions": [{"type": "Ready", "status": "True"}],
+            }
+            api.merge("Node", name, {"status": says}, status=True)
+        api.create(pod("flannel-w1", "w1", serviceAccountName=flannel.ACCOUNT))
+        joined = [NodeRecord(name, "", Role.WORKER, ()) for name in ("w1", "w2")]
+        api.apply(join_records.index(joined), force=True)
+        yield
+        api.delete("ConfigMap", join_records.INDEX, namespace=join_records.RECORDS)
+        api.delete("Pod", "flannel-w1", namespace=NAMESPACE, grace_s=0)
+        for name in NODES:
+            api.delete("Node", name)
+
+
+def connected(rig: Rig, who: Credential | TokenFile) -> Api:
+    ca = rig.session().layout.pki.ca.certificate
+    return Api(f"https://127.0.0.1:{rig.ports.api}", ca, who)
+
+
+def with_token(rig: Rig, folder: Path, account: str, *words: str) -> Iterator[Api]:
+    made = rig.kubectl("-n", NAMESPACE, "create", "token", account, *words)
+    file = folder / "token"
+    file.write_text(made.stdout)
+    with closing(connected(rig, TokenFile(file))) as api:
+        yield api
+
+
+@pytest.fixture
+def stolen(rig: Rig, tmp_path: Path) -> Iterator[Api]:
+    """The API with the token that a kubelet gets for flannel's pod on its node."""
+    of = ("--bound-object-kind=Pod", "--bound-object-name=flannel-w1")
+    yield from with_token(rig, tmp_path, flannel.ACCOUNT, *of)
+
+
+@pytest.fixture
+def unbound(rig: Rig, tmp_path: Path) -> Iterator[Api]:
+    """The API with a token of flannel's that no pod has."""
+    yield from with_token(rig, tmp_path, flannel.ACCOUNT)
+
+
+def kubelet(rig: Rig, folder: Path, name: str) -> Api:
+    """Return the API as a node's kubelet has it."""
+    at = Credential(folder / f"{name}.crt", folder / f"{name}.key")
+    ca = rig.session().layout.pki.ca
+    signer = Signer(ca.certificate.read_bytes(), ca.key.read_bytes())
+    key = issue.new_key(KeyAlgorithm.ECDSA_P256)
+    spec = catalog.kubelet_client(name)
+    at.key.write_bytes(key)
+    at.certificate.write_bytes(issue.certificate(spec, key, signer=signer, now=datetime.now(UTC)))
+    return connected(rig, at)
+
+
+def refused(api: Api, name: str, change: Change, *, status: bool = True) -> str:
+    """Return why a change of a node is refused by a policy; RBAC would say 403."""
+    with pytest.raises(ApiError) as caught:
+        api.merge("Node", name, change, status=status)
+    assert caught.value.status == INVALID, caught.value.message
+    return caught.value.message
+
+
+def test_the_policies_are_of_the_types_that_they_ask_for(rig: Rig, session: Session) -> None:
+    """By the controller-manager's word, which comes some moments later."""
+
+    def checked() -> list[dict[str, Any]]:
+        found = (
+            session.api.get("ValidatingAdmissionPolicy", name) or {}
+            for name in policies.names(SETTINGS)
+        )
+        return [one["status"]["typeChecking"] for one in found if one.get("status")]
+
+    rig.until("the policies to be checked", lambda: len(checked()) == len(policies.names(SETTINGS)))
+    assert [one for one in checked() if one] == []
+
+
+def test_flannel_says_of_its_node_what_it_has_to(session: Session, stolen: Api) -> None:
+    is_up = {"type": "NetworkUnavailable", "status": "False", "reason": "FlannelIsUp"}
+
+    stolen.merge("Node", "w1", {"metadata": {"annotations": {OWN_NOTE: "192.0.2.2"}}}, status=True)
+    stolen.merge("Node", "w1", {"status": {"conditions": [is_up]}}, status=True)
+
+    found = session.api.get("Node", "w1")
+    assert found
+    assert found["metadata"]["annotations"][OWN_NOTE] == "192.0.2.2"
+    assert "NetworkUnavailable" in str(found["status"]["conditions"])
+
+
+NOT_FLANNELS: dict[str, tuple[str, Change]] = {
+    "a label": ("w1", {"metadata": {"labels": {"a": "b"}}}),
+    "the role label": ("w1", {"metadata": {"labels": {CONTROL_PLANE: ""}}}),
+    "the role label of another, taken": ("cp1", {"metadata": {"labels": {CONTROL_PLANE: None}}}),
+    "another annotation": ("w1", {"metadata": {"annotations": {"a": "b"}}}),
+    "a finalizer": ("w1", {"metadata": {"finalizers": ["example.org/kept"]}}),
+    "its annotation of another": ("w2", {"metadata": {"annotations": {OWN_NOTE: "192.0.2.9"}}}),
+    "no room": ("w1", {"status": {"allocatable": {"pods": "0"}}}),
+    "no room on another": ("cp1", {"status": {"allocatable": {"pods": "0"}}}),
+    "more than there is": ("w1", {"status": {"capacity": {"example.org/gpu": "8"}}}),
+    "an address": (
+        "w1",
+        {"status": {"addresses": [{"type": "InternalIP", "address": "192.0.2.9"}]}},
+    ),
+    "another's address": (
+        "w2",
+        {"status": {"addresses": [{"type": "InternalIP", "address": "192.0.2.9"}]}},
+    ),
+    "another condition": (
+        "w1",
+        {"status": {"conditions": [{"type": "Ready", "status": "False"}]}},
+    ),
+    "its condition of another": (
+        "cp1",
+        {"status": {"conditions": [{"type": "NetworkUnavailable", "status": "True"}]}},
+    ),
+    "a kubelet's port": (
+        "w1",
+        {"status": {"daemonEndpoints": {"kubeletEndpoint": {"Port": 10251}}}},
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "change"), NOT_FLANNELS.values(), ids=NOT_FLANNELS.keys())
+def test_nothing_else_goes_through(stolen: Api, name: str, change: Change) -> None:
+    # Of a role label, the policy about these may speak first.
+    assert "ValidatingAdmissionPolicy 'kubeception-" in refused(stolen, name, change)
+
+
+def test_a_token_that_no_pod_has_is_good_for_no_node(unbound: Api) -> None:
+    change = {"metadata": {"annotations": {OWN_NOTE: "192.0.2.9"}}}
+
+    for name in NODES:
+        assert "kubeception-flannel" in refused(unbound, name, change)
+
+
+def test_every_part_of_a_nodes_status_is_held(rig: Rig) -> None:
+    pair = rig.session().layout.pki.admin
+    admin = Credential(pair.certificate, pair.key)
+    schemas = call(rig, "GET", "/openapi/v3/api/v1", who=admin)["components"]["schemas"]
+
+    served = set(schemas["io.k8s.api.core.v1.NodeStatus"]["properties"])
+    assert served == {*policies.NODE_STATUS, "conditions"}
+
+
+@pytest.fixture
+def network(rig: Rig, session: Session, tmp_path: Path) -> Iterator[Api]:
+    """The API as a network that somebody has brought, which may write all Nodes."""
+    account = {"apiVersion": "v1", "kind": "ServiceAccount"}
+    about = {"name": "brought", "namespace": NAMESPACE}
+    session.api.apply({**account, "metadata": about})
+    rules = [
+        {
+            "apiGroups": [""],
+            "resources": ["nodes", "nodes/status"],
+            "verbs": ["create", "get", "patch", "update"],
+        }
+    ]
+    of = {"apiVersion": f"{RBAC}/v1", "metadata": {"name": "brought"}}
+    session.api.apply({**of, "kind": "ClusterRole", "rules": rules})
+    binding = {
+        **of,
+        "kind": "ClusterRoleBinding",
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "brought"},
+        "subjects": [{"kind": "ServiceAccount", **about}],
+    }
+    session.api.apply(binding)
+    yield from with_token(rig, tmp_path, "brought")
+    for kind in ("ClusterRoleBinding", "ClusterRole"):
+        session.api.delete(kind, "brought")
+    session.api.delete("ServiceAccount", "brought", namespace=NAMESPACE)
+
+
+@pytest.mark.parametrize("status", [False, True])
+def test_what_people_bring_keeps_its_rights_but_gives_no_role(network: Api, status: bool) -> None:
+    network.merge("Node", "w1", {"metadata": {"labels": {"zone": "a"}}}, status=status)
+
+    for label in (CONTROL_PLANE, GUARDED, "node-restriction.kubernetes.io/a"):
+        for name, value in (("w1", ""), ("cp1", "changed"), ("cp1", None)):
+            if name == "cp1" and label not in {CONTROL_PLANE, GUARDED}:
+                continue
+            change = {"metadata": {"labels": {label: value}}}
+            assert "only administrators" in refused(network, name, change, status=status)
+
+
+def test_nor_to_a_node_that_it_makes(network: Api, session: Session) -> None:
+    network.create(node("w3", zone="a"))
+    session.api.delete("Node", "w3")
+
+    with pytest.raises(ApiError, match="only administrators") as caught:
+        network.create(node("w3", **{CONTROL_PLANE: ""}))
+    assert caught.value.status == INVALID
+
+
+def test_administrators_give_roles(rig: Rig) -> None:
+    rig.kubectl("label", "node", "w2", f"{CONTROL_PLANE}=", f"{GUARDED}=b")
+    rig.kubectl("label", "node", "w2", f"{CONTROL_PLANE}-", f"{GUARDED}-")
+
+
+@pytest.mark.parametrize("namespace", [NAMESPACE, "default"])
+def test_a_workers_kubelet_makes_no_pods(
+    rig: Rig, session: Session, tmp_path: Path, namespace: str
+) -> None:
+    """As for a static pod, with the labels of kube-dns, say."""
+    with closing(kubelet(rig, tmp_path, "w1")) as api, pytest.raises(ApiError) as caught:
+        api.create(mirror(session, "w1", namespace))
+
+    assert caught.value.status == INVALID
+    assert "kubeception.dev/mirror-pods=allowed" in caught.value.message
+
+
+def test_unless_an_administrator_lets_it(rig: Rig, session: Session, tmp_path: Path) -> None:
+    about = {"name": "static", "labels": policies.MIRROR_PODS}
+    session.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": about})
+
+    with closing(kubelet(rig, tmp_path, "w1")) as api:
+        api.create(mirror(session, "w1", "static"))
+    session.api.delete("Pod", "static-w1", namespace="static", grace_s=0)
+    session.api.delete("Namespace", "static")
+
+
+def test_the_control_planes_kubelet_shows_its_static_pods(
+    rig: Rig, session: Session, tmp_path: Path
+) -> None:
+    with closing(kubelet(rig, tmp_path, "cp1")) as api:
+        api.create(mirror(session, "cp1", NAMESPACE))
+    session.api.delete("Pod", "static-cp1", namespace=NAMESPACE, grace_s=0)
+
+
+def test_the_join_service_makes_small_things_alone(rig: Rig, tmp_path: Path) -> None:
+    """Strangers say what is in them, and whoever has broken into it says the rest."""
+    claim: Change = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "claim-small", "namespace": join_records.CLAIMS},
+        "data": {"a": "x" * 4000, "b": "x" * 4000},
+    }
+    for api in with_token(rig, tmp_path, join_service.NAME):
+        api.create(claim)
+        about = {**claim["metadata"], "name": "claim-large"}
+        for larger in (
+            {"data": {"a": "x" * 13_000}},
+            {"data": {str(n): "x" * 1000 for n in range(13)}},
+            {"binaryData": {"a": "eHh4"}},
+            {"metadata": {**about, "annotations": {"a": "x" * 200_000}}},
+        ):
+            with pytest.raises(ApiError) as caught:
+                api.create({**claim, "metadata": about, **larger})
+            assert caught.value.status == INVALID
+    rig.kubectl("-n", join_records.CLAIMS, "delete", "configmap", "claim-small")
+
+
+def mirror(session: Session, on: str, namespace: str) -> Change:
+    """Return the mirror of a static pod, as a kubelet makes it."""
+    of_kubelet = {
+        "kubernetes.io/config.mirror": "0123456789abcdef",
+        "kubernetes.io/config.source": "file",
+    }
+    found = session.api.get("Node", on)
+    assert found
+    uid = found["metadata"]["uid"]
+    owner = {"apiVersion": "v1", "kind": "Node", "name": on, "uid": uid, "controller": True}
+    about = {
+        "annotations": of_kubelet,
+        "labels": {"k8s-app": "kube-dns"},
+        "ownerReferences": [owner],
+    }
+    return pod(f"static-{on}", on, namespace, metadata=about, enableServiceLinks=False)

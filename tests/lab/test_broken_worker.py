@@ -1,0 +1,218 @@
+"""Somebody with root on one worker, and with the tokens of the pods there, gets no further."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from tests.lab import cluster, healing
+from tests.lab.cluster import get, kubectl, until
+
+from kubeception.lab import Host, Lab
+from kubeception.render import cluster_controller, flannel, join_service, objects
+from kubeception.render.controllers import BOTH as CONTROLLERS
+from kubeception.render.objects import CONTROL_PLANE, NAMESPACE
+
+pytestmark = [pytest.mark.hosts(3, bundle=True), pytest.mark.timeout(400)]
+
+SYSTEM = ("-n", NAMESPACE)
+API_NAME = "kubernetes.default.svc"
+TRUSTED = (join_service.NAME, cluster_controller.NAME, *(one.name for one in CONTROLLERS))
+AS_KUBELET = ("kubectl", "--kubeconfig=/etc/kubernetes/kubelet.conf")
+_FLANNELS = ("pods", *SYSTEM, "-l", "k8s-app=flannel")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A control-plane host, a worker that was broken into, and a host that has not joined yet."""
+
+    cp1: Host
+    w1: Host
+    w2: Host
+
+
+@pytest.fixture(scope="module")
+def made(lab: Lab) -> Cluster:
+    cp1, w1, w2 = lab.hosts()
+    cluster.configure(cp1)
+    cluster.bootstrap(cp1)
+    w1.run("sh", stdin=token(cp1, "--node", "w1"), timeout_s=240)
+    until(lambda: len(_on("w1", get(cp1, *_FLANNELS)["items"])) == 1, timeout_s=60)
+    assert healing.wait(cp1, patience_s=120) == []
+    return Cluster(cp1, w1, w2)
+
+
+@pytest.fixture
+def broken(made: Cluster, hosts: list[Host]) -> Cluster:
+    """The cluster, for a test that wants its hosts' words kept where it fails."""
+    assert len(hosts) == 3
+    return made
+
+
+def token(cp1: Host, *flags: str) -> str:
+    """Return the command by which a host joins."""
+    return cp1.run("kubeception", "token", "create", *flags).stdout
+
+
+def _on(node: str, pods: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [pod for pod in pods if pod["spec"].get("nodeName") == node]
+
+
+def flannels_token(broken: Cluster) -> str:
+    """Return what w1's kubelet gets for flannel's pod on it, as it has to."""
+    [pod] = _on("w1", get(broken.cp1, *_FLANNELS)["items"])
+    about = pod["metadata"]
+    bound = ("--bound-object-kind=Pod", f"--bound-object-name={about['name']}")
+    words = ("create", "token", flannel.ACCOUNT, *SYSTEM, *bound)
+    uid = f"--bound-object-uid={about['uid']}"
+    return broken.w1.run(*AS_KUBELET, *words, uid).stdout.strip()
+
+
+def refused(host: Host, token: str, name: str, change: dict[str, Any]) -> str:
+    """Return why a change of a Node's status is refused."""
+    server = ("--kubeconfig=/dev/null", "--server=https://cp1:6443", f"--token={token}")
+    ca = "--certificate-authority=/etc/kubernetes/pki/ca.crt"
+    patch = ("patch", "node", name, "--subresource=status", "-p", json.dumps(change))
+    done = host.run("kubectl", *server, ca, *patch, check=False)
+    assert done.code != 0, (name, change, done.stdout)
+    return done.stderr
+
+
+def test_flannels_token_is_no_way_to_the_control_plane(broken: Cluster) -> None:
+    """Its forms: a role, another's room and role, another's address."""
+    stolen, w1 = flannels_token(broken), broken.w1
+    before = get(broken.cp1, "nodes")["items"]
+    forms: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("w1", {"metadata": {"labels": {CONTROL_PLANE: ""}}}),
+        ("cp1", {"metadata": {"labels": {CONTROL_PLANE: None}}}),
+        ("cp1", {"status": {"allocatable": {"pods": "0"}}}),
+        ("cp1", {"status": {"addresses": [{"type": "InternalIP", "address": w1.address}]}}),
+        ("w1", {"status": {"addresses": [{"type": "InternalIP", "address": broken.w2.address}]}}),
+    )
+
+    for name, change in forms:
+        assert "kubeception-" in refused(w1, stolen, name, change), (name, change)
+    after = get(broken.cp1, "nodes")["items"]
+    assert [one["metadata"]["labels"] for one in after] == [
+        one["metadata"]["labels"] for one in before
+    ]
+    assert cluster.unhealthy(broken.cp1) == []
+
+
+def test_flannel_starts_anew_beside_the_policies(broken: Cluster) -> None:
+    cp1, note = broken.cp1, f"{flannel.ANNOTATIONS}public-ip"
+    kubectl(cp1, "annotate", "node", "w1", f"{note}-")
+    [before] = _on("w1", get(cp1, *_FLANNELS)["items"])
+    kubectl(cp1, *SYSTEM, "delete", "pod", before["metadata"]["name"])
+
+    def is_back() -> bool:
+        found = _on("w1", get(cp1, *_FLANNELS)["items"])
+        notes = get(cp1, "node", "w1")["metadata"]["annotations"]
+        return notes.get(note) == broken.w1.address and any(map(cluster.is_ready, found))
+
+    until(is_back, timeout_s=60)
+
+
+def test_a_label_brings_nothing_to_a_worker(broken: Cluster) -> None:
+    """Whoever gives it the role: what can hurt stays away, also while its own host takes none."""
+    cp1 = broken.cp1
+    kubectl(cp1, "label", "node", "w1", f"{CONTROL_PLANE}=")
+    kubectl(cp1, "cordon", "cp1")
+    try:
+        for name in TRUSTED:
+            kubectl(cp1, *SYSTEM, "rollout", "restart", f"deployment/{name}")
+
+        def waits() -> bool:
+            pods = get(cp1, "pods", *SYSTEM)["items"]
+            return sum(_is_refused(pod) for pod in pods) >= len(TRUSTED)
+
+        until(waits, timeout_s=60)
+        bound = _on("w1", get(cp1, "pods", *SYSTEM)["items"])
+        owners = ("kube-flannel-", "kube-proxy-", "kube-apiserver-", "coredns-")
+        assert {
+            p["metadata"]["name"] for p in bound if not p["metadata"]["name"].startswith(owners)
+        } == set()
+    finally:
+        kubectl(cp1, "uncordon", "cp1")
+        kubectl(cp1, "label", "node", "w1", f"{CONTROL_PLANE}-")
+    assert healing.wait(cp1, patience_s=120) == []
+
+
+def _is_refused(pod: dict[str, Any]) -> bool:
+    """Whether a pod is on no node, and the scheduler has said so."""
+    said = pod["status"].get("conditions", [])
+    return any(one.get("reason") == "Unschedulable" for one in said)
+
+
+def test_it_shows_no_pods(broken: Cluster) -> None:
+    """A mirror pod with the labels of kube-dns would be an endpoint of it."""
+    cp1, w1 = broken.cp1, broken.w1
+    uid = get(cp1, "node", "w1")["metadata"]["uid"]
+    owner = {"apiVersion": "v1", "kind": "Node", "name": "w1", "uid": uid, "controller": True}
+    for namespace, labels in (
+        (NAMESPACE, {"k8s-app": "kube-dns"}),
+        (NAMESPACE, {"k8s-app": join_service.NAME}),
+        ("default", {"app": "web"}),
+    ):
+        pod = objects.static_pod(
+            "mirror-w1",
+            labels,
+            {"nodeName": "w1", "containers": [{"name": "it", "image": "localhost/none"}]},
+        )
+        about = {
+            "namespace": namespace,
+            "annotations": {
+                "kubernetes.io/config.mirror": "0",
+                "kubernetes.io/config.source": "file",
+            },
+            "ownerReferences": [owner],
+        }
+        mirror = {**pod, "metadata": {**pod["metadata"], **about}}
+
+        done = w1.run(*AS_KUBELET, "create", "-f", "-", stdin=json.dumps(mirror), check=False)
+
+        assert "kubeception-mirror-pods" in done.stderr, done
+
+
+def test_a_host_is_not_called_like_the_api(broken: Cluster) -> None:
+    """Its kubelet's serving certificate would be the API's; and the token is good as before."""
+    command = token(broken.cp1, "--any-node")
+    broken.w2.put(cluster.CONFIG, f'version = 1\n[node]\nname = "{API_NAME}"\n')
+
+    done = broken.w2.run("sh", stdin=command, check=False, timeout_s=240)
+
+    assert done.code != 0
+    assert f"'{API_NAME}' is a name of the API" in done.stderr
+    named = broken.cp1.run("kubeception", "token", "create", "--node", API_NAME, check=False)
+    assert (named.code, "is a name of the API" in named.stderr) == (2, True)
+    cluster.configure(broken.w2)
+    broken.w2.run("sh", stdin=command, timeout_s=240)
+    until(lambda: "w2" in str(get(broken.cp1, "nodes")), timeout_s=30)
+
+
+def test_nobody_holds_a_hosts_lock_but_root(broken: Cluster) -> None:
+    hold = ("setpriv", "--reuid=65534", "--clear-groups", "flock", "--nonblock")
+
+    done = broken.w1.run(*hold, "/run/kubeception/lock", "true", check=False)
+
+    assert "ermission denied" in done.stderr, done
+
+
+def test_the_bootstrap_api_server_is_its_hosts_alone(broken: Cluster) -> None:
+    """It goes without policies, so nobody else may reach it; test_door.py looks at the door."""
+    cp1, w1 = broken.cp1, broken.w1
+    listening = "until ss -Hltn 'sport = 6444' | grep .; do sleep 0.1; done"
+
+    def looks() -> tuple[str, str]:
+        """Return where it listens, and why a worker gets no answer from it meanwhile."""
+        at = cp1.run("sh", "-c", listening, timeout_s=120).stdout
+        asked = ("curl", "-sSk", "--max-time", "2", "https://cp1:6444/version")
+        return at, w1.run(*asked, check=False).stderr
+
+    with ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(looks)
+        cluster.bootstrap(cp1, "--rebuild")
+        at, why = looking.result()
+    assert [line.split()[3] for line in at.splitlines()] == ["127.0.0.1:6444"]
+    assert "onnect" in why
