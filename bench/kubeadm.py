@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from pathlib import Path
 
 from tests.lab import cluster
@@ -95,7 +96,7 @@ def prepare(host: Host, parts: Parts, config: Config, *, api: str | None) -> Non
     held = contents.load(cluster.bundle_folder())
     facts = HostFacts(
         node=host.name,
-        address=host.address,
+        address=ip_address(host.address),
         release=held,
         cgroup_version=machine.cgroup_version(),
         has_sys_resource=machine.has_capability("SYS_RESOURCE"),

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ RELEASE = Release(
 )
 HOST = HostFacts(
     node="cp1",
-    address="192.0.2.10",
+    address=IPv4Address("192.0.2.10"),
     release=RELEASE,
     archives={
         name: Path(f"/opt/kubeception/current/images/{name}.tar")

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from kubeception.endpoints import LOOPBACK
 from kubeception.errors import KubeceptionError
 from kubeception.host import files
 from kubeception.kept import identity
@@ -31,14 +32,14 @@ _PEOPLES = (Path("/root/.kube/config"),)
 
 def entries(session: Session) -> Iterator[Entry]:
     """Yield the rows of the table that are CAs."""
-    table = catalog.entries(session.config, "", "127.0.0.1")
+    table = catalog.entries(session.config, "", LOOPBACK)
     return (entry for entry in table if entry.issuer is None)
 
 
 def signed_by(session: Session, ca: Pair) -> Iterator[tuple[Path, bytes]]:
     """Yield the certificates that are there of those that a CA has signed, and their paths."""
     at = session.config.layout
-    table = catalog.entries(session.config, "", "127.0.0.1")
+    table = catalog.entries(session.config, "", LOOPBACK)
     leaves = [entry.at.certificate for entry in table if entry.issuer == ca]
     if ca == at.pki.ca:
         leaves.append(at.kubelet.renewed_client)

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from kubeception import losses, timestamp
+from kubeception.endpoints import LOOPBACK, Address
 from kubeception.errors import KubeceptionError
 from kubeception.gather import chosen_address, node_name
 from kubeception.kept import membership
@@ -63,7 +64,7 @@ def look(session: Session) -> list[Row]:
 def until(session: Session, node: str) -> dict[Path, datetime]:
     """Return until when each certificate that can be read holds."""
     layout = session.config.layout
-    table = catalog.entries(session.config, node, "127.0.0.1")  # where they lie, and no more
+    table = catalog.entries(session.config, node, LOOPBACK)  # where they lie, and no more
     found = {}
     kubelets = (layout.kubelet.renewed_client, layout.kubelet.renewed_server)
     for path in (*(entry.at.certificate for entry in table), *kubelets):
@@ -80,7 +81,7 @@ def expiring(session: Session, node: str) -> str | None:
     layout, now = session.config.layout, session.host.clock.now()
     found = until(session, node)
     due = []
-    for entry, ca in catalog.leaves(session.config, node, "127.0.0.1"):
+    for entry, ca in catalog.leaves(session.config, node, LOOPBACK):
         left = found.get(entry.at.certificate, now + catalog.CA_LIFETIME) - now
         if left < catalog.RENEWED_WITHIN and session.host.at(ca.key).exists():
             due.append((left, catalog.name(layout.pki, entry.at)))
@@ -96,9 +97,7 @@ def expiring(session: Session, node: str) -> str | None:
 
 def broken(session: Session) -> str | None:
     """Say which leaf is missing or won't do, where a bootstrap can issue it anew; the first one."""
-    by_file = {
-        str(e.at.certificate): ca for e, ca in catalog.leaves(session.config, "", "127.0.0.1")
-    }
+    by_file = {str(e.at.certificate): ca for e, ca in catalog.leaves(session.config, "", LOOPBACK)}
     for row in look(session):
         ca = by_file.get(row.file)
         if row.problem and ca is not None and session.host.at(ca.key).exists():
@@ -109,7 +108,7 @@ def broken(session: Session) -> str | None:
 def not_renewable(session: Session, asked: Iterable[str]) -> list[str]:
     """Return what keeps certificates from being renewed here: those asked for, or any."""
     pki, asked = session.config.layout.pki, set(asked)
-    table = list(catalog.leaves(session.config, "", "127.0.0.1"))
+    table = list(catalog.leaves(session.config, "", LOOPBACK))
     if not asked and not any(session.host.at(entry.at.certificate).exists() for entry, _ in table):
         return ["there is no certificate on this host that could be renewed"]
     return [
@@ -119,7 +118,7 @@ def not_renewable(session: Session, asked: Iterable[str]) -> list[str]:
     ]
 
 
-def _table(session: Session, node: str, address: str) -> Iterator[Row]:
+def _table(session: Session, node: str, address: Address) -> Iterator[Row]:
     pki, algorithm = session.config.layout.pki, session.config.certificates.key_algorithm
     entries = list(catalog.entries(session.config, node, address))
     here = [one for one in entries if session.host.at(one.at.certificate).exists()]
@@ -145,7 +144,7 @@ def _kubelets_own(session: Session, node: str) -> Iterator[Row]:
         yield _row(session, catalog.KUBELETS_OWN, path, wanted.drift(session))
 
 
-def _workers_server(session: Session, node: str, address: str) -> Iterator[Row]:
+def _workers_server(session: Session, node: str, address: Address) -> Iterator[Row]:
     """Yield what a worker's kubelet serves with; a control-plane host's is in the table."""
     path = session.config.layout.kubelet.renewed_server
     pem = _read(session, path)
@@ -161,7 +160,7 @@ def _kubeconfigs(session: Session) -> Iterator[Row]:
     """Yield what kubeconfigs embed, and the files that they name and the table doesn't."""
     at, now = session.config.layout, session.host.clock.now()
     pki = at.pki
-    table = {entry.at.certificate for entry in catalog.entries(session.config, "", "127.0.0.1")}
+    table = {entry.at.certificate for entry in catalog.entries(session.config, "", LOOPBACK)}
     ca = _read(session, pki.ca.certificate)
     named = at.kubernetes
     ours = [named.kubelet]

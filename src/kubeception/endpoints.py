@@ -1,6 +1,9 @@
 """Where the cluster's servers listen, and how that is written."""
 
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
 
 # The door of each control-plane host: kubeadm's port of the API.
 API_PORT = 6443
@@ -10,13 +13,9 @@ BOOTSTRAP_PORT = 6444
 HOSTED_PORTS = tuple(range(6445, 6451))
 ETCD_PORT = 2379
 ETCD_PEER_PORT = 2380
-LOOPBACK = "127.0.0.1"
+LOOPBACK = IPv4Address("127.0.0.1")
 
 
-def url(host: str, port: int = API_PORT) -> str:
-    """Return the URL of a server by a name or an address; one of IPv6 needs brackets (RFC 3986)."""
-    try:
-        is_bracketed = ip_address(host).version == 6
-    except ValueError:
-        is_bracketed = False
-    return f"https://[{host}]:{port}" if is_bracketed else f"https://{host}:{port}"
+def url(host: Address, port: int = API_PORT) -> str:
+    """Return the URL of a server at an address; one of IPv6 needs brackets (RFC 3986)."""
+    return f"https://[{host}]:{port}" if host.version == 6 else f"https://{host}:{port}"

@@ -9,7 +9,7 @@ from typing import Any
 from kubeception.config import Config
 from kubeception.config.cluster import ClusterSettings
 from kubeception.config.model import Net, ProxyMode
-from kubeception.endpoints import HOSTED_PORTS
+from kubeception.endpoints import HOSTED_PORTS, Address
 from kubeception.versions import Release
 
 
@@ -80,7 +80,7 @@ class Identity:
     """
 
     node: str = ""
-    address: str = ""
+    address: Address | None = None
     former: str = ""
     token: str = ""
     cluster: str = ""
@@ -139,7 +139,7 @@ class HostFacts:
 
     node: str
     """The name of its Node."""
-    address: str
+    address: Address
     """The address by which others know it."""
     release: Release
     """What the bundle in use brings, or else what this version knows of itself."""
@@ -240,7 +240,7 @@ class Shared:
     """
 
     settings: ClusterSettings | None = None
-    control_planes: Mapping[str, str] = field(default_factory=dict)
+    control_planes: Mapping[str, Address] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -253,7 +253,7 @@ class ClusterFacts:
     """What they go by as the cluster has it; None where it has none, or can't be asked."""
     asked: ClusterSettings
     """What this host asks for: the base of what a person changes next."""
-    control_planes: Mapping[str, str]
+    control_planes: Mapping[str, Address]
     """The addresses of its control-plane hosts, by node."""
     hosted: Hosted | None = None
     """The hosted API server; None where there is no such DaemonSet, or no API to ask."""
@@ -268,7 +268,7 @@ class ClusterFacts:
         return len(self.control_planes) == 1
 
     @property
-    def endpoint(self) -> str:
+    def endpoint(self) -> Address:
         """The address at which programs on every node find the API."""
         return self.control_planes[min(self.control_planes)]
 

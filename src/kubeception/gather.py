@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
+from ipaddress import ip_address
 from pathlib import Path
 
 from msgspec import structs
@@ -16,7 +17,7 @@ from msgspec import structs
 from kubeception import authorities, conditions, versions
 from kubeception.config import Config, cluster, flags
 from kubeception.config.cluster import ClusterSettings
-from kubeception.endpoints import API_PORT, HOSTED_PORTS
+from kubeception.endpoints import API_PORT, HOSTED_PORTS, Address
 from kubeception.errors import ConfigError, KubeceptionError
 from kubeception.etcd import data
 from kubeception.facts import ClusterFacts, Facts, Hosted, HostFacts, Identity, Shared, asked
@@ -38,7 +39,7 @@ NFTABLES_KERNEL = (5, 13)
 UNITS = ("etcd.service", "containerd.service", "kubelet.service")
 
 
-def address(session: Session) -> str:
+def address(session: Session) -> Address:
     """Return this host's address, as others know it: it keeps one for as long as it has it.
 
     Raises:
@@ -53,10 +54,10 @@ def address(session: Session) -> str:
     return found
 
 
-def chosen_address(session: Session) -> str | None:
+def chosen_address(session: Session) -> Address | None:
     """Return the address that is configured, or remembered and still there, or the best route's."""
     if session.config.node.address:
-        return session.config.node.address
+        return ip_address(session.config.node.address)
     known = remembered(session).address
     return known if known and network.has_address(known) else gateway.default_address()
 
@@ -75,7 +76,7 @@ def remembered(session: Session) -> Identity:
     name, own = (
         re.search(rf"--{flag}=([^\s\"]+)", flags) for flag in ("hostname-override", "node-ip")
     )
-    return Identity(node=name[1] if name else "", address=own[1] if own else "")
+    return Identity(node=name[1] if name else "", address=ip_address(own[1]) if own else None)
 
 
 def changes(session: Session) -> Iterator[tuple[str, str]]:
@@ -280,7 +281,7 @@ def settings(session: Session) -> ClusterSettings | None:
         return None
 
 
-def _control_planes(session: Session) -> Iterator[tuple[str, str]]:
+def _control_planes(session: Session) -> Iterator[tuple[str, Address]]:
     """Yield the control plane's hosts with their addresses, by the records that no Node can write.
 
     What a Node says of itself, programs that run on it may have written.

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from kubeception import authorities
+from kubeception.endpoints import LOOPBACK
 from kubeception.errors import KubeceptionError, PreflightError
 from kubeception.etcd import data, guard
 from kubeception.facts import Accept, Identity, Loss, Stored
@@ -263,9 +264,7 @@ def _sign_of_a_cluster(session: Session, *, but_data: bool = False) -> str | Non
 
 def _has_to_sign(session: Session, ca: Pair) -> bool:
     """Tell whether a leaf of a CA is missing, so that it has to be issued."""
-    leaves = (
-        leaf for leaf, issuer in catalog.leaves(session.config, "", "127.0.0.1") if issuer == ca
-    )
+    leaves = (leaf for leaf, issuer in catalog.leaves(session.config, "", LOOPBACK) if issuer == ca)
     files_of = (path for leaf in leaves for path in vars(leaf.at).values())
     return any(_read(session, path) is None for path in files_of)
 

@@ -175,7 +175,7 @@ class Rig:
         for there, port in {**here, 6443: self.ports.api}.items():
             moved = re.sub(rf":{there}\b", f":{port}", moved)
         # Another address of loopback, beside 127.0.0.1 on the same port.
-        return moved.replace(HOST.address, "127.0.0.2")
+        return moved.replace(str(HOST.address), "127.0.0.2")
 
     def command(self, spec: Object, *more: str) -> list[str]:
         """Return the command of a rendered pod's container, as it is here."""

@@ -207,7 +207,7 @@ def shorten(session: Session, at: Pair, left: timedelta) -> None:
 
 def problems(session: Session) -> dict[str, str]:
     """Return what is found wrong; the rig's kubeconfigs name its files by other paths."""
-    config = Config(node=Node(name=HOST.node, address=HOST.address))
+    config = Config(node=Node(name=HOST.node, address=str(HOST.address)))
     found = certificates.look(Session(config, session.host))
     return {
         row.name: row.problem for row in found if row.problem and not row.name.endswith(".conf")

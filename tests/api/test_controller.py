@@ -179,7 +179,7 @@ def test_a_host_with_a_token_becomes_a_node_and_serves_by_its_own_name(
 
     record = session.api.get("ConfigMap", join_records.node_name("w1"), namespace=RECORDS)
     assert record
-    assert join_records.to_node(record).addresses == ("10.7.0.2",)
+    assert join_records.to_node(record).addresses == (ip_address("10.7.0.2"),)
 
     # From here on it is the kubelet that asks.
     at = Credential(tmp_path / "crt", tmp_path / "key")
@@ -247,7 +247,7 @@ def test_names_and_addresses_that_are_known_are_taken(
 ) -> None:
     control_plane_node = host(session, HOST.node, "10.7.0.5")
     assert denied(rig, session.api, knock(service, control_plane_node)) == "NameTaken"
-    its_address = host(session, "w4", HOST.address)
+    its_address = host(session, "w4", str(HOST.address))
     assert denied(rig, session.api, knock(service, its_address)) == "AddressTaken"
 
 

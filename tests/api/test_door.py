@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -22,7 +23,11 @@ from kubeception.session import Session
 
 OURS, THEIRS = "192.0.2.10", "192.0.2.11"
 SERVICE = "10.96.0.1"
-RULES: dict[str, Any] = {"port": 6443, "address": OURS, "service_address": SERVICE}
+RULES: dict[str, Any] = {
+    "port": 6443,
+    "address": ip_address(OURS),
+    "service_address": ip_address(SERVICE),
+}
 
 # Says which port answered, as a client in another network sees it.
 CLIENT = """
@@ -146,26 +151,31 @@ def test_a_connection_that_stands_stays(networks: Networks) -> None:
         assert standing.recv(99) == b"still there?"
 
 
+def leading(port: int, address: str = OURS) -> Door:
+    """Return the door of a host at an address, as it is wanted."""
+    return Door(port, ip_address(address), ip_address(SERVICE))
+
+
 def test_the_bootstrap_server_is_for_this_host_alone(networks: Networks, session: Session) -> None:
     """It listens on loopback and runs without admission; from outside it is as if nobody were."""
     networks.servers.start(6444, address="127.0.0.1")
     networks.servers.start(6445)
-    Door(6444, OURS, SERVICE).apply(session)
+    leading(6444).apply(session)
 
     for way in (("127.0.0.1", 6443), (SERVICE, 443)):
         assert networks.ask(*way) == "6444"
     assert networks.ask(OURS, 6443, outside=True) == "Connection refused"
 
     # Once a hosted one was known, those outside keep it.
-    Door(6445, OURS, SERVICE).apply(session)
-    Door(6444, OURS, SERVICE).apply(session)
+    leading(6445).apply(session)
+    leading(6444).apply(session)
     assert networks.ask("127.0.0.1", 6443) == "6444"
     assert networks.ask(OURS, 6443, outside=True) == "6445"
     assert networks.ask(SERVICE, 443, outside=True) == "6445"
 
 
 def test_the_door_keeps_its_contract(networks: Networks, session: Session) -> None:
-    wanted = Door(6445, OURS, SERVICE)
+    wanted = leading(6445)
 
     assert wanted.drift(session) == "missing"
     wanted.apply(session)
@@ -174,8 +184,8 @@ def test_the_door_keeps_its_contract(networks: Networks, session: Session) -> No
     wanted.apply(session)
     assert run(["nft", "list", "ruleset"]).stdout == before
 
-    assert Door(6446, OURS, SERVICE).drift(session) == "points at 6445"
-    assert Door(6445, THEIRS, SERVICE).drift(session) == "its rules differ"
+    assert leading(6446).drift(session) == "points at 6445"
+    assert leading(6445, THEIRS).drift(session) == "its rules differ"
     door.turn(inside=6445, outside=6446)
     assert wanted.drift(session) == "points outside at 6446"
     door.turn(inside=0, outside=0)
@@ -195,7 +205,7 @@ def test_what_others_did_to_it_is_seen_and_mended(
     command: str, drift: str, networks: Networks, session: Session
 ) -> None:
     networks.servers.start(6445)
-    wanted = Door(6445, OURS, SERVICE)
+    wanted = leading(6445)
     wanted.apply(session)
     run(["nft", *command.split()])
 
@@ -208,7 +218,7 @@ def test_what_others_did_to_it_is_seen_and_mended(
 def test_other_peoples_rules_stay(networks: Networks, session: Session) -> None:
     run(["nft", "add table ip theirs; add chain ip theirs input"])
     theirs = run(["nft", "list table ip theirs"]).stdout
-    wanted = Door(6445, OURS, SERVICE)
+    wanted = leading(6445)
 
     wanted.apply(session)
     wanted.apply(session)

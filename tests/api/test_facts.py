@@ -57,7 +57,7 @@ def test_a_fresh_host_needs_the_bootstrap_control_plane(session: Session) -> Non
 def test_the_node_is_called_as_the_host_unless_told_otherwise(session: Session) -> None:
     assert gather(session).host.node == socket.gethostname().lower()
     session = Session(Config(node=Node(name="cp1", address="192.0.2.10")), session.host)
-    assert (gather(session).host.node, gather(session).host.address) == ("cp1", "192.0.2.10")
+    assert (gather(session).host.node, str(gather(session).host.address)) == ("cp1", "192.0.2.10")
 
 
 def test_the_address_is_the_one_of_the_default_route(session: Session) -> None:

@@ -10,6 +10,7 @@ import ssl
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from ipaddress import ip_address
 
 import pytest
 from cryptography import x509
@@ -305,7 +306,7 @@ def test_a_name_that_is_known_can_be_had_by_its_own_token_alone(
 ) -> None:
     """A10: a node's record is as good as the node."""
     token, other = token_for(session), token_for(session)
-    record = NodeRecord(fresh_name(), token.id, Role.WORKER, ("192.0.2.21",))
+    record = NodeRecord(fresh_name(), token.id, Role.WORKER, (ip_address("192.0.2.21"),))
     session.api.create(join_records.from_node(record))
 
     assert Joiner(other, record.node).join(service.port).status == 409

@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -267,7 +268,7 @@ def test_only_what_bootstrap_has_applied_and_wants_no_more_is_removed(
 ) -> None:
     [other_version] = [labelled("ConfigMap", "of-a-version-before")]
     Object(other_version).apply(session)
-    Object(from_node(NodeRecord("w9", "t", Role.WORKER, ("192.0.2.9",)))).apply(session)
+    Object(from_node(NodeRecord("w9", "t", Role.WORKER, (ip_address("192.0.2.9"),)))).apply(session)
     owner = session.api.get("Deployment", "coredns", namespace="kube-system")
     assert owner
     owned = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "coredns"}

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,9 @@ KIND = "ValidatingWebhookConfiguration"
 @pytest.fixture
 def seen(tmp_path: Path) -> HostState:
     """A host of which only its network is real: two interfaces that lead out."""
-    return HostState(Session(CONFIG, Host(root=tmp_path)), node="cp1", address="192.0.2.10")
+    return HostState(
+        Session(CONFIG, Host(root=tmp_path)), node="cp1", address=ip_address("192.0.2.10")
+    )
 
 
 @pytest.fixture
@@ -91,7 +94,7 @@ def test_of_two_ways_out_the_better_one_is_taken_with_a_word(seen: HostState) ->
 
 @pytest.mark.usefixtures("network")
 def test_an_address_of_somebody_else_is_told_with_ours(seen: HostState) -> None:
-    assert said(replace(seen, address="192.0.2.99")) == [
+    assert said(replace(seen, address=ip_address("192.0.2.99"))) == [
         "error 192.0.2.99 is not on this host, which has 192.0.2.10, 198.51.100.10"
     ]
 

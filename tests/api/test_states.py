@@ -178,7 +178,7 @@ class Running:
             text = text.replace(f":{there}", f":{here}")
         text = text.replace("/etc/kubernetes", f"{root}/etc/kubernetes")
         text = text.replace("/var/lib/etcd", f"{root}/var/lib/etcd")
-        text = text.replace(HOST.address, "127.0.0.2")
+        text = text.replace(str(HOST.address), "127.0.0.2")
         lines = (line.split("=", 1) for line in text.splitlines() if line.startswith("ETCD_"))
         settings = {name: value.strip('"') for name, value in lines}
         argv = [str(machine.binaries / "etcd"), "--unsafe-no-fsync"]

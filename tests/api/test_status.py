@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -160,7 +161,7 @@ def test_the_certificates_of_a_new_cluster_are_good_for_a_year(beside: Session) 
 
     leaves = {
         str(entry.at.certificate)
-        for entry in catalog.entries(CONFIG, found.node, found.address)
+        for entry in catalog.entries(CONFIG, found.node, ip_address(found.address))
         if not entry.spec.is_ca
     }
     assert found.certificates.first in leaves

@@ -125,5 +125,12 @@ def as_account(rig: Rig, token: Path, *words: str) -> Completed:
     server = f"--server=https://127.0.0.1:{rig.ports.api}"
     ca = f"--certificate-authority={rig.session().layout.pki.ca.certificate}"
     shown = f"--token={token.read_text().strip()}"
-    argv = [rig.bin / "kubectl", "--kubeconfig=/dev/null", server, ca, shown, *words]
+    argv: list[str | Path] = [
+        rig.bin / "kubectl",
+        "--kubeconfig=/dev/null",
+        server,
+        ca,
+        shown,
+        *words,
+    ]
     return run(argv, check=False, timeout=30)

@@ -40,7 +40,7 @@ def address(host: Host) -> str:
     """Return the address that a host goes by."""
     found = kubelet.address_in(host.get(Layout.kubelet.environment))
     assert found is not None
-    return found
+    return str(found)
 
 
 def move(host: Host) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Callable
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from kubeception.resources.keypair import KeyPair
 from kubeception.session import Session
 
 P256 = KeyAlgorithm.ECDSA_P256
-CONFIG = Config(node=Node(name=HOST.node, address=HOST.address))
+CONFIG = Config(node=Node(name=HOST.node, address=str(HOST.address)))
 AT = CONFIG.layout.pki
 DAY_S = timedelta(days=1).total_seconds()
 
@@ -87,7 +88,7 @@ def spoil_key(session: Session) -> None:
 
 
 def spoil_names(session: Session) -> None:
-    moved = catalog.kubelet_server(HOST.node, "192.0.2.99")
+    moved = catalog.kubelet_server(HOST.node, ip_address("192.0.2.99"))
     entry = next(one for one in table() if one.at == AT.kubelet_server)
     KeyPair(catalog.Entry(entry.at, moved, entry.issuer), P256).apply(session)
 

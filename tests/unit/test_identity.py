@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from kubeception.render import etcd
 OURS = Stored("2691d9d456ecb1c7", "a43fbdb85108d0a4")
 KNOWN = Identity(
     node="cp1",
-    address="192.0.2.10",
+    address=ip_address("192.0.2.10"),
     token="00ff",
     cluster=OURS.cluster,
     member=OURS.member,
@@ -25,6 +26,7 @@ KNOWN = Identity(
     signing=("ca",),
     service_account="PEM",
 )
+MOVED = ip_address("192.0.2.11")
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -125,7 +127,10 @@ def test_other_settings_say_nothing(text: str) -> None:
             {"cluster": OURS.cluster, "authorities": {"ca": "PEM"}, "service_account": "PEM"},
         ),
         (on_host(identity=replace(KNOWN, former="cp0")), {"former": "cp0"}),
-        (on_host(identity=KNOWN, address="192.0.2.11"), {"address": "192.0.2.11"}),
+        (
+            on_host(identity=KNOWN, address=ip_address("192.0.2.11")),
+            {"address": ip_address("192.0.2.11")},
+        ),
         (
             on_host(identity=KNOWN, authorities={"etcd/ca": "PEM"}, signing=()),
             {"authorities": {"ca": "PEM", "etcd/ca": "PEM"}, "signing": ("ca",)},

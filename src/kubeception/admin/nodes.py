@@ -157,7 +157,7 @@ def _listed(name: str, node: Object | None, record: NodeRecord | None) -> NodeSt
         name=name,
         role=_role(node, record),
         problem=_problem(node),
-        addresses=_addresses(node) or (record.addresses if record else ()),
+        addresses=_addresses(node) or tuple(map(str, record.addresses if record else ())),
         token=(record.token or None) if record else None,
     )
 

@@ -116,7 +116,7 @@ def look(session: Session) -> Status:
     silence = health.problem(session.api_port, session.layout.pki.ca.certificate)
     return Status(
         node=facts.host.node,
-        address=facts.host.address,
+        address=str(facts.host.address),
         door=facts.host.door,
         keeper=_verdict(session),
         versions=_versions(session, facts.host.node, silence),
@@ -136,7 +136,7 @@ def _of_worker(session: Session, member: Membership) -> Status:
     told = {} if is_silent else _node_info(session, facts.host.node)
     return Status(
         node=facts.host.node,
-        address=facts.host.address,
+        address=str(facts.host.address),
         door=0,
         keeper=_verdict(session),
         versions=Versions(

@@ -77,8 +77,8 @@ class ClusterSettings(Struct, frozen=True, omit_defaults=False):
             net=structs.replace(
                 net,
                 proxy_mode=net.proxy_mode or self.net.proxy_mode,
-                apiserver_cluster_ip=net.apiserver_ip,
-                dns_cluster_ip=net.dns_ip,
+                apiserver_cluster_ip=str(net.apiserver_ip),
+                dns_cluster_ip=str(net.dns_ip),
             ),
             **{name: getattr(config, name) for name in _SHARED},
         ).with_paths_of(config)

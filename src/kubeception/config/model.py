@@ -5,7 +5,7 @@ docstring and each key's description end up in the reference and in the JSON Sch
 """
 
 from enum import StrEnum
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Annotated
 
@@ -182,17 +182,19 @@ class Net(Section, frozen=True):
     ] = UNSET
 
     @property
-    def apiserver_ip(self) -> str:
+    def apiserver_ip(self) -> IPv4Address:
         """The API's Service address."""
-        return self.apiserver_cluster_ip or self._nth_service(1)
+        return self._chosen(self.apiserver_cluster_ip, 1)
 
     @property
-    def dns_ip(self) -> str:
+    def dns_ip(self) -> IPv4Address:
         """The cluster DNS's Service address."""
-        return self.dns_cluster_ip or self._nth_service(10)
+        return self._chosen(self.dns_cluster_ip, 10)
 
-    def _nth_service(self, n: int) -> str:
-        return str(IPv4Network(self.service_cluster_ip_range, strict=False)[n])
+    def _chosen(self, asked: str | UnsetType, n: int) -> IPv4Address:
+        if asked:
+            return IPv4Address(asked)
+        return IPv4Network(self.service_cluster_ip_range, strict=False)[n]
 
 
 class Node(Section, frozen=True):

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from kubeception.endpoints import Address
+
 # RFC 1123 as Kubernetes reads it: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
 DNS_NAME = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 # RFC 5280, ub-common-name: no certificate can say more.
@@ -58,7 +60,7 @@ class Reserved:
         )
         return f"{node!r} is a name of the API or of the cluster's own" if is_reserved else None
 
-    def has(self, address: str) -> bool:
+    def has(self, address: Address) -> bool:
         """Tell whether the API is reached at an address."""
         return any(_is_same(extra, address) for extra in self.extra)
 
@@ -70,8 +72,8 @@ def _matches(pattern: str, name: str) -> bool:
     return rest == parent and first in {"*", own}
 
 
-def _is_same(text: str, address: str) -> bool:
+def _is_same(text: str, address: Address) -> bool:
     try:
-        return ip_address(text) == ip_address(address)
+        return ip_address(text) == address
     except ValueError:  # a name
         return False

@@ -8,16 +8,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import ip_address
 
 from kubeception import timestamp
 from kubeception.config import names
+from kubeception.endpoints import Address, Network
 from kubeception.pki import request as requests
 from kubeception.pki.token import Claim, Role, verifies
 from kubeception.render import join_records
 from kubeception.render.join_records import ClaimRecord, NodeRecord, TokenRecord
-
-Network = IPv4Network | IPv6Network
 
 _LONGEST = timedelta(days=366)
 _MOST_ADDRESSES = 4
@@ -96,7 +95,7 @@ class Known:
     ready: frozenset[str] = frozenset()
     nodes: frozenset[str] = frozenset()
     networks: tuple[Network, ...] = ()
-    services: frozenset[str] = frozenset()
+    services: frozenset[Address] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -222,7 +221,7 @@ def _first(asked: Asked, known: Known, now: datetime) -> Decision:
             claim.node,
             token.id,
             token.role,
-            claim.addresses,
+            tuple(map(ip_address, claim.addresses)),
             pending=asked.uid,
             revoked=tuple(sorted({*revoked, *known.issued.get(claim.node, ())})),
             taken_over=timestamp.text(now) if is_live else "",
@@ -270,8 +269,8 @@ def _taken(claim: Claim, token: TokenRecord, known: Known) -> Iterator[Denied]:
         *(ip for it in known.records.values() if it.node != claim.node for ip in it.addresses),
         *known.services,
     }
-    for address in claim.addresses:
-        is_in_network = any(ip_address(address) in net for net in known.networks)
+    for address in map(ip_address, claim.addresses):
+        is_in_network = any(address in net for net in known.networks)
         if address in others or is_in_network or known.reserved.has(address):
             yield Denied(Reason.ADDRESS_TAKEN, f"address {address} is not the host's")
 

@@ -1,15 +1,18 @@
 """What the rules of approval go by, read from the API."""
 
+import contextlib
 import logging
 from base64 import b64decode
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from ipaddress import ip_address
 from typing import TypeVar
 
 from kubeception.conditions.reading import condition_of
 from kubeception.config.names import Reserved
-from kubeception.controller.approval import Asked, Issued, Known, MadeClaim, Network
+from kubeception.controller.approval import Asked, Issued, Known, MadeClaim
+from kubeception.endpoints import Address, Network
 from kubeception.kube.client import Api, Object
 from kubeception.pki import request as requests
 from kubeception.pki.token import Role
@@ -117,9 +120,11 @@ def _read(found: Iterable[Object], to_record: Callable[[Object], _Record]) -> It
             log.warning("%s", error)
 
 
-def _outside(services: Iterable[Object]) -> Iterator[str]:
+def _outside(services: Iterable[Object]) -> Iterator[Address]:
     """Yield the addresses at which Services are reached from outside the cluster."""
     for one in services:
-        yield from one["spec"].get("externalIPs") or []
         balancer = (one.get("status") or {}).get("loadBalancer") or {}
-        yield from (at["ip"] for at in balancer.get("ingress") or [] if at.get("ip"))
+        of_balancer = (at.get("ip") for at in balancer.get("ingress") or [])
+        for text in (*(one["spec"].get("externalIPs") or []), *of_balancer):
+            with contextlib.suppress(ValueError):
+                yield ip_address(text)

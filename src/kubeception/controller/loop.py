@@ -24,11 +24,11 @@ from kubeception.controller.approval import (
     Held,
     Issued,
     Known,
-    Network,
     Reason,
     judge,
     with_issued,
 )
+from kubeception.endpoints import Network
 from kubeception.errors import ApiError
 from kubeception.kube.client import Api, Object
 from kubeception.kube.kinds import KINDS

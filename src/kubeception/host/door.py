@@ -14,6 +14,7 @@ import json
 from dataclasses import dataclass
 
 from kubeception import crash
+from kubeception.endpoints import Address
 from kubeception.host.process import run
 
 TABLE = "kubeception-door"
@@ -29,7 +30,7 @@ class DoorState:
     rules: str
 
 
-def rules(*, port: int, address: str, service_address: str) -> str:
+def rules(*, port: int, address: Address, service_address: Address) -> str:
     """Return what identifies a set of rules, as each of them carries it in its comment."""
     text = _table(port, address, service_address, identity="")
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -54,7 +55,7 @@ def read() -> DoorState | None:
     )
 
 
-def refusal(*, port: int, address: str, service_address: str) -> str | None:
+def refusal(*, port: int, address: Address, service_address: Address) -> str | None:
     """Say why no door could be built here, or None: nft and the kernel are asked, nothing changes.
 
     Raises:
@@ -69,7 +70,9 @@ def refusal(*, port: int, address: str, service_address: str) -> str | None:
     return None if checked.code == 0 else _first_line(checked.stderr)
 
 
-def build(*, port: int, address: str, service_address: str, inside: int, outside: int) -> None:
+def build(
+    *, port: int, address: Address, service_address: Address, inside: int, outside: int
+) -> None:
     """Build the door anew in one transaction, pointing where it is told."""
     identity = rules(port=port, address=address, service_address=service_address)
     table = _table(port, address, service_address, identity=identity)
@@ -104,7 +107,7 @@ def _point(name: str, port: int) -> str:
     return f"add element ip {TABLE} {name} {{ tcp : {port} }}\n" if port else ""
 
 
-def _table(port: int, address: str, service_address: str, *, identity: str) -> str:
+def _table(port: int, address: Address, service_address: Address, *, identity: str) -> str:
     local = f"fib daddr type local tcp dport {port} redirect to :meta l4proto map"
     service = f"ip daddr {service_address} tcp dport 443"
     return f"""

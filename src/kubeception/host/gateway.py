@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from kubeception.host import process
@@ -123,12 +124,11 @@ def this_host(variables: Mapping[str, str] = os.environ) -> Host:
     return Host(root, systemd, is_contained=True)
 
 
-def default_address() -> str | None:
+def default_address() -> IPv4Address | None:
     """Return the address that the default route would send from; no packet is sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))
         except OSError:
             return None
-        address: str = probe.getsockname()[0]
-        return address
+        return IPv4Address(probe.getsockname()[0])

@@ -6,7 +6,10 @@ import fcntl
 import socket
 import struct
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
+
+from kubeception.endpoints import Address
 
 _SIOCGIFCONF = 0x8912
 _RECORD = 40  # struct ifreq on 64-bit Linux
@@ -21,7 +24,7 @@ class Route:
     metric: int
 
 
-def addresses() -> list[tuple[str, str]]:
+def addresses() -> list[tuple[str, IPv4Address]]:
     """Return every interface's every address, as (interface, address)."""
     buffer = array.array("B", bytes(_RECORD * _ROOM))
     pointer, length = buffer.buffer_info()
@@ -33,15 +36,15 @@ def addresses() -> list[tuple[str, str]]:
         record = buffer[at : at + _RECORD].tobytes()
         label = record[:16].partition(b"\0")[0].decode()
         # A second address may carry a label such as eth0:1.
-        found.append((label.partition(":")[0], socket.inet_ntoa(record[20:24])))
+        found.append((label.partition(":")[0], IPv4Address(record[20:24])))
     return found
 
 
-def has_address(address: str) -> bool:
+def has_address(address: Address) -> bool:
     """Tell whether an address is one of this host's: only such a one can be bound."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.bind((address, 0))
+            probe.bind((str(address), 0))
         except OSError as error:
             return error.errno != errno.EADDRNOTAVAIL
     return True

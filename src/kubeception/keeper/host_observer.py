@@ -1,6 +1,7 @@
 """What the keeper remembers of its host, whatever its role: its address, and its node's kubelet."""
 
 from kubeception.config.model import Cni
+from kubeception.endpoints import Address
 from kubeception.errors import KubeceptionError
 from kubeception.gather import address
 from kubeception.host import network
@@ -63,7 +64,7 @@ class HostObserver:
             return self._kubelet
 
 
-def _address_gone_by(session: Session) -> str | None:
+def _address_gone_by(session: Session) -> Address | None:
     """Return the address that this host was made to go by, None where nobody says."""
     try:
         return kubelet.address_in(session.layout.kubelet.environment.read_text())

@@ -6,6 +6,8 @@ does not. Where that doesn't help either, it is tried again ever more seldom.
 
 from dataclasses import dataclass
 
+from kubeception.endpoints import Address
+
 # A kubelet and a pod network that have just started are Ready well within this.
 UNREADY_S = 60.0
 LONGEST_S = 3600.0
@@ -73,8 +75,8 @@ class Moved:
     `for_s` is for how many seconds it has been so.
     """
 
-    before: str
-    now: str | None
+    before: Address
+    now: Address | None
     for_s: float = 0.0
 
     @property

@@ -7,9 +7,11 @@ these is gone, and tells that there was something.
 import json
 import re
 from dataclasses import asdict, dataclass, replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from kubeception.endpoints import Address
 from kubeception.facts import Identity
 from kubeception.host import files
 from kubeception.host.gateway import Host
@@ -60,7 +62,8 @@ def renamed(identity: Identity) -> Identity:
 
 def text(identity: Identity) -> str:
     """Return it as the file's text."""
-    return json.dumps(asdict(identity), indent=2, sort_keys=True) + "\n"
+    told = {**asdict(identity), "address": str(identity.address or "")}
+    return json.dumps(told, indent=2, sort_keys=True) + "\n"
 
 
 def of_settings(settings: str) -> Identity | None:
@@ -74,7 +77,7 @@ def of_settings(settings: str) -> Identity | None:
         return None
     return Identity(
         node=found["ETCD_NAME"],
-        address=peer[1],
+        address=_address(peer[1]),
         token=found.get("ETCD_INITIAL_CLUSTER_TOKEN", ""),
         cluster=found.get(CLUSTER_NOTE, ""),
         member=found.get(MEMBER_NOTE, ""),
@@ -110,5 +113,13 @@ def _checked(found: dict[str, Any]) -> Identity:
     )
     if not is_good:
         return Identity()
-    told = {name: found[name] for name in words}
-    return Identity(**told, authorities=authorities, signing=tuple(signing))
+    told = {name: found[name] for name in words if name != "address"}
+    at = _address(found["address"])
+    return Identity(**told, address=at, authorities=authorities, signing=tuple(signing))
+
+
+def _address(text: str) -> Address | None:
+    try:
+        return ip_address(text)
+    except ValueError:  # none is known
+        return None

@@ -6,7 +6,7 @@ from dataclasses import replace
 from kubeception import conditions
 from kubeception.conditions import Condition
 from kubeception.config import Config
-from kubeception.endpoints import BOOTSTRAP_PORT
+from kubeception.endpoints import BOOTSTRAP_PORT, LOOPBACK
 from kubeception.engine import Phase
 from kubeception.facts import Facts
 from kubeception.render import apiserver, controllers, objects, revision
@@ -43,7 +43,7 @@ def api(config: Config, facts: Facts) -> Iterator[Resource]:
         # A client that is refused comes back ever later, and finds its API many seconds late.
         if facts.host.door:
             yield Door(0, facts.host.address, config.net.apiserver_ip)
-        yield HeldConnections("127.0.0.1", is_open=True)
+        yield HeldConnections(LOOPBACK, is_open=True)
         yield HeldConnections(facts.host.address, is_open=True)
 
 
@@ -83,7 +83,7 @@ def turn(config: Config, facts: Facts) -> Iterator[Resource]:
     port = BOOTSTRAP_PORT if facts.needs_api else facts.host.ready
     if port:
         yield Door(port, facts.host.address, config.net.apiserver_ip)
-        yield HeldConnections("127.0.0.1", is_open=False)
+        yield HeldConnections(LOOPBACK, is_open=False)
 
 
 def namespaces_are_there(_config: Config, facts: Facts) -> Iterator[Condition]:

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 
 from kubeception.config import Config
 from kubeception.config.names import of_keeper, of_kubelet
+from kubeception.endpoints import LOOPBACK, Address
 from kubeception.layout import Pair, PkiPaths
 from kubeception.pki.request import NODES
 
+_LOOPBACK_6 = IPv6Address("::1")
 LEAF_LIFETIME = timedelta(days=365)
 # A leaf that has less than this left is renewed by whoever comes by.
 RENEWED_WITHIN = timedelta(days=30)
@@ -65,7 +67,7 @@ class CertificateSpec:
     uses: frozenset[Use]
     organization: str | None = None
     dns_names: tuple[str, ...] = ()
-    addresses: tuple[str, ...] = ()
+    addresses: tuple[Address, ...] = ()
     lifetime: timedelta = LEAF_LIFETIME
 
     @property
@@ -87,7 +89,7 @@ class Entry:
     read: Read = Read.AT_START
 
 
-def entries(config: Config, node: str, address: str) -> Iterator[Entry]:
+def entries(config: Config, node: str, address: Address) -> Iterator[Entry]:
     """Yield every certificate of a control-plane host, issuers first."""
     at = config.layout.pki
     yield Entry(at.ca, _ca("kubernetes"))
@@ -104,7 +106,7 @@ def entries(config: Config, node: str, address: str) -> Iterator[Entry]:
     wanted = _client("kube-apiserver-etcd-client")
     yield Entry(at.apiserver_etcd_client, wanted, at.etcd_ca, Read.EACH_CONNECTION)
 
-    member = _both(node, (node, "localhost"), (address, "127.0.0.1", "::1"))
+    member = _both(node, (node, "localhost"), (address, LOOPBACK, _LOOPBACK_6))
     yield Entry(at.etcd_server, member, at.etcd_ca, Read.EACH_CONNECTION)
     yield Entry(at.etcd_peer, member, at.etcd_ca, Read.EACH_CONNECTION)
     wanted = _client("kube-etcd-healthcheck-client")
@@ -119,11 +121,11 @@ def entries(config: Config, node: str, address: str) -> Iterator[Entry]:
     yield Entry(at.kubelet_client, kubelet_client(node), at.ca, Read.AT_START)
     wanted = kubelet_server(node, address)
     yield Entry(at.kubelet_server, wanted, at.ca, Read.WHEN_IT_CHANGES)
-    wanted = _server("kubeception-join", (node,), (address, "127.0.0.1"))
+    wanted = _server("kubeception-join", (node,), (address, LOOPBACK))
     yield Entry(at.join, wanted, at.join_ca, Read.AT_START)
 
 
-def leaves(config: Config, node: str, address: str) -> Iterator[tuple[Entry, Pair]]:
+def leaves(config: Config, node: str, address: Address) -> Iterator[tuple[Entry, Pair]]:
     """Yield every certificate that another one signs, with the pair of that one."""
     for entry in entries(config, node, address):
         if entry.issuer is not None:
@@ -138,11 +140,11 @@ def name(pki: PkiPaths, pair: Pair) -> str:
 
 def names(config: Config) -> list[str]:
     """Return the names of all leaves."""
-    table = leaves(config, "", "127.0.0.1")
+    table = leaves(config, "", LOOPBACK)
     return [name(config.layout.pki, entry.at) for entry, _ in table]
 
 
-def apiserver(config: Config, node: str, address: str) -> CertificateSpec:
+def apiserver(config: Config, node: str, address: Address) -> CertificateSpec:
     """Return what the API server's certificate says: every name it is called by."""
     names = [
         node,
@@ -152,9 +154,12 @@ def apiserver(config: Config, node: str, address: str) -> CertificateSpec:
         "kubernetes.default.svc",
         f"kubernetes.default.svc.{config.net.cluster_domain}",
     ]
-    addresses = [config.net.apiserver_ip, address, "127.0.0.1", "::1"]
+    addresses: list[Address] = [config.net.apiserver_ip, address, LOOPBACK, _LOOPBACK_6]
     for extra in config.apiserver.extra_sans:
-        (addresses if _is_address(extra) else names).append(extra)
+        if at := _address(extra):
+            addresses.append(at)
+        else:
+            names.append(extra)
     return _server("kube-apiserver", tuple(dict.fromkeys(names)), tuple(dict.fromkeys(addresses)))
 
 
@@ -163,7 +168,7 @@ def kubelet_client(node: str) -> CertificateSpec:
     return _client(of_kubelet(node), NODES)
 
 
-def kubelet_server(node: str, address: str) -> CertificateSpec:
+def kubelet_server(node: str, address: Address) -> CertificateSpec:
     """Return what a kubelet's serving certificate says, as the CSR API would sign it."""
     user = of_kubelet(node)
     return CertificateSpec(user, frozenset({Use.SERVER}), NODES, (node,), (address,))
@@ -184,17 +189,18 @@ def _client(name: str, organization: str | None = None) -> CertificateSpec:
     return CertificateSpec(name, frozenset({Use.CLIENT}), organization)
 
 
-def _server(name: str, dns_names: tuple[str, ...], addresses: tuple[str, ...]) -> CertificateSpec:
+def _server(
+    name: str, dns_names: tuple[str, ...], addresses: tuple[Address, ...]
+) -> CertificateSpec:
     return CertificateSpec(name, frozenset({Use.SERVER}), None, dns_names, addresses)
 
 
-def _both(name: str, dns_names: tuple[str, ...], addresses: tuple[str, ...]) -> CertificateSpec:
+def _both(name: str, dns_names: tuple[str, ...], addresses: tuple[Address, ...]) -> CertificateSpec:
     return CertificateSpec(name, frozenset({Use.SERVER, Use.CLIENT}), None, dns_names, addresses)
 
 
-def _is_address(text: str) -> bool:
+def _address(text: str) -> Address | None:
     try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
+        return ip_address(text)
+    except ValueError:  # a name
+        return None

@@ -7,7 +7,6 @@ hosts whose clocks differ a little accept it at once.
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from ipaddress import ip_address
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -207,11 +206,11 @@ def _missing_names(spec: CertificateSpec, cert: x509.Certificate) -> list[str]:
     try:
         names = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
-        return [*spec.dns_names, *spec.addresses]
+        return [*spec.dns_names, *map(str, spec.addresses)]
     dns = set(names.get_values_for_type(x509.DNSName))
-    addresses = {str(address) for address in names.get_values_for_type(x509.IPAddress)}
+    addresses = set(names.get_values_for_type(x509.IPAddress))
     return [name for name in spec.dns_names if name not in dns] + [
-        address for address in spec.addresses if str(ip_address(address)) not in addresses
+        str(address) for address in spec.addresses if address not in addresses
     ]
 
 
@@ -248,7 +247,7 @@ def _written(spec: CertificateSpec) -> str:
 
 def _alternative_names(spec: CertificateSpec) -> list[x509.GeneralName]:
     names: list[x509.GeneralName] = [x509.DNSName(name) for name in spec.dns_names]
-    return names + [x509.IPAddress(ip_address(address)) for address in spec.addresses]
+    return names + [x509.IPAddress(address) for address in spec.addresses]
 
 
 def _key_usage(spec: CertificateSpec) -> x509.KeyUsage:

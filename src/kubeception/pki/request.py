@@ -6,7 +6,7 @@ https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requ
 
 import hashlib
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import ip_address
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from cryptography.x509.oid import NameOID
 
 from kubeception.config.names import of_kubelet
+from kubeception.endpoints import Address
 
 NODES = "system:nodes"
 CLIENT_SIGNER = "kubernetes.io/kube-apiserver-client-kubelet"
@@ -23,7 +24,7 @@ SIGNERS = (CLIENT_SIGNER, SERVING_SIGNER)
 # A request of P-256 has 0.4 KiB, one of RSA-4096 1.6 KiB.
 MAX_BYTES = 4096
 _RSA_BITS = range(2048, 4097)
-_Name = str | IPv4Address | IPv6Address
+_Name = str | Address
 
 
 def user(node: str) -> str:
@@ -106,7 +107,7 @@ def client_problem(request: bytes, node: str) -> str | None:
     return next(_problems(found, node, names=()), None)
 
 
-def server_problem(request: bytes, node: str, addresses: tuple[str, ...]) -> str | None:
+def server_problem(request: bytes, node: str, addresses: tuple[Address, ...]) -> str | None:
     """Say why a request is none for the serving certificate of a node's kubelet, or None.
 
     It may only name the node, and the addresses that are known to be the node's.
@@ -115,7 +116,7 @@ def server_problem(request: bytes, node: str, addresses: tuple[str, ...]) -> str
         found = _loaded(request)
     except ValueError as error:
         return str(error)
-    return next(_problems(found, node, names=(node, *map(ip_address, addresses))), None)
+    return next(_problems(found, node, names=(node, *addresses)), None)
 
 
 def _loaded(request: bytes) -> x509.CertificateSigningRequest:

@@ -29,7 +29,8 @@ def of_this_host(seen: HostState) -> Iterator[Finding]:
     if seen.address is None:
         yield Finding("Address", "there is no default route to take the address from", _CHOOSE)
     elif not network.has_address(seen.address):
-        have = ", ".join(sorted({at for _, at in network.addresses() if not at.startswith("127.")}))
+        outer = {at for _, at in network.addresses() if not at.is_loopback}
+        have = ", ".join(map(str, sorted(outer)))
         yield Finding(
             "Address",
             f"{seen.address} is not on this host, which has {have or 'none'}",

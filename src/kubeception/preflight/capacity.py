@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from kubeception.endpoints import LOOPBACK
 from kubeception.host import kernel
 from kubeception.pki import catalog, issue
 from kubeception.preflight.finding import Finding, of_path, warning
@@ -104,7 +105,7 @@ def clock(seen: HostState) -> Iterator[Finding]:
         yield Finding("Clock", what, hint)
         return
     newest: tuple[datetime, Path] | None = None
-    for entry in catalog.entries(seen.config, seen.node, seen.address or "127.0.0.1"):
+    for entry in catalog.entries(seen.config, seen.node, seen.address or LOOPBACK):
         path = entry.at.certificate
         try:
             found = seen.session.host.at(path)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from kubeception.endpoints import API_PORT
+from kubeception.endpoints import API_PORT, LOOPBACK
 from kubeception.errors import KubeceptionError
 from kubeception.host import door, kernel
 from kubeception.kept import membership
@@ -45,7 +45,7 @@ def packet_filter(seen: HostState) -> Iterator[Finding]:
     try:
         refusal = door.refusal(
             port=API_PORT,
-            address=seen.address or "127.0.0.1",
+            address=seen.address or LOOPBACK,
             service_address=seen.config.net.apiserver_ip,
         )
     except KubeceptionError as error:

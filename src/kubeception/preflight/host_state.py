@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from kubeception import versions
 from kubeception.config import Config
-from kubeception.endpoints import API_PORT, HOSTED_PORTS
+from kubeception.endpoints import API_PORT, HOSTED_PORTS, Address
 from kubeception.errors import KubeceptionError
 from kubeception.gather import UNITS, chosen_address, is_foreign, node_name
 from kubeception.host import door, kernel
@@ -33,7 +33,7 @@ class HostState:
     units: Mapping[str, UnitState] = field(default_factory=dict)
     foreign: frozenset[str] = frozenset()
     node: str = ""
-    address: str | None = None
+    address: Address | None = None
     live: int = 0
     rebuild: bool = False
     is_worker: bool = False

@@ -7,6 +7,7 @@ be read is nobody's to replace silently. What is lost of CAs is told in belongin
 from collections.abc import Iterator
 from pathlib import Path
 
+from kubeception.endpoints import LOOPBACK
 from kubeception.facts import Accept
 from kubeception.layout import Pair
 from kubeception.pki import catalog, issue
@@ -58,7 +59,7 @@ def _leaf_problem(seen: HostState, entry: catalog.Entry, ca: bytes) -> str | Non
 
 def _table(seen: HostState) -> Iterator[catalog.Entry]:
     # Where there is no address yet, certificates are not compared with one.
-    return catalog.entries(seen.config, seen.node, seen.address or "127.0.0.1")
+    return catalog.entries(seen.config, seen.node, seen.address or LOOPBACK)
 
 
 def _unreadable(seen: HostState, at: Pair) -> Iterator[tuple[Path, str]]:

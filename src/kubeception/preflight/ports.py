@@ -58,7 +58,7 @@ def _of_control_plane(seen: HostState) -> tuple[Port, ...]:
     return (
         Port(API_PORT, "the door", is_redirected=True),
         Port(2379, "etcd", etcd.UNIT),
-        Port(2380, "etcd", etcd.UNIT, seen.address or ""),
+        Port(2380, "etcd", etcd.UNIT, str(seen.address or "")),
         Port(2381, "etcd", etcd.UNIT, _LOOPBACK),
         *(
             Port(port, apiserver.NAME, address="" if port in HOSTED_PORTS else _LOOPBACK)

@@ -5,7 +5,6 @@ so where the API is to be found is wanted like any other object: at each control
 """
 
 from collections.abc import Iterator
-from ipaddress import ip_address
 
 from kubeception.endpoints import API_PORT
 from kubeception.facts import ClusterFacts
@@ -16,14 +15,15 @@ NAME = "kubernetes"
 
 def everything(cluster: ClusterFacts) -> Iterator[objects.Object]:
     """Yield the three objects."""
-    addresses = sorted(cluster.control_planes.values())
+    hosts = sorted(cluster.control_planes.values(), key=int)
+    addresses = list(map(str, hosts))
     port = {"name": "https", "port": API_PORT, "protocol": "TCP"}
     yield {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": _metadata({"component": "apiserver", "provider": "kubernetes"}),
         "spec": {
-            "clusterIP": cluster.settings.net.apiserver_ip,
+            "clusterIP": str(cluster.settings.net.apiserver_ip),
             "ports": [{**port, "port": 443, "targetPort": API_PORT}],
         },
     }
@@ -38,7 +38,7 @@ def everything(cluster: ClusterFacts) -> Iterator[objects.Object]:
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
         "metadata": _metadata({"kubernetes.io/service-name": NAME}),
-        "addressType": f"IPv{ip_address(addresses[0]).version}",
+        "addressType": f"IPv{hosts[0].version}",
         "endpoints": [
             {"addresses": [address], "conditions": {"ready": True}} for address in addresses
         ],

@@ -96,7 +96,7 @@ def daemonset(cluster: ClusterFacts) -> objects.Object:
 def bootstrap_flags(host: HostFacts) -> dict[str, str]:
     """Return the flags in which the bootstrap one differs, besides its port."""
     return {
-        "advertise-address": host.address,
+        "advertise-address": str(host.address),
         "bind-address": "127.0.0.1",
         DISABLED: _EXTERNAL_ADMISSION,
         "shutdown-delay-duration": "0s",

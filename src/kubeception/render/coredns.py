@@ -45,7 +45,7 @@ def everything(settings: ClusterSettings) -> Iterator[objects.Object]:
             },
         ),
         "spec": {
-            "clusterIP": settings.net.dns_ip,
+            "clusterIP": str(settings.net.dns_ip),
             "selector": LABELS,
             "ports": [
                 {"name": "dns", "port": 53, "protocol": "UDP", "targetPort": 53},

@@ -13,9 +13,11 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from ipaddress import ip_address
 from typing import Any
 
 from kubeception import timestamp
+from kubeception.endpoints import Address
 from kubeception.pki.token import Claim, Role
 from kubeception.render import objects
 
@@ -74,7 +76,7 @@ class NodeRecord:
     node: str
     token: str
     role: Role
-    addresses: tuple[str, ...]
+    addresses: tuple[Address, ...]
     """The ones that it joined with, and may have certificates for."""
     credentials: tuple[str, ...] = ()
     """The ids of its kubelet's client certificates, as the API server says a credential's id."""
@@ -188,7 +190,7 @@ def from_node(record: NodeRecord) -> objects.Object:
         "node": record.node,
         "token": record.token,
         "role": record.role.value,
-        "addresses": json.dumps(record.addresses),
+        "addresses": json.dumps([str(address) for address in record.addresses]),
         "credentials": json.dumps(record.credentials),
         "revoked": json.dumps(record.revoked),
         "pending": record.pending,
@@ -212,7 +214,7 @@ def to_node(found: Mapping[str, Any]) -> NodeRecord:
             node=values["node"],
             token=values["token"],
             role=Role(values["role"]),
-            addresses=tuple(json.loads(values["addresses"])),
+            addresses=tuple(map(ip_address, json.loads(values["addresses"]))),
             # Earlier versions knew of no credentials: the first that is seen counts.
             credentials=tuple(json.loads(values.get("credentials", "[]"))),
             revoked=tuple(json.loads(values.get("revoked", "[]"))),

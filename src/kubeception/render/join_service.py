@@ -103,7 +103,7 @@ def _arguments(cluster: ClusterFacts) -> list[str]:
         f"--ca={pki.join_ca.certificate}",
         f"--port={PORT}",
         f"--api={own_pod.api(settings)}",
-        *(f"--endpoint={url(at)}" for at in sorted(cluster.control_planes.values())),
+        *(f"--endpoint={url(at)}" for at in sorted(cluster.control_planes.values(), key=int)),
         f"--cluster-ca={pki.ca.certificate}",
         f"--cluster-dns={settings.net.dns_ip}",
         *own_pod.reserved(settings),

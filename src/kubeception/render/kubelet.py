@@ -1,8 +1,10 @@
 """The kubelet's settings, environment file and, where the host has none, its unit."""
 
 import re
+from ipaddress import ip_address
 
 from kubeception.config import Config
+from kubeception.endpoints import Address
 from kubeception.facts import HostFacts
 from kubeception.layout import OUR_MARK
 from kubeception.render import objects
@@ -56,7 +58,7 @@ def _common(config: Config, host: HostFacts) -> objects.Object:
         },
         "authorization": {"mode": "Webhook"},
         "cgroupDriver": "systemd" if host.cgroup_version == 2 else "cgroupfs",
-        "clusterDNS": [config.net.dns_ip],
+        "clusterDNS": [str(config.net.dns_ip)],
         "clusterDomain": config.net.cluster_domain,
         "containerRuntimeEndpoint": f"unix://{at.containerd.socket}",
         "failSwapOn": False,
@@ -77,16 +79,16 @@ def environment(config: Config, host: HostFacts) -> str:
         "config": str(at.kubelet.settings),
         "hostname-override": host.node,
         "kubeconfig": str(at.kubernetes.kubelet),
-        "node-ip": host.address,
+        "node-ip": str(host.address),
         **config.kubelet.extra_args,
     }
     return f'{OUR_MARK}KUBELET_ARGS="{" ".join(objects.flags(flags))}"\n'
 
 
-def address_in(environment: str) -> str | None:
+def address_in(environment: str) -> Address | None:
     """Return the address that a host goes by, read from the text of its environment file."""
     found = re.search(r"--node-ip=([\d.]+)", environment)
-    return found[1] if found else None
+    return ip_address(found[1]) if found else None
 
 
 def unit(config: Config) -> str:

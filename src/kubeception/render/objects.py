@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kubeception import timestamp
-from kubeception.endpoints import API_PORT
+from kubeception.endpoints import API_PORT, Address
 
 Object = dict[str, Any]
 
@@ -114,13 +114,13 @@ def node_daemonset(name: str, labels: Mapping[str, str], spec: Object, *, settin
     }
 
 
-def api_by_the_door(address: str) -> list[Object]:
+def api_by_the_door(address: Address) -> list[Object]:
     """Return how node programs find the API: at the door, with no Service and no network plugin.
 
     By the control-plane host's own address, which leads through its door from itself, too.
     """
     return [
-        {"name": "KUBERNETES_SERVICE_HOST", "value": address},
+        {"name": "KUBERNETES_SERVICE_HOST", "value": str(address)},
         {"name": "KUBERNETES_SERVICE_PORT", "value": str(API_PORT)},
     ]
 

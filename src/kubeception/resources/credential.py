@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kubeception.config.model import KeyAlgorithm
+from kubeception.endpoints import Address
 from kubeception.errors import ConfigError, JoinRefused
 from kubeception.facts import Membership
 from kubeception.host import files
@@ -40,7 +41,7 @@ class KubeletCredential:
     """
 
     node: str
-    address: str
+    address: Address
     algorithm: KeyAlgorithm
     ask: RequestCertificate | None = field(default=None, repr=False)
 
@@ -76,7 +77,7 @@ class KubeletCredential:
             )
         at = session.layout
         key = self._key(session)
-        result = self.ask(self._request(session, key), self.node, (self.address,))
+        result = self.ask(self._request(session, key), self.node, (str(self.address),))
         pem = result.certificate
         if problem := _certificate_problem(session, self.node, pem, key, ca=result.ca):
             raise JoinRefused(f"the join service answered with a certificate that {problem}")

@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass
 
-from kubeception.endpoints import API_PORT, HOSTED_PORTS
+from kubeception.endpoints import API_PORT, HOSTED_PORTS, Address
 from kubeception.host import door
 from kubeception.kube import health
 from kubeception.resources.absent import NoTable
@@ -22,8 +22,8 @@ class Door:
     """
 
     port: int
-    address: str
-    service_address: str
+    address: Address
+    service_address: Address
 
     def __str__(self) -> str:
         return "door"

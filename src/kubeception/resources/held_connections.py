@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from kubeception.endpoints import API_PORT
+from kubeception.endpoints import API_PORT, Address
 from kubeception.session import Session
 
 
@@ -10,7 +10,7 @@ from kubeception.session import Session
 class HeldConnections:
     """Connections to the door at an address are wanted to wait; or, once it leads on, not to."""
 
-    address: str
+    address: Address
     is_open: bool
 
     def __str__(self) -> str:

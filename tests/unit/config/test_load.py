@@ -49,7 +49,7 @@ def test_the_originals_file_keeps_every_value() -> None:
     assert str(config.layout.etcd.environment) == "/etc/sysconfig/etcd"
     assert str(config.layout.kubelet.environment) == "/etc/kubernetes/kubelet"
     assert str(config.layout.public_cas) == "/etc/ca-certificates"
-    assert (config.net.apiserver_ip, config.net.dns_ip) == ("10.3.0.1", "10.3.0.10")
+    assert (str(config.net.apiserver_ip), str(config.net.dns_ip)) == ("10.3.0.1", "10.3.0.10")
     assert (config.kubeception.image, config.kubeception.join_port) == (
         "ereslibre/kubeception:latest",
         30000,
@@ -63,7 +63,7 @@ def test_the_debian_profile_spells_out_defaults() -> None:
 def test_service_addresses_follow_from_the_range() -> None:
     config = parse('net.service_cluster_ip_range = "10.7.0.0/16"', "here")
 
-    assert (config.net.apiserver_ip, config.net.dns_ip) == ("10.7.0.1", "10.7.0.10")
+    assert (str(config.net.apiserver_ip), str(config.net.dns_ip)) == ("10.7.0.1", "10.7.0.10")
 
 
 def test_a_named_file_must_exist(tmp_path: Path) -> None:

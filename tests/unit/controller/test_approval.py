@@ -48,7 +48,7 @@ ASKED = Asked(
     usages=frozenset({"digital signature", "client auth"}),
     request=PEM,
 )
-CP1 = NodeRecord("cp1", "", Role.CONTROL_PLANE, ("10.0.0.1",))
+CP1 = NodeRecord("cp1", "", Role.CONTROL_PLANE, (ip_address("10.0.0.1"),))
 KNOWN = Known(
     join_service=SERVICE,
     reserved=Reserved("cluster.local", ("api.example.org", "*.apps.example.org", "10.0.0.7")),
@@ -58,7 +58,7 @@ KNOWN = Known(
     nodes=frozenset({"cp1"}),
     networks=(IPv4Network("10.96.0.0/12"),),
 )
-W1 = NodeRecord("w1", TOKEN.id, Role.WORKER, ("10.0.0.2",), pending="first")
+W1 = NodeRecord("w1", TOKEN.id, Role.WORKER, (ip_address("10.0.0.2"),), pending="first")
 
 
 def judge(asked: Asked, known: Known) -> Decision:
@@ -154,7 +154,7 @@ BAD: dict[str, tuple[Asked, Known, Reason]] = {
     ),
     "a Service's address outside": (
         ASKED,
-        replace(KNOWN, services=frozenset({"10.0.0.2"})),
+        replace(KNOWN, services=frozenset({ip_address("10.0.0.2")})),
         Reason.ADDRESS_TAKEN,
     ),
     "the API's address": (

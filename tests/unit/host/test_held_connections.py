@@ -5,15 +5,16 @@ from collections.abc import Iterator
 
 import pytest
 
+from kubeception.endpoints import LOOPBACK
 from kubeception.errors import KubeceptionError
 from kubeception.host.held_connections import HeldConnections
 
-HERE = "127.0.0.1"
+HERE = LOOPBACK
 
 
 @pytest.fixture
 def port() -> int:
-    with socket.create_server((HERE, 0)) as server:
+    with socket.create_server((str(HERE), 0)) as server:
         number: int = server.getsockname()[1]
         return number
 
@@ -28,7 +29,7 @@ def held_connections(port: int) -> Iterator[HeldConnections]:
 def test_a_connection_waits_and_ends_when_they_are_let_go(
     held_connections: HeldConnections, port: int
 ) -> None:
-    with socket.create_connection((HERE, port)) as client:
+    with socket.create_connection((str(HERE), port)) as client:
         client.sendall(b"hello")
         client.settimeout(0.05)
         with pytest.raises(TimeoutError):
@@ -45,7 +46,7 @@ def test_a_closed_one_takes_nobody(held_connections: HeldConnections, port: int)
 
     assert not held_connections.is_open(HERE)
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection((HERE, port))
+        socket.create_connection((str(HERE), port))
 
 
 def test_it_closes_with_the_block(port: int) -> None:
@@ -54,7 +55,7 @@ def test_it_closes_with_the_block(port: int) -> None:
         assert held_connections.is_open(HERE)
 
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection((HERE, port))
+        socket.create_connection((str(HERE), port))
 
 
 def test_a_stranger_on_the_port_is_named(held_connections: HeldConnections, port: int) -> None:

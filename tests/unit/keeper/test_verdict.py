@@ -1,5 +1,6 @@
 """The keeper's decision, as a table."""
 
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ def worker(**seen: Any) -> Observation:
 
 
 NO_NETWORK = "container runtime network not ready: cni plugin not initialized"
+BEFORE, AFTER = ip_address("192.0.2.10"), ip_address("192.0.2.11")
 HELD = "pid 7: kubeception bootstrap"
 
 TABLE = {
@@ -55,7 +57,7 @@ TABLE = {
         "etcd has not served for 20 s",
     ),
     "but no settings help where there is no address to go by": (
-        Observation(etcd_problem="refused", etcd_silent_s=99, moved=Moved("192.0.2.10", None, 99)),
+        Observation(etcd_problem="refused", etcd_silent_s=99, moved=Moved(BEFORE, None, 99)),
         Action.WAIT,
         "address 192.0.2.10 is gone, and the host has no other to go by",
     ),
@@ -301,22 +303,22 @@ TABLE = {
         "revision 2 is ready on port 6446",
     ),
     "an address that is gone may come back": (
-        Observation(moved=Moved("192.0.2.10", "192.0.2.11", 59.9)),
+        Observation(moved=Moved(BEFORE, AFTER, 59.9)),
         Action.WAIT,
         "address 192.0.2.10 is gone, and the host has 192.0.2.11",
     ),
     "one that stays away is left for the other": (
-        Observation(moved=Moved("192.0.2.10", "192.0.2.11", 60)),
+        Observation(moved=Moved(BEFORE, AFTER, 60)),
         Action.BOOTSTRAP,
         "address 192.0.2.10 is gone, and the host has 192.0.2.11",
     ),
     "without another one there is nothing to follow": (
-        Observation(moved=Moved("192.0.2.10", None, 9999)),
+        Observation(moved=Moved(BEFORE, None, 9999)),
         Action.WAIT,
         "address 192.0.2.10 is gone, and the host has no other to go by",
     ),
     "it goes before the kubelet, which gets a new address then": (
-        Observation(moved=Moved("192.0.2.10", "192.0.2.11", 60), unready=unready(99)),
+        Observation(moved=Moved(BEFORE, AFTER, 60), unready=unready(99)),
         Action.BOOTSTRAP,
         "address 192.0.2.10 is gone, and the host has 192.0.2.11",
     ),
@@ -362,7 +364,7 @@ TABLE = {
         "node cp1 has been NotReady for 60 s: restarting the kubelet",
     ),
     "a worker's own new address is told": (
-        worker(moved=Moved("192.0.2.10", "192.0.2.11", 99)),
+        worker(moved=Moved(BEFORE, AFTER, 99)),
         Action.WAIT,
         "address 192.0.2.10 is gone, and the host has 192.0.2.11",
     ),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,9 @@ def _words(wanted: Resource) -> str:
             return f"{wanted}, by force"
         case _:
             return str(wanted)
+
+
+TWO = {"cp1": ip_address("192.0.2.10"), "cp2": ip_address("192.0.2.11")}
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -308,7 +312,10 @@ def test_what_any_host_put_back_is_not_tried_again_from_another() -> None:
 def test_a_host_whose_turn_in_a_roll_has_not_come_keeps_its_server() -> None:
     """The template's port is another host's by now; this one's server is behind its door."""
     old, new = frozenset({6445}), frozenset({6445, 6446})
-    two = replace(HEALTHY.cluster, control_planes={"cp1": "192.0.2.10", "cp2": "192.0.2.11"})
+    two = replace(
+        HEALTHY.cluster,
+        control_planes=TWO,
+    )
     waits = replace(HEALTHY, cluster=replace(two, hosted=Hosted(6446, "", own=old)))
     due = replace(HEALTHY, cluster=replace(two, hosted=Hosted(6446, "", own=new)))
     alone = replace(HEALTHY.cluster, hosted=Hosted(6446, "", own=old))
@@ -321,12 +328,11 @@ def test_a_host_whose_turn_in_a_roll_has_not_come_keeps_its_server() -> None:
 
 def test_one_that_boots_before_its_turn_has_its_own_server_back() -> None:
     """The door leads to the bootstrap one then, and the template's port is another host's."""
-    two = {"cp1": "192.0.2.10", "cp2": "192.0.2.11"}
     hosted = Hosted(6446, "", own=frozenset({6445}))
     booted = replace(
         HEALTHY,
         host=replace(HEALTHY.host, door=6444),
-        cluster=replace(HEALTHY.cluster, control_planes=two, hosted=hosted),
+        cluster=replace(HEALTHY.cluster, control_planes=TWO, hosted=hosted),
     )
 
     [stable] = handover.hosted_is_stable(CONFIG, booted)
@@ -334,8 +340,7 @@ def test_one_that_boots_before_its_turn_has_its_own_server_back() -> None:
 
 
 def test_no_host_waits_for_the_others_turns_in_a_roll() -> None:
-    two = {"cp1": "192.0.2.10", "cp2": "192.0.2.11"}
-    several = replace(HEALTHY, cluster=replace(HEALTHY.cluster, control_planes=two))
+    several = replace(HEALTHY, cluster=replace(HEALTHY.cluster, control_planes=TWO))
     roll = "DaemonSet kube-apiserver to be ready"
 
     assert roll in [one.what for one in all_ready(CONFIG, HEALTHY)]
@@ -352,11 +357,10 @@ def test_recover_puts_back_only_what_serves_nowhere(
     template = apiserver.daemonset(CLUSTER)["spec"]["template"]
     proven = Proven("good", template, "kubeception")
     bad = Hosted(6446, "", "bad", serves=serves, serves_elsewhere=serves_elsewhere)
-    two = {"cp1": "192.0.2.10", "cp2": "192.0.2.11"}
     facts = replace(
         HEALTHY,
         host=replace(HEALTHY.host, proven=proven),
-        cluster=replace(HEALTHY.cluster, control_planes=two, hosted=bad),
+        cluster=replace(HEALTHY.cluster, control_planes=TWO, hosted=bad),
     )
 
     assert bool(planned((PROVEN_REVISION,), CONFIG, facts)) is puts_back

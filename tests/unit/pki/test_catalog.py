@@ -1,7 +1,6 @@
 """The table of certificates says what kubeadm's does, and every path in it is used once."""
 
 from datetime import timedelta
-from ipaddress import ip_address
 
 from tests.fixed import CONFIG, HOST
 
@@ -47,7 +46,7 @@ def table(config: Config = CONFIG) -> dict[str, Entry]:
 
 
 def names(spec: CertificateSpec) -> set[str]:
-    return {*spec.dns_names, *spec.addresses}
+    return {*spec.dns_names, *map(str, spec.addresses)}
 
 
 def test_subjects_and_uses_are_kubeadms() -> None:
@@ -100,12 +99,12 @@ def test_servers_are_named_by_whatever_they_are_called() -> None:
     assert names(rows["apiserver"].spec) == {
         *service,
         "kubernetes.default.svc.cluster.local",
-        *("cp1", "localhost", "10.96.0.1", HOST.address, "127.0.0.1", "::1"),
+        *("cp1", "localhost", "10.96.0.1", str(HOST.address), "127.0.0.1", "::1"),
     }
-    member = {"cp1", "localhost", HOST.address, "127.0.0.1", "::1"}
+    member = {"cp1", "localhost", str(HOST.address), "127.0.0.1", "::1"}
     assert names(rows["etcd/server"].spec) == names(rows["etcd/peer"].spec) == member
-    assert names(rows["kubelet-server"].spec) == {"cp1", HOST.address}
-    assert {"cp1", HOST.address, "127.0.0.1"} <= names(rows["join"].spec)
+    assert names(rows["kubelet-server"].spec) == {"cp1", str(HOST.address)}
+    assert {"cp1", str(HOST.address), "127.0.0.1"} <= names(rows["join"].spec)
 
 
 def test_the_users_names_and_ranges_are_in_the_api_servers_certificate() -> None:
@@ -116,9 +115,8 @@ def test_the_users_names_and_ranges_are_in_the_api_servers_certificate() -> None
     spec = table(config)["apiserver"].spec
 
     assert {"kubernetes.default.svc.example.internal", "api.example.com"} < set(spec.dns_names)
-    assert {"172.30.0.1", "198.51.100.7"} < set(spec.addresses)
+    assert {"172.30.0.1", "198.51.100.7"} < set(map(str, spec.addresses))
     assert len(spec.dns_names) == len(set(spec.dns_names))
-    assert all(ip_address(address) for address in spec.addresses)
 
 
 def test_leaves_live_a_year_and_cas_ten() -> None:

@@ -186,7 +186,9 @@ PROBLEMS: dict[str, tuple[Callable[[], CertificateSpec], str | None]] = {
         "does not name api.example.com",
     ),
     "missing address": (
-        lambda: replace(SPEC, addresses=(*SPEC.addresses, "198.51.100.7", "fd00::1")),
+        lambda: replace(
+            SPEC, addresses=(*SPEC.addresses, *map(ip_address, ("198.51.100.7", "fd00::1")))
+        ),
         "does not name 198.51.100.7, fd00::1",
     ),
     "more names than wanted": (lambda: replace(SPEC, dns_names=("cp1",)), None),
@@ -204,7 +206,7 @@ def test_a_certificate_that_does_not_say_what_is_wanted(name: str) -> None:
 
 def test_a_certificate_without_any_name_lacks_them_all() -> None:
     pair, ca = made(TABLE["admin"].at), made(CONFIG.layout.pki.ca).certificate
-    spec = replace(TABLE["admin"].spec, dns_names=("cp1",), addresses=("192.0.2.10",))
+    spec = replace(TABLE["admin"].spec, dns_names=("cp1",), addresses=(ip_address("192.0.2.10"),))
 
     found = issue.certificate_problem(spec, pair.certificate, pair.key, ca=ca, now=NOW)
     assert found == "does not name cp1, 192.0.2.10"

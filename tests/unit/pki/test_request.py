@@ -81,8 +81,8 @@ def test_a_request_that_its_own_key_has_not_signed_is_told() -> None:
 def test_a_serving_certificate_names_its_node_and_what_is_known_of_it() -> None:
     both = made(x509.DNSName("w1"), x509.IPAddress(ADDRESS))
 
-    assert request.server_problem(both, "w1", ("10.0.0.2",)) is None
-    assert request.server_problem(made(x509.DNSName("w1")), "w1", ("10.0.0.2",)) is None
+    assert request.server_problem(both, "w1", (ip_address("10.0.0.2"),)) is None
+    assert request.server_problem(made(x509.DNSName("w1")), "w1", (ip_address("10.0.0.2"),)) is None
 
 
 @pytest.mark.parametrize(
@@ -99,4 +99,4 @@ def test_a_serving_certificate_names_its_node_and_what_is_known_of_it() -> None:
     ],
 )
 def test_other_names_are_told(names: tuple[x509.GeneralName, ...]) -> None:
-    assert request.server_problem(made(*names), "w1", ("10.0.0.2",)) is not None
+    assert request.server_problem(made(*names), "w1", (ip_address("10.0.0.2"),)) is not None

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -182,7 +183,7 @@ def test_leaves_that_expired_or_name_another_address_are_no_problem(tmp_path: Pa
     session = host_with_pki(tmp_path, hands=hands)
     hands.sleep((catalog.LEAF_LIFETIME + timedelta(days=1)).total_seconds())
 
-    assert everything(replace(scene_of(session), address="192.0.2.11")) == []
+    assert everything(replace(scene_of(session), address=ip_address("192.0.2.11"))) == []
 
 
 def test_leaves_of_another_ca_are_told_before_they_are_issued_anew(

@@ -61,7 +61,7 @@ def test_who_belongs_on_a_port(
         (6444, "127.0.0.1", True),
         (6444, "::", True),
         (6444, "198.51.100.7", False),
-        (2380, HOST.address, True),
+        (2380, str(HOST.address), True),
         (2380, "127.0.0.1", False),
     ],
 )

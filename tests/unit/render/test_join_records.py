@@ -1,6 +1,7 @@
 """What is remembered of joins is read as it was written."""
 
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ CLAIM = ClaimRecord(
     b"\4" * 64,
     b"-----BEGIN CERTIFICATE REQUEST-----\n",
 )
-NODE = NodeRecord("w1", "abcdefghij", Role.WORKER, ("10.0.0.2",))
+NODE = NodeRecord("w1", "abcdefghij", Role.WORKER, (ip_address("10.0.0.2"),))
 
 
 def test_they_are_read_as_they_were_written() -> None:

@@ -253,7 +253,7 @@ def test_no_api_server_writes_the_endpoints() -> None:
         for wanted in api_service.everything(CLUSTER)
         if wanted["kind"] != "Service"
     ]
-    assert len(addresses) == 2 and all(HOST.address in text for text in addresses)
+    assert len(addresses) == 2 and all(str(HOST.address) in text for text in addresses)
 
 
 def test_bootstrap_controllers_have_ports_of_their_own() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,7 @@ class Cluster:
 
 
 def wanted(ask: RequestCertificate | None) -> KubeletCredential:
-    return KubeletCredential("w1", "192.0.2.21", P256, ask)
+    return KubeletCredential("w1", ip_address("192.0.2.21"), P256, ask)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from kubeception.resources.held_connections import HeldConnections
 from kubeception.session import Session
 
 # An address of loopback that nobody else has.
-HERE = "127.64.43.1"
+HERE = ip_address("127.64.43.1")
 OPEN, CLOSED = HeldConnections(HERE, is_open=True), HeldConnections(HERE, is_open=False)
 
 
@@ -29,7 +30,7 @@ def test_who_comes_waits_once_it_is_open(session: Session) -> None:
     OPEN.apply(session)
 
     assert OPEN.drift(session) is None
-    with socket.create_connection((HERE, API_PORT)) as client:
+    with socket.create_connection((str(HERE), API_PORT)) as client:
         client.settimeout(0.05)
         with pytest.raises(TimeoutError):
             client.recv(1)
@@ -38,7 +39,7 @@ def test_who_comes_waits_once_it_is_open(session: Session) -> None:
 def test_who_waits_is_sent_away_once_it_is_closed(session: Session) -> None:
     assert CLOSED.drift(session) is None
     OPEN.apply(session)
-    with socket.create_connection((HERE, API_PORT)) as client:
+    with socket.create_connection((str(HERE), API_PORT)) as client:
         assert CLOSED.drift(session) == "open"
 
         CLOSED.apply(session)
