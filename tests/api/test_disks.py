@@ -205,7 +205,7 @@ def test_a_command_on_a_read_only_disk_says_so_and_ends_with_1(
     folder = mounted("size=64k")
     bundle = tmp_path_factory.mktemp("bundle")
     empty: dict[str, Any] = {
-        "version": "1-1",
+        "version": "1.0.0-1",
         "kubernetes": "1.0.0",
         "architecture": "amd64",
         "python": "python3",

@@ -6,7 +6,7 @@ Images stay files here; whoever starts containerd imports them.
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kubeception.bundle import contents, output, python
@@ -14,6 +14,7 @@ from kubeception.bundle.contents import Bundle
 from kubeception.config import Config
 from kubeception.errors import KubeceptionError, PreflightError
 from kubeception.host import files, lock
+from kubeception.host.gateway import Host
 from kubeception.layout import Layout
 from kubeception.versions import LISTING, Release
 
@@ -48,35 +49,60 @@ PYTHONPATH={library} exec {interpreter} -P -m kubeception "$@"
 """
 
 
-def install(source: Path, root: Path = Path("/"), *, linked: bool = False) -> list[str]:
+def install(
+    source: Path, root: Path = Path("/"), *, linked: bool = False, sha256: str | None = None
+) -> list[str]:
     """Put the bundle in folder `source` on the host below `root`, and return what changed.
 
     It lies beside those that were there before, and is in use from now on. One that is there
     already isn't copied again, unless its list can't be read.
     With `linked` its files are hard links, for a root that nobody writes to.
+    With `sha256`, that of its list, nothing is believed of another one.
 
     Raises:
         Locked: somebody else is changing this host.
         PreflightError: this isn't root, or files that aren't ours stand where launchers belong.
-        KubeceptionError: there is no bundle, or a file of it is damaged.
+        KubeceptionError: there is no bundle, or it is another one, or a file of it is damaged.
     """
     if root == Path("/") and os.geteuid() != 0:
         raise PreflightError(["only root can put a bundle on this host"], hint="sudo, or --root")
-    bundle = contents.load(source)
-    here = Config().layout.at(root)
+    listing = contents.listing(source, sha256=sha256)
+    bundle = contents.parse(listing, source)
+    here = _below(root)
     folder = here.bundles / bundle.version
     copied = []
     with lock.hold(here.lock, "kubeception bundle import"):
-        links = _checked_links(bundle, root)
-        if _problem(folder):
-            _copy(source, bundle, folder, linked=linked)
+        links = _checked_links(bundle, here)
+        if not _is_there(folder, bundle):
+            contents.check(source, bundle, hashed=False)
+            files.make_folder(here.bundles)
+            _check_disk(here.bundles, bundle)
+            with files.whole_folder(folder, synced=not linked) as partial:
+                try:
+                    _copy(source, bundle, partial, linked=linked)
+                    files.write(partial / LISTING, listing)
+                except BaseException:
+                    files.remove_tree(partial)
+                    raise
             copied = [f"{folder}: {len(bundle.files)} files"]
-        return [*copied, *_use(bundle, root, links)]
+        return [*copied, *_use(bundle, here, links)]
+
+
+def _below(root: Path) -> Layout:
+    """Return where a host's bundles lie below `root`, links in it followed as that host would."""
+    host, at = Config().layout, Host(root).real
+    return replace(
+        host,
+        bundles=at(host.bundles),
+        launchers=at(host.launchers),
+        cni=replace(host.cni, plugins=at(host.cni.plugins)),
+        lock=at(host.lock),
+    )
 
 
 def installed(root: Path = Path("/")) -> list[Installed]:
     """Return the bundles that lie side by side on the host below `root`."""
-    here = Config().layout.at(root)
+    here = _below(root)
     used = here.bundle.readlink().name if here.bundle.is_symlink() else ""
     folders = {path.parent for path in here.bundles.glob(f"[!.]*/{LISTING}")} - {here.bundle}
     return [
@@ -99,10 +125,36 @@ def _problem(folder: Path) -> str | None:
     return None
 
 
-def _use(bundle: Bundle, root: Path, links: Mapping[Path, Path]) -> Iterator[str]:
+def _is_there(folder: Path, bundle: Bundle) -> bool:
+    """Tell whether a bundle lies on a host, which was whole when it got its name.
+
+    Raises:
+        KubeceptionError: another one has its name, or it would lie elsewhere by a link.
+    """
+    if folder.is_symlink():
+        raise KubeceptionError(f"{folder}: a link, not a folder", hint=f"rm {folder}")
+    try:
+        there = contents.load(folder)
+    except KubeceptionError:
+        return False
+    if there != bundle:
+        raise KubeceptionError(
+            f"{folder}: another bundle of that name is there", hint=f"mv {folder} {folder}.old"
+        )
+    return True
+
+
+def _check_disk(folder: Path, bundle: Bundle) -> None:
+    needed, free = sum(file.size for file in bundle.files), shutil.disk_usage(folder).free
+    if free < needed:
+        raise KubeceptionError(
+            f"{folder}: {free / 1e6:.0f} MB are free, the bundle has {needed / 1e6:.0f}",
+            hint=f"df {folder}",
+        )
+
+
+def _use(bundle: Bundle, here: Layout, links: Mapping[Path, Path]) -> Iterator[str]:
     """Have a host go by a bundle that lies on it, and yield what changes."""
-    host = Config().layout
-    here = host.at(root)
     # Relative, so that it holds under any root.
     if not here.bundle.is_symlink() or here.bundle.readlink() != Path(bundle.version):
         files.link(here.bundle, Path(bundle.version))
@@ -112,19 +164,20 @@ def _use(bundle: Bundle, root: Path, links: Mapping[Path, Path]) -> Iterator[str
             files.link(at, target)
             yield f"{at}: linked"
     launcher = here.launchers / "kubeception"
-    text = _LAUNCHER.format(library=host.bundle / "lib/python", interpreter=bundle.python)
-    if not launcher.exists() or launcher.read_text() != text:
+    library = Config().layout.bundle / "lib/python"
+    text = _LAUNCHER.format(library=library, interpreter=bundle.python)
+    if launcher.is_symlink() or not launcher.is_file() or launcher.read_text() != text:
         files.write(launcher, text, mode=0o755)
         yield f"{launcher}: written"
 
 
-def _checked_links(bundle: Bundle, root: Path) -> dict[Path, Path]:
-    """Return where links lie below `root` and lead to.
+def _checked_links(bundle: Bundle, here: Layout) -> dict[Path, Path]:
+    """Return where links lie on a host and lead to.
 
     Raises:
         PreflightError: files that aren't ours are in their places.
     """
-    links = {root / at.relative_to("/"): to for at, to in _links(bundle, Config().layout)}
+    links = dict(_links(bundle, here))
     strangers = [
         f"{at}: is there already, and not from a bundle"
         for at, target in links.items()
@@ -135,28 +188,32 @@ def _checked_links(bundle: Bundle, root: Path) -> dict[Path, Path]:
     return links
 
 
-def _links(bundle: Bundle, host: Layout) -> Iterator[tuple[Path, Path]]:
+def _links(bundle: Bundle, here: Layout) -> Iterator[tuple[Path, Path]]:
     for file in bundle.files:
-        name = Path(file.path).name
-        if file.path.startswith("bin/cni/"):
-            yield host.cni.plugins / name, host.bundle / file.path
-        elif name in LAUNCHERS:
-            yield host.launchers / name, host.bundle / file.path
+        folder, _, name = file.path.rpartition("/")
+        target = Config().layout.bundle / file.path
+        if folder == "bin/cni":
+            yield here.cni.plugins / name, target
+        elif folder == "bin" and name in LAUNCHERS:
+            yield here.launchers / name, target
 
 
 def _copy(source: Path, bundle: Bundle, folder: Path, *, linked: bool) -> None:
-    """Copy a bundle, and check it before it gets its name."""
-    with files.whole_folder(folder, synced=not linked) as partial:
-        for file in bundle.files:
-            target = partial / file.path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if linked:
-                output.place(target, source / file.path)
-            else:
-                shutil.copyfile(source / file.path, target)
-                target.chmod(0o755 if file.path.startswith("bin/") else 0o644)
-        files.write(partial / LISTING, bundle.text())
-        contents.check(partial, bundle)
-        library = partial / "lib/python"
-        for name in python.TARS:
-            python.unpack(partial / "lib" / name, library)
+    """Copy a bundle's files, no more of each than its list says, and check what has arrived.
+
+    Nothing of it is looked into before.
+    """
+    for file in bundle.files:
+        target = folder / file.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if linked:
+            output.place(target, source / file.path)
+            continue
+        with contents.opened(source, file) as content, target.open("wb") as copy:
+            left = file.size
+            while left and (sent := os.sendfile(copy.fileno(), content.fileno(), None, left)):
+                left -= sent
+        target.chmod(0o755 if file.path.startswith("bin/") else 0o644)
+    contents.check(folder, bundle, named=source)
+    for name in python.TARS:
+        python.unpack(folder / "lib" / name, folder / "lib/python", named=source / "lib" / name)

@@ -34,6 +34,9 @@ def lay_out(folder: Path, bundle: Bundle, sources: Mapping[BundleFile, Path]) ->
     files.make_folder(folder)
     (folder / _MARK).touch()
     listing = folder / LISTING
+    # Nothing that we lay out is a symlink, and through one it would land elsewhere.
+    for path in [path for path in folder.rglob("*") if path.is_symlink()]:
+        path.unlink()
     places = {folder / file.path: source for file, source in sources.items()}
     changed = [path for path, source in places.items() if not _is_same(path, source)]
     stale = [

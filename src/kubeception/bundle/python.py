@@ -7,12 +7,13 @@ import os
 import shutil
 import sys
 import tarfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from kubeception.bundle import golang, store
 from kubeception.bundle.components import SOURCES
 from kubeception.bundle.oci import Member, write_layer
 from kubeception.bundle.store import Recipe
+from kubeception.errors import KubeceptionError
 from kubeception.host import files, process
 from kubeception.layout import LIBRARY
 
@@ -21,6 +22,7 @@ FOLDER = str(LIBRARY.relative_to("/"))
 TARS = ("dependencies.tar", "kubeception.tar")
 INTERPRETER = f"python{sys.version_info.major}.{sys.version_info.minor}"
 
+_HINT = "kubeception bundle build"
 _REQUIREMENTS = SOURCES / "requirements/run.txt"
 _PACKAGE = Path(__file__).parents[1]
 
@@ -35,18 +37,46 @@ def recipes() -> tuple[Recipe, Recipe]:
     )
 
 
-def unpack(tar: Path, folder: Path) -> None:
-    """Unpack one of the tars to a folder; our image, which may do it, has no tar."""
-    with tarfile.open(tar) as archive:
-        for member in archive:
-            content = archive.extractfile(member)
-            if content is None:  # a folder
-                continue
-            at = folder / Path(member.name).relative_to(FOLDER)
-            at.parent.mkdir(parents=True, exist_ok=True)
-            with content, at.open("wb") as file:
-                shutil.copyfileobj(content, file)
-            at.chmod(member.mode)
+def unpack(tar: Path, folder: Path, *, named: Path) -> None:
+    """Unpack one of the tars to a folder; our image, which may do it, has no tar.
+
+    Files and folders below FOLDER are all that there may be. Members are refused here and not by
+    tarfile's data filter, which Debian's Python 3.11 doesn't have. `named` stands for the tar in
+    messages.
+
+    Raises:
+        KubeceptionError: it is no plain tar, or has other members; all of them are named.
+    """
+    try:
+        # Not what is compressed: what a tar may fill is known by its size.
+        with tarfile.open(tar, "r:") as archive:
+            if problems := [f"{named}: {m.name!r} {no}" for m in archive if (no := _unfit(m))]:
+                raise KubeceptionError("\n".join(problems), hint=_HINT)
+            for member in archive:
+                content = archive.extractfile(member)
+                if content is None:  # a folder
+                    continue
+                at = folder / Path(member.name).relative_to(FOLDER)
+                at.parent.mkdir(parents=True, exist_ok=True)
+                with content, at.open("wb") as file:
+                    shutil.copyfileobj(content, file)
+                at.chmod(member.mode & 0o755)
+    except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
+        raise KubeceptionError(f"{named}: not a tar: {error}", hint=_HINT) from error
+
+
+def _unfit(member: tarfile.TarInfo) -> str | None:
+    """Say why a member isn't unpacked, or None."""
+    name = PurePosixPath(member.name)
+    if not (member.isdir() or member.isreg()) or member.issparse():
+        return "is neither a plain file nor a folder"
+    if str(name) != member.name or ".." in name.parts:
+        return "is no plain path"
+    if not name.is_relative_to(FOLDER) and not (
+        member.isdir() and PurePosixPath(FOLDER).is_relative_to(name)
+    ):
+        return f"is not below {FOLDER}"
+    return None
 
 
 def _dependencies(folder: Path) -> None:

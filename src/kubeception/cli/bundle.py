@@ -1,5 +1,6 @@
 """`kubeception bundle`: build, look at, check and import binaries and images."""
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,6 +13,12 @@ from kubeception.host.gateway import this_host
 from kubeception.versions import BUILT_IN
 
 _DIR = click.Path(path_type=Path, file_okay=False)
+
+
+def _sha256(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not re.fullmatch("[0-9a-f]{64}", value):
+        raise click.BadParameter(f"{value!r} is no SHA-256 of 64 hex digits")
+    return value
 
 
 @click.group()
@@ -39,10 +46,12 @@ def build(minor: str, output: Path | None) -> None:
       kubeception bundle build --output /srv/bundle
     """
     from kubeception.bundle import build as building
+    from kubeception.bundle import contents
 
     folder = output or building.default_folder(minor)
     made = building.build(minor, folder.absolute())
     click.echo(f"{made.version} {folder}")
+    click.echo(f"sha256 {contents.sum_of(contents.listing(folder))}")
 
 
 @bundle.command(name="list")
@@ -71,7 +80,9 @@ def list_(output: str, root: Path | None) -> None:
 @click.argument("folder", metavar="[DIR]", required=False, type=_DIR)
 @options.output
 def show(folder: Path | None, output: str) -> None:
-    """Show a bundle's versions, images and files.
+    """Show a bundle's versions, images and files, and the SHA-256 of its list.
+
+    That is of bundle.json, which has every file's: it stands for the whole bundle.
 
     \b
     Example:
@@ -79,11 +90,14 @@ def show(folder: Path | None, output: str) -> None:
     """
     from kubeception.bundle import contents
 
-    listed = contents.load(_found(folder))
+    at = _found(folder)
+    content = contents.listing(at)
+    listed = contents.parse(content, at)
     if output == "json":
         click.echo(listed.text(), nl=False)
         return
-    click.echo(f"{listed.version} ({listed.architecture})\n")
+    click.echo(f"{listed.version} ({listed.architecture})")
+    click.echo(f"sha256 {contents.sum_of(content)}\n")
     for name, version in sorted(listed.components.items()):
         click.echo(f"  {name:<24} {version}")
     click.echo()
@@ -98,7 +112,7 @@ def show(folder: Path | None, output: str) -> None:
 @bundle.command()
 @click.argument("folder", metavar="[DIR]", required=False, type=_DIR)
 def verify(folder: Path | None) -> None:
-    """Hash every file and ask every program for its version.
+    """Hash every file; nothing of the bundle is run.
 
     \b
     Example:
@@ -114,19 +128,27 @@ def verify(folder: Path | None) -> None:
 @bundle.command(name="import")
 @click.argument("folder", metavar="[DIR]", required=False, type=_DIR)
 @click.option("--root", type=_DIR, help="Put it under this folder instead of /.")
-def import_(folder: Path | None, root: Path | None) -> None:
+@click.option(
+    "--sha256",
+    metavar="SUM",
+    callback=_sha256,
+    help="Take only the bundle with this sum: that of its bundle.json, as build and show print it.",
+)
+def import_(folder: Path | None, root: Path | None, sha256: str | None) -> None:
     """Put a bundle on this host, below /opt/kubeception.
 
     The links in /usr/local/bin and /opt/cni/bin turn to it in one step; versions that were there
-    before stay.
+    before stay. A bundle is as good as where it comes from: hand over its sum by another way.
 
     \b
     Example:
       kubeception bundle import /srv/bundle
+      kubeception bundle import /srv/bundle --sha256 "$SUM"
     """
     from kubeception.bundle import install
 
-    changes = install.install(_found(folder), (root or this_host().root).absolute())
+    to = (root or this_host().root).absolute()
+    changes = install.install(_found(folder), to, sha256=sha256)
     for change in changes:
         click.echo(change)
     click.echo(f"{len(changes)} changes")

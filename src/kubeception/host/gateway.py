@@ -79,7 +79,7 @@ class Host:
         Symlinks are followed as the host itself follows them: what they call / is its root.
         """
         found, left = Path("/"), list(path.parts[1:])
-        for _ in range(_LINKS):
+        for _ in range(_LINKS + 1):
             while left:
                 found = Path(os.path.normpath(found / left.pop(0)))
                 if self.at(found).is_symlink():

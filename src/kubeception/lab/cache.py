@@ -12,6 +12,7 @@ from kubeception.bundle import contents, debian, install, store
 from kubeception.host import files
 from kubeception.lab import images
 from kubeception.lab.paths import CACHE, STATE, HostSpec
+from kubeception.layout import Layout
 
 # What a Kubernetes host needs from its distribution, and what its user expects to find there.
 PACKAGES = (
@@ -34,13 +35,15 @@ def tree() -> Path:
 
 def layer(bundle: Path) -> Path:
     """Return the folder with a bundle's files in the places where a host has them."""
-    name = f"layer-{contents.load(bundle).version}"
+    name = f"layer-{contents.sum_of(contents.listing(bundle))[:20]}"
     return _entry(name, lambda folder: install.install(bundle, folder, linked=True))
 
 
 def containerd(bundle: Path) -> Path:
     """Return a containerd's folder that holds a bundle's images, unpacked."""
-    held = contents.load(bundle)
+    # Its containerd runs here: the one whose digest was proven.
+    proven = layer(bundle) / Layout.bundles.relative_to("/") / "current"
+    held = contents.load(proven)
     sums = {file.path: file.sha256 for file in held.files}
     archives = {image: f"images/{component}.tar" for component, image in held.images.items()}
     digests = {image: sums[path] for image, path in archives.items()}
@@ -50,8 +53,8 @@ def containerd(bundle: Path) -> Path:
         # After an edit one image of many differs.
         for similar in store.by_last_use(CACHE.glob("images-*/"))[-1:]:
             images.clone(similar, folder)
-        paths = {image: bundle / path for image, path in archives.items()}
-        images.fill(folder, bundle / "bin", paths, digests=digests)
+        paths = {image: proven / path for image, path in archives.items()}
+        images.fill(folder, proven / "bin", paths, digests=digests)
 
     return _entry(name, fill)
 

@@ -21,16 +21,17 @@ def make_bundle(tmp_path: Path) -> MakeBundle:
         made = tmp_path / f"made-{version}"
         for name in ("etcd", "bridge"):
             files.write(made / name, f"#!/bin/sh\necho {name} version {version}\n", mode=0o755)
+        files.write(made / "etcd.tar", version)
         for tar in python.TARS:
             name = f"{python.FOLDER}/{Path(tar).stem}.py"
             write_layer(made / tar, [Member(name, version.encode())])
-        places = {"etcd": "bin/etcd", "bridge": "bin/cni/bridge"}
+        places = {"etcd": "bin/etcd", "bridge": "bin/cni/bridge", "etcd.tar": "images/etcd.tar"}
         sources = {
             BundleFile(
                 places.get(path.name, f"lib/{path.name}"),
                 path.stat().st_size,
                 files.digest(path),
-                "etcd" if path.name in places else "",
+                "etcd" if path.suffix != ".tar" else "",
             ): path
             for path in sorted(made.iterdir())
         }

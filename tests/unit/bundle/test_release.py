@@ -23,7 +23,10 @@ OLD: dict[str, Any] = {
     "python": "python3.11",
     "components": {"kubernetes": "1.37.1", "coredns": "1.15.0"},
     "images": {"coredns": "localhost/kubeception/coredns:v1.15.0"},
-    "files": [{"path": "bin/etcd", "size": 3, "sha256": "ab", "component": "etcd"}],
+    "files": [
+        {"path": "bin/coredns", "size": 3, "sha256": "ab" * 32, "component": "coredns"},
+        {"path": "images/coredns.tar", "size": 3, "sha256": "cd" * 32},
+    ],
 }
 
 
@@ -51,7 +54,7 @@ def test_what_a_newer_kubeception_will_add_is_passed_over(tmp_path: Path) -> Non
     newer = {**OLD, "released": "2026-09-23T00:00:00Z", "signature": {"of": "somebody"}}
 
     assert release(tmp_path, newer).released == datetime(2026, 9, 23, tzinfo=UTC)
-    assert Bundle.read(tmp_path).files[0].component == "etcd"
+    assert Bundle.read(tmp_path).files[0].component == "coredns"
 
 
 def test_a_list_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -66,19 +69,27 @@ def test_a_list_is_read_as_it_was_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "problem"),
     [
-        ({"kubernetes": "v1.37.1"}, r"matching regex .*`\$\.kubernetes`"),
-        ({"kubernetes": None}, r"got `null` - at `\$\.kubernetes`"),
-        ({"images": ["a"]}, r"got `array` - at `\$\.images`"),
-        ({"released": "2026-09-23"}, r"Invalid RFC3339 .*`\$\.released`"),
-        ({"released": "2026-09-23T00:00:00"}, r"timezone .*`\$\.released`"),
+        (
+            {"kubernetes": "v1.37.1"},
+            'kubernetes: "v1.37.1" is not a version of Kubernetes such as 1.37.1',
+        ),
+        (
+            {"kubernetes": None},
+            "kubernetes: null is not a version of Kubernetes such as 1.37.1",
+        ),
+        ({"images": ["a"]}, "images: an array is not an object"),
+        (
+            {"released": "2026-09-23T00:00:00"},
+            'released: "2026-09-23T00:00:00" is not a time such as 2026-09-23T00:00:00Z',
+        ),
     ],
 )
 def test_a_wrong_list_says_where_it_is_wrong(
     tmp_path: Path, wrong: dict[str, object], problem: str
 ) -> None:
-    with pytest.raises(KubeceptionError, match=problem) as caught:
+    with pytest.raises(KubeceptionError) as caught:
         release(tmp_path, {**OLD, **wrong})
-    assert caught.value.message.startswith(f"{tmp_path}/bundle.json: not a bundle's list: ")
+    assert caught.value.message == f"{tmp_path}/bundle.json: {problem}"
     assert caught.value.hint == "kubeception bundle import"
 
 

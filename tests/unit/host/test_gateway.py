@@ -86,3 +86,12 @@ def test_a_host_goes_by_its_own_name(host: Host) -> None:
     put(host, "/etc/hostname", "cp7\n")
 
     assert host.name == "cp7"
+
+
+def test_as_many_links_as_the_kernel_follows_are_followed(host: Host) -> None:
+    """Whatever it left to the kernel would be followed from another root."""
+    for number in range(39):
+        link(host, f"/etc/{number}", f"{number + 1}")
+    link(host, "/etc/39", "/run/real")
+
+    assert host.real(Path("/etc/0")) == host.at(Path("/run/real"))
