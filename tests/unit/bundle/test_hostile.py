@@ -608,6 +608,8 @@ def test_another_sum_is_refused_before_anything_is_believed(
     assert caught.value.message == (
         f"{folder}/bundle.json: its SHA-256 is {sum_of(folder)} instead of {SUM}"
     )
+    words = ["import", str(folder), "--root", str(tmp_path / "host"), "--sha256", SUM]
+    assert CliRunner().invoke(command, words).exit_code == 1
     assert not (tmp_path / "host").exists()
 
 
