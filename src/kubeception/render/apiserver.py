@@ -128,6 +128,7 @@ def _pod_spec(settings: ClusterSettings, *, port: int) -> objects.Object:
                 "command": [NAME, *objects.flags(_flags(settings, port))],
                 "env": [objects.HOST_IP],
                 "resources": {"requests": {"cpu": "250m"}},
+                "securityContext": objects.CONFINED,
                 "startupProbe": objects.probe(
                     "/livez", port, periodSeconds=1, timeoutSeconds=15, failureThreshold=240
                 ),

@@ -13,6 +13,7 @@ from kubeception.render import join_records, objects, own_pod
 
 NAME = "kubeception-controller"
 LEASE = NAME
+_NOBODY = 65534
 _CERTIFICATES = "certificates.k8s.io"
 _CLUSTER_RIGHTS = (
     objects.rule("", "nodes services", "list"),
@@ -42,7 +43,15 @@ def everything(cluster: ClusterFacts) -> Iterator[objects.Object]:
     }
     ca = settings.layout.pki.ca.certificate
     arguments = arguments_of(settings, ca=ca)
-    yield own_pod.deployment(NAME, cluster, arguments=arguments, files={"ca": ca})
+    # It reads a CA's certificate and its token; the join service has a key that is root's.
+    nobody = {"runAsNonRoot": True, "runAsUser": _NOBODY, "runAsGroup": _NOBODY}
+    yield own_pod.deployment(
+        NAME,
+        cluster,
+        arguments=arguments,
+        files={"ca": ca},
+        more={"securityContext": {**objects.CONFINED, **nobody}},
+    )
 
 
 def account() -> Iterator[objects.Object]:

@@ -188,6 +188,7 @@ def _pod_spec(
                 "imagePullPolicy": "IfNotPresent",
                 "command": [controller.name, *objects.flags(flags)],
                 "resources": {"requests": {"cpu": controller.cpu}},
+                "securityContext": objects.CONFINED,
                 "volumeMounts": seen["volumeMounts"],
             }
         ],

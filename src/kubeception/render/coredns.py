@@ -119,9 +119,8 @@ def _pod_spec(settings: ClusterSettings) -> objects.Object:
                     "limits": {"memory": "170Mi"},
                 },
                 "securityContext": {
-                    "allowPrivilegeEscalation": False,
+                    **objects.CONFINED,
                     "capabilities": {"add": ["NET_BIND_SERVICE"], "drop": ["ALL"]},
-                    "readOnlyRootFilesystem": True,
                 },
                 "livenessProbe": _probe("/health", 8080, periodSeconds=10, failureThreshold=5),
                 "readinessProbe": _probe("/ready", 8181, periodSeconds=1, failureThreshold=3),

@@ -113,7 +113,10 @@ def _pod_spec(cluster: ClusterFacts) -> objects.Object:
                     "failureThreshold": 120,
                 },
                 "resources": {"requests": {"cpu": "100m", "memory": "50Mi"}},
-                "securityContext": {"capabilities": {"add": ["NET_ADMIN", "NET_RAW"]}},
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "capabilities": {"add": ["NET_ADMIN", "NET_RAW"], "drop": ["ALL"]},
+                },
                 "volumeMounts": [
                     {"name": "settings", "mountPath": _SETTINGS},
                     *objects.mounts(paths, writable=("cni", "run", "xtables-lock")),

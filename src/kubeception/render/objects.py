@@ -24,6 +24,13 @@ CLUSTER_CRITICAL = "system-cluster-critical"
 # A digest of the settings that a pod mounts, so that it is replaced when they change.
 SETTINGS_NOTE = "kubeception.dev/settings"
 
+# Of a container that may do nothing to its host, whoever it runs as.
+CONFINED: Object = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "readOnlyRootFilesystem": True,
+}
+
 NODE_NAME: Object = {
     "name": "NODE_NAME",
     "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "spec.nodeName"}},

@@ -73,11 +73,7 @@ def deployment(
                             "imagePullPolicy": "IfNotPresent",
                             "args": list(arguments),
                             "resources": {"requests": {"cpu": "10m", "memory": "40Mi"}},
-                            "securityContext": {
-                                "allowPrivilegeEscalation": False,
-                                "capabilities": {"drop": ["ALL"]},
-                                "readOnlyRootFilesystem": True,
-                            },
+                            "securityContext": objects.CONFINED,
                             "volumeMounts": [
                                 *objects.mounts(paths),
                                 {"name": "token", "mountPath": _TOKEN_FOLDER, "readOnly": True},
