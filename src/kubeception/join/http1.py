@@ -1,14 +1,14 @@
 """HTTP/1.1 on one connection: a request, its answer, and the next one, each within small limits.
 
-h11 reads and writes it; there is no framework, no compression, no redirect. What is asked for is
-decided elsewhere.
+What is read is RFC 9112 without all that it makes optional or calls obsolete: no transfer coding,
+no other version, no folded line. Whatever a proxy in between might read in another way is refused,
+and ends the connection. What is asked for is decided elsewhere.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-
-import h11
 
 from kubeception.join.wire import BODY_BYTES
 
@@ -21,20 +21,21 @@ _CHUNK = 4096
 # What somebody still sends after a refusal is read for so long, or the answer would be lost on it.
 _LINGER_S = 0.5
 _LINGER_BYTES = 64 * 1024
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - RFC 9110, 5.6.2
+_REQUEST_LINE = re.compile(rf"({_TOKEN}) ([!-~]+) HTTP/1\.1\r\n")
+_FIELD_LINE = re.compile(rf"({_TOKEN}):([\t -~]*)\r\n")
+_HOST = re.compile(r"(\[[0-9A-Za-z:.%]+\]|[0-9A-Za-z._-]+)(:[0-9]*)?")
+_LENGTH = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request; header names are in lower case."""
+    """A request; names of headers are in lower case, values of equal ones joined by commas."""
 
     method: str
     target: str
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = b""
-
-    def header(self, name: str) -> str:
-        """Return a header's values; "" where there is none."""
-        return ", ".join(value for one, value in self.headers if one == name)
+    headers: Mapping[str, str]
+    body: bytes
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,6 @@ class Http1Connection:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
-        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=HEADER_BYTES)
         self._method = ""
 
     async def talk(
@@ -72,13 +72,15 @@ class Http1Connection:
     ) -> None:
         """Answer one request after the other, until either side has had enough.
 
-        Who takes too long gets no answer, but the end of the connection.
+        Who takes too long, or leaves, gets no answer, but the end of the connection.
         """
         try:
             await self._converse(answer)
         except Malformed as error:
             status = error.status
-        except TimeoutError:
+        except asyncio.LimitOverrunError:
+            status = 431
+        except (asyncio.IncompleteReadError, TimeoutError):
             return
         else:
             return
@@ -87,63 +89,54 @@ class Http1Connection:
         await self._linger()
 
     async def _converse(self, answer: Callable[[Request], Awaitable[Response]]) -> None:
-        wait_s = HEADERS_S
-        while True:
+        wait_s, is_last = HEADERS_S, False
+        while not is_last:
             async with asyncio.timeout(wait_s + WHOLE_S):
                 asked = await self._read(wait_s)
-                if asked is None:
-                    return
-                await self._write(await answer(asked))
-            if self._http.our_state is not h11.DONE:
-                return
-            self._http.start_next_cycle()
+                is_last = "close" in asked.headers.get("connection", "").lower()
+                await self._write(await answer(asked), is_last=is_last)
             wait_s = IDLE_S
 
-    async def _read(self, wait_s: float) -> Request | None:
-        """Read a request, or None where no more come."""
+    async def _read(self, wait_s: float) -> Request:
         self._method = ""
         async with asyncio.timeout(wait_s):
-            head = await self._event()
-        if not isinstance(head, h11.Request):
-            return None
-        self._method = head.method.decode()
-        lines = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers]
-        if len(head.target) + sum(len(one) + len(other) + 4 for one, other in lines) > HEADER_BYTES:
-            raise Malformed(431)
-        asked = Request(self._method, head.target.decode("latin-1"), tuple(lines))
-        length = asked.header("content-length")  # one number, or h11 would have refused it
-        if length and int(length) > BODY_BYTES:
-            raise Malformed(413)
-        body = bytearray()
+            (method, target), *lines = await self._head()
+        self._method = method
+        headers: dict[str, str] = {}
+        for name, value in ((name.lower(), value.strip(" \t")) for name, value in lines):
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        length = _body_length(method, headers)
         async with asyncio.timeout(BODY_S):
-            while isinstance(event := await self._event(), h11.Data):
-                body += event.data
-                if len(body) > BODY_BYTES:
-                    raise Malformed(413)
-        return Request(asked.method, asked.target, asked.headers, bytes(body))
+            return Request(method, target, headers, await self._reader.readexactly(length))
 
-    async def _event(self) -> object:
-        try:
-            while (event := self._http.next_event()) is h11.NEED_DATA:
-                self._http.receive_data(await self._reader.read(_CHUNK))
-        except h11.RemoteProtocolError as error:
-            # A frame of h11's keeps the error, and that would keep the frames: a whole connection.
-            error.__traceback__ = None
-            hint = error.error_status_hint  # 501 for an encoding that it doesn't know
-            raise Malformed(hint if hint < 500 else 400) from error
-        return event
+    async def _head(self) -> list[tuple[str, ...]]:
+        """Return the two parts of the request line, and those of each header.
+
+        Each line is looked at as it comes: one that is none might be followed by nothing.
+        """
+        parts: list[tuple[str, ...]] = []
+        left, form = HEADER_BYTES, _REQUEST_LINE
+        while (line := await self._reader.readuntil()) != b"\r\n" or not parts:
+            left -= len(line)
+            found = form.fullmatch(line.decode("latin-1"))
+            if left < 0 or not found:
+                raise Malformed(431 if left < 0 else 400)
+            parts.append(found.groups())
+            form = _FIELD_LINE
+        return parts
 
     async def _write(self, reply: Response, *, is_last: bool = False) -> None:
-        headers = [("content-length", str(len(reply.body))), ("content-type", reply.content_type)]
+        lines = [
+            f"HTTP/1.1 {reply.status} ",
+            f"content-length: {len(reply.body)}",
+            f"content-type: {reply.content_type}",
+        ]
         if reply.retry_after_s is not None:
-            headers.append(("retry-after", str(reply.retry_after_s)))
+            lines.append(f"retry-after: {reply.retry_after_s}")
         if is_last:
-            headers.append(("connection", "close"))
-        events: list[h11.Event] = [h11.Response(status_code=reply.status, headers=headers)]
-        if self._method != "HEAD":
-            events.append(h11.Data(data=reply.body))
-        events.append(h11.EndOfMessage())
-        self._writer.write(b"".join(self._http.send(event) or b"" for event in events))
+            lines.append("connection: close")
+        body = b"" if self._method == "HEAD" else reply.body
+        self._writer.write("\r\n".join([*lines, "", ""]).encode() + body)
         await self._writer.drain()
 
     async def _linger(self) -> None:
@@ -151,3 +144,18 @@ class Http1Connection:
         async with asyncio.timeout(_LINGER_S):
             while left > 0 and (more := await self._reader.read(_CHUNK)):
                 left -= len(more)
+
+
+def _body_length(method: str, headers: Mapping[str, str]) -> int:
+    """Return how long a body is; refuse where that, or whom it is for, could be taken otherwise."""
+    length = headers.get("content-length", "0")
+    is_plain = _LENGTH.fullmatch(length) and _HOST.fullmatch(headers.get("host", ""))
+    if not is_plain or "transfer-encoding" in headers:
+        raise Malformed(400)
+    if int(length) > BODY_BYTES:
+        raise Malformed(413)
+    if int(length) and method != "POST":
+        raise Malformed(400)
+    if "expect" in headers:  # its sender would hold the body back
+        raise Malformed(417)
+    return int(length)

@@ -57,7 +57,8 @@ class Router:
 
     async def _join(self, connection: Connection, asked: Request) -> Response:
         challenge = connection.nonce.take()
-        if asked.header("content-encoding") or not _JSON.fullmatch(asked.header("content-type")):
+        kind = asked.headers.get("content-type", "")
+        if asked.headers.get("content-encoding") or not _JSON.fullmatch(kind):
             return _refused(415, "only application/json is taken, as it is")
         try:
             request = wire.read(asked.body)
