@@ -19,7 +19,7 @@ Address = tuple[str, int]
 DRIPPING = 15
 BEGINNINGS = (
     b"GET /join HTTP/1.1\r\nx: ",
-    b"POST /join HTTP/1.1\r\ncontent-length: 9999\r\n\r\n",
+    b"POST /join HTTP/1.1\r\nhost: x\r\ncontent-length: 9999\r\n\r\n",
 )
 
 

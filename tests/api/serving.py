@@ -38,8 +38,15 @@ class Service:
 
     def memory(self) -> int:
         """Return how many bytes of it are in memory."""
+        return self._status("VmRSS")
+
+    def peak(self) -> int:
+        """Return how many bytes of it were in memory at once."""
+        return self._status("VmHWM")
+
+    def _status(self, name: str) -> int:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        found = re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)
+        found = re.search(rf"^{name}:\s+(\d+) kB", status, re.MULTILINE)
         assert found
         return int(found[1]) * 1024
 

@@ -35,7 +35,9 @@ from tests.joiner import LOOPBACK, Gone, Joiner, Line, line
 
 from kubeception.admin import tokens
 from kubeception.join.admission import MOST_AT_ONCE
-from kubeception.render import join_records
+from kubeception.join.slots import INSIDE
+from kubeception.join.wire import BODY_BYTES
+from kubeception.render import join_records, join_service
 from kubeception.session import Session
 
 REQUESTS = int(os.environ.get("KUBECEPTION_REQUESTS", "8000"))
@@ -149,6 +151,47 @@ def test_slow_clients_hold_nobody_up(
     assert max(took) < 2 * pace
 
 
+@pytest.fixture
+def fresh(rig: Rig, credential: Path, tmp_path: Path) -> Iterator[Service]:
+    """A service of the test's own: what a crowd left free in the other would hide a leak."""
+    with running(rig, credential, tmp_path / "log") as service:
+        yield service
+
+
+def test_a_crowd_inside_fits_into_the_memory_of_the_pod(fresh: Service, note: Note) -> None:
+    """Every place is taken, by somebody who sends all of a large body but its end."""
+    head = b"POST /join HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % BODY_BYTES
+    with contextlib.ExitStack() as inside:
+        lines = [inside.enter_context(line(fresh.port)) for _ in range(INSIDE)]
+        for one in lines:
+            with contextlib.suppress(Gone):
+                one.send(head + b" " * (BODY_BYTES - 1))
+        for one in lines:
+            with pytest.raises(Gone):
+                one.hear()
+
+    peak = fresh.peak() / 2**20
+    limit = int(join_service.MEMORY.removesuffix("Mi"))
+    note(f"join service with {INSIDE} inside: {peak:.0f} MiB of {limit}")
+    assert limit / 4 < peak < limit * 0.6
+
+
+def test_answers_that_nobody_reads_are_neither_kept_nor_told(fresh: Service) -> None:
+    before, said = fresh.memory(), fresh.log.read_bytes()
+    with contextlib.ExitStack() as here:
+        for _ in range(20):
+            made = here.enter_context(line(fresh.port))
+            made.tls.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            made.tls.settimeout(1)
+            with contextlib.suppress(Gone, TimeoutError):
+                made.send(b"GET /join HTTP/1.1\r\nhost: x\r\n\r\n" * 20_000)
+        assert fresh.memory() - before < 20 * 2**19
+    with line(fresh.port) as made:
+        assert made.ask("GET", "/healthz").status == 200
+
+    assert fresh.log.read_bytes() == said
+
+
 def test_who_is_slow_is_shown_out(service: Service, pace: float) -> None:
     """Each kind of slowness for itself, all at the same time."""
     ends_s = {"silent": 3, "half": 3, "hello": 3, "header": 3, "body": 3, "idle": 5}
@@ -188,13 +231,6 @@ def last(service: Service, kind: str) -> float:
             with pytest.raises(Gone):
                 made.hear()
     return time.monotonic() - started
-
-
-@pytest.fixture
-def fresh(rig: Rig, credential: Path, tmp_path: Path) -> Iterator[Service]:
-    """A service of the test's own: what a crowd left free in the other would hide a leak."""
-    with running(rig, credential, tmp_path / "log") as service:
-        yield service
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ HEADERS_S = 3.0
 BODY_S = 3.0
 IDLE_S = 5.0
 WHOLE_S = 15.0
+# On one connection. A host that joins makes two; answers that nobody reads are kept.
+REQUESTS = 100
 _CHUNK = 4096
 # What somebody still sends after a refusal is read for so long, or the answer would be lost on it.
 _LINGER_S = 0.5
@@ -89,13 +91,15 @@ class Http1Connection:
         await self._linger()
 
     async def _converse(self, answer: Callable[[Request], Awaitable[Response]]) -> None:
-        wait_s, is_last = HEADERS_S, False
+        wait_s, left, is_last = HEADERS_S, REQUESTS, False
         while not is_last:
             async with asyncio.timeout(wait_s + WHOLE_S):
                 asked = await self._read(wait_s)
-                is_last = "close" in asked.headers.get("connection", "").lower()
+                wait_s, left = IDLE_S, left - 1
+                is_last = not left or "close" in asked.headers.get("connection", "").lower()
                 await self._write(await answer(asked), is_last=is_last)
-            wait_s = IDLE_S
+            # Who sends many at once takes turns with everybody else, and is seen to leave.
+            await asyncio.sleep(0)
 
     async def _read(self, wait_s: float) -> Request:
         self._method = ""

@@ -14,6 +14,8 @@ from kubeception.render import join_records, objects, own_pod
 NAME = "kubeception-controller"
 LEASE = NAME
 _NOBODY = 65534
+# 45 MiB, and some 80 KiB for each Node of a list: enough for two thousand and more.
+_MEMORY = "256Mi"
 _CERTIFICATES = "certificates.k8s.io"
 _CLUSTER_RIGHTS = (
     objects.rule("", "nodes services", "list"),
@@ -50,6 +52,7 @@ def everything(cluster: ClusterFacts) -> Iterator[objects.Object]:
         cluster,
         arguments=arguments,
         files={"ca": ca},
+        memory=_MEMORY,
         more={"securityContext": {**objects.CONFINED, **nobody}},
     )
 

@@ -39,11 +39,13 @@ def deployment(
     *,
     arguments: Sequence[str],
     files: Mapping[str, Path],
+    memory: str,
     more: Mapping[str, Any] | None = None,
 ) -> objects.Object:
     """Return the Deployment of one such pod, and of the account of the same name.
 
-    `files` are what it sees of its host, `more` what else its container says.
+    `files` are what it sees of its host, `memory` is all that it may take, `more` what else its
+    container says.
     """
     settings, labels = cluster.settings, {"k8s-app": name}
     paths = {volume: (path, "File") for volume, path in files.items()}
@@ -72,7 +74,10 @@ def deployment(
                             or settings.release.images[COMPONENT],
                             "imagePullPolicy": "IfNotPresent",
                             "args": list(arguments),
-                            "resources": {"requests": {"cpu": "10m", "memory": "40Mi"}},
+                            "resources": {
+                                "requests": {"cpu": "10m", "memory": "40Mi"},
+                                "limits": {"memory": memory},
+                            },
                             "securityContext": objects.CONFINED,
                             "volumeMounts": [
                                 *objects.mounts(paths),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubeception.join.http1 import Http1Connection, Request, Response
+from kubeception.join.http1 import REQUESTS, Http1Connection, Request, Response
 
 
 class Kept(asyncio.Transport):
@@ -23,8 +23,14 @@ class Kept(asyncio.Transport):
     def is_closing(self) -> bool:
         return False
 
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        self._protocol = protocol
 
-def talked(raw: bytes) -> tuple[list[Request], bytes]:
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        return self._protocol
+
+
+def talked(raw: bytes, *, over: Kept | None = None) -> tuple[list[Request], bytes]:
     """Return what was asked by some bytes, and what was answered."""
     asked: list[Request] = []
 
@@ -35,7 +41,8 @@ def talked(raw: bytes) -> tuple[list[Request], bytes]:
     async def talk() -> bytes:
         reader = asyncio.StreamReader()
         protocol = asyncio.StreamReaderProtocol(reader)
-        kept = Kept()
+        kept = over or Kept()
+        kept.set_protocol(protocol)
         writer = asyncio.StreamWriter(kept, protocol, reader, asyncio.get_running_loop())
         reader.feed_data(raw)
         reader.feed_eof()
@@ -157,6 +164,33 @@ def test_who_wants_to_close_is_not_asked_again(value: bytes) -> None:
 
     assert len(asked) == 1
     assert b"\r\nconnection: close\r\n" in said.lower()
+
+
+def test_so_many_requests_are_answered_and_no_more() -> None:
+    asked, said = talked(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n" * (REQUESTS + 1))
+
+    assert len(asked) == REQUESTS
+    assert said.count(b"connection: close\r\n") == 1
+    assert b"connection: close\r\n" in said.rpartition(b"HTTP/1.1 ")[2]
+
+
+class Left(Kept):
+    """A transport whose other side leaves after the first answer."""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if not self.written:
+            loop = asyncio.get_running_loop()
+            loop.call_soon(self.get_protocol().connection_lost, ConnectionResetError())
+        super().write(data)
+
+
+def test_who_has_left_gets_no_more_answers() -> None:
+    left = Left()
+
+    with pytest.raises(ConnectionResetError):
+        talked(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n" * 9, over=left)
+
+    assert left.written.count(b"HTTP/1.1 ") == 1
 
 
 GOOD = b"GET /join?a HTTP/1.1\r\nhost: x:1\r\na: b, c\r\na: d\r\n\r\n" + POST + HOST + BODY
