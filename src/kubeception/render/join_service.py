@@ -15,8 +15,8 @@ PORT = 8443
 # so with the first one: asyncio's TLS buffers, 256 KiB for each connection, then come and go in the
 # heap, and what is left between them makes that grow, by some 25 bytes a request to begin with.
 ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": str(128 * 1024)}
-# Twice what it takes while everybody whom it lets in speaks TLS: 45 MiB, and 0.35 for each of 512.
-# The rest is for what lies in the kernel, unread, of those who wait outside.
+# More than twice what it takes while everybody whom it lets in speaks TLS: 45 MiB, and 0.35 for
+# each of 512. The rest is for what lies in the kernel, unread, of those who wait outside.
 MEMORY = "512Mi"
 _ROLE = "kubeception:join"
 # It finds what it knows the name of, lists nothing, and changes nothing that is there.
