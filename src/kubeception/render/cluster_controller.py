@@ -14,8 +14,8 @@ from kubeception.render import join_records, objects, own_pod
 NAME = "kubeception-controller"
 LEASE = NAME
 _NOBODY = 65534
-# 45 MiB, and some 80 KiB for each Node of a list: enough for two thousand and more.
-_MEMORY = "256Mi"
+# 45 MiB, and some 80 KiB for each Node of a list: enough for twice as many as Kubernetes supports.
+_MEMORY = "1Gi"
 _CERTIFICATES = "certificates.k8s.io"
 _CLUSTER_RIGHTS = (
     objects.rule("", "nodes services", "list"),
