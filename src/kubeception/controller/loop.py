@@ -128,7 +128,8 @@ def decide(api: Api, settings: ControllerOptions, lease: Lease, seen: Seen) -> N
             reserved=settings.reserved,
             networks=settings.networks,
         )
-        _answer(api, waiting, known, lease)
+        if _answer(api, waiting, known, lease):
+            return  # who waits goes first; what is signed for them wakes us
     for signed in issued:
         if signed.request not in seen.issued and lease.hold(api):
             _learn(api, signed)
@@ -136,12 +137,13 @@ def decide(api: Api, settings: ControllerOptions, lease: Lease, seen: Seen) -> N
     seen.issued &= {one.request for one in issued}
 
 
-def _answer(api: Api, waiting: Iterable[Object], known: Known, lease: Lease) -> None:
+def _answer(api: Api, waiting: Iterable[Object], known: Known, lease: Lease) -> bool:
+    """Judge requests and carry the verdicts out; return whether any was decided."""
     verdicts = []
     for one in waiting:
         with _passed_over(one):
             if not lease.hold(api):
-                return
+                return False
             verdict, known = _judged(api, one, known)
             verdicts.append((one, verdict))
     # Before they have their certificates, for they write from then on.
@@ -149,8 +151,9 @@ def _answer(api: Api, waiting: Iterable[Object], known: Known, lease: Lease) -> 
     for one, verdict in verdicts:
         with _passed_over(one):
             if not lease.hold(api):
-                return
+                return False
             _carry_out(api, one, verdict)
+    return any(isinstance(verdict, Approved | Denied) for _, verdict in verdicts)
 
 
 @contextlib.contextmanager

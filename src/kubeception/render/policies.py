@@ -148,6 +148,8 @@ def _removed_nodes(workers: Mapping[str, str]) -> Iterator[objects.Object]:
         groups="*",
         versions="*",
         resources=("*/*",),
+        # For the API server's sake: what no kubelet has a right to, and controllers write a lot.
+        but=(("apps", "*/*"), ("discovery.k8s.io", "*/*"), ("", "configmaps"), ("", "endpoints")),
         operations=("CREATE", "UPDATE", "DELETE"),
         only=workers,
         variables={
@@ -207,10 +209,15 @@ def _policy(
     only: Mapping[str, str],
     variables: Mapping[str, str],
     rules: _Rules,
+    but: Sequence[tuple[str, str]] = (),
     namespaces: objects.Object | None = None,
     param: objects.Object | None = None,
 ) -> Iterator[objects.Object]:
-    """Yield a policy, and the binding that has it deny; `param` says which ConfigMap it reads."""
+    """Yield a policy, and the binding that has it deny.
+
+    `but` are resources, each with its group, that it is not about; `param` says which ConfigMap it
+    reads.
+    """
     about = {"apiVersion": _API, "metadata": objects.metadata(name, namespace=None)}
     rule = {
         "apiGroups": [groups],
@@ -223,6 +230,10 @@ def _policy(
         "matchConstraints": {"resourceRules": [rule]},
         "validations": [{"expression": text, "message": why} for text, why in rules],
     }
+    if but:
+        spec["matchConstraints"]["excludeResourceRules"] = [
+            {**rule, "apiGroups": [group], "resources": [kind]} for group, kind in but
+        ]
     if only:
         spec["matchConditions"] = _named(only)
     if variables:
