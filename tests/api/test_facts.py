@@ -68,7 +68,7 @@ def test_the_address_is_the_one_of_the_default_route(session: Session) -> None:
 
     run(["ip", "address", "add", "198.51.100.7/24", "dev", "lo"])
     run(["ip", "route", "add", "default", "dev", "lo", "src", "198.51.100.7"])
-    assert gather(session).host.address == "198.51.100.7"
+    assert str(gather(session).host.address) == "198.51.100.7"
 
 
 def test_the_release_is_that_of_the_bundle_in_use_or_else_the_built_in_one(

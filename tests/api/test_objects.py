@@ -109,10 +109,10 @@ def test_the_services_have_their_addresses(session: Session) -> None:
     slices = session.api.list("EndpointSlice", namespace="default")
 
     assert kubernetes and dns
-    assert kubernetes["spec"]["clusterIP"] == CONFIG.net.apiserver_ip
-    assert dns["spec"]["clusterIP"] == CONFIG.net.dns_ip
+    assert kubernetes["spec"]["clusterIP"] == str(CONFIG.net.apiserver_ip)
+    assert dns["spec"]["clusterIP"] == str(CONFIG.net.dns_ip)
     # Neither an API server nor the controller that mirrors Endpoints adds one.
-    assert [one["endpoints"][0]["addresses"] for one in slices] == [[HOST.address]]
+    assert [one["endpoints"][0]["addresses"] for one in slices] == [[str(HOST.address)]]
 
 
 def test_nobody_is_an_administrator_but_the_administrators(session: Session) -> None:

@@ -13,6 +13,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 
+from kubeception.join.http1 import HEADER_BYTES
 from kubeception.join.knock import has_said_hello
 from kubeception.join.nonce import Nonce
 
@@ -22,7 +23,6 @@ OUTSIDE = 4096
 INSIDE = 512
 HANDSHAKE_S = 3.0
 _CLOSING_S = 1.0
-_BUFFER = 16 * 1024
 
 
 @dataclass(eq=False)
@@ -139,7 +139,7 @@ class Connections:
 
     async def _speak(self, connection: Connection, sock: socket.socket, until: float) -> None:
         loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(limit=_BUFFER)
+        reader = asyncio.StreamReader(limit=HEADER_BYTES)
         protocol = asyncio.StreamReaderProtocol(reader)
         transport, _ = await loop.connect_accepted_socket(
             lambda: protocol,
