@@ -126,7 +126,7 @@ def test_the_log_says_who_and_never_what(service: Service, session: Session) -> 
     assert host.join(service.port).status == 200
 
     log = service.log.read_text()
-    assert f"token {token.id}, node {host.node}: accepted\n" in log
+    assert f"token {token.id}, node {host.node}, from 127.0.0.1: accepted\n" in log
     for secret in (token.text().split(".")[2], token.seed.hex()):
         assert secret not in log
 

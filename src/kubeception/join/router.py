@@ -64,7 +64,7 @@ class Router:
             request = wire.read(asked.body)
         except ValueError:
             return _malformed(400)
-        about = f"token {request.token}, node {request.node}"
+        about = f"token {request.token}, node {request.node}, from {connection.peer}"
 
         def prove() -> None:
             connection.has_proven = True

@@ -1,8 +1,8 @@
 """Every connection to the service: let in, counted, and shown out.
 
-A NodePort hides who a client is, so they are limited in all, in two rooms. Whoever has not said
-hello waits outside, where a place costs next to nothing. Inside, where TLS is spoken, there are
-few. In both, when all places are taken, whoever has been there longest without having proven
+A crowd may have one address or many, so all are limited together, in two rooms. Whoever has not
+said hello waits outside, where a place costs next to nothing. Inside, where TLS is spoken, there
+are few. In both, when all places are taken, whoever has been there longest without having proven
 anything makes way.
 """
 
@@ -27,8 +27,9 @@ _CLOSING_S = 1.0
 
 @dataclass(eq=False)
 class Connection:
-    """One connection: what it was asked to prove, and whether it just now has."""
+    """One connection: from where, what it was asked to prove, and whether it just now has."""
 
+    peer: str = ""
     task: asyncio.Task[None] | None = None
     nonce: Nonce = field(default_factory=Nonce)
     has_proven: bool = False
@@ -94,12 +95,12 @@ class Connections:
         listener.settimeout(0)
         while True:
             try:
-                sock, _ = await loop.sock_accept(listener)
+                sock, (peer, *_) = await loop.sock_accept(listener)
             except OSError as error:  # it was gone again, or there are no descriptors
                 log.warning("no connection: %s", error.strerror)
                 await asyncio.sleep(0.1)
                 continue
-            connection = Connection()
+            connection = Connection(peer)
             connection.task = asyncio.create_task(self._receive(connection, sock))
             self._tasks.add(connection.task)
             connection.task.add_done_callback(self._tasks.discard)
