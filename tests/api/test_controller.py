@@ -348,6 +348,13 @@ def kubelet_of(rig: Rig, folder: Path, joined: Host, certificate: bytes) -> Api:
     return Api(url, rig.session().layout.pki.ca.certificate, at)
 
 
+def joins(rig: Rig, service: Api, joining: Host, folder: Path) -> Api:
+    """Have a host join; return the API as its kubelet has it from then on."""
+    with rig.session() as session:
+        certificate = signed(rig, session.api, knock(service, joining))
+    return kubelet_of(rig, folder, joining, certificate)
+
+
 def may_write_nothing(kubelet: Api, joined: Host) -> str:
     """Try what a kubelet writes; return why it is refused."""
     own = [x509.DNSName(joined.node), x509.IPAddress(ip_address(joined.address))]
@@ -381,8 +388,7 @@ def test_a_removed_worker_writes_nothing_and_comes_back_by_a_new_token(
     rig: Rig, session: Session, service: Api, tmp_path: Path
 ) -> None:
     joined = host(session, "w20", "10.7.0.20")
-    certificate = signed(rig, session.api, knock(service, joined))
-    kubelet = kubelet_of(rig, tmp_path, joined, certificate)
+    kubelet = joins(rig, service, joined, tmp_path)
     with contextlib.closing(kubelet):
         node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "w20"}}
         kubelet.create(node)
@@ -399,8 +405,7 @@ def test_a_removed_worker_writes_nothing_and_comes_back_by_a_new_token(
 
         # The name is somebody else's now; the certificate is as void as before.
         anew = host(session, "w20", "10.7.0.21")
-        theirs = signed(rig, session.api, knock(service, anew))
-        other = kubelet_of(rig, tmp_path / "anew", anew, theirs)
+        other = joins(rig, service, anew, tmp_path / "anew")
         with contextlib.closing(other):
             rig.until("the node to be let in", lambda: bool(other.create(node)))
         assert "another host has joined by the node's name" in may_write_nothing(kubelet, joined)
@@ -412,8 +417,7 @@ def test_a_takeover_of_a_live_node_voids_its_certificate_and_is_told(
     rig: Rig, session: Session, service: Api, tmp_path: Path
 ) -> None:
     joined = host(session, "w21", "10.7.0.22")
-    certificate = signed(rig, session.api, knock(service, joined))
-    kubelet = kubelet_of(rig, tmp_path, joined, certificate)
+    kubelet = joins(rig, service, joined, tmp_path)
     with contextlib.closing(kubelet):
         kubelet.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "w21"}})
         ready = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}

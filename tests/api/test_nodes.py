@@ -154,6 +154,18 @@ def test_a_worker_is_emptied_and_forgotten(session: Session) -> None:
     assert not nodes.remove(session, "n1", timeout_s=LONG_S, tell=said.append)
 
 
+def test_a_record_that_nobody_can_read_is_removed_with_its_node(session: Session) -> None:
+    node(session.api, "n1")
+    joined(session, "n1")
+    name = join_records.node_name("n1")
+    session.api.merge("ConfigMap", name, {"data": {"role": "x"}}, namespace=RECORDS)
+
+    assert nodes.remove(session, "n1", timeout_s=LONG_S, tell=lambda _: None)
+
+    assert session.api.get("ConfigMap", name, namespace=RECORDS) is None
+    assert not nodes.remove(session, "n1", timeout_s=LONG_S, tell=lambda _: None)
+
+
 def test_a_disruption_budget_is_respected_until_it_allows_it(rig: Rig, session: Session) -> None:
     node(session.api, "n1")
     pod(session.api, "one")

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from kubeception import timestamp
 from kubeception.admin import drain
 from kubeception.admin.drain import Tell
-from kubeception.config.names import of_kubelet
+from kubeception.conditions.reading import conditions_of
+from kubeception.config.names import node_of
 from kubeception.errors import ApiError, KubeceptionError
 from kubeception.gather import node_name
 from kubeception.kube.client import Object
@@ -56,8 +57,7 @@ def refuse_own(session: Session, name: str) -> None:
             f"node {name}: is this host's own, with its control plane", hint=hint
         )
     node = session.api.get("Node", name)
-    record = next((one for one in _records(session) if one.node == name), None)
-    if _role(node, record) is Role.CONTROL_PLANE:
+    if _role(node, _record(session, name)) is Role.CONTROL_PLANE:
         raise KubeceptionError(f"node {name}: is a control-plane node; only workers are removed")
 
 
@@ -76,8 +76,28 @@ def remove(session: Session, name: str, *, timeout_s: float, tell: Tell) -> bool
         if drain.cordon(session.api, node):
             tell(f"node {name}: takes no new pods")
         drain.drain(session, name, timeout_s=timeout_s, tell=tell)
-    record = next((one for one in _records(session) if one.node == name), None)
-    if record is not None:
+    was_known = _forget(session, name)
+    if node is not None:
+        session.api.delete("Node", name)
+        tell(f"node {name}: removed")
+    if was_known:
+        tell(f"node {name}: its name is free")
+    return node is not None or was_known
+
+
+def _forget(session: Session, name: str) -> bool:
+    """Keep of a node only what is void from here on; return whether it was known.
+
+    Its kubelet writes nothing any more, its Node neither.
+    """
+    path = join_records.node_name(name)
+    found = session.api.get("ConfigMap", path, namespace=RECORDS)
+    record = _read(found) if found else None
+    if found is None or (record and record.removed):
+        return False
+    if record is None:  # whoever changed it also knows which token it was
+        session.api.delete("ConfigMap", path, namespace=RECORDS)
+    else:
         _revoke(session, record)
         gone = replace(
             record,
@@ -87,17 +107,9 @@ def remove(session: Session, name: str, *, timeout_s: float, tell: Tell) -> bool
             pending="",
             removed=timestamp.text(session.host.clock.now()),
         )
-        _merge(
-            session, join_records.node_name(name), {"data": join_records.from_node(gone)["data"]}
-        )
-        # From here on its kubelet writes nothing, its Node neither.
-        _merge(session, join_records.INDEX, {"data": {name: None}})
-    if node is not None:
-        session.api.delete("Node", name)
-        tell(f"node {name}: removed")
-    if record is not None:
-        tell(f"node {name}: its name is free")
-    return node is not None or record is not None
+        _merge(session, path, {"data": join_records.from_node(gone)["data"]})
+    _merge(session, join_records.INDEX, {"data": {name: None}})
+    return True
 
 
 def trust(session: Session, name: str) -> None:
@@ -106,7 +118,7 @@ def trust(session: Session, name: str) -> None:
     Raises:
         KubeceptionError: there is no such worker.
     """
-    record = next((one for one in _records(session) if one.node == name), None)
+    record = _record(session, name)
     if record is None or record.role is not Role.WORKER:
         raise KubeceptionError(
             f"node {name}: there is no such worker", hint="kubeception node list"
@@ -125,10 +137,8 @@ def notices(session: Session) -> Iterator[str]:
             )
     for found in session.api.list("CertificateSigningRequest"):
         made = datetime.fromisoformat(found["metadata"]["creationTimestamp"])
-        node = found["spec"].get("username", "").removeprefix(of_kubelet(""))
-        is_of_kubelet = node != found["spec"].get("username", "")
-        is_decided = bool((found.get("status") or {}).get("conditions"))
-        if is_of_kubelet and not is_decided and now - made > PATIENCE:
+        node = node_of(found["spec"].get("username", ""))
+        if node and not any(conditions_of(found)) and now - made > PATIENCE:
             yield (
                 f"node {node} asks for a certificate that nobody has decided about since "
                 f"{timestamp.text(made)}; if it is the host that it says: "
@@ -186,9 +196,19 @@ def _addresses(node: Object | None) -> tuple[str, ...]:
 def _records(session: Session) -> Iterator[NodeRecord]:
     labels = {join_records.KIND_LABEL: join_records.NODE}
     for found in session.api.list("ConfigMap", namespace=RECORDS, labels=labels):
-        try:
-            record = join_records.to_node(found)
-        except ValueError:  # somebody's edit; the Node is listed all the same
-            continue
-        if not record.removed:
+        if (record := _read(found)) and not record.removed:
             yield record
+
+
+def _record(session: Session, name: str) -> NodeRecord | None:
+    """Return who a node is; None where there is none, or nobody can read it."""
+    found = session.api.get("ConfigMap", join_records.node_name(name), namespace=RECORDS)
+    record = _read(found) if found else None
+    return None if record and record.removed else record
+
+
+def _read(found: Object) -> NodeRecord | None:
+    try:
+        return join_records.to_node(found)
+    except ValueError:  # somebody's edit; the Node is listed all the same
+        return None

@@ -114,6 +114,7 @@ def look(session: Session) -> Status:
         return _of_worker(session, member)
     facts = gather(session)
     silence = health.problem(session.api_port, session.layout.pki.ca.certificate)
+    of_nodes = () if silence else _told(nodes.notices(session))
     return Status(
         node=facts.host.node,
         address=str(facts.host.address),
@@ -122,8 +123,8 @@ def look(session: Session) -> Status:
         versions=_versions(session, facts.host.node, silence),
         certificates=_first_to_expire(session, facts),
         revisions=_revisions(session),
-        opened=() if silence else _opened(session),
-        notices=(*(what for what, _ in changes(session)), *(() if silence else _of_nodes(session))),
+        opened=() if silence else _told(webhooks.opened(session)),
+        notices=(*(what for what, _ in changes(session)), *of_nodes),
         checks=tuple(_checks(session, facts, silence)),
     )
 
@@ -198,16 +199,10 @@ def _revisions(session: Session) -> Revisions:
     return told
 
 
-def _of_nodes(session: Session) -> tuple[str, ...]:
+def _told(lines: Iterator[str]) -> tuple[str, ...]:
+    """Return lines that the API is asked for as they are taken; none where it doesn't answer."""
     try:
-        return tuple(nodes.notices(session))
-    except KubeceptionError:
-        return ()
-
-
-def _opened(session: Session) -> tuple[str, ...]:
-    try:
-        return tuple(webhooks.opened(session))
+        return tuple(lines)
     except KubeceptionError:
         return ()
 

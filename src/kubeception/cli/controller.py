@@ -45,15 +45,14 @@ def controller(
     from kubeception.config.names import Reserved
     from kubeception.controller import loop
     from kubeception.kube.client import Api, TokenFile
-    from kubeception.render import cluster_controller, join_service
-    from kubeception.render.objects import NAMESPACE
+    from kubeception.render import cluster_controller, join_service, objects
 
     try:
         ranges = tuple(ip_network(network, strict=False) for network in networks)
     except ValueError as error:
         raise click.UsageError(f"--network: {error}") from error
     settings = loop.ControllerOptions(
-        join_service=f"system:serviceaccount:{NAMESPACE}:{join_service.NAME}",
+        join_service=objects.user_of(join_service.NAME),
         reserved=Reserved(cluster_domain, reserved),
         networks=ranges,
         lease=cluster_controller.LEASE,

@@ -22,6 +22,11 @@ def of_kubelet(node: str) -> str:
     return f"{_KUBELET}{node}"
 
 
+def node_of(user: str) -> str | None:
+    """Return whose kubelet a user of the API is, None for anybody else."""
+    return user.removeprefix(_KUBELET) if user.startswith(_KUBELET) else None
+
+
 def of_keeper(node: str) -> str:
     """Return the name by which the API knows a node's keeper; a long one is said shorter."""
     whole = f"kubeception:keeper:{node}"

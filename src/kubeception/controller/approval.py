@@ -117,7 +117,6 @@ class Denied:
 class Held:
     """It is decided by a person."""
 
-    node: str
     message: str
 
 
@@ -126,15 +125,14 @@ Decision = Approved | Denied | Held | None
 
 def judge(asked: Asked, known: Known, now: datetime) -> Decision:
     """Return what becomes of a request; None where it is not ours to decide."""
-    node = asked.user.removeprefix(requests.user(""))
-    is_kubelet = node != asked.user and requests.NODES in asked.groups
+    node = names.node_of(asked.user) if requests.NODES in asked.groups else None
     if asked.signer == requests.SERVING_SIGNER:
-        if not is_kubelet:
+        if node is None:
             return Denied(Reason.WRONG_NAME, "only a kubelet may ask for its serving certificate")
         return _void(asked, node, known) or _serving(asked, node, known)
     if asked.signer != requests.CLIENT_SIGNER:
         return None
-    if is_kubelet:
+    if node is not None:
         return _void(asked, node, known) or _renewal(asked, node, known)
     if asked.user != known.join_service:
         return Denied(Reason.NOT_PROVEN, "only hosts that join get their first certificate")
@@ -167,7 +165,7 @@ def _renewal(asked: Asked, node: str, known: Known) -> Decision:
         return Approved(replace(record, pending=asked.uid))
     if record.pending and asked.credential:
         return Approved(replace(_knowing(record, asked.credential), pending=asked.uid))
-    return Held(node, f"node {node} asks with a certificate that is not known to be its own")
+    return Held(f"node {node} asks with a certificate that is not known to be its own")
 
 
 def with_issued(record: NodeRecord, issued: Issued) -> NodeRecord:

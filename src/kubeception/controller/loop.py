@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from time import monotonic, sleep
 
 from kubeception import timestamp
+from kubeception.conditions.reading import conditions_of
 from kubeception.config.names import Reserved
 from kubeception.controller import known as knowledge
 from kubeception.controller.approval import (
@@ -170,8 +171,7 @@ def _passed_over(found: Object) -> Iterator[None]:
 
 
 def _waits(found: Object) -> bool:
-    is_decided = bool((found.get("status") or {}).get("conditions"))
-    return not is_decided and found["spec"]["signerName"] in SIGNERS
+    return not any(conditions_of(found)) and found["spec"]["signerName"] in SIGNERS
 
 
 def _learn(api: Api, issued: Issued) -> None:
@@ -181,7 +181,7 @@ def _learn(api: Api, issued: Issued) -> None:
     before = knowledge.record(found) if found else None
     if before and not before.removed and (record := with_issued(before, issued)) != before:
         values = join_records.from_node(record)["data"]
-        learnt = {name: values[name] for name in ("credentials", "pending")}
+        learnt = {key: values[key] for key in ("credentials", "pending")}
         api.merge("ConfigMap", name, {"data": learnt}, namespace=RECORDS)
 
 

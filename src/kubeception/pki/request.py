@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.oid import NameOID
 
-from kubeception.config.names import of_kubelet
+from kubeception.config.names import node_of, of_kubelet
 from kubeception.endpoints import Address
 
 NODES = "system:nodes"
@@ -70,8 +70,8 @@ def issued(certificate: bytes) -> tuple[str, str]:
         ValueError: it is none of a kubelet's.
     """
     found = x509.load_pem_x509_certificate(certificate)
-    names = [str(one.value) for one in found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    [node] = [name.removeprefix(user("")) for name in names if name.startswith(user(""))] or [""]
+    names = found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    node = node_of(str(names[0].value)) if len(names) == 1 else None
     if not node:
         raise ValueError("is a certificate of no kubelet")
     return node, f"X509SHA256={hashlib.sha256(found.public_bytes(Encoding.DER)).hexdigest()}"

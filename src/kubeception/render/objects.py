@@ -187,6 +187,11 @@ def account(name: str) -> Object:
     return {"kind": "ServiceAccount", "name": name, "namespace": NAMESPACE}
 
 
+def user_of(account: str) -> str:
+    """Return the name by which the API knows a ServiceAccount of kube-system."""
+    return f"system:serviceaccount:{NAMESPACE}:{account}"
+
+
 def disruption_budget(name: str, labels: Mapping[str, str]) -> Object:
     """Return a budget that keeps one pod when nodes are drained."""
     return {

@@ -84,7 +84,7 @@ def _flannel() -> Iterator[objects.Object]:
         _FLANNEL,
         resources=_NODE_WRITES,
         operations=("CREATE", "UPDATE"),
-        only={"is-flannel": f"request.userInfo.username == '{_user(flannel.ACCOUNT)}'"},
+        only={"is-flannel": _is(flannel.ACCOUNT)},
         variables=_before_and_now("annotations"),
         rules=[
             (f"{_BOUND_TO} == request.name", "flannel changes the node that it runs on alone"),
@@ -190,7 +190,7 @@ def _join_service() -> Iterator[objects.Object]:
         versions="*",
         resources=("configmaps", "certificatesigningrequests", "events"),
         operations=("CREATE",),
-        only={"is-join-service": f"request.userInfo.username == '{_user(own_pod.COMPONENT)}'"},
+        only={"is-join-service": _is(own_pod.COMPONENT)},
         variables={},
         rules=[
             (small, f"the join service makes nothing of more than {_SMALL_BYTES} bytes"),
@@ -253,6 +253,10 @@ def _named(expressions: Mapping[str, str]) -> list[objects.Object]:
     return [{"name": name, "expression": text} for name, text in expressions.items()]
 
 
+def _is(account: str) -> str:
+    return f"request.userInfo.username == '{objects.user_of(account)}'"
+
+
 def _before_and_now(of: str) -> dict[str, str]:
     """Return the variables that `_same` compares; what is made new had nothing before."""
     return {
@@ -267,7 +271,3 @@ def _same(*, but: str) -> str:
         f"variables.now.all(key, {but} || variables.before[?key] == variables.now[?key])"
         f" && variables.before.all(key, {but} || key in variables.now)"
     )
-
-
-def _user(account: str) -> str:
-    return f"system:serviceaccount:{objects.NAMESPACE}:{account}"
