@@ -159,7 +159,8 @@ def test_an_unknown_host_is_named_with_those_there_are(lab: Lab, hosts: list[Hos
 def test_waiting_for_a_unit_ends_when_it_cannot_come(hosts: list[Host]) -> None:
     [cp1] = hosts
     cp1.run("systemd-run", "--unit=good", "sleep", "1000")
-    cp1.run("systemd-run", "--unit=bad", "false")
+    # A oneshot unit is never active before it has ended well; a simple one is, for a moment.
+    cp1.run("systemd-run", "--no-block", "--property=Type=oneshot", "--unit=bad", "false")
 
     cp1.wait_for_unit("good.service")
     started = time.monotonic()
