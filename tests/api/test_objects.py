@@ -1,5 +1,6 @@
 """Every object that we want, against a real API: applied once, kept, shown, brought back."""
 
+import contextlib
 import json
 import logging
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 from tests.api.rig import Rig
 from tests.fixed import CONFIG, FACTS, HOST
 
-from kubeception.engine import dry_run
+from kubeception.engine import Phase, carry_out, dry_run
 from kubeception.kube.kinds import identity
 from kubeception.phases import control_plane
 from kubeception.phases.control_plane import CONTROL_PLANE
@@ -20,6 +21,7 @@ from kubeception.pki.catalog import ADMINS
 from kubeception.pki.token import Role
 from kubeception.render.join_records import NodeRecord, from_node
 from kubeception.render.objects import MANAGED_BY
+from kubeception.report import Steps
 from kubeception.resources.object import Object
 from kubeception.session import Session
 
@@ -42,19 +44,31 @@ def applied(rig: Rig) -> None:
                 wanted.apply(session)
 
 
-@pytest.fixture
-def warned() -> Iterator[list[str]]:
-    """The warnings of this test."""
+@contextlib.contextmanager
+def collected(name: str, level: int) -> Iterator[list[str]]:
+    """What a logger says within the block."""
     said = list[str]()
 
     class Collect(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             said.append(record.getMessage())
 
-    logger, collect = logging.getLogger("kubeception"), Collect(logging.WARNING)
+    logger, collect = logging.getLogger(name), Collect(level)
+    before = logger.level
     logger.addHandler(collect)
-    yield said
-    logger.removeHandler(collect)
+    logger.setLevel(min(level, before) if before else level)
+    try:
+        yield said
+    finally:
+        logger.removeHandler(collect)
+        logger.setLevel(before)
+
+
+@pytest.fixture
+def warned() -> Iterator[list[str]]:
+    """The warnings of this test."""
+    with collected("kubeception", logging.WARNING) as said:
+        yield said
 
 
 def versions(session: Session) -> dict[str, str]:
@@ -101,6 +115,27 @@ def test_applying_everything_again_writes_nothing(session: Session) -> None:
     for wanted in WANTED.values():
         wanted.apply(session)
     assert versions(session) == before
+
+
+def test_an_object_costs_two_requests_whether_it_is_missing_or_there(session: Session) -> None:
+    """Looked for and applied, or looked for and compared: bootstrap has more than a hundred."""
+    made = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "two-requests", "namespace": "default"},
+        "data": {"what": "one of many"},
+    }
+    phase = Phase("two", "applying one object", lambda *_: [Object(made)])
+    log = logging.getLogger("kubeception.test")
+
+    def run() -> tuple[list[str], list[str]]:
+        with collected("httpx2", logging.INFO) as asked, Steps(log) as steps:
+            done = carry_out([phase], session, gather=lambda: FACTS, steps=steps)
+        return done.changes, [said.split()[2] for said in asked]
+
+    assert run() == (["two: ConfigMap default/two-requests: missing"], ["GET", "PATCH"])
+    assert run() == ([], ["GET", "PATCH"])
+    session.api.delete("ConfigMap", "two-requests", namespace="default")
 
 
 def test_the_services_have_their_addresses(session: Session) -> None:

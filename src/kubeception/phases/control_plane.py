@@ -34,7 +34,6 @@ def everything(facts: Facts) -> Iterator[Wanted]:
     cluster, settings = facts.cluster, facts.cluster.settings
     yield from cluster_settings.readers()
     yield from access.bindings()
-    yield from policies.everything(cluster)
     # Settings whose revision was put back are not tried again until somebody changes them.
     refused = {facts.host.refused}
     if cluster.hosted and not facts.is_attended:
@@ -43,6 +42,8 @@ def everything(facts: Facts) -> Iterator[Wanted]:
         yield apiserver.daemonset(cluster)
     for controller in controllers.BOTH:
         yield controllers.deployment(controller, cluster)
+    # Before the accounts that they hold.
+    yield from policies.everything(cluster)
     if settings.net.cni is Cni.FLANNEL:
         yield from flannel.everything(cluster)
     yield from proxy.everything(cluster)

@@ -2,7 +2,7 @@
 
 import difflib
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 from kubeception.session import Session
 
@@ -30,6 +30,13 @@ class WithFiles(Protocol):
     """One that differs as soon as one of these files does."""
 
     started_after: tuple[Path, ...]
+
+
+@runtime_checkable
+class Confirmed(Protocol):
+    """One whose change is confirmed by the answer to it: it is not looked at again."""
+
+    is_confirmed: ClassVar[bool]
 
 
 def unified(name: str, before: str, after: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import json
 import logging
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from kubeception.errors import ApiError
 from kubeception.kube.client import OURS
@@ -31,6 +31,8 @@ class Object:
 
     wanted: dict[str, Any] = field(repr=False)
     force: bool = False
+    # An API server answers an apply with the object as it has stored it.
+    is_confirmed: ClassVar[bool] = True
 
     def __str__(self) -> str:
         return identity(self.wanted)
