@@ -109,12 +109,18 @@ def table(minor: str) -> tuple[Component, ...]:
         only_in_images=frozenset({"kube-proxy", "kube-scheduler"}),
         minor=minor,
     )
-    return (kubernetes, *_OTHERS)
+    coredns = Component(
+        "coredns",
+        "github.com/coredns/coredns",
+        only_in_images=frozenset({"coredns"}),
+        # Each minor of Kubernetes has its own, as kubeadm's constants say.
+        minor=minor,
+    )
+    # Kubernetes takes longest, so it starts first, and the others go by beside it.
+    return (kubernetes, coredns, *_OTHERS)
 
 
-# Kubernetes takes longest, so it starts first, and the others go by beside it.
 _OTHERS = (
-    Component("coredns", "github.com/coredns/coredns", only_in_images=frozenset({"coredns"})),
     Component(
         "flannel",
         "github.com/flannel-io/flannel",

@@ -64,11 +64,9 @@ def install(
         PreflightError: this isn't root, or files that aren't ours stand where launchers belong.
         KubeceptionError: there is no bundle, or it is another one, or a file of it is damaged.
     """
-    if root == Path("/") and os.geteuid() != 0:
-        raise PreflightError(["only root can put a bundle on this host"], hint="sudo, or --root")
+    here = _for_root(root)
     listing = contents.listing(source, sha256=sha256)
     bundle = contents.parse(listing, source)
-    here = _below(root)
     folder = here.bundles / bundle.version
     copied = []
     with lock.hold(here.lock, "kubeception bundle import"):
@@ -88,6 +86,13 @@ def install(
         return [*copied, *_use(bundle, here, links)]
 
 
+def _for_root(root: Path) -> Layout:
+    """Return where to change a host's bundles, if that may be."""
+    if root == Path("/") and os.geteuid() != 0:
+        raise PreflightError(["only root can change this host's bundles"], hint="sudo, or --root")
+    return _below(root)
+
+
 def _below(root: Path) -> Layout:
     """Return where a host's bundles lie below `root`, links in it followed as that host would."""
     host, at = Config().layout, Host(root).real
@@ -104,7 +109,6 @@ def installed(root: Path = Path("/")) -> list[Installed]:
     """Return the bundles that lie side by side on the host below `root`."""
     here = _below(root)
     used = here.bundle.readlink().name if here.bundle.is_symlink() else ""
-    folders = {path.parent for path in here.bundles.glob(f"[!.]*/{LISTING}")} - {here.bundle}
     return [
         Installed(
             folder.name,
@@ -112,8 +116,40 @@ def installed(root: Path = Path("/")) -> list[Installed]:
             folder.name == used,
             problem,
         )
-        for folder in sorted(folders)
+        for folder in _folders(here)
     ]
+
+
+def _folders(here: Layout) -> list[Path]:
+    found = here.bundles.glob(f"[!.]*/{LISTING}")
+    return sorted({path.parent for path in found if not path.parent.is_symlink()})
+
+
+def prune(root: Path = Path("/"), *, keep: int = 1) -> list[str]:
+    """Remove bundles that the host below `root` does not use, and return what changed.
+
+    The last `keep` of them, by the time of their import, stay.
+
+    Raises:
+        Locked: somebody else is changing this host.
+        PreflightError: this isn't root.
+        KubeceptionError: it isn't known which one is in use.
+    """
+    here = _for_root(root)
+    with lock.hold(here.lock, "kubeception bundle prune"):
+        used = here.bundle.resolve()
+        if not (used / LISTING).is_file() and (found := _folders(here)):
+            raise KubeceptionError(
+                f"{here.bundle}: leads to no bundle, so none of {len(found)} can be said to be"
+                " unused",
+                hint="kubeception bundle import",
+            )
+        unused = [folder for folder in _folders(here) if folder.resolve() != used]
+        unused.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
+        doomed = [*unused[keep:], *sorted(files.leftovers(here.bundles))]
+        for folder in doomed:
+            files.discard(folder)
+        return [f"{folder}: removed" for folder in doomed]
 
 
 def _problem(folder: Path) -> str | None:

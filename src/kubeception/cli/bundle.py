@@ -32,7 +32,12 @@ def bundle() -> None:
 
 @bundle.command()
 @click.option(
-    "--kubernetes", "minor", default=BUILT_IN.minor, show_default=True, help="Which minor."
+    "--release",
+    "minor",
+    default=BUILT_IN.minor,
+    show_default=True,
+    metavar="MINOR",
+    help="Which minor of Kubernetes.",
 )
 @click.option("--output", type=_DIR, help="Build into this folder instead of the cache.")
 def build(minor: str, output: Path | None) -> None:
@@ -44,6 +49,7 @@ def build(minor: str, output: Path | None) -> None:
     \b
     Example:
       kubeception bundle build --output /srv/bundle
+      kubeception bundle build --release 1.36
     """
     from kubeception.bundle import build as building
     from kubeception.bundle import contents
@@ -149,6 +155,34 @@ def import_(folder: Path | None, root: Path | None, sha256: str | None) -> None:
 
     to = (root or this_host().root).absolute()
     changes = install.install(_found(folder), to, sha256=sha256)
+    for change in changes:
+        click.echo(change)
+    click.echo(f"{len(changes)} changes")
+
+
+@bundle.command()
+@click.option(
+    "--keep",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="How many that are not in use stay, the newest first.",
+)
+@click.option("--root", type=_DIR, help="Look under this folder instead of /.")
+def prune(keep: int, root: Path | None) -> None:
+    """Remove bundles that this host does not use.
+
+    The one in use stays, and so does the one that was imported last of the others, to go back to.
+    `bundle list` shows them.
+
+    \b
+    Example:
+      kubeception bundle prune
+      kubeception bundle prune --keep 0
+    """
+    from kubeception.bundle import install
+
+    changes = install.prune((root or this_host().root).absolute(), keep=keep)
     for change in changes:
         click.echo(change)
     click.echo(f"{len(changes)} changes")

@@ -1,12 +1,13 @@
 """A bundle gets onto a host whole, once, and without touching what isn't ours."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from kubeception.bundle import contents
-from kubeception.bundle.install import install, installed
+from kubeception.bundle.install import install, installed, prune
 from kubeception.errors import KubeceptionError, Locked, PreflightError
 from kubeception.host import files, lock
 
@@ -137,3 +138,75 @@ def test_a_host_that_somebody_else_is_changing_is_left_alone(
 
     with lock.hold(root / "run/kubeception/lock", "bootstrap"), pytest.raises(Locked):
         put(bundle, root)
+
+
+def names(root: Path) -> dict[str, bool]:
+    return {one.name: one.in_use for one in installed(root)}
+
+
+def aged(root: Path) -> list[Path]:
+    """Give the bundles of a host times of import, a day between them, by their names."""
+    folders = [root / "opt/kubeception" / name for name in names(root)]
+    for day, folder in enumerate(folders):
+        os.utime(folder, (day * 86_400, day * 86_400))
+    return folders
+
+
+def test_what_is_not_in_use_is_removed_but_for_the_last_one(
+    make_bundle: MakeBundle, tmp_path: Path
+) -> None:
+    root = tmp_path / "host"
+    for version in ("3.7.1", "3.7.2", "3.7.3", "3.7.4"):
+        put(make_bundle(version), root)
+    used = root / "opt/kubeception" / (root / "opt/kubeception/current").readlink()
+    aged(root)
+    first, second, third = (path for path in aged(root) if path != used)
+    (root / "opt/kubeception/image-12").mkdir()
+    (root / "opt/kubeception/somebodys").mkdir()
+    files.write(files.unfinished(root / "opt/kubeception/half") / "bundle.json", "")
+
+    half = files.unfinished(root / "opt/kubeception/half")
+    assert prune(root) == [f"{path}: removed" for path in (second, first, half)]
+    assert names(root) == {used.name: True, third.name: False}
+    contents.verify(root / "opt/kubeception/current")
+    assert (root / "opt/kubeception/image-12").exists()
+    assert (root / "opt/kubeception/somebodys").exists()
+    assert prune(root) == []
+    assert prune(root, keep=0) == [f"{third}: removed"]
+    assert names(root) == {used.name: True}
+
+
+def test_nothing_is_removed_where_nobody_knows_what_is_in_use(
+    make_bundle: MakeBundle, tmp_path: Path
+) -> None:
+    root = tmp_path / "host"
+    assert prune(root) == []
+    for version in ("3.7.1", "3.7.2", "3.7.3"):
+        put(make_bundle(version), root)
+    current = root / "opt/kubeception/current"
+    used = current.readlink()
+
+    for broken in (None, Path("1.37.1-gone")):
+        current.unlink(missing_ok=True)
+        if broken:
+            current.symlink_to(broken)
+        with pytest.raises(KubeceptionError, match="leads to no bundle, so none of 3"):
+            prune(root, keep=0)
+    current.unlink()
+    current.symlink_to(used)
+    assert len(prune(root, keep=0)) == 2
+
+
+def test_a_prune_that_was_killed_is_finished_by_the_next_one(
+    make_bundle: MakeBundle, tmp_path: Path
+) -> None:
+    root = tmp_path / "host"
+    for version in ("3.7.1", "3.7.2"):
+        put(make_bundle(version), root)
+    [old] = [name for name, in_use in names(root).items() if not in_use]
+    folder = root / "opt/kubeception" / old
+    folder.rename(files.unfinished(folder))
+
+    assert prune(root) == [f"{files.unfinished(folder)}: removed"]
+    assert [path.name for path in (root / "opt/kubeception").iterdir()].count("current") == 1
+    assert len(list((root / "opt/kubeception").iterdir())) == 2
