@@ -163,6 +163,11 @@ def in_use(bundle: Path) -> Release | None:
     return Release.read(bundle) if os.path.lexists(bundle) else None
 
 
+def numbers(version: str) -> tuple[int, ...]:
+    """Return the numbers of a version such as v1.37.1, without what follows a dash."""
+    return tuple(map(int, re.findall(r"\d+", version.partition("-")[0])[:3]))
+
+
 def dotted(version: tuple[int, ...]) -> str:
     """Return a version as people write it."""
     return ".".join(map(str, version))

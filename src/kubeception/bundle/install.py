@@ -50,12 +50,17 @@ PYTHONPATH={library} exec {interpreter} -P -m kubeception "$@"
 
 
 def install(
-    source: Path, root: Path = Path("/"), *, linked: bool = False, sha256: str | None = None
+    source: Path,
+    root: Path = Path("/"),
+    *,
+    linked: bool = False,
+    sha256: str | None = None,
+    staged: bool = False,
 ) -> list[str]:
     """Put the bundle in folder `source` on the host below `root`, and return what changed.
 
-    It lies beside those that were there before, and is in use from now on. One that is there
-    already isn't copied again, unless its list can't be read.
+    It lies beside those that were there before, and is in use from now on, unless it is only
+    `staged`. One that is there already isn't copied again, unless its list can't be read.
     With `linked` its files are hard links, for a root that nobody writes to.
     With `sha256`, that of its list, nothing is believed of another one.
 
@@ -83,7 +88,7 @@ def install(
                     files.remove_tree(partial)
                     raise
             copied = [f"{folder}: {len(bundle.files)} files"]
-        return [*copied, *_use(bundle, here, links)]
+        return copied if staged else [*copied, *_use(bundle, here, links)]
 
 
 def _for_root(root: Path) -> Layout:

@@ -26,6 +26,7 @@ COMMANDS = {
     "keeper": ("keeper:keeper", "Bring the control plane back when it cannot help itself"),
     "recover": ("cluster:recover", "Bring the control plane back by hand, and say what it used"),
     "etcd": ("etcd:etcd", "Guard etcd's data (its unit calls this)"),
+    "upgrade": ("upgrade:upgrade", "Say what an upgrade would change, and what forbids it"),
     "reset": ("reset:reset", "Remove what kubeception made of this host, and nothing else"),
     "bundle": ("bundle:bundle", "Build, check and import binaries and images"),
     "lab": ("lab:lab", "Real systemd hosts on this machine, for trying and testing"),

@@ -140,7 +140,8 @@ def verify(folder: Path | None) -> None:
     callback=_sha256,
     help="Take only the bundle with this sum: that of its bundle.json, as build and show print it.",
 )
-def import_(folder: Path | None, root: Path | None, sha256: str | None) -> None:
+@click.option("--stage", "staged", is_flag=True, help="Don't use it yet, as before an upgrade.")
+def import_(folder: Path | None, root: Path | None, sha256: str | None, *, staged: bool) -> None:
     """Put a bundle on this host, below /opt/kubeception.
 
     The links in /usr/local/bin and /opt/cni/bin turn to it in one step; versions that were there
@@ -154,7 +155,7 @@ def import_(folder: Path | None, root: Path | None, sha256: str | None) -> None:
     from kubeception.bundle import install
 
     to = (root or this_host().root).absolute()
-    changes = install.install(_found(folder), to, sha256=sha256)
+    changes = install.install(_found(folder), to, sha256=sha256, staged=staged)
     for change in changes:
         click.echo(change)
     click.echo(f"{len(changes)} changes")

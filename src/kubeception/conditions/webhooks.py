@@ -35,7 +35,7 @@ def unanswered(session: Session) -> Iterator[Unanswered]:
         for found in session.api.list(kind):
             for webhook in found.get("webhooks", []):
                 if webhook.get("failurePolicy", "Fail") == "Fail" and (
-                    problem := _backend_problem(session, webhook)
+                    problem := backend_problem(session, webhook)
                 ):
                     yield Unanswered(kind, found["metadata"]["name"], webhook, problem)
 
@@ -98,7 +98,7 @@ def _covers(rule: dict[str, Any], kind: str) -> bool:
     )
 
 
-def _backend_problem(session: Session, webhook: Webhook) -> str | None:
+def backend_problem(session: Session, webhook: Webhook) -> str | None:
     """Say why nobody can answer for a webhook; one behind a URL can't be judged from here."""
     service = webhook.get("clientConfig", {}).get("service")
     if service is None:

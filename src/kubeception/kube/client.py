@@ -136,6 +136,10 @@ class Api:
         # An empty list may be null.
         return found["items"] or []
 
+    def metrics(self) -> str:
+        """Return what the API server counts, as Prometheus' text."""
+        return self._again(lambda: self._answered("GET", "/metrics").text)
+
     def apply(self, wanted: Object, *, force: bool = False, dry_run: bool = False) -> Object:
         """Apply an object server-side and return it as it is, or would be, afterwards.
 
@@ -332,15 +336,20 @@ class Api:
     def _ask(
         self, method: str, path: str, body: Any = None, *, content: str = _JSON, **query: Any
     ) -> Object:
-        headers = {"Content-Type": content}
+        with _errors(self.url):
+            found: Object = self._answered(method, path, body, content=content, **query).json()
+        return found
+
+    def _answered(
+        self, method: str, path: str, body: Any = None, *, content: str = _JSON, **query: Any
+    ) -> httpx2.Response:
         with _errors(self.url):
             answer = self._client.request(
-                method, path, json=body, params=_said(query), headers=headers
+                method, path, json=body, params=_said(query), headers={"Content-Type": content}
             )
             if not answer.is_success:
                 raise self._refusal(answer)
-            found: Object = answer.json()
-        return found
+        return answer
 
     def _refusal(self, answer: httpx2.Response) -> ApiError:
         """Return what an answer says went wrong: the API's own words, or those of who stands in."""

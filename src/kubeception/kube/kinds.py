@@ -54,6 +54,9 @@ KINDS = {
     "ValidatingWebhookConfiguration": Kind(
         ADMISSION, "v1", "validatingwebhookconfigurations", namespaced=False
     ),
+    "CustomResourceDefinition": Kind(
+        "apiextensions.k8s.io", "v1", "customresourcedefinitions", namespaced=False
+    ),
     "ResourceQuota": Kind("", "v1", "resourcequotas", namespaced=True),
     "PriorityLevelConfiguration": Kind(
         FLOWCONTROL, "v1", "prioritylevelconfigurations", namespaced=False

@@ -210,3 +210,21 @@ def test_a_prune_that_was_killed_is_finished_by_the_next_one(
     assert prune(root) == [f"{files.unfinished(folder)}: removed"]
     assert [path.name for path in (root / "opt/kubeception").iterdir()].count("current") == 1
     assert len(list((root / "opt/kubeception").iterdir())) == 2
+
+
+def test_a_staged_bundle_lies_there_and_changes_nothing_else(
+    make_bundle: MakeBundle, tmp_path: Path
+) -> None:
+    root = tmp_path / "host"
+    put(make_bundle("3.7.3"), root)
+    used = (root / "opt/kubeception/current").readlink()
+    new = make_bundle("3.7.4")
+
+    assert len(install(new, root, staged=True)) == 1
+    assert install(new, root, staged=True) == []
+    assert (root / "opt/kubeception/current").readlink() == used
+    [staged] = [name for name, in_use in names(root).items() if not in_use]
+    # From where it lies, it is taken into use.
+    [turned] = put(root / "opt/kubeception" / staged, root)
+    assert turned.endswith(f": turned to {staged}")
+    assert names(root)[staged]

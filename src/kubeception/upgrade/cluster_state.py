@@ -1,0 +1,179 @@
+"""What the plan of an upgrade looks at, read once: the cluster as its users have it."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from kubeception.conditions.webhooks import Unanswered, backend_problem, unanswered
+from kubeception.errors import KubeceptionError
+from kubeception.kube import health
+from kubeception.preflight import Finding, look
+from kubeception.render.objects import CONTROL_PLANE
+from kubeception.session import Session
+from kubeception.upgrade.target import Target
+from kubeception.versions import Release, in_use
+
+_ANSWER_S = 30.0
+# Those of the bundle's programs that can be asked; the others come in images alone.
+PROGRAMS = {
+    "apiserver": "kube-apiserver",
+    "controller_manager": "kube-controller-manager",
+    "kubelet": "kubelet",
+    "etcd": "etcd",
+}
+_FLAG = re.compile(r"^ +(?:-\w, )?--([a-z0-9-]+)", re.MULTILINE)
+_GATE = re.compile(r"^\s+(?:\w+:)?(\w+)=true\|false", re.MULTILINE)
+_REQUESTED = re.compile(r"^apiserver_requested_deprecated_apis\{(.*)\} [^0]", re.MULTILINE)
+_LABEL = re.compile(r'(\w+)="([^"]*)"')
+
+
+@dataclass(frozen=True)
+class NodeState:
+    """A Node by its own word; `kubelet` is a version without the v."""
+
+    name: str
+    kubelet: str
+    is_ready: bool
+    is_control_plane: bool
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A PodDisruptionBudget (namespace/name), and how many of its pods it lets go."""
+
+    name: str
+    pods: int
+    healthy: int
+    allowed: int
+
+
+@dataclass(frozen=True)
+class DeprecatedApi:
+    """An API version that somebody has asked for since the API server's start.
+
+    `removed` is the minor that no longer has it, as in 1.40.
+    """
+
+    name: str
+    removed: str
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What a program of the target lists in its help: its flags, and its feature gates."""
+
+    flags: frozenset[str]
+    gates: frozenset[str]
+
+
+@dataclass(frozen=True)
+class ClusterState:
+    """A cluster, its host that is asked, and the release that it is to go to.
+
+    `serving` is the version of the API server behind the door, without the v, and `present` what
+    the host runs now. `args` are the flags that people have set, by program.
+    """
+
+    target: Release
+    serving: str
+    present: Release | None = None
+    nodes: tuple[NodeState, ...] = ()
+    budgets: tuple[Budget, ...] = ()
+    webhooks: tuple[Unanswered, ...] = ()
+    conversions: tuple[tuple[str, str], ...] = ()
+    deprecated: tuple[DeprecatedApi, ...] = ()
+    args: dict[str, dict[str, str]] = field(default_factory=dict)
+    listed: dict[str, Listed] = field(default_factory=dict)
+    etcd_version: str | None = None
+    etcd_problem: str | None = None
+    images_size: int = 0
+    images_free: int = 0
+    images_folder: str = ""
+    host: tuple[Finding, ...] = ()
+
+
+def inspect(session: Session, target: Target) -> ClusterState:
+    """Read all of it.
+
+    Raises:
+        KubeceptionError: the API can't be asked, so nothing could be said of an upgrade.
+    """
+    serving = health.version(session.api_port, session.layout.pki.ca.certificate)
+    if serving is None:
+        why = health.problem(session.api_port, session.layout.pki.ca.certificate)
+        raise KubeceptionError(f"the API server can't be asked: {why}", hint="kubeception status")
+    etcd_problem = session.etcd.problem()
+    return ClusterState(
+        target=target.release,
+        serving=serving.removeprefix("v"),
+        present=in_use(session.layout.bundle),
+        nodes=tuple(map(_node, session.api.list("Node"))),
+        budgets=tuple(map(_budget, session.api.list("PodDisruptionBudget"))),
+        webhooks=tuple(unanswered(session)),
+        conversions=tuple(_conversions(session)),
+        deprecated=tuple(deprecated(session.api.metrics())),
+        args={name: dict(getattr(session.config, name).extra_args) for name in PROGRAMS},
+        listed={name: _listed(session, target, name) for name in PROGRAMS},
+        etcd_version=None if etcd_problem else session.etcd.version(),
+        etcd_problem=etcd_problem,
+        images_size=sum(path.stat().st_size for path in target.images(session.host)),
+        images_free=shutil.disk_usage(session.layout.containerd.state).free,
+        images_folder=str(session.config.layout.containerd.state),
+        host=tuple(look(session)),
+    )
+
+
+def _node(found: dict[str, Any]) -> NodeState:
+    status = found["status"]
+    return NodeState(
+        name=found["metadata"]["name"],
+        kubelet=status.get("nodeInfo", {}).get("kubeletVersion", "").removeprefix("v"),
+        is_ready=any(
+            one["type"] == "Ready" and one["status"] == "True"
+            for one in status.get("conditions", [])
+        ),
+        is_control_plane=CONTROL_PLANE in found["metadata"].get("labels", {}),
+    )
+
+
+def _budget(found: dict[str, Any]) -> Budget:
+    metadata, status = found["metadata"], found.get("status", {})
+    return Budget(
+        f"{metadata['namespace']}/{metadata['name']}",
+        pods=status.get("expectedPods", 0),
+        healthy=status.get("currentHealthy", 0),
+        allowed=status.get("disruptionsAllowed", 0),
+    )
+
+
+def _conversions(session: Session) -> Iterator[tuple[str, str]]:
+    """Yield the custom resources whose versions nobody converts, and why."""
+    for found in session.api.list("CustomResourceDefinition"):
+        conversion = found["spec"].get("conversion", {})
+        webhook = conversion.get("webhook", {})
+        if conversion.get("strategy") == "Webhook" and (
+            problem := backend_problem(session, webhook)
+        ):
+            yield found["metadata"]["name"], problem
+
+
+def deprecated(metrics: str) -> Iterator[DeprecatedApi]:
+    """Yield the API versions on their way out that were asked for, as the API server counts them.
+
+    https://kubernetes.io/docs/reference/using-api/deprecation-policy/
+    """
+    for labels in _REQUESTED.findall(metrics):
+        said = dict(_LABEL.findall(labels))
+        if said["removed_release"]:
+            group = f"{said['group']}/" if said["group"] else ""
+            yield DeprecatedApi(
+                f"{group}{said['version']} {said['resource']}", said["removed_release"]
+            )
+
+
+def _listed(session: Session, target: Target, name: str) -> Listed:
+    said = session.host.run([target.program(PROGRAMS[name]), "--help"], timeout=_ANSWER_S)
+    words = said.stdout + said.stderr
+    return Listed(frozenset(_FLAG.findall(words)), frozenset(_GATE.findall(words)))

@@ -1,0 +1,79 @@
+"""The release that a cluster is to go to: a bundle on this host, and the kubeception in it."""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubeception.bundle.install import Installed, installed
+from kubeception.errors import KubeceptionError, PreflightError
+from kubeception.host.gateway import Host
+from kubeception.layout import Layout
+from kubeception.versions import Release, numbers
+
+# Where this code came from: a bundle's library, or a source tree.
+_LIBRARY = Path(__file__).resolve().parents[2]
+_STAGE = "kubeception bundle import DIR --stage"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A bundle that lies on this host, and what its list says."""
+
+    folder: Path
+    """As the host calls it."""
+    release: Release
+
+    def program(self, name: str) -> Path:
+        """Return where one of its programs is."""
+        return self.folder / "bin" / name
+
+    def images(self, host: Host) -> tuple[Path, ...]:
+        """Return where the archives of its images lie for this process."""
+        return tuple(sorted(host.at(self.folder / "images").glob("*.tar")))
+
+
+def find(host: Host, asked: str | None) -> Target:
+    """Return the bundle of a version of Kubernetes, or of a name; by default the newest one.
+
+    Of several the one in use counts, else the last by name.
+
+    Raises:
+        PreflightError: the host has none of it.
+    """
+    there = [one for one in installed(host.root) if one.kubernetes]
+    wanted = [one for one in there if asked is None or asked in _names(one)]
+    if not wanted:
+        known = ", ".join(one.name for one in there) or "none at all"
+        raise PreflightError(
+            [f"{asked or 'a newer release'}: this host has no bundle of it; it has {known}"],
+            hint=_STAGE,
+        )
+    found = max(wanted, key=lambda one: (numbers(one.kubernetes or ""), one.in_use, one.name))
+    folder = Layout.bundles / found.name
+    return Target(folder, Release.read(host.real(folder)))
+
+
+def _names(one: Installed) -> tuple[str, ...]:
+    return one.name, one.kubernetes or "", f"v{one.kubernetes}"
+
+
+def hand_over(target: Target, host: Host, arguments: Sequence[str]) -> None:
+    """Have the target's own kubeception go on in place of this process, if this one is another.
+
+    So code never renders a release that is newer than itself.
+
+    Raises:
+        KubeceptionError: there is none in it that could.
+    """
+    library = host.real(target.folder / "lib/python").resolve()
+    if library == _LIBRARY:
+        return
+    if not (library / "kubeception/upgrade").is_dir():
+        raise KubeceptionError(
+            f"{target.folder}: its kubeception can't upgrade a cluster", hint="take a later bundle"
+        )
+    command = [sys.executable, "-P", "-m", "kubeception", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(library)}
+    os.execve(command[0], command, environment)  # noqa: S606 - no shell is wanted

@@ -1,0 +1,201 @@
+"""What forbids an upgrade, one line each, and the order of what it would change."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from kubeception.conditions.webhooks import Unanswered
+from kubeception.preflight import Finding, Severity
+from kubeception.upgrade import plan
+from kubeception.upgrade.cluster_state import (
+    PROGRAMS,
+    Budget,
+    ClusterState,
+    DeprecatedApi,
+    Listed,
+    NodeState,
+    deprecated,
+)
+from kubeception.versions import BUILT_IN, Release
+
+OLD = Release("1.36.4", {}, {**BUILT_IN.components, "kubernetes": "1.36.4", "coredns": "1.14.7"})
+NEW = Release(
+    "1.37.1", {}, BUILT_IN.components, datetime(2026, 9, 23, tzinfo=UTC), "1.37.1-0123abcd"
+)
+WELL = ClusterState(
+    target=NEW,
+    serving="1.36.4",
+    present=OLD,
+    nodes=(
+        NodeState("w1", "1.36.4", is_ready=True, is_control_plane=False),
+        NodeState("cp1", "1.36.4", is_ready=True, is_control_plane=True),
+    ),
+    budgets=(Budget("default/web", pods=3, healthy=3, allowed=1),),
+    args={name: {} for name in PROGRAMS},
+    listed={name: Listed(frozenset({"v", "feature-gates"}), frozenset({"A"})) for name in PROGRAMS},
+    etcd_version="3.7.3",
+    images_size=1_000,
+    images_free=2_000,
+    images_folder="/var/lib/containerd",
+)
+
+
+def said(seen: ClusterState) -> list[str]:
+    return [f"{one.severity}: {one}" for one in plan.of(seen).findings]
+
+
+def test_a_cluster_that_is_well_may_be_upgraded() -> None:
+    found = plan.of(WELL)
+
+    assert found.is_allowed and found.findings == ()
+    assert (found.before, found.after, found.bundle) == ("1.36.4", "1.37.1", "1.37.1-0123abcd")
+
+
+def test_the_api_server_goes_first_and_the_kubelets_last() -> None:
+    steps = [(one.what, one.before, one.after) for one in plan.of(WELL).steps]
+
+    assert steps == [
+        ("kube-apiserver", "1.36.4", "1.37.1"),
+        ("kube-controller-manager", "1.36.4", "1.37.1"),
+        ("kube-scheduler", "1.36.4", "1.37.1"),
+        ("kube-proxy", "1.36.4", "1.37.1"),
+        ("coredns", "1.14.7", BUILT_IN.components["coredns"]),
+        ("cp1: kubelet", "1.36.4", "1.37.1"),
+        ("w1: kubelet", "1.36.4", "1.37.1"),
+    ]
+
+
+def test_what_is_there_already_is_no_step() -> None:
+    there = replace(WELL, serving="1.37.1", present=NEW)
+    nodes = tuple(replace(one, kubelet="1.37.1") for one in WELL.nodes)
+
+    assert [step.what for step in plan.of(there).steps] == ["cp1: kubelet", "w1: kubelet"]
+    assert plan.of(replace(there, nodes=nodes)).steps == ()
+    assert plan.of(replace(WELL, present=None)).steps[4].before is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (
+            {"serving": "1.37.2"},
+            "VersionSkew: the API server is of 1.37.2, and 1.37.1 is older",
+        ),
+        (
+            {"serving": "1.35.6"},
+            "VersionSkew: the API server is of 1.35.6, and 1.37.1 is more than one minor later",
+        ),
+        (
+            {"nodes": (NodeState("w1", "1.33.1", is_ready=True, is_control_plane=False),)},
+            "KubeletSkew: w1: its kubelet is of 1.33.1, wanted is 1.34 or later, below 1.38",
+        ),
+        (
+            {"nodes": (NodeState("w1", "1.36.4", is_ready=False, is_control_plane=False),)},
+            "NodeReady: w1: is not Ready",
+        ),
+        ({"etcd_problem": "etcd on port 2379: refused"}, "EtcdHealth: etcd on port 2379: refused"),
+        (
+            {"etcd_version": "3.5.12"},
+            "EtcdVersion: etcd is 3.5.12, wanted is 3.5.13 or later",
+        ),
+        (
+            {"images_size": 300 * 2**20, "images_free": 599 * 2**20},
+            "Disk: /var/lib/containerd: 599 MiB are free, its images need 600",
+        ),
+        (
+            {"budgets": (Budget("default/db", pods=1, healthy=1, allowed=0),)},
+            "PodDisruptionBudget: default/db: never lets one of its 1 pods go",
+        ),
+        (
+            {
+                "webhooks": (
+                    Unanswered(
+                        "ValidatingWebhookConfiguration",
+                        "policy",
+                        {"name": "check.example.com"},
+                        "there is no Service x/y",
+                    ),
+                )
+            },
+            "Webhook: ValidatingWebhookConfiguration policy: check.example.com:"
+            " there is no Service x/y",
+        ),
+        (
+            {"conversions": (("things.example.com", "there is no Service x/y"),)},
+            "Conversion: CustomResourceDefinition things.example.com: nobody converts its versions:"
+            " there is no Service x/y",
+        ),
+        (
+            {"deprecated": (DeprecatedApi("example/v1beta1 things", "1.37"),)},
+            "RemovedApi: example/v1beta1 things: was asked for since the API server started,"
+            " and is gone in 1.37",
+        ),
+        (
+            {"args": {**WELL.args, "apiserver": {"gone": "1", "v": "2"}}},
+            "Flag: apiserver.extra_args.gone: no flag of 1.37.1",
+        ),
+        (
+            {"args": {**WELL.args, "kubelet": {"feature-gates": "A=true,kube:B=false"}}},
+            "FeatureGate: kubelet.extra_args.feature-gates: B is no feature gate of 1.37.1",
+        ),
+        (
+            {"host": (Finding("Disk-var", "/var: full", "df"),)},
+            "Disk-var: /var: full",
+        ),
+    ],
+)
+def test_each_thing_that_forbids_it_is_one_line(changes: dict[str, object], line: str) -> None:
+    seen = replace(WELL, **changes)  # type: ignore[arg-type]
+
+    assert said(seen) == [f"error: {line}"]
+    assert not plan.of(seen).is_allowed
+
+
+def test_all_of_them_are_said_at_once_and_warnings_last() -> None:
+    seen = replace(
+        WELL,
+        serving="1.38.0",
+        etcd_problem="none",
+        deprecated=(DeprecatedApi("v1 endpoints", "1.40"),),
+        host=(Finding("Mem", "little", "more", Severity.WARNING),),
+    )
+
+    assert [line.partition(":")[0] for line in said(seen)] == ["error"] * 2 + ["warning"] * 2
+
+
+@pytest.mark.parametrize(
+    "budget",
+    [
+        Budget("default/none", pods=0, healthy=0, allowed=0),
+        # One that waits for a pod may let one go later.
+        Budget("default/waiting", pods=3, healthy=2, allowed=0),
+    ],
+)
+def test_a_budget_that_will_give_way_forbids_nothing(budget: Budget) -> None:
+    assert said(replace(WELL, budgets=(budget,))) == []
+
+
+def test_deprecated_apis_are_those_that_the_api_server_has_counted() -> None:
+    def row(group: str, removed: str, resource: str, version: str) -> str:
+        labels = {
+            "group": group,
+            "removed_release": removed,
+            "resource": resource,
+            "subresource": "",
+            "version": version,
+        }
+        said = ",".join(f'{name}="{value}"' for name, value in labels.items())
+        return f"apiserver_requested_deprecated_apis{{{said}}}"
+
+    metrics = "\n".join(
+        [
+            "# TYPE apiserver_requested_deprecated_apis gauge",
+            f"{row('', '', 'endpoints', 'v1')} 1",
+            f"{row('example', '1.40', 'things', 'v1beta1')} 1",
+            f"{row('example', '1.40', 'others', 'v1beta1')} 0",
+            'apiserver_request_total{group="example",resource="others",version="v1beta1"} 7',
+        ]
+    )
+
+    assert list(deprecated(metrics)) == [DeprecatedApi("example/v1beta1 things", "1.40")]
