@@ -34,12 +34,13 @@ from kubeception.phases.handover import (
     RETIRE_CONTROLLERS,
     STABILITY,
 )
-from kubeception.phases.join import WORKER_KUBELET, WORKER_READY, credential
+from kubeception.phases.join import WORKER_KUBELET, credential
 from kubeception.phases.keeper import BOOT, KEEPER
 from kubeception.phases.kernel import KERNEL
 from kubeception.phases.kubelet import KUBELET
 from kubeception.phases.node import MARKED, REGISTERED
 from kubeception.phases.pki import PKI
+from kubeception.phases.programs import PROGRAMS
 from kubeception.phases.pruned import PRUNED
 from kubeception.phases.renew import EXPIRED, REREAD, renewed
 from kubeception.phases.reset import phases as undoing
@@ -82,6 +83,8 @@ BOOTSTRAP: tuple[Phase, ...] = (
     KEEPER,
     PRUNED,
     ADDONS,
+    # A kubelet is never newer than its API server.
+    PROGRAMS,
 )
 
 # The same, but a revision that does not serve gives way to the last one that did.
@@ -95,7 +98,7 @@ RECOVER: tuple[Phase, ...] = (
 
 def joining(ask: RequestCertificate | None) -> tuple[Phase, ...]:
     """Return the phases of a worker; without an `ask` it has to have joined already."""
-    return (KERNEL, RUNTIME, credential(ask), WORKER_KUBELET, COPY, KEEPER, WORKER_READY)
+    return (KERNEL, RUNTIME, credential(ask), WORKER_KUBELET, COPY, KEEPER, PROGRAMS)
 
 
 class Source(StrEnum):

@@ -50,10 +50,4 @@ def kubelet_runs(_config: Config, _facts: Facts) -> Iterator[Condition]:
     yield conditions.unit_active(kubelet.UNIT)
 
 
-def node_is_ready(_config: Config, facts: Facts) -> Iterator[Condition]:
-    """End when the node is Ready, by the word of the kubelet that runs now."""
-    yield conditions.node_ready_anew(facts.host.node)
-
-
 WORKER_KUBELET = Phase("kubelet", "configuring local kubelet", worker, until=kubelet_runs)
-WORKER_READY = Phase("ready", "waiting for the node to be Ready", until=node_is_ready)

@@ -1,0 +1,35 @@
+"""A unit is wanted to run the program that the bundle in use has, not one of a bundle before it."""
+
+import filecmp
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubeception.session import Session
+
+
+@dataclass(frozen=True)
+class CurrentProgram:
+    """A unit that, where it runs, runs what is at a path now, byte for byte."""
+
+    unit: str
+    program: Path
+
+    def __str__(self) -> str:
+        return self.unit
+
+    def drift(self, session: Session) -> str | None:
+        """Say that it runs another program, or the same one as it was."""
+        state = session.host.systemd.state(self.unit)
+        if state.active != "active" or not state.pid:
+            return None
+        runs = session.host.proc / str(state.pid) / "exe"
+        wanted = session.host.real(self.program)
+        try:
+            is_same = runs.samefile(wanted) or filecmp.cmp(runs, wanted, shallow=False)
+        except FileNotFoundError:  # it has ended meanwhile, or the host has no such program
+            return None
+        return None if is_same else f"it runs another {self.program.name} than {self.program}"
+
+    def apply(self, session: Session) -> None:
+        """Restart it; waits for the job's end."""
+        session.host.systemd.restart(self.unit)
