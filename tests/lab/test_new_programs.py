@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 from tests.conftest import Note
-from tests.lab import cluster
+from tests.lab import cluster, timeline
 from tests.lab.cluster import Requests, bootstrap
 from tests.lab.conftest import Names, bundle_folder
+from tests.lab.machine import scaled
 
 from kubeception.bundle import contents, output
 from kubeception.bundle.contents import Bundle
@@ -18,6 +19,7 @@ from kubeception.lab import Host, Lab
 
 pytestmark = [pytest.mark.hosts(2), pytest.mark.timeout(600)]
 
+GAP_S = 10.0
 PROGRAMS = ("containerd", "etcd", "kubelet")
 KEEPER = "keeper: kubeception-keeper.service: /opt/kubeception/current is newer than its start"
 
@@ -102,7 +104,8 @@ def test_hosts_run_the_programs_of_a_new_bundle_and_their_pods_go_on(
     assert running(cp1, *PROGRAMS) == [folder / program for program in PROGRAMS]
     assert running(worker, "containerd", "kubelet") == [folder / "containerd", folder / "kubelet"]
     for requests in watched:
-        assert requests.failed == []
+        # Its one member of etcd starts anew; so much is allowed where one is killed.
+        assert timeline.gap_s(timeline.spans(requests.seen)) <= scaled(GAP_S)
     assert [(p["metadata"]["uid"], restarts(p)) for p in cluster.pods(cp1)] == before
     assert bootstrap(cp1).changes == []
     assert " 0 changes" in worker.run("kubeception", "join", timeout_s=120).stdout
