@@ -4,7 +4,7 @@ What each has to be is the table's; how one is judged is `pki/issue.py`'s.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -58,6 +58,7 @@ def look(session: Session) -> list[Row]:
         *_kubeconfigs(session),
         *_service_account(session),
     ]
+    rows += _copies(session, unfit={row.file for row in rows if row.problem})
     return sorted(rows, key=lambda row: (row.days is not None, row.days, row.name))
 
 
@@ -96,9 +97,14 @@ def expiring(session: Session, node: str) -> str | None:
 
 
 def broken(session: Session) -> str | None:
-    """Say which leaf is missing or won't do, where a bootstrap can issue it anew; the first one."""
+    """Say which leaf is missing or won't do, where a bootstrap can issue it anew; the first one.
+
+    Or which copy of a pod's is another one than what was copied.
+    """
     by_file = {str(e.at.certificate): ca for e, ca in catalog.leaves(session.config, "", LOOPBACK)}
     for row in look(session):
+        if row.problem and Path(row.file).is_relative_to(session.config.layout.pods):
+            return f"{row.file}: {row.problem}"
         ca = by_file.get(row.file)
         if row.problem and ca is not None and session.host.at(ca.key).exists():
             return f"certificate {row.name}: {row.problem}"
@@ -210,6 +216,21 @@ def _service_account(session: Session) -> Iterator[Row]:
             yield Row("sa", str(at.service_account_public), None, None, None, words)
     if problem:
         yield Row("sa", str(at.service_account_key), None, None, None, problem)
+
+
+def _copies(session: Session, *, unfit: Collection[str]) -> Iterator[Row]:
+    """Yield pods' copies of what we make that are another thing than the original, which is fit."""
+    at = session.config.layout
+    top = session.host.real(at.pods)
+    for copy in sorted(top.glob("*/**/*")):
+        component, *inside = copy.relative_to(top).parts
+        original = Path("/", *inside)
+        if original not in at.made or {str(original), str(original.with_suffix(".crt"))} & {*unfit}:
+            continue
+        content = _read(session, original)
+        if content not in {None, _read(session, at.pods / component / Path(*inside))}:
+            name, file = f"{component}/{original.name}", at.pods / component / Path(*inside)
+            yield Row(name, str(file), None, None, None, f"is not as {original} is")
 
 
 def _content(session: Session, part: bytes | str | None) -> bytes | None:

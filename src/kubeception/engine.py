@@ -118,17 +118,18 @@ def dry_run(phases: Sequence[Phase], session: Session, *, gather: Callable[[], F
     config = facts.cluster.settings.over(session.asked)
     told: list[Resource] = []
     for phase in phases:
-        # What an earlier phase wants as well is made so by then.
+        # What an earlier phase wants as well, and changes, is made so by then.
         wanted = [one for one in phase.plan(config, facts) if one not in told]
-        told += wanted
         unknown: dict[str, list[str]] = {}
         for index, resource in enumerate(wanted):
             try:
                 if change := _change(resource, phase, session, preview.changes):
                     preview.changes.append(change)
+                    told.append(resource)
             except KubeceptionError as error:
                 is_silent = isinstance(error, ApiError) and error.status == 0
                 these = wanted[index:] if is_silent else [resource]
+                told += these
                 unknown.setdefault(error.message, []).extend(map(str, these))
                 if is_silent:
                     break
@@ -147,7 +148,7 @@ def _change(
     if isinstance(resource, WithFiles):
         changed = {change.thing for change in before} & {*map(str, resource.started_after)}
         if changed:
-            why = f"{min(changed)} would be newer than its start"
+            why = f"{min(changed)} would be newer"
             return Change(phase.name, str(resource), why)
     return None
 

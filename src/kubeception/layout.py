@@ -190,6 +190,8 @@ class Layout:
     cni: CniPaths = CniPaths()
     kubeconfig_bootstrap: Path = Path("/etc/kubernetes/pki/kubeconfig-bootstrap")
     kubeconfig_cluster: Path = Path("/etc/kubernetes/pki/kubeconfig")
+    pods: Path = Path("/etc/kubernetes/kubeception")
+    """A folder for each control-plane component: copies of the files that it may see."""
     units: Path = Path("/etc/systemd/system")
     sysctl: Path = Path("/etc/sysctl.d/60-kubeception.conf")
     modules: Path = Path("/etc/modules-load.d/kubeception.conf")

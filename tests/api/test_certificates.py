@@ -185,9 +185,12 @@ def carried_out(session: Session, phase: Phase) -> list[str]:
 
 
 def renewed(session: Session, *asked: str) -> list[str]:
-    """Renew, and return what was renewed and why."""
+    """Renew, and return what was renewed and why; pods' copies follow."""
     phase, _ = renew.renewed(frozenset(asked))
-    return [one.removeprefix("renew: /etc/kubernetes/pki/") for one in carried_out(session, phase)]
+    leaf = "renew: /etc/kubernetes/pki/"
+    changes = carried_out(session, phase)
+    assert [one for one in PKI.plan(CONFIG, FACTS) if str(one.drift(session)).endswith(" is")] == []
+    return [one.removeprefix(leaf) for one in changes if one.startswith(leaf)]
 
 
 def shorten(session: Session, at: Pair, left: timedelta) -> None:

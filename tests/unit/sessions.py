@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from tests.fixed import CONFIG, NOW
+from tests.fixed import CONFIG, FACTS, NOW
 
 from kubeception.config import Config
 from kubeception.host.gateway import Clock, Host
+from kubeception.phases import pki
+from kubeception.resources import Resource
+from kubeception.resources.pod_folder import PodFolder
 from kubeception.session import Session
 
 
@@ -32,3 +35,8 @@ class Hands:
 def session_of(root: Path, *, config: Config = CONFIG, hands: Hands | None = None) -> Session:
     """Return a run whose host is a folder."""
     return Session(config, Host(root=root, clock=(hands or Hands()).clock()))
+
+
+def keys_and_certificates() -> list[Resource]:
+    """Return what its phase wants of them on a host, but for pods' copies, which need root."""
+    return [one for one in pki.plan(CONFIG, FACTS) if not isinstance(one, PodFolder)]

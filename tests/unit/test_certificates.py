@@ -2,13 +2,14 @@
 
 import base64
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 from tests.fixed import FACTS, HOST
-from tests.unit.sessions import Hands, session_of
+from tests.unit.sessions import Hands, keys_and_certificates, session_of
 
 from kubeception import certificates
 from kubeception.admin import status
@@ -20,7 +21,9 @@ from kubeception.host import files
 from kubeception.layout import Pair
 from kubeception.phases import pki
 from kubeception.pki import catalog, issue
+from kubeception.render import pod_folder
 from kubeception.resources.keypair import KeyPair
+from kubeception.resources.pod_folder import PodFolder
 from kubeception.session import Session
 
 P256 = KeyAlgorithm.ECDSA_P256
@@ -38,9 +41,16 @@ def hands() -> Hands:
 def session(tmp_path: Path, hands: Hands) -> Session:
     """A host with all of its certificates, and the kubeconfigs."""
     session = session_of(tmp_path, config=CONFIG, hands=hands)
-    for wanted in pki.plan(CONFIG, FACTS):
+    for wanted in keys_and_certificates():
         wanted.apply(session)
+    bring_copies_up_to_date(session)
     return session
+
+
+def bring_copies_up_to_date(session: Session) -> None:
+    """Make pods' copies what they are to be, all of them for whoever runs the tests."""
+    for one in pki.copies(FACTS):
+        PodFolder(replace(one.wanted, user=pod_folder.ROOT)).apply(session)
 
 
 def rows(session: Session) -> dict[str, Row]:
@@ -98,6 +108,7 @@ def spoil_ca(session: Session) -> None:
         session.host.at(path).unlink()
     session.accepted = frozenset({Accept.NEW_CA})
     KeyPair(next(one for one in table() if one.at == AT.front_proxy_ca), P256).apply(session)
+    bring_copies_up_to_date(session)
 
 
 def table() -> list[catalog.Entry]:
@@ -331,3 +342,29 @@ def test_a_broken_leaf_is_for_the_keeper_and_what_nobody_may_mend_is_not(session
     exchange(session, AT.apiserver.certificate, None)
 
     assert certificates.broken(session) == "certificate apiserver: missing"
+
+
+def test_a_copy_that_is_not_as_its_original_is_told_and_mended(session: Session) -> None:
+    """A pod goes by its copy: what is renewed behind its back would not arrive."""
+    entry = next(one for one in table() if one.at == AT.scheduler)
+    before = session.host.at(AT.scheduler.certificate).read_bytes()
+    renewed = replace(entry.spec, lifetime=timedelta(days=300))
+    KeyPair(replace(entry, spec=renewed), P256, at_least=timedelta(days=999)).apply(session)
+    assert session.host.at(AT.scheduler.certificate).read_bytes() != before
+
+    copy = f"/etc/kubernetes/kubeception/kube-scheduler{AT.scheduler.certificate}"
+    words = f"is not as {AT.scheduler.certificate} is"
+    assert problems(session) == {"kube-scheduler/scheduler.crt": words}
+    assert rows(session)["kube-scheduler/scheduler.crt"].file == copy
+    assert certificates.broken(session) == f"{copy}: {words}"
+    bring_copies_up_to_date(session)
+    assert problems(session) == {}
+    assert certificates.broken(session) is None
+
+
+@pytest.mark.parametrize("path", [AT.scheduler.key, AT.service_account_public])
+def test_a_copy_of_what_will_not_do_is_not_told_beside_it(session: Session, path: Path) -> None:
+    files.write(session.host.at(path), "junk")
+
+    assert not any("/" in name for name in problems(session))
+    assert problems(session)

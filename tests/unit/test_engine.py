@@ -244,7 +244,21 @@ def test_who_reads_a_file_only_at_its_start_follows_its_change(tmp_path: Path) -
 
     assert [str(one) for one in previewed(session, phase).changes] == [
         "things: /etc/first: missing",
-        "things: reader: /etc/first would be newer than its start",
+        "things: reader: /etc/first would be newer",
     ]
     carried_out(session, phase)
     assert previewed(session, phase) == Preview()
+
+
+def test_what_follows_a_change_is_planned_though_an_earlier_phase_wanted_it_as_it_is(
+    tmp_path: Path,
+) -> None:
+    session = session_of(tmp_path)
+    reader = Reader((FIRST,))
+
+    preview = previewed(session, wants(reader), wants(File(FIRST, "one"), reader), wants(reader))
+
+    assert [str(one) for one in preview.changes] == [
+        "things: /etc/first: missing",
+        "things: reader: /etc/first would be newer",
+    ]

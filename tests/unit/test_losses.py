@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.fixed import CONFIG, FACTS, HOST, NOW
-from tests.unit.sessions import session_of
+from tests.fixed import CONFIG, HOST, NOW
+from tests.unit.sessions import keys_and_certificates, session_of
 
 from kubeception import authorities, losses
 from kubeception.errors import PreflightError
@@ -15,7 +15,6 @@ from kubeception.facts import Accept
 from kubeception.gather import with_belongings
 from kubeception.host import files
 from kubeception.kept import identity
-from kubeception.phases import pki
 from kubeception.pki import catalog, issue
 from kubeception.session import Session
 
@@ -40,7 +39,7 @@ def session(made: Path, tmp_path: Path) -> Session:
 
 
 def make(session: Session) -> None:
-    for wanted in pki.plan(CONFIG, FACTS):
+    for wanted in keys_and_certificates():
         wanted.apply(session)
     known = with_belongings(HOST, session).remembered_with_keys
     files.write(session.layout.member, identity.text(replace(known, token="t")))
@@ -216,7 +215,7 @@ def test_what_a_person_accepts_is_lost_no_more(name: str, session: Session) -> N
     make(accepting)
 
     assert list(losses.of_keys(session)) == []
-    for wanted in pki.plan(CONFIG, FACTS):
+    for wanted in keys_and_certificates():
         assert wanted.drift(session) is None
 
 
@@ -258,7 +257,7 @@ def test_keys_behind_links_of_the_host_are_seen_and_kept(session: Session) -> No
         session.host.at(path).symlink_to(to)
 
     assert list(losses.of_keys(session)) == []
-    assert [str(one) for one in pki.plan(CONFIG, FACTS) if one.drift(session)] == []
+    assert [str(one) for one in keys_and_certificates() if one.drift(session)] == []
     assert "ca" in with_belongings(HOST, session).authorities
 
 

@@ -178,6 +178,20 @@ def make_folder(path: Path, mode: int = 0o755) -> None:
         sync_folder(path.parent)
 
 
+def own_folder(path: Path, *, mode: int, gid: int) -> None:
+    """Make a folder that has this mode and group, durably; give them to one that is there.
+
+    Raises:
+        KubeceptionError: the disk is full, read-only or broken.
+    """
+    make_folder(path, mode & 0o700)
+    with told(path):
+        crash.before("give", path)
+        os.chown(path, -1, gid)
+        path.chmod(mode)
+        sync_folder(path)
+
+
 @contextlib.contextmanager
 def whole_folder(path: Path, *, synced: bool = True) -> Iterator[Path]:
     """Yield a new folder to fill, which then takes the name `path` in one rename, durably.

@@ -1,6 +1,6 @@
 """Make every certificate, key and kubeconfig that is missing; what is good stays.
 
-A leaf that has little time left is issued anew.
+A leaf that has little time left is issued anew. Each control-plane pod gets copies of its files.
 """
 
 from collections.abc import Iterator
@@ -14,17 +14,24 @@ from kubeception.facts import Facts, HostFacts
 from kubeception.layout import Pair
 from kubeception.pki import catalog
 from kubeception.pki.catalog import Entry
-from kubeception.render import kubeconfig
+from kubeception.render import (
+    cluster_controller,
+    controllers,
+    join_service,
+    kubeconfig,
+    revision,
+)
 from kubeception.resources import Resource
 from kubeception.resources.file import File
 from kubeception.resources.keypair import KeyPair, ServiceAccountKey
+from kubeception.resources.pod_folder import PodFolder
 
 DOOR = url(LOOPBACK)
 BOOTSTRAP = url(LOOPBACK, BOOTSTRAP_PORT)
 
 
 def plan(config: Config, facts: Facts) -> Iterator[Resource]:
-    """Want the table of certificates, the ServiceAccount key, and the kubeconfigs."""
+    """Want the table of certificates, the ServiceAccount key, the kubeconfigs, pods' copies."""
     at = config.layout
     algorithm = config.certificates.key_algorithm
     for entry in catalog.entries(config, facts.host.node, facts.host.address):
@@ -48,6 +55,20 @@ def plan(config: Config, facts: Facts) -> Iterator[Resource]:
     # The original's two, for people.
     yield access(at.kubeconfig_bootstrap, admin, at.pki.admin, BOOTSTRAP)
     yield access(at.kubeconfig_cluster, admin, at.pki.admin)
+    yield from copies(facts)
+
+
+def copies(facts: Facts) -> Iterator[PodFolder]:
+    """Want every control-plane pod's folder to have its files as they are on the host.
+
+    Whoever changes one of these files wants it afterwards.
+    """
+    settings = facts.cluster.settings
+    yield PodFolder(revision.folder(facts))
+    for controller in controllers.BOTH:
+        yield PodFolder(controllers.folder(controller, settings))
+    yield PodFolder(join_service.folder(settings))
+    yield PodFolder(cluster_controller.folder(settings))
 
 
 def pair(

@@ -35,6 +35,7 @@ def renewed(asked: frozenset[str]) -> tuple[Phase, ...]:
             yield kubelets_own(config, facts, at_least=catalog.LEAF_LIFETIME - JUST_NOW)
         elif are_all or not asked:
             yield kubelets_own(config, facts)
+        yield from pki.copies(facts)
 
     return (Phase("renew", "renewing certificates", plan, module="pki"), REREAD)
 
@@ -59,14 +60,16 @@ def expired(config: Config, facts: Facts) -> Iterator[Resource]:
     for entry, _ in catalog.leaves(config, facts.host.node, facts.host.address):
         yield NotExpired(pki.pair(config, facts.host, entry))
     yield LiveKubeletClient(kubelets_own(config, facts))
+    yield from pki.copies(facts)
 
 
-def reread(config: Config, _facts: Facts) -> Iterator[Resource]:
+def reread(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want whoever reads a certificate only at its start to have started after it."""
-    at = config.layout
+    at, settings = config.layout, facts.cluster.settings
     yield FreshUnit(kubelet.UNIT, (at.pki.kubelet_client.certificate, at.kubelet.reissued_client))
     name, labels = join_service.NAME, join_service.LABELS
-    yield FreshContainer(name, labels, (at.pki.join.certificate,))
+    served = at.pki.join.certificate
+    yield FreshContainer(name, labels, (served, join_service.folder(settings).copy(served)))
 
 
 EXPIRED = Phase("expired", "looking for expired certificates", expired, module="pki")

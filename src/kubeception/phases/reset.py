@@ -32,6 +32,7 @@ from kubeception.resources.door import NO_DOOR, Door
 from kubeception.resources.file import File
 from kubeception.resources.foreign_data import NoOtherData
 from kubeception.resources.keypair import KeyPair, ServiceAccountKey
+from kubeception.resources.pod_folder import PodFolder
 from kubeception.resources.pods import NoPods
 from kubeception.resources.unit import Unit
 
@@ -168,8 +169,8 @@ def folders(config: Config, _facts: Facts) -> Iterator[Resource]:
     yield NoFolder(at.keeper, own=("paused", "verdict.json"))
     yield _no_revisions(at)
     pki_folders = (at.pki.etcd_folder, at.pki.folder)
-    ours = (at.kubelet.manifests, *pki_folders, at.kubernetes.admin.parent, at.revisions.parent)
-    for folder in ours:
+    ours = (at.kubelet.manifests, at.pods, *pki_folders)
+    for folder in (*ours, at.kubernetes.admin.parent, at.revisions.parent):
         yield NoFolder(folder, if_empty=True)
 
 
@@ -198,6 +199,8 @@ def _opposite(wanted: Resource, at: Layout, files: set[Path]) -> Iterator[Resour
             yield File(path, None, if_ours=True)
         case Unit(name) if at.units / name in files:
             yield NoUnit(name, at.units / name)
+        case PodFolder(folder):
+            yield NoFolder(folder.path)
         case KubeletCredential():
             yield from _no_credential(at)
         case Door():

@@ -54,8 +54,8 @@ class Read(StrEnum):
     # (client-go/transport/cert_rotation.go: CertCallbackRefreshDuration).
     WITHIN_MINUTES = "within five minutes"
     # The kubelet's client, which it renews through the API by itself, in a file of its own
-    # (client-go/util/certificate/certificate_store.go: Current); and our own join service, whose
-    # container sees the file that was there when it was made. These are started anew.
+    # (client-go/util/certificate/certificate_store.go: Current); and our own join service. These
+    # are started anew.
     AT_START = "at its start"
 
 

@@ -4,14 +4,15 @@ Its pods name no API object, so that the template can always be started by a kub
 the host and the downward API only.
 """
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
 from kubeception.config.cluster import ClusterSettings
 from kubeception.endpoints import ETCD_PORT, HOSTED_PORTS, LOOPBACK, url
 from kubeception.facts import ClusterFacts, HostFacts
-from kubeception.render import extras, objects
+from kubeception.render import extras, objects, pod_folder
+from kubeception.render.pod_folder import PodFolder
 
 NAME = "kube-apiserver"
 BOOTSTRAP_NAME = "bootstrap-kube-apiserver"
@@ -109,8 +110,19 @@ def template_digest(settings: ClusterSettings) -> str:
     return objects.digest({**_pod_spec(settings, port=0), **extras.files_note(_SECTION, settings)})
 
 
+def folder(settings: ClusterSettings, more: Iterable[Path] = ()) -> PodFolder:
+    """Return which files it gets copies of, beside `more`: those that its flags name."""
+    wanted = pod_folder.named(_SECTION, _flags(settings, port=0), settings)
+    return pod_folder.of(NAME, settings, {*wanted, *more})
+
+
 def _pod_spec(settings: ClusterSettings, *, port: int) -> objects.Object:
-    seen = extras.volumes(_SECTION, settings.apiserver, _paths(settings))
+    own = folder(settings)
+    paths = {
+        **pod_folder.volumes(own),
+        "public-cas": (settings.layout.public_cas, "DirectoryOrCreate"),
+    }
+    seen = extras.volumes(_SECTION, settings.apiserver, paths, folder=own)
     return {
         "hostNetwork": True,
         "dnsPolicy": "Default",
@@ -143,17 +155,6 @@ def _pod_spec(settings: ClusterSettings, *, port: int) -> objects.Object:
         ],
         "volumes": seen["volumes"],
     }
-
-
-def _paths(settings: ClusterSettings) -> dict[str, tuple[Path, str]]:
-    layout = settings.layout
-    paths = {
-        "pki": (layout.pki.folder, "Directory"),
-        "public-cas": (layout.public_cas, "DirectoryOrCreate"),
-    }
-    if not layout.pki.etcd_folder.is_relative_to(layout.pki.folder):
-        paths["etcd-pki"] = (layout.pki.etcd_folder, "Directory")
-    return paths
 
 
 def _flags(settings: ClusterSettings, port: int) -> dict[str, str]:

@@ -9,11 +9,11 @@ from pathlib import Path
 from kubeception.config.cluster import ClusterSettings
 from kubeception.facts import ClusterFacts
 from kubeception.pki.request import SIGNERS
-from kubeception.render import join_records, objects, own_pod
+from kubeception.render import join_records, objects, own_pod, pod_folder
+from kubeception.render.pod_folder import PodFolder
 
 NAME = "kubeception-controller"
 LEASE = NAME
-_NOBODY = 65534
 # 45 MiB, and some 80 KiB for each Node of a list: enough for twice as many as Kubernetes supports.
 _MEMORY = "1Gi"
 _CERTIFICATES = "certificates.k8s.io"
@@ -45,16 +45,15 @@ def everything(cluster: ClusterFacts) -> Iterator[objects.Object]:
     }
     ca = settings.layout.pki.ca.certificate
     arguments = arguments_of(settings, ca=ca)
-    # It reads a CA's certificate and its token; the join service has a key that is root's.
-    nobody = {"runAsNonRoot": True, "runAsUser": _NOBODY, "runAsGroup": _NOBODY}
     yield own_pod.deployment(
-        NAME,
-        cluster,
-        arguments=arguments,
-        files={"ca": ca},
-        memory=_MEMORY,
-        more={"securityContext": {**objects.CONFINED, **nobody}},
+        NAME, cluster, arguments=arguments, folder=folder(settings), memory=_MEMORY
     )
+
+
+def folder(settings: ClusterSettings) -> PodFolder:
+    """Return what it gets copies of: a CA's certificate."""
+    files = {settings.layout.pki.ca.certificate}
+    return pod_folder.of(NAME, settings, files, user=pod_folder.CONTROLLER_USER)
 
 
 def account() -> Iterator[objects.Object]:

@@ -11,7 +11,9 @@ from pathlib import Path
 from kubeception.config.cluster import ClusterSettings
 from kubeception.config.model import Pod
 from kubeception.facts import ClusterFacts
-from kubeception.render import extras, objects
+from kubeception.layout import Pair
+from kubeception.render import extras, objects, pod_folder
+from kubeception.render.pod_folder import PodFolder
 
 REPLICAS = 2
 
@@ -20,7 +22,8 @@ REPLICAS = 2
 class Controller:
     """One of the two: its name, its ports, and its flags beside the common ones.
 
-    `section` is its table of the configuration, `bootstrap_flags` are for the temporary copy alone.
+    `section` is its table of the configuration, `client` is what its kubeconfig names,
+    `bootstrap_flags` are for the temporary copy alone.
     """
 
     name: str
@@ -29,8 +32,10 @@ class Controller:
     bootstrap_port: int
     cpu: str
     kubeconfig: Callable[[ClusterSettings], Path]
+    client: Callable[[ClusterSettings], Pair]
     flags: Callable[[ClusterSettings], dict[str, str]]
     bootstrap_flags: Mapping[str, str]
+    user: int = pod_folder.ROOT
 
     @property
     def bootstrap_name(self) -> str:
@@ -88,18 +93,23 @@ CONTROLLER_MANAGER = Controller(
     bootstrap_port=10267,
     cpu="200m",
     kubeconfig=lambda settings: settings.layout.kubernetes.controller_manager,
+    client=lambda settings: settings.layout.pki.controller_manager,
     flags=_controller_manager_flags,
     bootstrap_flags=_JUST_ENOUGH,
 )
 SCHEDULER = Controller(
     "kube-scheduler",
     "scheduler",
-    port=10259,
+    # Not upstream's 10259: there listens, as another user, the one that an older version of ours
+    # has made, and a port is shared among processes of one user alone (socket(7), SO_REUSEPORT).
+    port=10261,
     bootstrap_port=10269,
     cpu="100m",
     kubeconfig=lambda settings: settings.layout.kubernetes.scheduler,
+    client=lambda settings: settings.layout.pki.scheduler,
     flags=lambda _settings: {},
     bootstrap_flags={},
+    user=pod_folder.SCHEDULER_USER,
 )
 BOTH = (CONTROLLER_MANAGER, SCHEDULER)
 
@@ -144,15 +154,25 @@ def bootstrap_pod(controller: Controller, settings: ClusterSettings) -> objects.
     return objects.static_pod(name, {"component": name}, spec)
 
 
-def _pod_spec(
-    controller: Controller, settings: ClusterSettings, *, bootstrap: bool
-) -> objects.Object:
-    kubeconfig = controller.kubeconfig(settings)
-    pki = settings.layout.pki
+def folder(controller: Controller, settings: ClusterSettings) -> PodFolder:
+    """Return which files one of the two gets copies of: what its flags and its kubeconfig name."""
+    at, client = settings.layout, controller.client(settings)
+    wanted = pod_folder.named(
+        controller.section, _flags(controller, settings), settings, user=controller.user
+    )
+    access = {
+        controller.kubeconfig(settings),
+        at.pki.ca.certificate,
+        client.certificate,
+        client.key,
+    }
+    return pod_folder.of(controller.name, settings, wanted | access, user=controller.user)
+
+
+def _flags(controller: Controller, settings: ClusterSettings) -> dict[str, str]:
+    kubeconfig, pki = controller.kubeconfig(settings), settings.layout.pki
     asked: Pod = getattr(settings, controller.section)
-    ours = {"kubeconfig": (kubeconfig, "File"), "pki": (pki.folder, "Directory")}
-    seen = extras.volumes(controller.section, asked, ours)
-    flags = {
+    return {
         "authentication-kubeconfig": str(kubeconfig),
         "authorization-kubeconfig": str(kubeconfig),
         "bind-address": "127.0.0.1",
@@ -166,6 +186,19 @@ def _pod_spec(
         **controller.flags(settings),
         **asked.extra_args,
     }
+
+
+def _pod_spec(
+    controller: Controller, settings: ClusterSettings, *, bootstrap: bool
+) -> objects.Object:
+    own = folder(controller, settings)
+    ours = {
+        "kubeconfig": (controller.kubeconfig(settings), "File"),
+        **pod_folder.volumes(own),
+    }
+    asked: Pod = getattr(settings, controller.section)
+    seen = extras.volumes(controller.section, asked, ours, folder=own)
+    flags = _flags(controller, settings)
     if bootstrap:
         flags |= controller.bootstrap_flags
         flags["secure-port"] = str(controller.bootstrap_port)
@@ -188,7 +221,7 @@ def _pod_spec(
                 "imagePullPolicy": "IfNotPresent",
                 "command": [controller.name, *objects.flags(flags)],
                 "resources": {"requests": {"cpu": controller.cpu}},
-                "securityContext": objects.CONFINED,
+                "securityContext": {**objects.CONFINED, **own.run_as},
                 "volumeMounts": seen["volumeMounts"],
             }
         ],

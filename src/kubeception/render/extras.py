@@ -13,6 +13,7 @@ from kubeception.config import flags
 from kubeception.config.cluster import ClusterSettings
 from kubeception.config.model import Pod
 from kubeception.render import objects
+from kubeception.render.pod_folder import PodFolder
 
 # A digest of the files that flags name, so that a pod is replaced when one of them is edited.
 FILES_NOTE = "kubeception.dev/files"
@@ -31,10 +32,12 @@ def volumes(
     ours: Mapping[str, tuple[Path, str]],
     *,
     writable: Sequence[str] = (),
+    folder: PodFolder | None = None,
 ) -> objects.Object:
     """Return a pod's hostPath volumes and their mounts, by `volumes` and `volumeMounts`.
 
     What another mount shows already is not mounted a second time, unless it has to be writable.
+    What is copied to the pod's own `folder` is taken from there.
     """
     paths, may_write = dict(ours), {*writable}
     for name, path, kind, writes in _wanted(program, asked):
@@ -45,8 +48,11 @@ def volumes(
             paths[nearest] = (path, kind)
         if writes:
             may_write.add(nearest)
+    on_host = {
+        name: (folder.seen(path) if folder else path, kind) for name, (path, kind) in paths.items()
+    }
     return {
-        "volumes": objects.volumes(paths),
+        "volumes": objects.volumes(on_host),
         "volumeMounts": objects.mounts(paths, writable=tuple(may_write)),
     }
 

@@ -1,12 +1,12 @@
 """kubeception inside the cluster: the service on which joining hosts knock."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from kubeception.config.cluster import ClusterSettings
 from kubeception.endpoints import url
 from kubeception.facts import ClusterFacts
-from kubeception.render import join_records, objects, own_pod
+from kubeception.render import join_records, objects, own_pod, pod_folder
+from kubeception.render.pod_folder import PodFolder
 
 NAME = own_pod.COMPONENT
 LABELS = {"k8s-app": NAME}
@@ -42,7 +42,7 @@ def everything(cluster: ClusterFacts) -> Iterator[objects.Object]:
         NAME,
         cluster,
         arguments=_arguments(cluster),
-        files=_files(settings),
+        folder=folder(settings),
         memory=MEMORY,
         more={
             "env": [{"name": name, "value": value} for name, value in ENVIRONMENT.items()],
@@ -86,15 +86,11 @@ def account() -> Iterator[objects.Object]:
     yield objects.cluster_role_binding(_ROLE, role=_ROLE, subject=subject)
 
 
-def _files(settings: ClusterSettings) -> dict[str, Path]:
-    """Return each file by itself: the folder around it holds the cluster's CA keys."""
+def folder(settings: ClusterSettings) -> PodFolder:
+    """Return what it gets copies of: what it serves with, and the certificates of two CAs."""
     pki = settings.layout.pki
-    return {
-        "certificate": pki.join.certificate,
-        "key": pki.join.key,
-        "join-ca": pki.join_ca.certificate,
-        "ca": pki.ca.certificate,
-    }
+    files = {pki.join.certificate, pki.join.key, pki.join_ca.certificate, pki.ca.certificate}
+    return pod_folder.of(NAME, settings, files, user=pod_folder.JOIN_USER)
 
 
 def _arguments(cluster: ClusterFacts) -> list[str]:

@@ -55,7 +55,7 @@ def flags(values: Mapping[str, str]) -> list[str]:
 
 
 def volumes(paths: Mapping[str, tuple[Path, str]]) -> list[Object]:
-    """Return hostPath volumes: name → (path, type)."""
+    """Return hostPath volumes: name → (path on the host, type)."""
     return [
         {"name": name, "hostPath": {"path": str(path), "type": kind}}
         for name, (path, kind) in sorted(paths.items())
@@ -63,7 +63,7 @@ def volumes(paths: Mapping[str, tuple[Path, str]]) -> list[Object]:
 
 
 def mounts(paths: Mapping[str, tuple[Path, str]], *, writable: Sequence[str] = ()) -> list[Object]:
-    """Return mounts of hostPath volumes at the same path as on the host."""
+    """Return mounts of hostPath volumes, each at its path, which is the host's or stands for it."""
     return [
         {"name": name, "mountPath": str(path), "readOnly": name not in writable}
         for name, (path, _) in sorted(paths.items())

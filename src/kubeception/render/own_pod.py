@@ -1,18 +1,18 @@
 """A pod of kubeception's own in the cluster: what the join service and the controller share.
 
-It runs on the control plane's hosts alone, by their names, and may nothing on its host. It asks the
-API with its account's token, and trusts a CA that is mounted from the host, as that has to be there
-at a cold start.
+It runs on the control plane's hosts alone, by their names, as a user of no name, and may nothing on
+its host. It asks the API with its account's token, and trusts a CA that comes from its host, as
+that has to be there at a cold start.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from kubeception.config.cluster import ClusterSettings
 from kubeception.endpoints import url
 from kubeception.facts import ClusterFacts
-from kubeception.render import objects
+from kubeception.render import objects, pod_folder
+from kubeception.render.pod_folder import PodFolder
 
 COMPONENT = "kubeception"
 _TOKEN_FOLDER = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - a path
@@ -38,17 +38,18 @@ def deployment(
     cluster: ClusterFacts,
     *,
     arguments: Sequence[str],
-    files: Mapping[str, Path],
+    folder: PodFolder,
     memory: str,
     more: Mapping[str, Any] | None = None,
 ) -> objects.Object:
     """Return the Deployment of one such pod, and of the account of the same name.
 
-    `files` are what it sees of its host, `memory` is all that it may take, `more` what else its
-    container says.
+    `folder` is what it sees of its host, and whom it runs as; `memory` is all that it may take,
+    `more` what else its container says.
     """
     settings, labels = cluster.settings, {"k8s-app": name}
-    paths = {volume: (path, "File") for volume, path in files.items()}
+    paths = pod_folder.volumes(folder)
+    copies = {volume: (folder.copy(path), kind) for volume, (path, kind) in paths.items()}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -78,7 +79,7 @@ def deployment(
                                 "requests": {"cpu": "10m", "memory": "40Mi"},
                                 "limits": {"memory": memory},
                             },
-                            "securityContext": objects.CONFINED,
+                            "securityContext": {**objects.CONFINED, **folder.run_as},
                             "volumeMounts": [
                                 *objects.mounts(paths),
                                 {"name": "token", "mountPath": _TOKEN_FOLDER, "readOnly": True},
@@ -87,7 +88,7 @@ def deployment(
                         }
                     ],
                     "volumes": [
-                        *objects.volumes(paths),
+                        *objects.volumes(copies),
                         {"name": "token", "projected": _TOKEN},
                     ],
                 },

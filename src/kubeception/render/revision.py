@@ -8,9 +8,11 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
+from kubeception.config.flags import named
 from kubeception.endpoints import BOOTSTRAP_PORT
 from kubeception.facts import Facts
-from kubeception.render import apiserver, objects
+from kubeception.render import apiserver, objects, pod_folder
+from kubeception.render.pod_folder import PodFolder
 
 _PORT = "secure-port"
 _PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
@@ -57,6 +59,15 @@ def image_of(template: objects.Object) -> str:
     """Return the API server's image."""
     found: str = _server(template["spec"])["image"]
     return found
+
+
+def folder(facts: Facts) -> PodFolder:
+    """Return which files the API server gets copies of; also what somebody's edit of it names."""
+    settings, proven = facts.cluster.settings, facts.host.proven
+    words = _words(_server(proven.template["spec"])) if proven else ()
+    said = dict(word.removeprefix("--").partition("=")[::2] for _, word in words)
+    edited = (path for _, path in named("apiserver", said) if pod_folder.is_key(path, settings))
+    return apiserver.folder(settings, edited)
 
 
 def bootstrap_pod(facts: Facts) -> objects.Object:

@@ -2,18 +2,23 @@
 
 from datetime import timedelta
 
+import pytest
 from tests.fixed import CONFIG, FACTS, HOST
 
 from kubeception import workflows
-from kubeception.phases import renew
+from kubeception.engine import Phase
+from kubeception.phases import pki, renew
 from kubeception.phases.bootstrap_plane import FIRST_API
+from kubeception.phases.keeper import BOOT
 from kubeception.phases.kubelet import KUBELET
 from kubeception.phases.pki import PKI
 from kubeception.pki import catalog
 from kubeception.pki.catalog import Read
+from kubeception.render import join_service
 from kubeception.resources.fresh import FreshContainer, FreshUnit
 from kubeception.resources.keypair import KeyPair, NotExpired
 from kubeception.resources.kubelet_client import KubeletClient, LiveKubeletClient
+from kubeception.resources.pod_folder import PodFolder
 
 LEAVES = [entry for entry, _ in catalog.leaves(CONFIG, HOST.node, HOST.address)]
 
@@ -64,7 +69,38 @@ def test_who_reads_a_certificate_at_its_start_is_started_after_it() -> None:
     }
 
     assert once < files
-    assert files - once == {CONFIG.layout.kubelet.reissued_client}
+    # What the join service reads is its copy, which is made a moment later.
+    copy = join_service.folder(FACTS.cluster.settings).copy(CONFIG.layout.pki.join.certificate)
+    assert files - once == {CONFIG.layout.kubelet.reissued_client, copy}
+
+
+@pytest.mark.parametrize(
+    "phase",
+    [renew.EXPIRED, PKI, renew.renewed(frozenset())[0], renew.renewed(frozenset({"scheduler"}))[0]],
+    ids=lambda phase: phase.title,
+)
+def test_whoever_makes_a_certificate_or_a_kubeconfig_brings_the_copies_up_to_date(
+    phase: Phase,
+) -> None:
+    *before, last = [*phase.plan(CONFIG, FACTS)][-len([*pki.copies(FACTS)]) - 1 :]
+
+    assert [*before[1:], last] == [*pki.copies(FACTS)]
+    assert not isinstance(before[0], PodFolder)
+
+
+def test_nothing_else_makes_what_is_copied() -> None:
+    """A phase that does has to say so above."""
+    sources = {path for one in pki.copies(FACTS) for path in one.started_after}
+    makers = {
+        phase.name
+        for phase in (*workflows.RECOVER, BOOT)
+        for one in phase.plan(CONFIG, FACTS)
+        for pair in [getattr(one, "pair", one)]
+        for path in (getattr(pair, "path", None), getattr(getattr(pair, "entry", None), "at", None))
+        if {path, getattr(path, "certificate", path)} & sources
+    }
+
+    assert makers == {renew.EXPIRED.name, PKI.name}
 
 
 def test_whatever_has_expired_is_renewed_before_an_api_server_is_started() -> None:
@@ -74,7 +110,7 @@ def test_whatever_has_expired_is_renewed_before_an_api_server_is_started() -> No
     assert order.index(renew.EXPIRED) < order.index(FIRST_API) < order.index(PKI)
     assert order.index(KUBELET) < order.index(renew.REREAD)
     assert [one.pair.entry for one in found if isinstance(one, NotExpired)] == LEAVES
-    assert isinstance(found[-1], LiveKubeletClient)
+    assert isinstance(found[len(LEAVES)], LiveKubeletClient)
 
 
 def test_a_bootstrap_wants_leaves_for_a_month_and_asks_no_ca() -> None:

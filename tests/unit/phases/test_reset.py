@@ -7,7 +7,7 @@ from tests.fixed import CONFIG, FACTS, MEMBER, on_host
 
 from kubeception.config import Config
 from kubeception.config.model import Cni, Net
-from kubeception.phases import reset
+from kubeception.phases import pki, reset
 from kubeception.resources import Resource
 from kubeception.resources.absent import NoFolder, NoTable, NoUnit, StoppedUnit, WhereOurs
 from kubeception.resources.door import NO_DOOR
@@ -78,9 +78,11 @@ def test_what_programs_made_goes_only_from_a_host_of_ours() -> None:
     every = [one for phase in phases for one in phase.plan(CONFIG, FACTS)]
     at = CONFIG.layout
     named = {str(NO_DOOR), str(at.keeper), str(at.revisions)}
+    copies = {str(one) for one in pki.copies(FACTS)}
+    assert copies < {str(one) for one in every}
 
     for one in every:
-        alone = isinstance(one, StoppedUnit | NoTable | NoFolder) and str(one) not in named
+        alone = isinstance(one, StoppedUnit | NoTable | NoFolder) and str(one) not in named | copies
         assert not alone or (isinstance(one, NoFolder) and one.if_empty), one
 
 

@@ -5,11 +5,10 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-from tests.fixed import CONFIG, FACTS, HOST
-from tests.unit.sessions import Hands, session_of
+from tests.fixed import HOST
+from tests.unit.sessions import Hands, keys_and_certificates, session_of
 
 from kubeception.host import files
-from kubeception.phases import pki
 from kubeception.preflight.finding import Check
 from kubeception.preflight.host_state import HostState
 from kubeception.session import Session
@@ -29,7 +28,7 @@ def host_with_pki(root: Path, *, hands: Hands | None = None) -> Session:
     session = session_of(root, hands=hands)
     for name, content, mode in _pki() if hands is None else ():
         files.write(root / name, content, mode=mode)
-    for wanted in pki.plan(CONFIG, FACTS):
+    for wanted in keys_and_certificates():
         if wanted.drift(session):
             wanted.apply(session)
     return session

@@ -131,7 +131,7 @@ def test_an_edited_file_is_another_template_and_another_file_is_not(name: str) -
     notes = [made["metadata"]["annotations"][extras.FILES_NOTE] for made in (one, edited)]
     assert notes[0] != notes[1]
     assert one["spec"] == edited["spec"]
-    assert POLICY in [v.get("hostPath", {}).get("path") for v in one["spec"]["volumes"]]
+    assert POLICY in [m["mountPath"] for m in one["spec"]["containers"][0]["volumeMounts"]]
     assert extras.FILES_NOTE not in template(SETTINGS)["metadata"].get("annotations", {})
 
 

@@ -15,10 +15,12 @@ from kubeception.host import files
 from kubeception.phases import renew
 from kubeception.pki import catalog, issue
 from kubeception.pki.catalog import Entry
+from kubeception.render import pod_folder
 from kubeception.resources import Resource
 from kubeception.resources.file import File
 from kubeception.resources.keypair import KeyPair, NotExpired, ServiceAccountKey
 from kubeception.resources.kubelet_client import LiveKubeletClient
+from kubeception.resources.pod_folder import PodFolder
 from kubeception.session import Session
 
 AT = CONFIG.layout.pki
@@ -30,6 +32,11 @@ GONE = File(Path("/etc/kubernetes/manifests/old.yaml"), None)
 SERVICE_ACCOUNT = ServiceAccountKey(AT.service_account_key, AT.service_account_public, P256)
 
 
+COPIES = PodFolder(
+    pod_folder.PodFolder(
+        Path("/etc/kubernetes/kubeception/it"), (AT.folder,), (AT.ca.certificate, AT.ca.key)
+    )
+)
 OWN = renew.kubelets_own(CONFIG, FACTS)
 PAST = timedelta(seconds=-1)
 
@@ -71,13 +78,14 @@ def with_expired(session: Session) -> None:
 
 
 # Where nothing is there, nothing is wanted of these.
-CONTENT_WITH_NOTHING = (GONE, OWN, LiveKubeletClient(OWN), NotExpired(pair(ADMIN)))
+CONTENT_WITH_NOTHING = (COPIES, GONE, OWN, LiveKubeletClient(OWN), NotExpired(pair(ADMIN)))
 CASES = {
     "file": Case(File(Path("/etc/a/b/file"), "text")),
     "secret file": Case(SECRET),
     "absent file": Case(GONE, with_old_manifest),
     "ca": Case(pair(CA)),
     "leaf": Case(pair(ADMIN), with_ca),
+    "copies for a pod": Case(COPIES, with_ca),
     "service account key": Case(SERVICE_ACCOUNT),
     "leaf with time left": Case(replace(pair(ADMIN), at_least=timedelta(days=30)), with_expired),
     "leaf that has not expired": Case(NotExpired(pair(ADMIN)), with_expired),
