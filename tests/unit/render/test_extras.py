@@ -181,12 +181,11 @@ def test_the_users_flags_win_over_ours_and_the_bootstrap_ones_over_both() -> Non
     assert "--controllers=*,tokencleaner" not in bootstrap["command"]
 
 
-def _proxy(**changes: Any) -> Object:
+def _proxy(of: str = "containers", **changes: Any) -> Object:
     cluster = on_host(Config(proxy=Proxy(**changes)), has_sys_resource=False).cluster
-    container: Object = [*proxy.everything(cluster)][-1]["spec"]["template"]["spec"]["containers"][
-        0
-    ]
-    return container
+    [container] = [*proxy.everything(cluster)][-1]["spec"]["template"]["spec"][of]
+    made: Object = container
+    return made
 
 
 def test_kube_proxy_has_either_a_settings_file_or_flags() -> None:
@@ -197,13 +196,55 @@ def test_kube_proxy_has_either_a_settings_file_or_flags() -> None:
     ]
     assert _proxy(extra_args={"metrics-bind-address": "127.0.0.1:1"})["command"][1:] == [
         "--cluster-cidr=10.244.0.0/16",
-        "--conntrack-max-per-core=0",
+        *AS_IT_IS,
         "--hostname-override=$(NODE_NAME)",
         "--metrics-bind-address=127.0.0.1:1",
         "--proxy-mode=nftables",
     ]
     mounts = _proxy(extra_mounts=(Mount("/srv"),))["volumeMounts"]
     assert {"name": "extra-1", "mountPath": "/srv", "readOnly": True} in mounts
+
+
+# Of the kernel's table of connections the container that goes on changes nothing.
+AS_IT_IS = [
+    "--conntrack-max-per-core=0",
+    "--conntrack-tcp-timeout-close-wait=0s",
+    "--conntrack-tcp-timeout-established=0s",
+]
+
+
+def test_kube_proxy_changes_the_kernel_in_a_container_that_ends() -> None:
+    """Its own capability would not do, and a restart of it must not need more."""
+    asked = {"conntrack-udp-timeout": "7s", "v": "2"}
+
+    assert _proxy("initContainers")["command"][1:] == [
+        "--config=/var/lib/kube-proxy/init.conf",
+        "--hostname-override=$(NODE_NAME)",
+        "--init-only=true",
+    ]
+    assert _proxy("initContainers", extra_args=asked)["command"][1:] == [
+        "--cluster-cidr=10.244.0.0/16",
+        "--conntrack-max-per-core=0",
+        "--conntrack-udp-timeout=7s",
+        "--hostname-override=$(NODE_NAME)",
+        "--init-only=true",
+        "--proxy-mode=nftables",
+        "--v=2",
+    ]
+    assert _proxy(extra_args=asked)["command"][1:] == [
+        "--cluster-cidr=10.244.0.0/16",
+        *AS_IT_IS,
+        "--hostname-override=$(NODE_NAME)",
+        "--proxy-mode=nftables",
+        "--v=2",
+    ]
+    first, then = proxy.settings(SETTINGS, is_first=True), proxy.settings(SETTINGS)
+    assert "conntrack" not in first
+    assert then == {**first, "conntrack": then["conntrack"]}
+    assert {*then["conntrack"].values()} == {0, "0s"}
+    security = _proxy()["securityContext"]
+    assert security["capabilities"] == {"drop": ["ALL"], "add": ["NET_ADMIN"]}
+    assert "privileged" not in security
 
 
 def test_programs_of_the_host_get_theirs_by_their_environment() -> None:
