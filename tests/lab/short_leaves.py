@@ -11,7 +11,7 @@ from kubeception.cli.options import loaded
 from kubeception.gather import gather
 from kubeception.host import files
 from kubeception.layout import Pair
-from kubeception.phases import renew
+from kubeception.phases import pki, renew
 from kubeception.pki import catalog, issue
 from kubeception.session import Session
 
@@ -24,6 +24,8 @@ def shorten(session: Session, lifetime: timedelta) -> None:
         spec = replace(entry.spec, lifetime=lifetime)
         made = issue.certificate(spec, key, signer=signer(session, ca), now=now)
         files.write(session.host.at(entry.at.certificate), made)
+    for copies in pki.copies(facts):
+        copies.apply(session)
     own = renew.kubelets_own(session.config, facts)
     key = issue.new_key(own.algorithm)
     spec = replace(own.spec, lifetime=lifetime)
