@@ -200,7 +200,7 @@ def _opposite(wanted: Resource, at: Layout, files: set[Path]) -> Iterator[Resour
         case Unit(name) if at.units / name in files:
             yield NoUnit(name, at.units / name)
         case PodFolder(folder):
-            yield NoFolder(folder.path)
+            yield NoFolder(folder.path, own=("*",))
         case KubeletCredential():
             yield from _no_credential(at)
         case Door():

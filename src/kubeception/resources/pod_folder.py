@@ -31,10 +31,10 @@ class PodFolder:
     def drift(self, session: Session) -> str | None:
         """Say which copy is missing or differs, or what else lies there."""
         originals = self._originals(session)
-        if originals and not session.host.at(self.wanted.path).is_dir():
+        if originals and not session.host.real(self.wanted.path).is_dir():
             return "missing"
         for path in self._folders(originals):
-            if problem := self._access_problem(session, path):
+            if problem := self._access_problem(session.host.real(path), path):
                 return problem
         for original, content in originals.items():
             if problem := self._problem(session, original, content):
@@ -45,14 +45,14 @@ class PodFolder:
         """Make them what is wanted, each in one rename, and remove what else lies there."""
         originals, group, (of_folders, of_files) = self._originals(session), self._group, self.modes
         for path in self._folders(originals):
-            if self._access_problem(session, path):
-                files.own_folder(session.host.at(path), mode=of_folders, gid=group)
+            if self._access_problem(session.host.real(path), path):
+                files.own_folder(session.host.real(path), mode=of_folders, gid=group)
         for original, content in originals.items():
             if self._problem(session, original, content):
-                copy = session.host.at(self.wanted.copy(original))
+                copy = _at(session, self.wanted.copy(original))
                 files.write(copy, content, mode=of_files, gid=group)
         for path in self._others(session):
-            files.remove(session.host.at(path))
+            files.remove(_at(session, path))
 
     def _originals(self, session: Session) -> dict[Path, bytes]:
         """Return what there is to copy, by its path on the host."""
@@ -71,18 +71,15 @@ class PodFolder:
 
     def _problem(self, session: Session, original: Path, content: bytes) -> str | None:
         copy = self.wanted.copy(original)
-        try:
-            is_same = session.host.at(copy).read_bytes() == content
-        except FileNotFoundError:
-            return f"{copy} is missing"
-        if not is_same:
+        at = _at(session, copy)
+        if at.is_file() and at.read_bytes() != content:
             return f"{copy} is not as {original} is"
-        return self._access_problem(session, copy)
+        return self._access_problem(at, copy)
 
-    def _access_problem(self, session: Session, path: Path) -> str | None:
-        """Say that not just whom it is for may use a copy, or a folder of copies."""
+    def _access_problem(self, at: Path, path: Path) -> str | None:
+        """Say that a copy or a folder of them is not there, or not for its pod alone."""
         try:
-            found = session.host.at(path).lstat()
+            found = at.lstat()
         except FileNotFoundError:
             return f"{path} is missing"
         mode = self.modes[not stat.S_ISDIR(found.st_mode)]
@@ -102,7 +99,7 @@ class PodFolder:
 
     def _others(self, session: Session) -> list[Path]:
         """Return the files that lie there and are none of the wanted copies."""
-        top, wanted = session.host.at(self.wanted.path), self.wanted
+        top, wanted = session.host.real(self.wanted.path), self.wanted
         copies = [wanted.copy(path) for path in wanted.files]
         there = (
             wanted.path / one.relative_to(top) for one in sorted(top.rglob("*")) if _is_leaf(one)
@@ -119,6 +116,11 @@ def _files(session: Session, path: Path) -> Iterator[Path]:
         for one in sorted(real.rglob("*")):
             if one.is_file():
                 yield path / one.relative_to(real)
+
+
+def _at(session: Session, path: Path) -> Path:
+    """Return where a file lies for this process; a link in its place is no copy."""
+    return session.host.real(path.parent) / path.name
 
 
 def _is_leaf(path: Path) -> bool:

@@ -84,6 +84,25 @@ def test_one_that_others_may_use_is_taken_back(session: Session, inside: Path) -
     assert WANTED.drift(session) is None
 
 
+def test_the_folder_may_lie_elsewhere_and_a_copy_may_not(session: Session) -> None:
+    """A person's link to another disk is followed as the host follows it, also from a container."""
+    elsewhere = session.host.at(Path("/srv/copies"))
+    elsewhere.parent.mkdir()
+    session.host.at(TOP).rename(elsewhere)
+    session.host.at(TOP).symlink_to("/srv/copies")
+    assert WANTED.drift(session) is None
+    inner = elsewhere / KEY.relative_to("/")
+    inner.rename(inner.with_name("moved"))
+    inner.symlink_to("moved")
+
+    assert WANTED.drift(session)
+    WANTED.apply(session)
+
+    assert WANTED.drift(session) is None
+    assert not inner.is_symlink() and session.host.at(TOP).is_symlink()
+    assert {path.name for path in elsewhere.rglob("*") if path.is_file()} == {KEY.name, CRT.name}
+
+
 def test_where_the_original_is_lost_the_copy_stays(session: Session) -> None:
     session.host.at(KEY).unlink()
 
