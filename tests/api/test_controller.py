@@ -23,6 +23,7 @@ from tests.fixed import CONFIG, FACTS, HOST, SETTINGS
 
 from kubeception.admin import nodes, tokens
 from kubeception.config.model import KeyAlgorithm
+from kubeception.controller.leftovers import KEPT
 from kubeception.errors import ApiError
 from kubeception.kube.client import Api, Credential, TokenFile
 from kubeception.kube.kinds import RBAC
@@ -511,9 +512,20 @@ def test_another_controller_goes_on_where_one_was_killed(
     controller.kill()
     controller.wait()
     name = knock(service, host(session, "w6", "10.7.0.8"))
+    old, _ = tokens.create(session, node=None, rejoin=False, ttl=-KEPT)
+    flood = join_records.claim_name("unknown000")
+    about = {"name": flood, "namespace": CLAIMS}
+    service.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": about})
 
     with running(rig, tmp_path) as another:
         assert signed(rig, session.api, name)
+
+        def left() -> list[str]:
+            """What a sweep removes, which comes by itself."""
+            of = ((join_records.token_name(old.id), RECORDS), (flood, CLAIMS))
+            return [one for one, at in of if session.api.get("ConfigMap", one, namespace=at)]
+
+        rig.until("what joins leave behind to be swept", lambda: not left())
         another.terminate()
         assert another.wait(10) == 0
     lease = session.api.get("Lease", cluster_controller.LEASE, namespace="kube-system")
@@ -529,6 +541,9 @@ MAY = (
     Right("approve", "signers", CERTIFICATES, SERVING_SIGNER),
     Right("list", "configmaps", namespace=RECORDS),
     Right("list", "configmaps", namespace=CLAIMS),
+    Right("delete", "configmaps", namespace=RECORDS),
+    Right("delete", "configmaps", namespace=CLAIMS),
+    Right("delete", CSRS, CERTIFICATES),  # which, a policy says
     Right("list", "nodes"),
 )
 MAY_NOT = (
@@ -540,7 +555,9 @@ MAY_NOT = (
     Right("sign", "signers", CERTIFICATES, SERVING_SIGNER),
     Right("create", CSRS, CERTIFICATES),
     Right("create", "configmaps", namespace=CLAIMS),
-    Right("delete", "configmaps", namespace=RECORDS),
+    Right("delete", "configmaps", namespace=NAMESPACE),
+    Right("deletecollection", "configmaps", namespace=CLAIMS),
+    Right("deletecollection", CSRS, CERTIFICATES),
     Right("get", "secrets", namespace=NAMESPACE),
     Right("list", "secrets"),
     Right("patch", "nodes"),

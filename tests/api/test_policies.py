@@ -1,5 +1,6 @@
 """What whoever runs on a worker may write, against a real API with the policies of a hosted one."""
 
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -17,9 +18,16 @@ from kubeception.kube.client import Api, Credential, TokenFile
 from kubeception.kube.kinds import RBAC
 from kubeception.phases import control_plane
 from kubeception.pki import catalog, issue
+from kubeception.pki import request as requests
 from kubeception.pki.issue import Signer
 from kubeception.pki.token import Role
-from kubeception.render import flannel, join_records, join_service, policies
+from kubeception.render import (
+    cluster_controller,
+    flannel,
+    join_records,
+    join_service,
+    policies,
+)
 from kubeception.render.join_records import NodeRecord
 from kubeception.render.objects import CONTROL_PLANE, NAMESPACE
 from kubeception.session import Session
@@ -288,25 +296,70 @@ def test_the_control_planes_kubelet_shows_its_static_pods(
 
 def test_the_join_service_makes_small_things_alone(rig: Rig, tmp_path: Path) -> None:
     """Strangers say what is in them, and whoever has broken into it says the rest."""
+    name = join_records.claim_name("small00000")
     claim: Change = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": "claim-small", "namespace": join_records.CLAIMS},
+        "metadata": {"name": name, "namespace": join_records.CLAIMS, "labels": {"a": "", "b": ""}},
         "data": {"a": "x" * 4000, "b": "x" * 4000},
     }
+    about = {**claim["metadata"], "name": join_records.claim_name("large00000")}
+    owner = {"apiVersion": "v1", "kind": "Node", "name": "w1", "uid": "0"}
     for api in with_token(rig, tmp_path, join_service.NAME):
         api.create(claim)
-        about = {**claim["metadata"], "name": "claim-large"}
         for larger in (
             {"data": {"a": "x" * 13_000}},
             {"data": {str(n): "x" * 1000 for n in range(13)}},
             {"binaryData": {"a": "eHh4"}},
             {"metadata": {**about, "annotations": {"a": "x" * 200_000}}},
+            {"metadata": {**about, "labels": {str(n): "x" for n in range(3)}}},
+            # What would keep it from being swept.
+            {"metadata": {**about, "finalizers": ["example.org/never"]}},
+            {"metadata": {**about, "ownerReferences": [owner]}},
+            {"metadata": {**about, "name": "kept"}},
+            {"metadata": {**about, "name": f"{about['name']}0"}},
         ):
             with pytest.raises(ApiError) as caught:
                 api.create({**claim, "metadata": about, **larger})
+            assert caught.value.status == INVALID, larger
+        for name, signer in (
+            ("kept", requests.CLIENT_SIGNER),
+            (join_records.request_name("signer0000"), requests.SERVING_SIGNER),
+            (join_records.request_name("signer0000"), "example.org/signer"),
+        ):
+            with pytest.raises(ApiError, match="for kubelets' certificates") as caught:
+                api.create(signing(name, signer))
             assert caught.value.status == INVALID
-    rig.kubectl("-n", join_records.CLAIMS, "delete", "configmap", "claim-small")
+        api.create(signing(join_records.request_name("signer0000"), requests.CLIENT_SIGNER))
+    rig.kubectl("-n", join_records.CLAIMS, "delete", "configmap", claim["metadata"]["name"])
+    rig.kubectl("delete", "csr", join_records.request_name("signer0000"))
+
+
+def test_the_controller_deletes_the_join_services_requests_alone(
+    rig: Rig, session: Session, tmp_path: Path
+) -> None:
+    name = join_records.request_name("another000")
+    session.api.create(signing(name, requests.CLIENT_SIGNER))
+    for api in with_token(rig, tmp_path, cluster_controller.NAME):
+        with pytest.raises(ApiError, match="of the join service alone") as caught:
+            api.delete("CertificateSigningRequest", name)
+        assert caught.value.status == INVALID
+    session.api.delete("CertificateSigningRequest", name)
+
+
+def signing(name: str, signer: str) -> Change:
+    """Return a request for a node's certificate, by a signer."""
+    made = requests.new(issue.new_key(KeyAlgorithm.ECDSA_P256), "w9")
+    return {
+        "apiVersion": "certificates.k8s.io/v1",
+        "kind": "CertificateSigningRequest",
+        "metadata": {"name": name},
+        "spec": {
+            "signerName": signer,
+            "usages": ["digital signature", "client auth"],
+            "request": b64encode(made).decode(),
+        },
+    }
 
 
 def mirror(session: Session, on: str, namespace: str) -> Change:

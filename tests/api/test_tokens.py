@@ -6,7 +6,7 @@ import pytest
 from tests.api.rig import Rig
 
 from kubeception.admin import tokens
-from kubeception.admin.tokens import KEPT, State
+from kubeception.admin.tokens import State
 from kubeception.errors import KubeceptionError
 from kubeception.pki.token import Claim, Token
 from kubeception.render import join_records
@@ -83,15 +83,3 @@ def test_tokens_that_are_not_known_are_all_named_and_none_is_revoked(session: Se
         "token (no id of a token): there is none",
     ]
     assert states(session) == {token.id: State.UNUSED}
-
-
-def test_what_expired_long_ago_is_removed_by_the_next_one(session: Session) -> None:
-    old = made(session, -KEPT)
-    spend(session, old)
-    recent = made(session, -KEPT + HOUR)
-
-    token = made(session)
-
-    assert set(states(session)) == {recent.id, token.id}
-    name = join_records.claim_name(old.id)
-    assert session.api.get("ConfigMap", name, namespace=CLAIMS) is None

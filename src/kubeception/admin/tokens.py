@@ -18,9 +18,6 @@ from kubeception.session import Session
 
 log = logging.getLogger(__name__)
 
-# So long an administrator can see what became of one that is good for nothing any more.
-KEPT = timedelta(days=1)
-
 
 class State(StrEnum):
     """What a token is good for: nothing, unless it is unused."""
@@ -42,12 +39,7 @@ class TokenStatus:
 def create(
     session: Session, *, node: str | None, rejoin: bool, ttl: timedelta
 ) -> tuple[Token, TokenRecord]:
-    """Make a token for a worker, and return what is kept of it as well.
-
-    Ones that expired long ago are removed meanwhile.
-    """
-    now = session.host.clock.now()
-    _sweep(session, now)
+    """Make a token for a worker, and return what is kept of it as well."""
     ca = session.layout.pki.join_ca.certificate
     try:
         token = tokens.new(ca=ca.read_bytes())
@@ -57,7 +49,7 @@ def create(
         id=token.id,
         public_key=token.public_key,
         role=Role.WORKER,
-        expires=now + ttl,
+        expires=session.host.clock.now() + ttl,
         node=node,
         rejoin=rejoin,
     )
@@ -101,14 +93,6 @@ def _state(record: TokenRecord, claimed: set[str], now: datetime) -> State:
     if record.revoked:
         return State.REVOKED
     return State.EXPIRED if now >= record.expires else State.UNUSED
-
-
-def _sweep(session: Session, now: datetime) -> None:
-    """Remove what expired long ago, claims first: a token without its claim would be unspent."""
-    for record in _records(session):
-        if now >= record.expires + KEPT:
-            session.api.delete("ConfigMap", join_records.claim_name(record.id), namespace=CLAIMS)
-            session.api.delete("ConfigMap", join_records.token_name(record.id), namespace=RECORDS)
 
 
 def _records(session: Session) -> Iterator[TokenRecord]:

@@ -104,7 +104,8 @@ def create(
 def list_(config_file: Path | None, output: str) -> None:
     """Show the tokens that the cluster knows, and what they are good for.
 
-    A token is unused, spent, revoked or expired; a day after it has expired it may be forgotten.
+    A token is unused, spent, revoked or expired; a day after it was spent or has expired it is
+    forgotten.
 
     \b
     Example:

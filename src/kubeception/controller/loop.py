@@ -1,7 +1,7 @@
 """The loop: whenever certificate requests may have changed, judge every one that waits.
 
 It compares what is with what should be, again and again; a watch only wakes it earlier. One bad
-request is told and passed over.
+request is told and passed over. Every few minutes what joins have left behind is swept.
 """
 
 import contextlib
@@ -9,9 +9,11 @@ import logging
 import signal
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import islice
 from time import monotonic, sleep
 
 from kubeception import timestamp
@@ -29,6 +31,7 @@ from kubeception.controller.approval import (
     judge,
     with_issued,
 )
+from kubeception.controller.leftovers import Found, leftovers
 from kubeception.endpoints import Network
 from kubeception.errors import ApiError
 from kubeception.kube.client import Api, Object
@@ -36,7 +39,7 @@ from kubeception.kube.kinds import KINDS
 from kubeception.kube.lease import RENEW_S, Lease
 from kubeception.pki.request import SIGNERS
 from kubeception.render import join_records, objects
-from kubeception.render.join_records import RECORDS, NodeRecord
+from kubeception.render.join_records import CLAIMS, RECORDS, NodeRecord
 from kubeception.render.objects import NAMESPACE
 
 log = logging.getLogger("kubeception.controller")
@@ -47,6 +50,9 @@ _MANAGER = "kubeception-controller"
 LOOK_EVERY_S = 10.0
 # So often all is read, although nothing has happened: somebody may have edited a record.
 _READ_EVERY_S = 300.0
+_SWEEP_EVERY_S = 300.0
+# Of a flood; who waits for a certificate goes in between.
+_MOST_SWEPT = 500
 _WATCH_S = 60
 _REST_S = 1.0
 _CONFLICT = 409
@@ -71,6 +77,8 @@ class Seen:
     """The requests whose certificates' ids are in the records."""
     read_s: float | None = None
     """When it has read all that is known."""
+    swept_s: float | None = None
+    """When it has swept what joins leave behind."""
 
 
 def run(api: Api, watching: Api, settings: ControllerOptions) -> None:
@@ -136,6 +144,35 @@ def decide(api: Api, settings: ControllerOptions, lease: Lease, seen: Seen) -> N
             _learn(api, signed)
             seen.issued.add(signed.request)
     seen.issued &= {one.request for one in issued}
+    if seen.swept_s is None or monotonic() - seen.swept_s >= _SWEEP_EVERY_S:
+        seen.swept_s = monotonic()
+        if not sweep(api, settings, lease, seen, now=datetime.now(UTC)):
+            seen.swept_s = None
+
+
+def sweep(
+    api: Api, settings: ControllerOptions, lease: Lease, seen: Seen, *, now: datetime
+) -> bool:
+    """Remove what joins have left behind; return whether that was all of it.
+
+    Raises:
+        ApiError: the API can't be asked, or refuses.
+    """
+    found = Found(
+        claims=api.list("ConfigMap", namespace=CLAIMS),
+        records=api.list("ConfigMap", namespace=RECORDS),
+        requests=api.list(KIND),
+    )
+    past = leftovers(found, join_service=settings.join_service, learnt=seen.issued, now=now)
+    gone: Counter[str] = Counter()
+    for one in islice(past, _MOST_SWEPT):
+        if not lease.hold(api):
+            return False
+        api.delete(one.kind, one.name, namespace=one.namespace)
+        gone[one.name.partition("-")[0] if one.namespace else "request"] += 1
+    if gone:
+        log.info("swept: %s", ", ".join(f"{gone[what]} {what}s" for what in sorted(gone)))
+    return gone.total() < _MOST_SWEPT and not gone[join_records.TOKEN]  # their claims are next
 
 
 def _answer(api: Api, waiting: Iterable[Object], known: Known, lease: Lease) -> bool:

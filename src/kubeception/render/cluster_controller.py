@@ -19,7 +19,8 @@ _MEMORY = "1Gi"
 _CERTIFICATES = "certificates.k8s.io"
 _CLUSTER_RIGHTS = (
     objects.rule("", "nodes services", "list"),
-    objects.rule(_CERTIFICATES, "certificatesigningrequests", "get", "list", "watch"),
+    # A policy holds it to those that the join service made, where it deletes.
+    objects.rule(_CERTIFICATES, "certificatesigningrequests", "get", "list", "watch", "delete"),
     objects.rule(_CERTIFICATES, "certificatesigningrequests/approval", "update"),
     objects.rule(_CERTIFICATES, "signers", "approve", names=SIGNERS),
 )
@@ -29,8 +30,10 @@ _RIGHTS = {
     ),
     # Events about objects that are in no namespace lie here.
     "default": (objects.rule("", "events", "create"),),
-    join_records.RECORDS: (objects.rule("", "configmaps", "get", "list", "create", "patch"),),
-    join_records.CLAIMS: (objects.rule("", "configmaps", "list"),),
+    join_records.RECORDS: (
+        objects.rule("", "configmaps", "get", "list", "create", "patch", "delete"),
+    ),
+    join_records.CLAIMS: (objects.rule("", "configmaps", "list", "delete"),),
 }
 
 

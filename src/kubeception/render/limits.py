@@ -16,7 +16,7 @@ _API = "flowcontrol.apiserver.k8s.io/v1"
 _PRECEDENCE = 800
 # The default levels have 5 to 40.
 _SHARES = 20
-# A join takes one, which is swept a day after its token has expired.
+# A join takes one, which the controller sweeps after a day.
 _MOST_CLAIMS = 10_000
 
 

@@ -15,8 +15,8 @@ from kubeception.config.cluster import ClusterSettings
 from kubeception.config.model import Cni
 from kubeception.config.names import of_kubelet
 from kubeception.facts import ClusterFacts
-from kubeception.pki.request import NODES
-from kubeception.render import flannel, join_records, objects, own_pod
+from kubeception.pki.request import CLIENT_SIGNER, NODES
+from kubeception.render import cluster_controller, flannel, join_records, objects, own_pod
 
 # On a namespace, by an administrator: kubelets of workers may show their static pods in it.
 MIRROR_PODS = {"kubeception.dev/mirror-pods": "allowed"}
@@ -32,8 +32,11 @@ _NODE_ROLES = "kubeception-node-roles"
 _MIRROR_PODS = "kubeception-mirror-pods"
 _REMOVED_NODES = "kubeception-removed-nodes"
 _JOIN_SERVICE = "kubeception-join-service"
+_CONTROLLER = "kubeception-controller"
 # A claim has some 2 KiB, with a request of 4 KiB at most.
 _SMALL_BYTES = 12 * 1024
+# As an expression, of names.
+_TOKEN_ID = "[a-z0-9]{10}"  # noqa: S105 - no token
 _NODE_WRITES = ("nodes", "nodes/status")
 # Whoever may do everything; KEP-3488 asks the API server's own authorizer.
 _IS_ADMINISTRATOR = "authorizer.group('*').resource('*').check('*').allowed()"
@@ -56,11 +59,12 @@ def everything(cluster: ClusterFacts) -> Iterator[objects.Object]:
     yield from _mirror_pods(workers)
     yield from _removed_nodes(workers)
     yield from _join_service()
+    yield from _controller()
 
 
 def names(settings: ClusterSettings) -> tuple[str, ...]:
     """Return the names of the policies that a cluster has, which are their bindings' as well."""
-    of_all = (_NODE_ROLES, _MIRROR_PODS, _REMOVED_NODES, _JOIN_SERVICE)
+    of_all = (_NODE_ROLES, _MIRROR_PODS, _REMOVED_NODES, _JOIN_SERVICE, _CONTROLLER)
     return (_FLANNEL, *of_all) if settings.net.cni is Cni.FLANNEL else of_all
 
 
@@ -175,14 +179,29 @@ def _removed_nodes(workers: Mapping[str, str]) -> Iterator[objects.Object]:
 
 
 def _join_service() -> Iterator[objects.Object]:
-    """Let the join service make small things alone, for strangers say what is in them."""
+    """Let the join service make small things alone, for strangers say what is in them.
+
+    By the names by which the controller sweeps them, and nothing that keeps them from being swept.
+    """
     small = (
         "dyn(object).?data.orValue({}).map(key, size(dyn(object).data[key])).sum()"
         f" + size(dyn(object).?spec.?request.orValue('')) <= {_SMALL_BYTES}"
     )
     bare = " && ".join(
-        f"size(dyn(object).?{where}.orValue({{}})) == 0"
-        for where in ("binaryData", "metadata.?annotations")
+        f"size(dyn(object).?{where}.orValue([])) == 0"
+        for where in (
+            "binaryData",
+            *(f"metadata.?{name}" for name in ("annotations", "finalizers", "ownerReferences")),
+        )
+    )
+    request = join_records.request_name(_TOKEN_ID)
+    claim = join_records.claim_name(_TOKEN_ID)
+    named = (
+        "request.resource.resource == 'certificatesigningrequests'"
+        f" ? object.metadata.name.matches('^{request}$')"
+        f" && dyn(object).spec.signerName == '{CLIENT_SIGNER}'"
+        " : request.resource.resource != 'configmaps'"
+        f" || object.metadata.name.matches('^{claim}$')"
     )
     yield from _policy(
         _JOIN_SERVICE,
@@ -194,8 +213,24 @@ def _join_service() -> Iterator[objects.Object]:
         variables={},
         rules=[
             (small, f"the join service makes nothing of more than {_SMALL_BYTES} bytes"),
-            (bare, "the join service makes nothing with annotations or binary data"),
+            (bare, "the join service makes nothing with more than labels, nor with binary data"),
+            ("size(object.metadata.?labels.orValue({})) <= 2", "nor with more labels than ours"),
+            (named, "the join service makes claims, and requests for kubelets' certificates"),
         ],
+    )
+
+
+def _controller() -> Iterator[objects.Object]:
+    """Let the controller delete those requests alone that the join service made."""
+    made = f"oldObject.spec.username == '{objects.user_of(own_pod.COMPONENT)}'"
+    yield from _policy(
+        _CONTROLLER,
+        groups="certificates.k8s.io",
+        resources=("certificatesigningrequests",),
+        operations=("DELETE",),
+        only={"is-controller": _is(cluster_controller.NAME)},
+        variables={},
+        rules=[(made, "the controller deletes requests of the join service alone")],
     )
 
 
