@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.api.rig import Rig
 from tests.api.rights import call
-from tests.joiner import Joiner, Line, Said
+from tests.joiner import LOOPBACK, Joiner, Line, Said
 
 from kubeception.admin import tokens
 from kubeception.kube.client import Api, Credential
@@ -24,7 +24,7 @@ from kubeception.render import join_records, join_service
 from kubeception.render.join_records import CLAIMS
 from kubeception.session import Session
 
-LISTENING = re.compile(r" INFO .*: listening on 127\.0\.0\.1:(\d+)\n")
+LISTENING = re.compile(r" INFO .*: listening on [\d.]+:(\d+)\n")
 SYSTEM = ("-n", "kube-system")
 
 
@@ -63,13 +63,13 @@ class Service:
         assert self.process.wait(10) == 0
 
 
-def command(rig: Rig, token: Path, port: int = 0) -> list[str]:
+def command(rig: Rig, token: Path, port: int = 0, address: str = LOOPBACK) -> list[str]:
     at = rig.session().layout.pki
     flags = {
         "certificate": at.join.certificate,
         "key": at.join.key,
         "ca": at.join_ca.certificate,
-        "address": "127.0.0.1",
+        "address": address,
         "port": port,
         "api": f"https://127.0.0.1:{rig.ports.api}",
         "endpoint": f"https://127.0.0.1:{rig.ports.api}",
@@ -83,10 +83,12 @@ def command(rig: Rig, token: Path, port: int = 0) -> list[str]:
 
 
 @contextlib.contextmanager
-def running(rig: Rig, credential: Path, log: Path, port: int = 0) -> Iterator[Service]:
+def running(
+    rig: Rig, credential: Path, log: Path, port: int = 0, address: str = LOOPBACK
+) -> Iterator[Service]:
     with log.open("wb") as sink:
         process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "--", *command(rig, credential, port)],
+            ["setpriv", "--pdeathsig", "KILL", "--", *command(rig, credential, port, address)],
             stdout=sink,
             stderr=sink,
             env={**os.environ, **join_service.ENVIRONMENT},
@@ -142,9 +144,12 @@ def token_for(
     *,
     node: str | None = None,
     rejoin: bool = False,
+    any_source: bool = True,
     ttl: timedelta = timedelta(hours=1),
 ) -> Token:
-    return tokens.create(session, node=node, rejoin=rejoin, ttl=ttl)[0]
+    """Return a token; the hosts of most tests are seen from loopback, which is nobody's own."""
+    made, _ = tokens.create(session, node=node, rejoin=rejoin, any_source=any_source, ttl=ttl)
+    return made
 
 
 def signing_requests(api: Api, token: Token) -> bool:

@@ -512,7 +512,7 @@ def test_another_controller_goes_on_where_one_was_killed(
     controller.kill()
     controller.wait()
     name = knock(service, host(session, "w6", "10.7.0.8"))
-    old, _ = tokens.create(session, node=None, rejoin=False, ttl=-KEPT)
+    old, _ = tokens.create(session, node=None, ttl=-KEPT)
     flood = join_records.claim_name("unknown000")
     about = {"name": flood, "namespace": CLAIMS}
     service.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": about})

@@ -6,11 +6,14 @@ Each attack that docs/security.md names has its test in this or one of its neigh
 import contextlib
 import http.client
 import re
+import socket
 import ssl
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -18,9 +21,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.api.rig import Rig
 from tests.api.serving import Answering, Judge, Service, claim_of, fresh_name, token_for, untouched
+from tests.api.serving import running as serving
 from tests.joiner import Joiner, line
 
 from kubeception.admin import tokens
+from kubeception.join import wire
 from kubeception.pki.token import Role, Token
 from kubeception.render import join_records
 from kubeception.render.join_records import CLAIMS, RECORDS, NodeRecord
@@ -55,6 +60,69 @@ def test_a_host_that_proves_its_token_is_taken_in(
     record = join_records.to_claim(claim_of(session.api, token))
     assert record.claim.addresses == host.addresses
     assert record.request == host.request
+
+
+@pytest.fixture(scope="module")
+def own_address() -> str:
+    """An address of this machine's, which is seen as itself by whatever listens at it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.connect(("198.51.100.1", 9))  # sends nothing
+        found: str = asking.getsockname()[0]
+    return found
+
+
+@pytest.fixture(scope="module")
+def outward(
+    rig: Rig, credential: Path, own_address: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """The service, listening there."""
+    log = tmp_path_factory.mktemp("outward") / "log"
+    with serving(rig, credential, log, address=own_address) as service:
+        yield service
+
+
+@pytest.mark.usefixtures("approving")
+def test_a_host_claims_the_address_alone_from_which_it_is_seen(
+    outward: Service, own_address: str, session: Session
+) -> None:
+    token, node = token_for(session, any_source=False), fresh_name()
+    for claimed in (("192.0.2.21",), (own_address, "192.0.2.21"), ("2001:db8::21",)):
+        said = Joiner(token, node, claimed).join(outward.port, own_address)
+
+        why = f"the host is seen from {own_address}, and claims {', '.join(claimed)}"
+        assert (said.status, said.error) == (403, why)
+        assert untouched(session.api, token)
+    assert len(told(session, "OtherSource", token)) == 1
+
+    # The token is as good as before.
+    assert Joiner(token, node, (own_address,)).join(outward.port, own_address).status == 200
+    assert join_records.to_claim(claim_of(session.api, token)).source == own_address
+    assert f"node {node}, from {own_address}: accepted\n" in outward.log.read_text()
+
+
+@pytest.mark.usefixtures("approving")
+def test_a_token_for_any_source_lets_a_host_be_seen_from_elsewhere(
+    service: Service, session: Session
+) -> None:
+    """As behind NAT; and loopback is nobody's own address."""
+    own, any_source = (token_for(session, any_source=it) for it in (False, True))
+
+    refused = Joiner(own, fresh_name()).join(service.port)
+
+    assert (refused.status, refused.error.startswith(wire.SEEN_FROM)) == (403, True)
+    assert untouched(session.api, own)
+    assert Joiner(any_source, fresh_name()).join(service.port).status == 200
+    record = join_records.to_claim(claim_of(session.api, any_source))
+    assert (record.claim.addresses, record.source) == (("192.0.2.21",), "127.0.0.1")
+
+
+def test_nobody_learns_from_where_they_are_seen_before_they_have_proven_anything(
+    service: Service, session: Session
+) -> None:
+    token = token_for(session, any_source=False)
+    wrong = Joiner(Token(token.id, bytes(32), token.pin), fresh_name())
+
+    assert wrong.join(service.port).status == 401
 
 
 @pytest.mark.usefixtures("approving")

@@ -62,7 +62,7 @@ def node(api: Api, name: str, *, is_ready: bool = True, label: str = "it") -> No
 
 def joined(session: Session, name: str) -> str:
     """Have a node have joined by a token; return the token's id."""
-    token, _ = tokens.create(session, node=None, rejoin=False, ttl=timedelta(hours=1))
+    token, _ = tokens.create(session, node=None, ttl=timedelta(hours=1))
     record = NodeRecord(name, token.id, Role.WORKER, (ip_address("10.9.0.2"),))
     session.api.create(join_records.from_node(record))
     return token.id

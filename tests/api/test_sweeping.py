@@ -95,7 +95,7 @@ def sweep(api: Api, *, later: timedelta = timedelta(), learnt: tuple[str, ...] =
 
 
 def made(session: Session, ttl: timedelta = HOUR) -> Token:
-    return tokens.create(session, node=None, rejoin=False, ttl=ttl)[0]
+    return tokens.create(session, node=None, ttl=ttl)[0]
 
 
 def spend(service: Api, token: Token) -> str:

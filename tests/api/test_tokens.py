@@ -33,7 +33,7 @@ def _empty(session: Session) -> None:
 
 
 def made(session: Session, ttl: timedelta = HOUR, node: str | None = None) -> Token:
-    return tokens.create(session, node=node, rejoin=False, ttl=ttl)[0]
+    return tokens.create(session, node=node, ttl=ttl)[0]
 
 
 def spend(session: Session, token: Token) -> None:

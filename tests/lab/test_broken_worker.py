@@ -3,6 +3,7 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -203,6 +204,30 @@ def test_a_host_is_not_called_like_the_api(broken: Cluster) -> None:
     cluster.configure(broken.w2)
     broken.w2.run("sh", stdin=command, timeout_s=240)
     until(lambda: "w2" in str(get(broken.cp1, "nodes")), timeout_s=30)
+
+
+def test_a_host_gets_no_certificate_for_an_address_from_which_it_is_not_seen(
+    broken: Cluster,
+) -> None:
+    """It has joined already (above); what it claims is an address that nobody has yet."""
+    cp1, w2 = broken.cp1, broken.w2
+    claimed = str(ip_address(w2.address) + 100)
+    w2.run("kubeception", "reset", "--yes", timeout_s=240)
+    command = token(cp1, "--rejoin", "w2")
+    w2.run("ip", "address", "add", f"{claimed}/32", "dev", "lo")
+    w2.put(cluster.CONFIG, f'version = 1\n[node]\naddress = "{claimed}"\n')
+
+    done = w2.run("sh", stdin=command, check=False, timeout_s=240)
+
+    assert done.code != 0
+    assert f"the host is seen from {w2.address}, and claims {claimed}" in done.stderr
+    assert "kubeception token create --any-source" in done.stderr
+    records = get(cp1, "configmaps", "-n", "kubeception-join")["items"]
+    assert claimed not in json.dumps(records)
+    cluster.configure(w2)
+    w2.run("ip", "address", "delete", f"{claimed}/32", "dev", "lo")
+    w2.run("sh", stdin=command, timeout_s=240)  # the token is as good as before
+    assert "w2" in str(get(cp1, "nodes"))
 
 
 def test_nobody_holds_a_hosts_lock_but_root(broken: Cluster) -> None:

@@ -37,7 +37,12 @@ class TokenStatus:
 
 
 def create(
-    session: Session, *, node: str | None, rejoin: bool, ttl: timedelta
+    session: Session,
+    *,
+    node: str | None,
+    ttl: timedelta,
+    rejoin: bool = False,
+    any_source: bool = False,
 ) -> tuple[Token, TokenRecord]:
     """Make a token for a worker, and return what is kept of it as well."""
     ca = session.layout.pki.join_ca.certificate
@@ -52,6 +57,7 @@ def create(
         expires=session.host.clock.now() + ttl,
         node=node,
         rejoin=rejoin,
+        any_source=any_source,
     )
     session.api.create(join_records.from_token(record))
     return token, record

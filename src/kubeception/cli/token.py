@@ -42,6 +42,11 @@ def token() -> None:
 @click.option(
     "--any-node", is_flag=True, help="For whichever host has it, by whatever name is free."
 )
+@click.option(
+    "--any-source",
+    is_flag=True,
+    help="Also where the host is seen from another address than its own: behind NAT, say.",
+)
 @click.option("--ttl", type=options.DURATION, default="1h", show_default=True, help="How long.")
 @click.option("--role", type=click.Choice(_ROLES), default="worker", show_default=True)
 def create(
@@ -50,12 +55,14 @@ def create(
     node: str | None,
     rejoin: str | None,
     any_node: bool,
+    any_source: bool,
     ttl: timedelta,
     role: str,
 ) -> None:
     """Make a token and say, once, how to join with it.
 
     It is good for one host, by the name that it is for: who gets hold of it can be no other node.
+    That host has to join by its own address, so that it gets certificates for no other one.
     The cluster keeps its public half alone, so nobody can say it again.
 
     \b
@@ -86,7 +93,9 @@ def create(
         reserved = Reserved(config.net.cluster_domain, config.apiserver.extra_sans)
         if of_host and (problem := reserved.node_problem(of_host)):
             raise click.UsageError(problem)
-        made, record = tokens.create(session, node=of_host, rejoin=rejoin is not None, ttl=ttl)
+        made, record = tokens.create(
+            session, node=of_host, rejoin=rejoin is not None, any_source=any_source, ttl=ttl
+        )
     expires = timestamp.text(record.expires)
     if output == "json":
         told = {"id": made.id, "token": made.text(), "url": where, "expires": expires}
@@ -150,6 +159,7 @@ def _row(one: "TokenStatus") -> dict[str, object]:
         "role": one.record.role.value,
         "node": one.record.node,
         "rejoin": one.record.rejoin,
+        "any_source": one.record.any_source,
         "expires": timestamp.text(one.record.expires),
         "state": one.state.value,
     }

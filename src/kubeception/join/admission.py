@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kubeception.config.names import Reserved
+from kubeception.endpoints import Address
 from kubeception.join import nonce, wire
-from kubeception.join.cluster import NAME_TAKEN, TOKEN_REUSED, Cluster
+from kubeception.join.cluster import NAME_TAKEN, OTHER_SOURCE, TOKEN_REUSED, Cluster
 from kubeception.pki import request as requests
 from kubeception.pki.token import Claim, Role, verifies
 from kubeception.render.join_records import ClaimRecord, TokenRecord
@@ -69,13 +70,14 @@ class Admission:
         asked: wire.Request,
         *,
         challenge: str,
+        source: Address,
         prove: Callable[[], None],
         is_gone: Callable[[], bool],
     ) -> wire.Answer:
         """Return what a host needs to be a node.
 
-        `challenge` is what it had to prove something over, `prove` is called once it has, and
-        `is_gone` tells whether it still wants to know.
+        `challenge` is what it had to prove something over, `source` from where it is seen, `prove`
+        is called once it has proven it, and `is_gone` tells whether it still wants to know.
 
         Raises:
             Refused: it is not taken in.
@@ -85,11 +87,15 @@ class Admission:
             raise Refused(409, "the nonce is not of this connection, or too old")
         if problem := _problem(asked, self.reserved):
             raise Refused(400, problem)
-        record = _claimed(asked, self.server)
+        record = _claimed(asked, self.server, source)
         token = await self._known(record)
         prove()
         if why := _excluded(token, record.claim.node, datetime.now(UTC)):
             raise Refused(403, why)
+        if not token.any_source and {*asked.addresses} != {str(source)}:
+            said = f"{wire.SEEN_FROM} {source}, and claims {', '.join(asked.addresses)}"
+            await self.cluster.alert(token.id, OTHER_SOURCE, f"token {token.id}: {said}")
+            raise Refused(403, said)
         if token.id in self._at_once:
             raise Refused(429, "the token is in use at this moment", retry_after_s=1)
         if len(self._at_once) >= MOST_AT_ONCE:
@@ -199,7 +205,7 @@ def _problem(asked: wire.Request, reserved: Reserved) -> str | None:
     return f"the certificate request: {problem}" if problem else None
 
 
-def _claimed(asked: wire.Request, server: bytes) -> ClaimRecord:
+def _claimed(asked: wire.Request, server: bytes, source: Address) -> ClaimRecord:
     request = asked.request.encode()
     claim = Claim(
         token=asked.token,
@@ -209,7 +215,7 @@ def _claimed(asked: wire.Request, server: bytes) -> ClaimRecord:
         nonce=bytes.fromhex(asked.nonce),
         request=requests.digest(request),
     )
-    return ClaimRecord(claim, bytes.fromhex(asked.proof), request)
+    return ClaimRecord(claim, bytes.fromhex(asked.proof), request, str(source))
 
 
 def _excluded(token: TokenRecord, node: str, now: datetime) -> str | None:

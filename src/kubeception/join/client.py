@@ -151,6 +151,12 @@ def _refuse(response: http.client.HTTPResponse, words: str, *, node: str) -> NoR
             hint=f"if it was this host: kubeception token create --rejoin {node}, on a"
             " control-plane host; if not, give this host another name",
         )
+    if status == 403 and words.startswith(wire.SEEN_FROM):
+        raise JoinRefused(
+            f"this host joins by an address that is not its node's ({status} {words})",
+            hint="address in [node] of its configuration is the node's own; behind NAT, or a load"
+            " balancer in --url: kubeception token create --any-source, on a control-plane host",
+        )
     why, hint = _REASONS.get(status, _NOT_UNDERSTOOD)
     raise JoinRefused(f"{why} ({status} {words})", hint=hint)
 

@@ -18,7 +18,7 @@ from kubeception.render import join_records, objects
 from kubeception.render.join_records import ClaimRecord, NodeRecord, TokenRecord
 
 # As events say, and the first as the controller denies for it.
-NAME_TAKEN, TOKEN_REUSED = "NameTaken", "TokenReused"
+NAME_TAKEN, TOKEN_REUSED, OTHER_SOURCE = "NameTaken", "TokenReused", "OtherSource"
 CONFLICT = 409
 _STRANGERS, _PROVEN = 4, 16
 

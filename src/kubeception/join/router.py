@@ -64,7 +64,7 @@ class Router:
             request = wire.read(asked.body)
         except ValueError:
             return _malformed(400)
-        about = f"token {request.token}, node {request.node}, from {connection.peer}"
+        about = f"token {request.token}, node {request.node}, from {connection.source}"
 
         def prove() -> None:
             connection.has_proven = True
@@ -72,7 +72,11 @@ class Router:
         try:
             async with asyncio.timeout(ANSWER_S):
                 answer = await self._joining.admit(
-                    request, challenge=challenge, prove=prove, is_gone=connection.is_gone
+                    request,
+                    challenge=challenge,
+                    source=connection.source,
+                    prove=prove,
+                    is_gone=connection.is_gone,
                 )
         except Refused as error:
             log.info("%s: refused (%d): %s", about, error.status, error.why)

@@ -12,7 +12,9 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 
+from kubeception.endpoints import LOOPBACK, Address
 from kubeception.join.http1 import HEADER_BYTES
 from kubeception.join.knock import has_said_hello
 from kubeception.join.nonce import Nonce
@@ -29,7 +31,7 @@ _CLOSING_S = 1.0
 class Connection:
     """One connection: from where, what it was asked to prove, and whether it just now has."""
 
-    peer: str = ""
+    source: Address = LOOPBACK
     task: asyncio.Task[None] | None = None
     nonce: Nonce = field(default_factory=Nonce)
     has_proven: bool = False
@@ -40,6 +42,12 @@ class Connection:
         """End the connection."""
         if self.task:
             self.task.cancel()
+
+
+def source_of(peer: str) -> Address:
+    """Return the address of a peer; an IPv4 one within an IPv6 one is the IPv4 one."""
+    address = ip_address(peer)
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 Talking = Callable[[Connection, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -100,7 +108,7 @@ class Connections:
                 log.warning("no connection: %s", error.strerror)
                 await asyncio.sleep(0.1)
                 continue
-            connection = Connection(peer)
+            connection = Connection(source_of(peer))
             connection.task = asyncio.create_task(self._receive(connection, sock))
             self._tasks.add(connection.task)
             connection.task.add_done_callback(self._tasks.discard)

@@ -19,6 +19,8 @@ BODY_BYTES = 16 * 1024
 DEPTH = 8
 NONCE_BYTES = 32
 NONCE_LIFETIME_S = 10
+# How the refusal begins of a host that claims another address; the client knows it by that.
+SEEN_FROM = "the host is seen from"
 
 _Hex32 = Annotated[str, Meta(pattern=rf"^[0-9a-f]{{64}}{END}")]
 _Hex64 = Annotated[str, Meta(pattern=rf"^[0-9a-f]{{128}}{END}")]

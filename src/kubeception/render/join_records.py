@@ -43,8 +43,9 @@ _YES, _NO = "true", "false"
 class TokenRecord:
     """A token as the cluster knows it: `node` is the only name that it is good for, if any.
 
-    `rejoin` lets it take a name over that is known already. A token that was revoked is kept until
-    it expires, so that its holder can be told.
+    `rejoin` lets it take a name over that is known already, `any_source` a host join that is seen
+    from another address than it claims. A token that was revoked is kept until it expires, so that
+    its holder can be told.
     """
 
     id: str
@@ -53,16 +54,21 @@ class TokenRecord:
     expires: datetime
     node: str | None = None
     rejoin: bool = False
+    any_source: bool = False
     revoked: bool = False
 
 
 @dataclass(frozen=True)
 class ClaimRecord:
-    """A claim, its proof, and the certificate request (PEM) that it is for."""
+    """A claim, its proof, and the certificate request (PEM) that it is for.
+
+    `source` is from where the host was seen, by the word of the join service: for people to read.
+    """
 
     claim: Claim
     proof: bytes
     request: bytes = field(repr=False)
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,6 +130,7 @@ def from_token(record: TokenRecord) -> objects.Object:
         "expires": timestamp.text(record.expires),
         "node": record.node or "",
         "rejoin": _YES if record.rejoin else _NO,
+        "anySource": _YES if record.any_source else _NO,
         "revoked": _YES if record.revoked else _NO,
     }
     return _config_map(TOKEN, token_name(record.id), RECORDS, values)
@@ -144,6 +151,7 @@ def to_token(found: Mapping[str, Any]) -> TokenRecord:
             expires=datetime.fromisoformat(values["expires"]),
             node=values["node"] or None,
             rejoin=values["rejoin"] == _YES,
+            any_source=values.get("anySource") == _YES,
             revoked=values["revoked"] == _YES,
         )
 
@@ -155,6 +163,7 @@ def from_claim(record: ClaimRecord) -> objects.Object:
         "token": claim.token,
         "node": claim.node,
         "addresses": json.dumps(claim.addresses),
+        "source": record.source,
         "server": claim.server.hex(),
         "nonce": claim.nonce.hex(),
         "request": record.request.decode(),
@@ -181,7 +190,12 @@ def to_claim(found: Mapping[str, Any]) -> ClaimRecord:
             nonce=bytes.fromhex(values["nonce"]),
             request=bytes.fromhex(values["requestDigest"]),
         )
-        return ClaimRecord(claim, bytes.fromhex(values["proof"]), values["request"].encode())
+        return ClaimRecord(
+            claim,
+            bytes.fromhex(values["proof"]),
+            values["request"].encode(),
+            source=values.get("source", ""),
+        )
 
 
 def from_node(record: NodeRecord) -> objects.Object:

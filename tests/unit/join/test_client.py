@@ -279,6 +279,7 @@ def test_no_older_tls_is_spoken(tmp_path: Path) -> None:
         (400, {"error": "bad request"}, "the same version"),
         (401, {"error": "not proven"}, "token create"),
         (403, {"error": "the token is spent"}, "token create"),
+        (403, {"error": f"{wire.SEEN_FROM} 192.0.2.1, and claims 192.0.2.2"}, "--any-source"),
         (404, b"not found", ":30000/join"),
         (409, {"error": "the name is taken"}, "token create --rejoin w1"),
         (302, b"", "the same version"),

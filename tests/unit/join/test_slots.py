@@ -1,6 +1,24 @@
 """Who makes way when all places are taken."""
 
-from kubeception.join.slots import Connection, Slots
+from ipaddress import ip_address
+
+import pytest
+
+from kubeception.join.slots import Connection, Slots, source_of
+
+
+@pytest.mark.parametrize(
+    ("peer", "source"),
+    [
+        ("192.0.2.21", "192.0.2.21"),
+        ("::ffff:192.0.2.21", "192.0.2.21"),
+        ("::ffff:c000:215", "192.0.2.21"),
+        ("2001:db8:0::21", "2001:db8::21"),
+    ],
+)
+def test_an_address_is_the_same_however_a_socket_says_it(peer: str, source: str) -> None:
+    assert str(source_of(peer)) == source
+    assert source_of(peer) == ip_address(source)
 
 
 def test_the_oldest_makes_way() -> None:
