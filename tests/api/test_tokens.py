@@ -8,9 +8,10 @@ from tests.api.rig import Rig
 from kubeception.admin import tokens
 from kubeception.admin.tokens import State
 from kubeception.errors import KubeceptionError
-from kubeception.pki.token import Claim, Token
+from kubeception.pki.token import Claim, Role, Token
 from kubeception.render import join_records
-from kubeception.render.join_records import CLAIMS, RECORDS, ClaimRecord
+from kubeception.render.join_records import CLAIMS, RECORDS, ClaimRecord, NodeRecord
+from kubeception.render.objects import CONTROL_PLANE
 from kubeception.resources.object import Object
 from kubeception.session import Session
 
@@ -70,6 +71,23 @@ def test_the_cluster_keeps_nothing_that_one_can_join_with(session: Session) -> N
 
     assert token.id in kept
     assert token.text().split(".")[2] not in kept
+
+
+@pytest.mark.parametrize("rejoin", [False, True])
+def test_there_is_none_for_a_control_plane_host(session: Session, rejoin: bool) -> None:
+    """By its record, or by the label of a Node that has none."""
+    record = NodeRecord("cp8", "", Role.CONTROL_PLANE, ())
+    session.api.create(join_records.from_node(record))
+    about = {"name": "cp9", "labels": {CONTROL_PLANE: ""}}
+    session.api.create({"apiVersion": "v1", "kind": "Node", "metadata": about})
+
+    for name in ("cp8", "cp9"):
+        with pytest.raises(KubeceptionError) as caught:
+            tokens.create(session, node=name, rejoin=rejoin, ttl=HOUR)
+        assert str(caught.value) == f"node {name}: is a control-plane node; only workers join"
+        assert caught.value.hint
+    session.api.delete("Node", "cp9")
+    assert states(session) == {}
 
 
 def test_tokens_that_are_not_known_are_all_named_and_none_is_revoked(session: Session) -> None:

@@ -1,15 +1,18 @@
 """Somebody with root on one worker, and with the tokens of the pods there, gets no further."""
 
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.lab import cluster, healing
+from tests.lab import cluster, healing, joining
 from tests.lab.cluster import get, kubectl, until
 
+from kubeception.endpoints import API_PORT, HOSTED_PORTS
 from kubeception.lab import Host, Lab
 from kubeception.render import cluster_controller, flannel, join_service, objects
 from kubeception.render.controllers import BOTH as CONTROLLERS
@@ -70,10 +73,12 @@ def flannels_token(broken: Cluster) -> str:
     return broken.w1.run(*AS_KUBELET, *words, uid).stdout.strip()
 
 
-def refused(host: Host, token: str, name: str, change: dict[str, Any]) -> str:
+def refused(
+    host: Host, token: str, name: str, change: dict[str, Any], *, port: int = API_PORT
+) -> str:
     """Return why a change of a Node's status is refused."""
     asked = {
-        "url": f"https://cp1:6443/api/v1/nodes/{name}/status",
+        "url": f"https://cp1:{port}/api/v1/nodes/{name}/status",
         "request": "PATCH",
         "cacert": "/etc/kubernetes/pki/ca.crt",
         "header": [
@@ -228,6 +233,52 @@ def test_a_host_gets_no_certificate_for_an_address_from_which_it_is_not_seen(
     w2.run("ip", "address", "delete", f"{claimed}/32", "dev", "lo")
     w2.run("sh", stdin=command, timeout_s=240)  # the token is as good as before
     assert "w2" in str(get(cp1, "nodes"))
+
+
+TABLE = re.compile(r"^\| (\d[\d, -]*?) (\(UDP\) )?\| [^|]+ \| [^|]+ \|$", re.MULTILINE)
+
+
+def told() -> set[tuple[str, int]]:
+    """Return the ports that docs/security.md says a control-plane host answers others on."""
+    text = (Path(__file__).parents[2] / "docs/security.md").read_text()
+    _, _, rows = text.partition("| Port | Is | Answers |\n")
+    found = set()
+    for numbers, udp in TABLE.findall(rows.partition("\n\n")[0]):
+        for part in numbers.split(", "):
+            first, _, last = part.partition("-")
+            for port in range(int(first), int(last or first) + 1):
+                found.add(("udp" if udp else "tcp", port))
+    return found
+
+
+def test_the_control_plane_listens_where_it_is_told(broken: Cluster) -> None:
+    cp1, w1 = broken.cp1, broken.w1
+    redirected = {("tcp", API_PORT), ("tcp", joining.PORT)}
+    listening = set()
+    for line in cp1.run("ss", "-Hlntu").stdout.splitlines():
+        kind, _, _, _, at, *_ = line.split()
+        address, _, port = at.rpartition(":")
+        if not ip_address(address.strip("[]*").partition("%")[0] or "::").is_loopback:
+            listening.add((kind, int(port)))
+
+    assert listening <= told(), listening - told()
+    in_turn = {("tcp", port) for port in HOSTED_PORTS}
+    assert told() - listening - in_turn == redirected
+    [hosted] = [port for _, port in listening & in_turn]
+
+    own = "/var/lib/kubelet/pki/kubelet-client-current.pem"
+    peer = "/etc/kubernetes/pki/etcd/peer"
+    for of_etcd in (2379, 2380):
+        ask = ("curl", "-sSk", "--http1.1", "--max-time", "9", f"https://cp1:{of_etcd}/version")
+        for shown in ((), ("--cert", own)):
+            done = w1.run(*ask, *shown, check=False)
+            assert (done.code != 0, done.stdout) == (True, ""), done
+        answer = cp1.run(*ask, "--cert", f"{peer}.crt", "--key", f"{peer}.key").stdout
+        assert "etcdserver" in answer
+    # What answers beside the door is the server behind it.
+    stolen = flannels_token(broken)
+    change = {"metadata": {"labels": {CONTROL_PLANE: ""}}}
+    assert "kubeception-" in refused(w1, stolen, "w1", change, port=hosted)
 
 
 def test_nobody_holds_a_hosts_lock_but_root(broken: Cluster) -> None:

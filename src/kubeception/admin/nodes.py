@@ -56,9 +56,13 @@ def refuse_own(session: Session, name: str) -> None:
         raise KubeceptionError(
             f"node {name}: is this host's own, with its control plane", hint=hint
         )
-    node = session.api.get("Node", name)
-    if _role(node, _record(session, name)) is Role.CONTROL_PLANE:
+    if role(session, name) is Role.CONTROL_PLANE:
         raise KubeceptionError(f"node {name}: is a control-plane node; only workers are removed")
+
+
+def role(session: Session, name: str) -> Role:
+    """Return the role of a node; one that nobody knows would be a worker."""
+    return _role(session.api.get("Node", name), _record(session, name))
 
 
 def remove(session: Session, name: str, *, timeout_s: float, tell: Tell) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from kubeception.admin import nodes
 from kubeception.errors import KubeceptionError
 from kubeception.pki import token as tokens
 from kubeception.pki.token import Role, Token
@@ -44,7 +45,16 @@ def create(
     rejoin: bool = False,
     any_source: bool = False,
 ) -> tuple[Token, TokenRecord]:
-    """Make a token for a worker, and return what is kept of it as well."""
+    """Make a token for a worker, and return what is kept of it as well.
+
+    Raises:
+        KubeceptionError: it would be for a node of the control plane.
+    """
+    if node and nodes.role(session, node) is Role.CONTROL_PLANE:
+        raise KubeceptionError(
+            f"node {node}: is a control-plane node; only workers join",
+            hint="kubeception bootstrap, on that host, mends it",
+        )
     ca = session.layout.pki.join_ca.certificate
     try:
         token = tokens.new(ca=ca.read_bytes())
