@@ -3,7 +3,9 @@
 import contextlib
 import http.client
 import json
+import re
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +15,12 @@ from kubeception.kube.client import Credential, TokenFile
 
 # What access is asked for although the API serves nothing by that name.
 _VIRTUAL = {("", "users"), ("certificates.k8s.io", "signers")}
+
+
+_QUOTED = r"`([^`]+)`"
+_NODE_AUTHORIZER = "node authorizer does not support user rule resolution"
+# A verb and a resource, with its group and the names that it is limited to.
+Held = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -59,12 +67,55 @@ def may(rig: Rig, who: Credential | TokenFile, right: Right) -> bool:
     return bool(status["allowed"])
 
 
+def held(rig: Rig, namespace: str, *, who: Credential | TokenFile, **headers: str) -> set[Held]:
+    """Return the rights of somebody in a namespace by the API's own word."""
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectRulesReview",
+        "spec": {"namespace": namespace},
+    }
+    path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
+    status = call(rig, "POST", path, review, who=who, **headers)["status"]
+    # The one that knows of nodes tells no rules.
+    why = status.get("evaluationError", "").replace(_NODE_AUTHORIZER, "")
+    assert not why, why
+    return set(_rights(status["resourceRules"]))
+
+
+def told(text: str) -> set[Held]:
+    """Return the rights that a document tells: get, list `nodes`; get `configmaps` named `a`."""
+    words = re.findall(
+        r"([a-z]+(?:, [a-z]+)*) ((?:`[\w./-]+`(?:, )?)+)(?: ?named ((?:`[\w./-]+`(?:, )?)+))?", text
+    )
+    return {
+        (verb, resource + (f" {','.join(re.findall(_QUOTED, names))}" if names else ""))
+        for verbs, resources, names in words
+        for verb in verbs.split(", ")
+        for resource in re.findall(_QUOTED, resources)
+    }
+
+
+def _rights(rules: list[dict[str, Any]]) -> Iterator[Held]:
+    for rule in rules:
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                for verb in rule["verbs"]:
+                    names = ",".join(rule.get("resourceNames") or [])
+                    yield verb, f"{resource}.{group}".strip(".") + (f" {names}" if names else "")
+
+
 def call(
-    rig: Rig, method: str, path: str, document: Any = None, *, who: Credential | TokenFile
+    rig: Rig,
+    method: str,
+    path: str,
+    document: Any = None,
+    *,
+    who: Credential | TokenFile,
+    **headers: str,
 ) -> Any:
     """Call the API as somebody and return its answer, which has to be a good one."""
     tls = ssl.create_default_context(cafile=str(rig.session().layout.pki.ca.certificate))
-    headers = {"content-type": "application/json"}
+    headers = {"content-type": "application/json", **headers}
     if isinstance(who, Credential):
         tls.load_cert_chain(who.certificate, who.key)
     else:

@@ -3,11 +3,10 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.api.rig import Rig
-from tests.api.rights import call
+from tests.api.rights import Held, held, told
 from tests.fixed import CLUSTER, CONFIG, FACTS, SETTINGS
 
 from kubeception.host.process import Completed, run
@@ -37,44 +36,19 @@ def applied(rig: Rig) -> Iterator[None]:
         session.api.delete("Node", "others")
 
 
-def held(rig: Rig, folder: Path, account: str) -> set[tuple[str, str]]:
+def of_account(rig: Rig, folder: Path, account: str) -> set[Held]:
     """Return the rights of an account by the API's own word: each a verb and a resource."""
-    made = rig.kubectl("-n", NAMESPACE, "create", "token", account)
     file = folder / account
-    file.write_text(made.stdout)
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectRulesReview",
-        "spec": {"namespace": NAMESPACE},
-    }
-    path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
-    status = call(rig, "POST", path, review, who=TokenFile(file))["status"]
-    assert not status.get("incomplete") or "evaluationError" not in status, status
-    return set(_rights(status["resourceRules"]))
+    file.write_text(rig.kubectl("-n", NAMESPACE, "create", "token", account).stdout)
+    return held(rig, NAMESPACE, who=TokenFile(file))
 
 
-def _rights(rules: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
-    for rule in rules:
-        for group in rule["apiGroups"]:
-            for resource in rule["resources"]:
-                for verb in rule["verbs"]:
-                    names = ",".join(rule.get("resourceNames") or [])
-                    yield verb, f"{resource}.{group}".strip(".") + (f" {names}" if names else "")
-
-
-def told() -> dict[str, set[tuple[str, str]]]:
+def in_the_document() -> dict[str, set[Held]]:
     """Return the table of docs/security.md."""
     text = (ROOT / "docs/security.md").read_text()
     _, _, rows = text.partition("| Account | May | What a thief has of it |\n")
-    found: dict[str, set[tuple[str, str]]] = {}
-    for name, rights in re.findall(
-        r"^\| `([\w-]+)` \| ([^|]+) \|", rows.partition("\n\n")[0], re.M
-    ):
-        for verbs, resources in re.findall(r"([a-z, ]+) ((?:`[\w./-]+`(?:, )?)+)", rights):
-            for verb in re.findall(r"[a-z]+", verbs):
-                for resource in re.findall(r"`([^`]+)`", resources):
-                    found.setdefault(name, set()).add((verb, resource))
-    return found
+    found = re.findall(r"^\| `([\w-]+)` \| ([^|]+) \|", rows.partition("\n\n")[0], re.M)
+    return {name: told(rights) for name, rights in found}
 
 
 def test_the_accounts_are_those_whose_pods_run_on_workers() -> None:
@@ -93,12 +67,15 @@ def test_the_accounts_are_those_whose_pods_run_on_workers() -> None:
 def test_an_account_on_workers_has_the_rights_that_are_told_and_no_other(
     rig: Rig, tmp_path: Path, account: str
 ) -> None:
-    everybodys = held(rig, tmp_path, "default")
+    everybodys = of_account(rig, tmp_path, "default")
     # A right that was given just now counts a moment later.
-    rig.until("its rights to count", lambda: told()[account] <= held(rig, tmp_path, account))
+    rig.until(
+        "its rights to count",
+        lambda: in_the_document()[account] <= of_account(rig, tmp_path, account),
+    )
 
-    assert held(rig, tmp_path, account) - everybodys == told()[account]
-    assert set(told()) == set(ACCOUNTS)
+    assert of_account(rig, tmp_path, account) - everybodys == in_the_document()[account]
+    assert set(in_the_document()) == set(ACCOUNTS)
 
 
 @pytest.mark.parametrize("account", ACCOUNTS)
@@ -106,9 +83,9 @@ def test_none_of_them_writes_what_could_lead_further(
     rig: Rig, tmp_path: Path, account: str
 ) -> None:
     """What flannel writes, test_policies.py tries."""
-    rights = held(rig, tmp_path, account)
+    rights = of_account(rig, tmp_path, account)
     writes = {(verb, what) for verb, what in rights if verb not in {"get", "list", "watch"}}
-    everybodys = held(rig, tmp_path, "default")
+    everybodys = of_account(rig, tmp_path, "default")
 
     found = {what.partition(".")[0] for _, what in writes - everybodys}
     assert not found & set(UNTOUCHED), found
