@@ -276,6 +276,33 @@ def test_a_workers_kubelet_makes_no_pods(
     assert "kubeception.dev/mirror-pods=allowed" in caught.value.message
 
 
+@pytest.mark.parametrize("taken", ["10.96.0.0/16", "192.0.2.0/28", "10.244.0.0/24"])
+def test_a_workers_kubelet_says_not_which_addresses_its_pods_have(
+    rig: Rig, session: Session, tmp_path: Path, taken: str
+) -> None:
+    """Flannel would lead every node's traffic for these to it: Services, hosts, others' pods."""
+    session.api.delete("Node", "w2")
+    for spec in (
+        {"podCIDR": taken},
+        {"podCIDRs": [taken]},
+        {"podCIDR": taken, "podCIDRs": [taken]},
+    ):
+        with closing(kubelet(rig, tmp_path, "w2")) as api, pytest.raises(ApiError) as caught:
+            api.create({**node("w2"), "spec": spec})
+        assert caught.value.status == INVALID
+        assert "given to it by the controller-manager" in caught.value.message
+
+    with closing(kubelet(rig, tmp_path, "w2")) as api:
+        api.create(node("w2"))
+
+        def is_given_one() -> bool:
+            found = api.get("Node", "w2")
+            return bool(found and found["spec"].get("podCIDR"))
+
+        rig.until("the controller-manager to give it a range", is_given_one)
+        api.merge("Node", "w2", {"spec": {"unschedulable": None}})  # what it writes goes on
+
+
 def test_unless_an_administrator_lets_it(rig: Rig, session: Session, tmp_path: Path) -> None:
     about = {"name": "static", "labels": policies.MIRROR_PODS}
     session.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": about})

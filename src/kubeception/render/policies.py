@@ -30,6 +30,7 @@ _API = "admissionregistration.k8s.io/v1"
 _FLANNEL = "kubeception-flannel"
 _NODE_ROLES = "kubeception-node-roles"
 _MIRROR_PODS = "kubeception-mirror-pods"
+_POD_RANGES = "kubeception-pod-ranges"
 _REMOVED_NODES = "kubeception-removed-nodes"
 _JOIN_SERVICE = "kubeception-join-service"
 _CONTROLLER = "kubeception-controller"
@@ -57,6 +58,7 @@ def everything(cluster: ClusterFacts) -> Iterator[objects.Object]:
         "is-on-worker": f"!(request.userInfo.username in [{trusted}])",
     }
     yield from _mirror_pods(workers)
+    yield from _pod_ranges(workers)
     yield from _removed_nodes(workers)
     yield from _join_service()
     yield from _controller()
@@ -64,7 +66,8 @@ def everything(cluster: ClusterFacts) -> Iterator[objects.Object]:
 
 def names(settings: ClusterSettings) -> tuple[str, ...]:
     """Return the names of the policies that a cluster has, which are their bindings' as well."""
-    of_all = (_NODE_ROLES, _MIRROR_PODS, _REMOVED_NODES, _JOIN_SERVICE, _CONTROLLER)
+    of_workers = (_MIRROR_PODS, _POD_RANGES, _REMOVED_NODES)
+    of_all = (_NODE_ROLES, *of_workers, _JOIN_SERVICE, _CONTROLLER)
     return (_FLANNEL, *of_all) if settings.net.cni is Cni.FLANNEL else of_all
 
 
@@ -138,6 +141,22 @@ def _mirror_pods(workers: Mapping[str, str]) -> Iterator[objects.Object]:
             ("false", f"a worker shows static pods in namespaces alone with {label}={value}"),
         ],
         namespaces={"matchExpressions": [{"key": label, "operator": "NotIn", "values": [value]}]},
+    )
+
+
+def _pod_ranges(workers: Mapping[str, str]) -> Iterator[objects.Object]:
+    """Let no worker's kubelet say which addresses its pods have: every node would send it these."""
+    same = " && ".join(
+        f"object.spec.?{name} == (oldObject == null ? optional.none() : oldObject.spec.?{name})"
+        for name in ("podCIDR", "podCIDRs")
+    )
+    yield from _policy(
+        _POD_RANGES,
+        resources=("nodes",),
+        operations=("CREATE", "UPDATE"),
+        only=workers,
+        variables={},
+        rules=[(same, "the range of a node's pods is given to it by the controller-manager")],
     )
 
 

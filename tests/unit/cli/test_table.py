@@ -16,3 +16,11 @@ def test_columns_are_as_wide_as_what_stands_in_them() -> None:
 
 def test_a_table_without_rows_has_its_head() -> None:
     assert list(table.lines(("ID", "NODE"), [])) == ["ID  NODE"]
+
+
+def test_what_a_cell_says_commands_no_terminal_and_is_no_other_row() -> None:
+    cell = "\x1b]0;x\x07\nnode cp1: removed\r\u202e\x9b31m"
+
+    rows = list(table.lines(("NAME",), [(cell,)]))
+
+    assert rows == ["NAME", "\ufffd]0;x\ufffd\ufffdnode cp1: removed\ufffd\ufffd\ufffd31m"]
