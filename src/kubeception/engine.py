@@ -6,6 +6,7 @@ Idempotence, progress, the check after a change and the dry run live here, once 
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from kubeception import crash
 from kubeception.conditions import Condition, wait_for
@@ -174,4 +175,8 @@ def _log_of(phase: Phase) -> logging.Logger:
 def _wait(wanted: Iterable[Condition], session: Session, note: Note, log: logging.Logger) -> None:
     for condition in wanted:
         log.debug("waiting for %s", condition.what)
-        wait_for(condition, session, note)
+        wait_for(condition, session, partial(_note_wait, note, condition.what))
+
+
+def _note_wait(note: Note, what: str, problem: str) -> None:
+    note(f"waiting for {what}: {problem}")

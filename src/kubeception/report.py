@@ -19,6 +19,8 @@ from kubeception import timestamp
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+# A wait that takes longer says what it waits for, again and again.
+TELL_EVERY_S = 10.0
 LEVELS = ("debug", "info", "warn", "error")
 
 
@@ -88,13 +90,15 @@ class Steps:
     """A list of steps with their times; several may run at once, from several threads.
 
     On a terminal each step is a line with a running clock. Elsewhere each is a log line when it
-    starts, and one with its time when it ends.
+    starts, and one with its time when it ends; in between, one every `tell_every_s` of what it is
+    waiting for.
     """
 
-    def __init__(self, logger: logging.Logger) -> None:
+    def __init__(self, logger: logging.Logger, *, tell_every_s: float = TELL_EVERY_S) -> None:
         self.times: dict[str, float] = {}
         self.last = ""
         self._log = logger
+        self._tell_every_s = tell_every_s
         self._live: Progress | None = None
         self._lock = threading.Lock()
 
@@ -126,19 +130,30 @@ class Steps:
         if not quiet:
             self._log.info("%s", f"{name}: {doing}" if doing else name)
         task = self._live.add_task(name, total=1, doing=doing) if self._live else None
+        latest, ended = doing, threading.Event()
+
+        def tell() -> None:
+            while not ended.wait(self._tell_every_s):
+                self._log.info("%s: %s (%.0fs)", name, latest, time.monotonic() - started)
 
         def note(text: str) -> None:
+            nonlocal latest
+            latest = text
             if self._live is not None and task is not None:
                 self._live.update(task, doing=text)
             else:
                 self._log.debug("%s: %s", name, text)
 
+        teller = threading.Thread(target=tell, daemon=True)
+        if self._live is None:
+            teller.start()
         try:
             yield note
         except BaseException:
             note("failed")
             raise
         finally:
+            ended.set()
             took = time.monotonic() - started
             with self._lock:
                 self.times[name] = took

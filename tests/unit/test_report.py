@@ -11,6 +11,21 @@ import pytest
 
 from kubeception.report import LineFormat, Steps
 
+LONG = """
+import logging, time
+from kubeception import report
+report.configure()
+log = logging.getLogger("kubeception.k8s")
+with report.Steps(log, tell_every_s=0.2) as steps:
+    with steps.step("short", quiet=True) as note:
+        note("waiting for nothing")
+    with steps.step("add-ons", quiet=True) as note:
+        note("waiting for dns: 0 of 2 ready")
+        time.sleep(0.5)
+        note("waiting for dns: 1 of 2 ready")
+        time.sleep(0.3)
+time.sleep(0.3)
+"""
 TERMINAL = {"TERM": "xterm", "PATH": os.environ["PATH"]}
 PROGRAM = """
 import logging
@@ -50,10 +65,10 @@ def test_a_line_looks_like_the_originals(level: int, start: str) -> None:
     assert line == f"{start} 2018-07-18T01:23:46Z: kubeception::k8s: deploying control plane"
 
 
-def run(**environment: str) -> str:
+def run(program: str = PROGRAM, **environment: str) -> str:
     """Run the program without a terminal and return what it says, times replaced."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
+        [sys.executable, "-c", program],
         capture_output=True,
         text=True,
         check=True,
@@ -63,11 +78,11 @@ def run(**environment: str) -> str:
     return re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME", done.stderr)
 
 
-def run_on_a_terminal(**environment: str) -> str:
+def run_on_a_terminal(program: str = PROGRAM, **environment: str) -> str:
     """Run the program on a real terminal and return what it draws."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM], stderr=theirs, env={**TERMINAL, **environment}
+        [sys.executable, "-c", program], stderr=theirs, env={**TERMINAL, **environment}
     ):
         os.close(theirs)
         drawn = b""
@@ -83,6 +98,19 @@ def run_on_a_terminal(**environment: str) -> str:
 
 def test_without_a_terminal_steps_are_lines() -> None:
     assert re.fullmatch(LINES.lstrip("\n"), run())
+
+
+def test_without_a_terminal_a_long_wait_says_what_it_waits_for_again_and_again() -> None:
+    told = re.findall(r"(?m)^ INFO TIME: kubeception::k8s: (.*) \(\ds\)$", run(LONG))
+
+    of_dns = [f"add-ons: waiting for dns: {n} of 2 ready" for n in (0, 1)]
+    assert (told[0], told[-1]) == tuple(of_dns)
+    assert set(told) == set(of_dns)
+    assert len(told) <= 4  # none of a wait that is over
+
+
+def test_on_a_terminal_the_list_has_said_it_already() -> None:
+    assert "INFO" not in run_on_a_terminal(LONG, KUBECEPTION_LOG="info")
 
 
 def test_the_level_comes_from_the_environment() -> None:

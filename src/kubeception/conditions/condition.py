@@ -51,7 +51,7 @@ def wait_for(condition: Condition, session: Session, note: Callable[[str], None]
             if not condition.required:
                 return
             last = problem or f"only {in_a_row} of {condition.successes} in a row"
-            last_words = condition.last_words(session)
+            last_words = _last_words(condition, session)
             raise WaitTimeout(condition.what, last, hint=condition.hint, last_words=last_words)
         clock.sleep(INTERVAL_S)
 
@@ -60,10 +60,18 @@ def _problem(condition: Condition, session: Session) -> str | None:
     try:
         return condition.problem(session)
     except Hopeless as error:
-        last_words = condition.last_words(session)
+        last_words = _last_words(condition, session)
         raise Hopeless(error.message, hint=condition.hint, last_words=last_words) from error
     except KubeceptionError as error:
         return error.message
+
+
+def _last_words(condition: Condition, session: Session) -> Sequence[str]:
+    """Return what it said last; where that can't be read, why, beside the failure itself."""
+    try:
+        return condition.last_words(session)
+    except KubeceptionError as error:
+        return (f"what it said last can't be read: {error.message}",)
 
 
 def current_problem(condition: Condition, session: Session) -> str | None:
@@ -83,7 +91,7 @@ def all_of(what: str, parts: Sequence[Condition], *, timeout_s: float) -> Condit
 
     def last_words(session: Session) -> list[str]:
         late = [part for part in parts if current_problem(part, session)]
-        return [words for part in late for words in part.last_words(session)]
+        return [words for part in late for words in _last_words(part, session)]
 
     hint = "kubeception status"
     return Condition(what, problem, timeout_s=timeout_s, hint=hint, last_words=last_words)

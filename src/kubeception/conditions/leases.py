@@ -2,8 +2,10 @@
 
 from collections.abc import Collection
 from dataclasses import replace
+from functools import partial
 
 from kubeception import timestamp
+from kubeception.conditions import log_tail
 from kubeception.conditions.condition import Condition
 from kubeception.conditions.reading import time
 from kubeception.conditions.workloads import is_bound
@@ -31,6 +33,7 @@ def lease_held(lease: str, *, timeout_s: float = 120.0) -> Condition:
         problem,
         timeout_s=timeout_s,
         hint=f"kubectl -n {NAMESPACE} get lease",
+        last_words=partial(log_tail.of_pods, labels={"component": lease}),
     )
 
 

@@ -1,14 +1,19 @@
 """Nodes."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
 from kubeception.conditions import log_tail
-from kubeception.conditions.condition import Condition
+from kubeception.conditions.condition import Condition, current_problem
 from kubeception.conditions.reading import conditions_of, time
-from kubeception.render import kubelet
+from kubeception.config.model import Cni
+from kubeception.render import flannel, kubelet
 from kubeception.render.objects import CONTROL_PLANE
 from kubeception.session import Session
+
+# Of the runtime, whom the kubelet repeats.
+NO_NETWORK = "NetworkPluginNotReady"
 
 
 def node_registered(node: str) -> Condition:
@@ -54,12 +59,20 @@ def node_ready(node: str) -> Condition:
                 return None if condition["status"] == "True" else str(words)
         return "it has not said anything yet"
 
-    return Condition(
+    def last_words(session: Session) -> Sequence[str]:
+        """Return flannel's where the kubelet only waits for it."""
+        is_flannels = session.config.net.cni is Cni.FLANNEL
+        if is_flannels and NO_NETWORK in (current_problem(ready, session) or ""):
+            return log_tail.of_pods(session, flannel.LABELS, node=node)
+        return log_tail.of_unit(session, kubelet.UNIT)
+
+    ready = Condition(
         f"node {node} to be Ready",
         problem,
-        hint="kubectl describe nodes",
-        last_words=partial(log_tail.of_unit, unit=kubelet.UNIT),
+        hint=f"kubectl describe node {node}",
+        last_words=last_words,
     )
+    return ready
 
 
 def node_ready_anew(node: str) -> Condition:

@@ -85,4 +85,9 @@ def door_leads_to(port: int) -> Condition:
             return f"it points at {found.inside or 'nothing'}"
         return health.problem(API_PORT, session.layout.pki.ca.certificate)
 
-    return Condition(f"the door to lead to port {port}", problem, hint="kubeception bootstrap")
+    return Condition(
+        f"the door to lead to port {port}",
+        problem,
+        hint="kubeception bootstrap",
+        last_words=partial(log_tail.of_apiserver, port=port),
+    )

@@ -1,10 +1,15 @@
 """Pods, and what makes them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Any
 
+from kubeception.conditions import log_tail
 from kubeception.conditions.condition import Condition
 from kubeception.conditions.reading import condition_of
+from kubeception.endpoints import BOOTSTRAP_PORT
+from kubeception.host import door
+from kubeception.render import kubelet
 from kubeception.render.apiserver import DOOR_GATE
 from kubeception.render.objects import NAMESPACE
 from kubeception.session import Session
@@ -17,7 +22,12 @@ def pod_gone(name: str) -> Condition:
         found = session.api.get("Pod", name, namespace=NAMESPACE)
         return None if found is None else f"pod {name} is still there"
 
-    return Condition(f"pod {name} to end", problem, hint="crictl pods")
+    def last_words(session: Session) -> Sequence[str]:
+        found = session.api.get("Pod", name, namespace=NAMESPACE)
+        said = log_tail.of_pod(session, found) if found else ()
+        return (*said, *log_tail.of_unit(session, kubelet.UNIT))
+
+    return Condition(f"pod {name} to end", problem, hint="crictl pods", last_words=last_words)
 
 
 def rolled_out(kind: str, name: str) -> Condition:
@@ -35,10 +45,17 @@ def rolled_out(kind: str, name: str) -> Condition:
             return None
         return f"{ready} of {wanted} ready" if ready < wanted else "a rollout is on"
 
+    def last_words(session: Session) -> Sequence[str]:
+        found = session.api.get(kind, name, namespace=NAMESPACE)
+        if found is None:
+            return ()
+        return log_tail.of_pods(session, found["spec"]["selector"]["matchLabels"])
+
     return Condition(
         f"{kind} {name} to be ready",
         problem,
         hint=f"kubectl -n {NAMESPACE} describe {kind.lower()} {name}",
+        last_words=last_words,
     )
 
 
@@ -49,7 +66,13 @@ def namespace_there() -> Condition:
         found = session.api.get("Namespace", NAMESPACE)
         return None if found else f"there is no namespace {NAMESPACE}"
 
-    return Condition(f"namespace {NAMESPACE}", problem)
+    def last_words(session: Session) -> Sequence[str]:
+        found = door.read()
+        return log_tail.of_apiserver(session, found.inside if found else BOOTSTRAP_PORT)
+
+    return Condition(
+        f"namespace {NAMESPACE}", problem, hint="kubectl get namespaces", last_words=last_words
+    )
 
 
 def pods_run(labels: dict[str, str], *, on: Collection[str], at_least: int = 1) -> Condition:
@@ -64,7 +87,12 @@ def pods_run(labels: dict[str, str], *, on: Collection[str], at_least: int = 1) 
         ready = sum(is_bound(pod, on) and condition_of(pod, "ContainersReady") for pod in pods)
         return None if ready >= at_least else f"{ready} of {at_least} pods run"
 
-    return Condition(f"{name} to run", problem, hint=f"kubectl -n {NAMESPACE} get pods")
+    return Condition(
+        f"{name} to run",
+        problem,
+        hint=f"kubectl -n {NAMESPACE} get pods",
+        last_words=partial(log_tail.of_pods, labels=labels, on=on),
+    )
 
 
 def pod_serves(pod: dict[str, Any]) -> bool:

@@ -10,7 +10,7 @@ from kubeception.host.process import run
 
 COUNT = 5
 # Enough to reach behind the stack traces of a program that panicked.
-_READ = 200
+READ = 200
 _WIDTH = 300
 _TIMEOUT_S = 10.0
 
@@ -31,18 +31,13 @@ def of_unit(unit: str, *, root: Path | None = None) -> tuple[str, ...]:
     return last(own) or last(_journal(f"--unit={unit}", root))
 
 
-def of_container(logs: Path, pod: str, container: str) -> tuple[str, ...]:
-    """Return what a container said last, of the newest pod whose name begins with `pod`.
-
-    `logs` is the kubelet's folder of them, where pods are `<namespace>_<name>_<uid>`.
-    """
-    pods = sorted(logs.glob(f"*_{pod}*"), key=_changed, reverse=True)
-    for folder in pods[:1]:
-        # One file a start; the newest may be empty yet.
-        for file in sorted((folder / container).glob("*.log"), key=_number, reverse=True):
-            lines = file.read_text(errors="replace").splitlines()
-            if said := last(_CONTAINER_PREFIX.sub("", line) for line in lines[-_READ:]):
-                return said
+def of_container(folder: Path) -> tuple[str, ...]:
+    """Return what a container said last; its kubelet writes a file for each start."""
+    # The newest may be empty yet.
+    for file in sorted(folder.glob("*.log"), key=_number, reverse=True):
+        lines = file.read_text(errors="replace").splitlines()
+        if said := last(_CONTAINER_PREFIX.sub("", line) for line in lines[-READ:]):
+            return said
     return ()
 
 
@@ -59,7 +54,7 @@ def last(lines: Iterable[str]) -> tuple[str, ...]:
 
 
 def _journal(selection: str, root: Path | None) -> list[str]:
-    options = ("--quiet", "--no-pager", "--output=cat", f"--lines={_READ}", "--boot")
+    options = ("--quiet", "--no-pager", "--output=cat", f"--lines={READ}", "--boot")
     argv = ["journalctl", *options, selection]
     try:
         done = run(argv, check=False, timeout=_TIMEOUT_S, root=root)
@@ -78,10 +73,6 @@ def _plain(line: str) -> str:
     except (ValueError, KeyError, TypeError):
         return line.rstrip()
     return ": ".join(str(word) for word in words if word)
-
-
-def _changed(path: Path) -> float:
-    return path.stat().st_mtime
 
 
 def _number(path: Path) -> int:

@@ -13,15 +13,20 @@ CALL_S = 60
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A pod as the runtime knows it, with the labels of its manifest.
-
-    `source` is where its kubelet had it from: `api` or `file`.
-    """
+    """A pod as the runtime knows it, with the labels and annotations of its manifest."""
 
     identity: str
     uid: str
-    source: str
+    namespace: str
+    name: str
+    created_s: float
     labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+
+    @property
+    def source(self) -> str:
+        """Where its kubelet had it from: `api` or `file`."""
+        return self.annotations.get("kubernetes.io/config.source", "")
 
 
 def sandboxes(host: Host, socket: Path) -> list[Sandbox]:
@@ -31,8 +36,11 @@ def sandboxes(host: Host, socket: Path) -> list[Sandbox]:
         Sandbox(
             identity=one["id"],
             uid=one["metadata"]["uid"],
-            source=one["annotations"].get("kubernetes.io/config.source", ""),
+            namespace=one["metadata"]["namespace"],
+            name=one["metadata"]["name"],
+            created_s=int(one["createdAt"]) / 1e9,
             labels=one["labels"],
+            annotations=one["annotations"],
         )
         for one in listed["items"]
     ]

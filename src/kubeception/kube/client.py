@@ -300,6 +300,16 @@ class Api:
                     version = found["metadata"]["resourceVersion"]
                     yield found["metadata"]["name"]
 
+    def log(self, pod: Object, container: str, *, lines: int) -> tuple[str, ...]:
+        """Return what a container of a pod that was read logged last; its kubelet is asked once."""
+        metadata = pod["metadata"]
+        path = KINDS["Pod"].path(metadata["namespace"], metadata["name"], "log")
+        with _errors(self.url):
+            answer = self._client.get(path, params={"container": container, "tailLines": lines})
+            if not answer.is_success:
+                raise self._refusal(answer)
+        return tuple(answer.text.splitlines())
+
     def evict(self, pod: Object) -> None:
         """Have a pod that was read end, if its disruption budget allows that just now.
 
