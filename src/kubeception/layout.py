@@ -188,6 +188,8 @@ class Layout:
     etcd: EtcdPaths = EtcdPaths()
     containerd: ContainerdPaths = ContainerdPaths()
     cni: CniPaths = CniPaths()
+    crictl: Path = Path("/etc/crictl.yaml")
+    etcdctl: Path = Path("/etc/kubernetes/etcdctl.env")
     kubeconfig_bootstrap: Path = Path("/etc/kubernetes/pki/kubeconfig-bootstrap")
     kubeconfig_cluster: Path = Path("/etc/kubernetes/pki/kubeconfig")
     pods: Path = Path("/etc/kubernetes/kubeception")

@@ -36,16 +36,31 @@ LAUNCHERS = (
     "crictl",
     "ctr",
     "etcd",
-    "etcdctl",
     "etcdutl",
     "kubectl",
     "kubelet",
     "runc",
 )
+# Of the launchers that we write, those that somebody else may have, too.
+_SHARED = frozenset({"etcdctl"})
+# The first lines of what we write where others are linked.
+_OURS = "#!/bin/sh\n# kubeception, from the bundle in use.\n"
 # -P: the folder that somebody happens to stand in is no place to import from.
-_LAUNCHER = """#!/bin/sh
-# kubeception, from the bundle in use.
-PYTHONPATH={library} exec {interpreter} -P -m kubeception "$@"
+_KUBECEPTION = """PYTHONPATH={library} exec {interpreter} -P -m kubeception "$@"
+"""
+# It is told where this host's etcd is, unless it is told another place: it takes no setting twice.
+_ETCDCTL = """settings={settings}
+for word; do
+  case $word in
+  --endpoints | --endpoints=* | --cacert | --cacert=* | --cert | --cert=* | --key | --key=*)
+    settings= ;;
+  esac
+done
+if [ -r "$settings" ] && ! env | grep -q '^ETCDCTL_\\(ENDPOINTS\\|CACERT\\|CERT\\|KEY\\)='; then
+  set -a
+  . "$settings"
+fi
+exec {program} "$@"
 """
 
 
@@ -204,12 +219,20 @@ def _use(bundle: Bundle, here: Layout, links: Mapping[Path, Path]) -> Iterator[s
         if not at.is_symlink():
             files.link(at, target)
             yield f"{at}: linked"
-    launcher = here.launchers / "kubeception"
-    library = Config().layout.bundle / "lib/python"
-    text = _LAUNCHER.format(library=library, interpreter=bundle.python)
-    if launcher.is_symlink() or not launcher.is_file() or launcher.read_text() != text:
-        files.write(launcher, text, mode=0o755)
-        yield f"{launcher}: written"
+    for launcher, text in _scripts(bundle, here):
+        if launcher.is_symlink() or not launcher.is_file() or launcher.read_text() != text:
+            files.write(launcher, text, mode=0o755)
+            yield f"{launcher}: written"
+
+
+def _scripts(bundle: Bundle, here: Layout) -> Iterator[tuple[Path, str]]:
+    """Yield the programs that have to be told something, and what tells it."""
+    at = Config().layout
+    ours = _KUBECEPTION.format(library=at.bundle / "lib/python", interpreter=bundle.python)
+    yield here.launchers / "kubeception", _OURS + ours
+    if any(file.path == "bin/etcdctl" for file in bundle.files):
+        text = _ETCDCTL.format(settings=at.etcdctl, program=at.bundle / "bin/etcdctl")
+        yield here.launchers / "etcdctl", _OURS + text
 
 
 def _checked_links(bundle: Bundle, here: Layout) -> dict[Path, Path]:
@@ -224,9 +247,21 @@ def _checked_links(bundle: Bundle, here: Layout) -> dict[Path, Path]:
         for at, target in links.items()
         if os.path.lexists(at) and not (at.is_symlink() and at.readlink() == target)
     ]
+    strangers += [
+        f"{at}: is there already, and not from a bundle"
+        for at, _ in _scripts(bundle, here)
+        if at.name in _SHARED and os.path.lexists(at) and not _is_ours(at)
+    ]
     if strangers:
         raise PreflightError(strangers, hint="move them away, then import again")
     return links
+
+
+def _is_ours(launcher: Path) -> bool:
+    """Tell whether we wrote a launcher, or an earlier version linked it."""
+    if launcher.is_symlink():
+        return launcher.readlink().is_relative_to(Config().layout.bundle)
+    return launcher.is_file() and launcher.read_text(errors="replace").startswith(_OURS)
 
 
 def _links(bundle: Bundle, here: Layout) -> Iterator[tuple[Path, Path]]:

@@ -21,6 +21,7 @@ def plan(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want the record of this host, then its settings, and the unit running with them."""
     at = config.layout
     yield from _remembering(config, facts, facts.host.remembered)
+    yield File(at.etcdctl, etcd.client_environment(config), if_ours=True)
     if etcd.UNIT not in facts.host.foreign_units:
         if facts.host.image:  # its guard runs in it
             yield ImageRoot(at.image(facts.host.image))

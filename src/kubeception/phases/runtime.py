@@ -17,6 +17,7 @@ from kubeception.resources.unit import Unit
 def plan(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want containerd, ours where the host has none, and the bundle's images in it."""
     at = config.layout
+    yield File(at.crictl, containerd.crictl(config), if_ours=True)
     if containerd.UNIT in facts.host.foreign_units:
         yield Unit(containerd.UNIT)
     else:

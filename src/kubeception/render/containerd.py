@@ -38,6 +38,15 @@ version = 3
 """
 
 
+def crictl(config: Config) -> str:
+    """Return crictl's settings, so that it asks this runtime and no other first."""
+    return f"""{OUR_MARK}
+runtime-endpoint: unix://{config.layout.containerd.socket}
+image-endpoint: unix://{config.layout.containerd.socket}
+timeout: 10
+"""
+
+
 def unit(config: Config) -> str:
     """Return the unit; its containers outlive it, so that a restart harms nobody."""
     return f"""{OUR_MARK}

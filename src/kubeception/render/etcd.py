@@ -79,6 +79,19 @@ def environment(config: Config, host: HostFacts) -> str:
     )
 
 
+def client_environment(config: Config) -> str:
+    """Return what etcdctl goes by on this host; it reads keys that are for root alone."""
+    pki = config.layout.pki
+    client = pki.etcd_healthcheck_client
+    settings = {
+        "ETCDCTL_ENDPOINTS": url(LOOPBACK, ETCD_PORT),
+        "ETCDCTL_CACERT": pki.etcd_ca.certificate,
+        "ETCDCTL_CERT": client.certificate,
+        "ETCDCTL_KEY": client.key,
+    }
+    return OUR_MARK + "".join(f'{name}="{value}"\n' for name, value in settings.items())
+
+
 def unit(config: Config, host: HostFacts) -> str:
     """Return the unit; etcd says itself when it serves.
 

@@ -17,7 +17,7 @@ _OTHERS_READ = 0o004
 class File:
     """A wanted file; a secret's content is never shown.
 
-    `content=None` wants it gone, with `if_ours` only one that says that we wrote it.
+    `content=None` wants it gone. With `if_ours` one that doesn't say that we wrote it is left.
     """
 
     path: Path
@@ -31,8 +31,10 @@ class File:
     def drift(self, session: Session) -> str | None:
         """Say whether it is missing, or what of it differs."""
         path = session.host.at(self.path)
+        there = os.path.lexists(path)
+        if self.if_ours and there and not is_ours(path):
+            return None
         if self.content is None:
-            there = is_ours(path) if self.if_ours else os.path.lexists(path)
             return "is there" if there or files.unfinished(path).exists() else None
         try:
             found, mode = path.read_bytes(), files.mode_of(path)

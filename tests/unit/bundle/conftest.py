@@ -10,22 +10,25 @@ from kubeception.bundle.contents import Bundle, BundleFile
 from kubeception.bundle.oci import Member, write_layer
 from kubeception.host import files
 
-MakeBundle = Callable[[str], Path]
+MakeBundle = Callable[..., Path]
 
 
 @pytest.fixture
 def make_bundle(tmp_path: Path) -> MakeBundle:
-    """Return what lays out a bundle whose etcd says the given version."""
+    """Return what lays out a bundle whose etcd says the given version, with more programs."""
 
-    def make(version: str) -> Path:
+    def make(version: str, **programs: str) -> Path:
         made = tmp_path / f"made-{version}"
         for name in ("etcd", "bridge"):
             files.write(made / name, f"#!/bin/sh\necho {name} version {version}\n", mode=0o755)
+        for name, script in programs.items():
+            files.write(made / name, script, mode=0o755)
         files.write(made / "etcd.tar", version)
         for tar in python.TARS:
             name = f"{python.FOLDER}/{Path(tar).stem}.py"
             write_layer(made / tar, [Member(name, version.encode())])
         places = {"etcd": "bin/etcd", "bridge": "bin/cni/bridge", "etcd.tar": "images/etcd.tar"}
+        places |= {name: f"bin/{name}" for name in programs}
         sources = {
             BundleFile(
                 places.get(path.name, f"lib/{path.name}"),

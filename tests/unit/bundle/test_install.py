@@ -10,8 +10,9 @@ from kubeception.bundle import contents
 from kubeception.bundle.install import install, installed, prune
 from kubeception.errors import KubeceptionError, Locked, PreflightError
 from kubeception.host import files, lock
+from kubeception.host.process import run
 
-MakeBundle = Callable[[str], Path]
+MakeBundle = Callable[..., Path]
 
 
 def put(bundle: Path, root: Path) -> list[str]:
@@ -129,6 +130,57 @@ def test_somebody_elses_programs_are_named_and_kept(
         map(str, theirs)
     )
     assert [path.read_text() for path in theirs] == ["theirs", "theirs"]
+
+
+ETCDCTL = """#!/bin/sh
+echo "${ETCDCTL_ENDPOINTS-nowhere} $*"
+"""
+
+
+def etcdctl(root: Path, *words: str, **environment: str) -> str:
+    """Run the launcher of a host's etcdctl with its paths as they are here."""
+    script = (root / "usr/local/bin/etcdctl").read_text()
+    for folder in ("/opt/kubeception", "/etc/kubernetes"):
+        script = script.replace(folder, f"{root}{folder}")
+    env = {"PATH": "/usr/bin:/bin", **environment}
+    return run(
+        ["env", "-i", *(f"{k}={v}" for k, v in env.items()), "sh", "-c", script, "it", *words]
+    ).stdout
+
+
+def test_etcdctl_is_told_where_the_hosts_etcd_is_unless_somebody_says_it(
+    make_bundle: MakeBundle, tmp_path: Path
+) -> None:
+    root = tmp_path / "host"
+    put(make_bundle("3.7.3", etcdctl=ETCDCTL), root)
+    assert etcdctl(root, "get", "a key") == "nowhere get a key\n"
+
+    files.write(root / "etc/kubernetes/etcdctl.env", 'ETCDCTL_ENDPOINTS="https://here"\n')
+
+    assert etcdctl(root, "get", "--keys-only", "a key") == "https://here get --keys-only a key\n"
+    assert etcdctl(root, "--endpoints=there", "get") == "nowhere --endpoints=there get\n"
+    assert etcdctl(root, "--endpoints", "there") == "nowhere --endpoints there\n"
+    assert etcdctl(root, "get", "--cacert", "x") == "nowhere get --cacert x\n"
+    assert etcdctl(root, "get", ETCDCTL_CACERT="/x") == "nowhere get\n"
+    assert etcdctl(root, "get", ETCDCTL_ENDPOINTS="mine") == "mine get\n"
+
+
+def test_a_link_of_an_earlier_version_is_replaced_and_a_strangers_etcdctl_kept(
+    make_bundle: MakeBundle, tmp_path: Path
+) -> None:
+    root, bundle = tmp_path / "host", make_bundle("3.7.3", etcdctl=ETCDCTL)
+    launcher = root / "usr/local/bin/etcdctl"
+    launcher.parent.mkdir(parents=True)
+    launcher.symlink_to("/opt/kubeception/current/bin/etcdctl")
+
+    put(bundle, root)
+    assert not launcher.is_symlink()
+    assert put(bundle, root) == []
+
+    launcher.write_text("theirs")
+    with pytest.raises(PreflightError, match="etcdctl: is there already, and not from a bundle"):
+        put(bundle, root)
+    assert launcher.read_text() == "theirs"
 
 
 def test_a_host_that_somebody_else_is_changing_is_left_alone(

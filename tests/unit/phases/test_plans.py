@@ -9,6 +9,7 @@ import pytest
 from tests.conftest import Golden
 from tests.fixed import CLUSTER, CONFIG, FACTS, MEMBER, on_host
 
+from kubeception.conditions import Condition
 from kubeception.config import Config
 from kubeception.config.load import load
 from kubeception.config.model import Cni, Etcd, Kubelet, Net
@@ -64,6 +65,18 @@ STATES: dict[str, tuple[Config, Facts]] = {
     ),
     "container": (CONFIG, on_host(image="0123456789ab")),
 }
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_whatever_is_waited_for_in_vain_has_last_words(state: str) -> None:
+    config, facts = STATES[state]
+    phases = (*BOOTSTRAP, *joining(None))
+    awaited = [one for phase in phases for one in phase.until(config, facts)]
+
+    silent = Condition("it", lambda _: None).last_words
+    mute = [one.what for one in (*awaited, *all_ready(config, facts)) if one.last_words is silent]
+    assert awaited
+    assert mute == []
 
 
 def planned(phases: tuple[Phase, ...], config: Config, facts: Facts) -> list[Resource]:
@@ -177,7 +190,7 @@ def test_the_door_turns_only_after_ten_answers_in_a_row() -> None:
 
 @pytest.mark.parametrize("phase", [etcd.ETCD, kubelet.KUBELET, runtime.RUNTIME])
 def test_a_unit_starts_after_the_settings_that_its_phase_writes(phase: Phase) -> None:
-    wanted = list(phase.plan(CONFIG, FACTS))
+    wanted, at = list(phase.plan(CONFIG, FACTS)), CONFIG.layout
     [unit] = [one for one in wanted if isinstance(one, Unit)]
     written = {
         one.path
@@ -185,7 +198,8 @@ def test_a_unit_starts_after_the_settings_that_its_phase_writes(phase: Phase) ->
         if isinstance(one, File)
         # systemd itself says when a unit's own file changed; manifests are read as they come.
         and one.path.parent not in {CONFIG.layout.units, CONFIG.layout.kubelet.manifests}
-        and one.path != CONFIG.layout.member  # read by us alone
+        # Read by us alone, and by people's tools.
+        and one.path not in {at.member, at.crictl, at.etcdctl}
     }
     settled = {one.environment for one in wanted if isinstance(one, Settled)}
 

@@ -6,6 +6,7 @@ import pytest
 from tests.unit.sessions import session_of
 
 from kubeception.host import files
+from kubeception.layout import OUR_MARK
 from kubeception.resources.file import File
 
 PATH = Path("/etc/thing")
@@ -41,6 +42,19 @@ def test_what_is_wanted_gone_goes_and_nothing_beside_it(tmp_path: Path) -> None:
     assert wanted.drift(session) == "is there"
     wanted.apply(session)
     assert [path.name for path in session.host.at(PATH).parent.iterdir()] == ["other"]
+
+
+def test_what_only_we_may_change_is_left_where_it_is_somebody_elses(tmp_path: Path) -> None:
+    session = session_of(tmp_path)
+    ours, gone = File(PATH, OUR_MARK + "text", if_ours=True), File(PATH, None, if_ours=True)
+    assert (ours.drift(session), gone.drift(session)) == ("missing", None)
+    ours.apply(session)
+    session.host.at(PATH).write_text(OUR_MARK + "of before")
+    assert (ours.drift(session), gone.drift(session)) == ("content differs", "is there")
+
+    session.host.at(PATH).write_text("theirs")
+    files.unfinished(session.host.at(PATH)).touch()
+    assert (ours.drift(session), gone.drift(session)) == (None, None)
 
 
 def test_a_dangling_link_is_there(tmp_path: Path) -> None:
