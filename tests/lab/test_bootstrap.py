@@ -269,6 +269,43 @@ def test_the_join_service_answers_on_its_node_port(cp1: Host) -> None:
     assert ask("/other").endswith(" 404")
 
 
+def test_the_hosts_own_tools_just_work(cp1: Host) -> None:
+    listed = cp1.run("crictl", "ps")
+    assert "kube-apiserver" in listed.stdout
+    assert listed.stderr == ""
+    assert cp1.run("etcdctl", "get", "--prefix", "--keys-only", "/registry/namespaces/").stdout
+    assert "is healthy" in cp1.run("etcdctl", "endpoint", "health").stdout
+    # Whoever says it all himself is understood, too.
+    pki = "/etc/kubernetes/pki/etcd"
+    client = [
+        f"--{part}={pki}/healthcheck-client.{end}"
+        for part, end in (("cert", "crt"), ("key", "key"))
+    ]
+    said = ("--endpoints=https://127.0.0.1:2379", f"--cacert={pki}/ca.crt", *client)
+    assert cp1.run("etcdctl", *said, "endpoint", "status").stdout
+    assert (
+        "permission denied"
+        in cp1.run("setpriv", "--reuid=nobody", "etcdctl", "get", "x", check=False).stderr
+    )
+
+
+def test_a_persons_kubeconfig_works_anywhere_and_is_no_copy(cp1: Host) -> None:
+    made = cp1.run("kubeception", "kubeconfig", "--ttl", "10m", "--output", "/root/mine.conf")
+    assert (made.stdout, cp1.run("stat", "-c", "%a", "/root/mine.conf").stdout) == ("", "600\n")
+    text = cp1.get("/root/mine.conf")
+
+    assert "/etc/" not in text and "127.0.0.1" not in text
+    there = cp1.run("kubectl", "--kubeconfig=/root/mine.conf", "get", "nodes", "-o", "name")
+    assert there.stdout == "node/cp1\n"
+    requests = cp1.run("kubectl", "--kubeconfig=/root/mine.conf", "get", "csr", "-o", "name")
+    assert "kubeconfig" not in requests.stdout
+    # Again, over the file of the last time; and for somebody who may do nothing yet.
+    jane = ("--user", "jane", "--output", "/root/mine.conf")
+    assert "--user=jane" in cp1.run("kubeception", "kubeconfig", *jane).stderr
+    refused = cp1.run("kubectl", "--kubeconfig=/root/mine.conf", "get", "nodes", check=False)
+    assert 'User "jane" cannot list' in refused.stderr
+
+
 def test_a_second_run_changes_nothing(cp1: Host, note: Note) -> None:
     before = cluster.standing(cp1)
 

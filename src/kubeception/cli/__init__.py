@@ -21,6 +21,7 @@ COMMANDS = {
     "token": ("token:token", "Let hosts join, once each, and take that back"),
     "join": ("join:join", "Make this host a worker of a cluster"),
     "node": ("node:node", "List the cluster's nodes, and remove workers"),
+    "kubeconfig": ("kubeconfig:kubeconfig", "Print a kubeconfig that works anywhere, for a while"),
     "status": ("status:status", "Say what holds of this control plane, and what doesn't"),
     "certs": ("certs:certs", "Check the certificates of this host, and renew them"),
     "keeper": ("keeper:keeper", "Bring the control plane back when it cannot help itself"),

@@ -24,10 +24,16 @@ class _Duration(click.ParamType[timedelta]):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> timedelta:
-        found = re.fullmatch(r"(\d{1,6})([smh])", str(value))
-        if not found:
+        found = self.length(str(value))
+        if found is None:
             self.fail(f"{value!r} is no length of time such as 90s, 30m or 2h", param, ctx)
-        return timedelta(**{_UNITS[found[2]]: int(found[1])})
+        return found
+
+    @staticmethod
+    def length(text: str) -> timedelta | None:
+        """Read one, for who tells of several wrong things at once."""
+        found = re.fullmatch(r"(\d{1,6})([smh])", text)
+        return timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else None
 
 
 def seen(path: Path) -> Path:

@@ -5,7 +5,7 @@ https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requ
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 
 from cryptography import x509
@@ -34,13 +34,16 @@ def user(node: str) -> str:
 
 def new(key: bytes, node: str) -> bytes:
     """Return the request (PEM) for a kubelet's client certificate."""
+    return for_user(key, user(node), (NODES,))
+
+
+def for_user(key: bytes, name: str, groups: Sequence[str]) -> bytes:
+    """Return the request (PEM) for the client certificate of a user of the API."""
     private = load_pem_private_key(key, password=None)
     if not isinstance(private, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
         raise TypeError(f"unsupported private key {type(private).__name__}")
-    subject = [
-        x509.NameAttribute(NameOID.ORGANIZATION_NAME, NODES),
-        x509.NameAttribute(NameOID.COMMON_NAME, user(node)),
-    ]
+    subject = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
+    subject.append(x509.NameAttribute(NameOID.COMMON_NAME, name))
     builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name(subject))
     return builder.sign(private, hashes.SHA256()).public_bytes(Encoding.PEM)
 
