@@ -1,12 +1,13 @@
 """The table of contents: what each command does, as phases in order."""
 
+import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
-from kubeception import authorities, certificates, losses, preflight
+from kubeception import authorities, certificates, conditions, losses, preflight
 from kubeception.engine import Change, NotPlanned, Phase, Preview, Summary, carry_out, dry_run
 from kubeception.errors import KubeceptionError, PreflightError, UnitFailed, WaitTimeout
 from kubeception.etcd import damage
@@ -119,8 +120,8 @@ WHAT_THEY_ARE = {
 def bootstrap(session: Session, *, rebuild: bool = False, source: Path | None = None) -> Summary:
     """Make this host's control plane run inside the cluster, whatever state it is in now.
 
-    A configuration that came from `source` becomes the host's own, so that `status`, the keeper and
-    later runs go by it too.
+    A configuration that came from `source` becomes the host's own once all is done, so that
+    `status`, the keeper and later runs go by it too; the one before is kept beside it.
 
     Raises:
         PreflightError: something would surely break; nothing has been changed.
@@ -131,16 +132,22 @@ def bootstrap(session: Session, *, rebuild: bool = False, source: Path | None = 
         preflight.require(session, rebuild=rebuild)  # nobody else may take the lock
     facts = partial(gather, session, rebuild=rebuild)
     by = "bootstrap" if session.is_attended else "keeper"
-    with lock.hold(session.layout.lock, f"kubeception {by}"), Steps(log) as steps:
+    gives_way = not session.is_attended
+    with (
+        lock.hold(session.layout.lock, f"kubeception {by}", gives_way=gives_way),
+        Steps(log) as steps,
+    ):
         with steps.step("preflight", "looking for problems", quiet=True):
             authorities.put_all_back(session)
             _require(session, rebuild=rebuild)
         if given_up := losses.accepted(session):
             carry_out(giving_up(given_up), session, gather=facts, steps=steps)
             losses.accept(session)
-        if source is not None:
-            _keep(source, session.layout.config)
-        return _carry_out(BOOTSTRAP, session, facts=facts, steps=steps)
+        with _keeping(source, session.layout.config):
+            done = _carry_out(BOOTSTRAP, session, facts=facts, steps=steps)
+        for line in conditions.absences(session, here=node_name(session)):
+            log.warning("%s", line)
+        return done
 
 
 def _require(session: Session, *, rebuild: bool = False, worker: bool = False) -> None:
@@ -252,12 +259,15 @@ def join(
         WaitTimeout: a step did not come to its end.
     """
     by = "join" if session.is_attended else "keeper"
-    with lock.hold(session.layout.lock, f"kubeception {by}"), Steps(log) as steps:
+    gives_way = not session.is_attended
+    with (
+        lock.hold(session.layout.lock, f"kubeception {by}", gives_way=gives_way),
+        Steps(log) as steps,
+    ):
         with steps.step("preflight", "looking for problems", quiet=True):
             _require(session, worker=True)
-        if source is not None:
-            _keep(source, session.layout.config)
-        return carry_out(joining(ask), session, gather=partial(worker, session), steps=steps)
+        with _keeping(source, session.layout.config):
+            return carry_out(joining(ask), session, gather=partial(worker, session), steps=steps)
 
 
 def preview_join(session: Session, *, source: Path | None = None) -> DryRun:
@@ -322,7 +332,7 @@ def boot(session: Session) -> Summary:
     What has expired while the host was off is renewed first: nobody could reach that server.
     """
     with (
-        lock.hold(session.layout.lock, "kubeception keeper, at boot"),
+        lock.hold(session.layout.lock, "kubeception keeper, at boot", gives_way=True),
         Steps(log) as steps,
     ):
         # What is signed by a CA that isn't this host's would be of no use.
@@ -330,10 +340,24 @@ def boot(session: Session) -> Summary:
         return carry_out(phases, session, gather=partial(gather, session), steps=steps)
 
 
-def _keep(source: Path, config: Path) -> None:
-    if _differs(source, config):
+@contextlib.contextmanager
+def _keeping(source: Path | None, config: Path) -> Iterator[None]:
+    """Have a configuration become the host's own when the block has come to its end.
+
+    One that has none gets it before: what failed is then gone on with, or reset, by the same.
+    """
+    if source is not None and not config.exists():
         files.write(config, source.read_text())
         log.info("%s is now the host's configuration, as %s", source, config)
+    yield
+    if source is None or not _differs(source, config):
+        return
+    previous, mode = config.with_name(f"{config.name}.previous"), files.mode_of(config)
+    files.write(previous, config.read_bytes(), mode=mode)
+    files.write(config, source.read_text(), mode=mode)
+    log.warning(
+        "%s is now the host's configuration, as %s; the one before is %s", source, config, previous
+    )
 
 
 def _differs(source: Path, config: Path) -> bool:

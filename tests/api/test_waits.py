@@ -242,6 +242,65 @@ def test_a_pod_that_is_gone_is_gone(session: Session) -> None:
     assert current_problem(conditions.pod_gone("still"), session) == "pod still is still there"
 
 
+def workload(kind: str, name: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "metadata": {"name": name, "namespace": SYSTEM},
+        "spec": {
+            "selector": {"matchLabels": {"app": name}},
+            "template": {
+                "metadata": {"labels": {"app": name}},
+                "spec": {"containers": [{"name": "it", "image": "localhost/none"}]},
+            },
+            **({"replicas": 2} if kind == "Deployment" else {}),
+        },
+    }
+
+
+@pytest.mark.usefixtures("undisturbed")
+@pytest.mark.parametrize("kind", ["DaemonSet", "Deployment"])
+def test_pods_of_a_node_that_is_away_are_told_and_not_waited_for(
+    session: Session, kind: str
+) -> None:
+    name = kind.lower()
+    made = session.api.apply(workload(kind, name))
+    ready = "numberReady" if kind == "DaemonSet" else "readyReplicas"
+    scheduled = {f"{count}NumberScheduled": 2 for count in ("desired", "updated", "current")}
+    of_kind = {
+        "DaemonSet": {**scheduled, "numberMisscheduled": 0},
+        "Deployment": {"updatedReplicas": 2, "replicas": 2},
+    }
+    seen = {"observedGeneration": made["metadata"]["generation"]}
+    status = {**seen, **of_kind[kind], ready: 1}
+    session.api.merge(kind, name, {"status": status}, namespace=SYSTEM, status=True)
+    for where in ("here", "away"):
+        session.api.apply(node(where))
+        say(session, "Node", where, Ready="True")
+        bound = pod(f"{name}-{where}", where, port=6445)
+        bound["metadata"]["labels"] = {"app": name}
+        session.api.apply(bound)
+    ready_here = conditions.rolled_out(kind, name, here="here")
+
+    assert current_problem(ready_here, session) == "1 of 2 ready"
+    since = "2026-11-28T00:25:00Z"
+    unheard = {"type": "Ready", "status": "Unknown", "lastTransitionTime": since}
+    session.api.merge("Node", "away", {"status": {"conditions": [unheard]}}, status=True)
+    assert current_problem(ready_here, session) is None
+    assert current_problem(conditions.rolled_out(kind, name), session) == "1 of 2 ready"
+    [told] = conditions.absences(session, here="here")
+    assert told == f"node away is not Ready since {since}; pods there are not waited for"
+    # Its own absence is an error, and so is that of all pods.
+    assert current_problem(conditions.rolled_out(kind, name, here="away"), session)
+    session.api.merge(kind, name, {"status": {ready: 0}}, namespace=SYSTEM, status=True)
+    assert current_problem(ready_here, session) == "0 of 1 ready"
+
+    session.api.delete(kind, name, namespace=SYSTEM)
+    for where in ("here", "away"):
+        session.api.delete("Pod", f"{name}-{where}", namespace=SYSTEM, grace_s=0)
+        session.api.delete("Node", where)
+
+
 @pytest.fixture
 def crashing(session: Session) -> Iterator[str]:
     """An API server's pod that has been started again and again, on a node of this name."""

@@ -9,6 +9,7 @@ from kubeception.conditions.leases import LEASES as LEASES
 from kubeception.conditions.leases import dead_holder as dead_holder
 from kubeception.conditions.leases import lease_held as lease_held
 from kubeception.conditions.leases import somebody_leads as somebody_leads
+from kubeception.conditions.nodes import absences as absences
 from kubeception.conditions.nodes import node_ready as node_ready
 from kubeception.conditions.nodes import node_ready_anew as node_ready_anew
 from kubeception.conditions.nodes import node_registered as node_registered

@@ -1,6 +1,6 @@
 """Nodes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -44,6 +44,22 @@ def node_registered(node: str) -> Condition:
         hint=f"journalctl -u {kubelet.UNIT} -n 50",
         last_words=partial(log_tail.of_unit, unit=kubelet.UNIT),
     )
+
+
+def absent(session: Session, *, here: str) -> dict[str, str]:
+    """Return which nodes but one are not Ready, and since when: no kubelet speaks for them."""
+    away = {}
+    for found in session.api.list("Node"):
+        ready = next((one for one in conditions_of(found) if one["type"] == "Ready"), None)
+        if found["metadata"]["name"] != here and ready and ready["status"] != "True":
+            away[found["metadata"]["name"]] = ready["lastTransitionTime"]
+    return away
+
+
+def absences(session: Session, *, here: str) -> Iterator[str]:
+    """Yield what to tell of each."""
+    for node, since in absent(session, here=here).items():
+        yield f"node {node} is not Ready since {since}; pods there are not waited for"
 
 
 def node_ready(node: str) -> Condition:

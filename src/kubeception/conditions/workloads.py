@@ -6,6 +6,7 @@ from typing import Any
 
 from kubeception.conditions import log_tail
 from kubeception.conditions.condition import Condition
+from kubeception.conditions.nodes import absent
 from kubeception.conditions.reading import condition_of
 from kubeception.endpoints import BOOTSTRAP_PORT
 from kubeception.host import door
@@ -30,8 +31,11 @@ def pod_gone(name: str) -> Condition:
     return Condition(f"pod {name} to end", problem, hint="crictl pods", last_words=last_words)
 
 
-def rolled_out(kind: str, name: str) -> Condition:
-    """Every pod of a Deployment or DaemonSet is of its newest revision, and ready."""
+def rolled_out(kind: str, name: str, *, here: str | None = None) -> Condition:
+    """Every pod of a Deployment or DaemonSet is of its newest revision, and ready.
+
+    What counts for one node, `here`, waits for no pod of another one that is away itself.
+    """
 
     def problem(session: Session) -> str | None:
         found = session.api.get(kind, name, namespace=NAMESPACE)
@@ -41,9 +45,12 @@ def rolled_out(kind: str, name: str) -> Condition:
         if status.get("observedGeneration", 0) < found["metadata"]["generation"]:
             return "its controller has not seen it yet"
         wanted, updated, ready, total = _counts(kind, found["spec"], status)
-        if ready >= wanted and updated >= wanted and total == wanted and wanted > 0:
+        needed = wanted
+        if here and min(ready, updated) < wanted:
+            needed = max(1, wanted - _out_of_reach(session, found, here))
+        if ready >= needed and updated >= needed and total == wanted and wanted > 0:
             return None
-        return f"{ready} of {wanted} ready" if ready < wanted else "a rollout is on"
+        return f"{ready} of {needed} ready" if ready < needed else "a rollout is on"
 
     def last_words(session: Session) -> Sequence[str]:
         found = session.api.get(kind, name, namespace=NAMESPACE)
@@ -57,6 +64,15 @@ def rolled_out(kind: str, name: str) -> Condition:
         hint=f"kubectl -n {NAMESPACE} describe {kind.lower()} {name}",
         last_words=last_words,
     )
+
+
+def _out_of_reach(session: Session, found: dict[str, Any], here: str) -> int:
+    """Count the pods of a workload that are bound to nodes that are away."""
+    if not (away := absent(session, here=here)):
+        return 0
+    labels = found["spec"]["selector"]["matchLabels"]
+    pods = session.api.list("Pod", namespace=NAMESPACE, labels=labels)
+    return sum(is_bound(pod, away) for pod in pods)
 
 
 def namespace_there() -> Condition:

@@ -7,6 +7,7 @@ Lease.
 import contextlib
 import logging
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 from kubeception import authorities
 from kubeception.errors import KubeceptionError
@@ -46,7 +47,7 @@ def lease_of(session: Session, node: str) -> Lease:
 
 def turn_door(session: Session, *, port: int, why: str) -> None:
     """Have the door lead to the hosted API server on a port; build one that is gone."""
-    with lock.hold(session.layout.lock, f"kubeception keeper: {why}"):
+    with _locked(session, why):
         facts = gather(session)
         wanted = Door(port, facts.host.address, session.config.net.apiserver_ip)
         if wanted.drift(session):
@@ -55,13 +56,13 @@ def turn_door(session: Session, *, port: int, why: str) -> None:
 
 def kill(session: Session) -> None:
     """Kill an API server that takes connections and answers none."""
-    with lock.hold(session.layout.lock, "kubeception keeper: killing what hangs"):
+    with _locked(session, "killing what hangs"):
         NoHungServer().apply(session)
 
 
 def restart_kubelet(session: Session) -> None:
     """Restart the kubelet; one that hangs would not end when it is asked to, so it is killed."""
-    with lock.hold(session.layout.lock, "kubeception keeper: restarting the kubelet"):
+    with _locked(session, "restarting the kubelet"):
         systemd = session.host.systemd
         if systemd.state(kubelet.UNIT).active == "active":
             systemd.kill(kubelet.UNIT)
@@ -71,7 +72,7 @@ def restart_kubelet(session: Session) -> None:
 def move(session: Session, rollout: Rollout, lease: Lease) -> None:
     """Write the port that is free into a revision; whose edit it is stays whose it is."""
     with (
-        lock.hold(session.layout.lock, "kubeception keeper: moving a revision"),
+        _locked(session, "moving a revision"),
         _held(lease, session),
     ):
         found = _daemonset(session)
@@ -90,7 +91,7 @@ def prove(session: Session, rollout: Rollout, lease: Lease) -> None:
     Raises:
         KubeceptionError: what was written was not read.
     """
-    with lock.hold(session.layout.lock, "kubeception keeper: proving a revision"):
+    with _locked(session, "proving a revision"):
         session.hang_up()  # a connection that stands may lead to the one before
         with _held(lease, session):
             found = _daemonset(session)
@@ -108,7 +109,7 @@ def prove(session: Session, rollout: Rollout, lease: Lease) -> None:
 def put_back(session: Session, rollout: Rollout, lease: Lease, *, why: str) -> None:
     """Have the DaemonSet ask for the newest proven revision again, and say so in an event."""
     with (
-        lock.hold(session.layout.lock, "kubeception keeper: putting a revision back"),
+        _locked(session, "putting a revision back"),
         _held(lease, session),
     ):
         found = _daemonset(session)
@@ -126,7 +127,7 @@ def put_back(session: Session, rollout: Rollout, lease: Lease, *, why: str) -> N
 def put_back_authorities(session: Session) -> None:
     """Put back what can be of the CAs' certificates: without them nobody can even be asked."""
     if any(authorities.lost_one(session, entry) for entry in authorities.entries(session)):
-        with lock.hold(session.layout.lock, "kubeception keeper: putting certificates back"):
+        with _locked(session, "putting certificates back"):
             authorities.put_all_back(session)
 
 
@@ -135,6 +136,11 @@ def _daemonset(session: Session) -> Object:
     if found is None:
         raise KubeceptionError(f"DaemonSet {apiserver.NAME} is gone")
     return found
+
+
+def _locked(session: Session, why: str) -> AbstractContextManager[None]:
+    """Hold the host's lock until a person wants it."""
+    return lock.hold(session.layout.lock, f"kubeception keeper: {why}", gives_way=True)
 
 
 def _port_for(proven: Proven, rollout: Rollout) -> int:

@@ -5,9 +5,11 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from kubeception import gather, workflows
-from kubeception.errors import KubeceptionError, Locked
+from kubeception.config.load import load
+from kubeception.errors import ConfigError, KubeceptionError, Locked
 from kubeception.gather import node_name
 from kubeception.host import door
 from kubeception.host.notify import notify
@@ -41,7 +43,11 @@ def run(session: Session) -> None:
     watch = WorkerObserver(session, node) if is_worker else Observer(session, node)
     lease = actions.lease_of(session, node)
     last: Verdict | None = None
+    settings = _changed(session.layout.config)
     while node_name(session) == node and session.layout.membership.exists() is is_worker:
+        if (now := _changed(session.layout.config)) != settings:
+            settings = now
+            _read_again(session)
         seen = watch.observe()
         verdict = judge(seen)
         if last is None or verdict != last:
@@ -62,6 +68,19 @@ def run(session: Session) -> None:
 
 def _act(verdict: Verdict, seen: Observation, session: Session, lease: Lease) -> None:
     """Do what the verdict says; what can't be done now is judged anew at the next look."""
+def _changed(path: Path) -> int | None:
+    return path.stat().st_mtime_ns if path.exists() else None
+
+
+def _read_again(session: Session) -> None:
+    """Go by the host's configuration as it is now, if it can be read."""
+    try:
+        session.asked = load(None, root=session.host.root)
+    except ConfigError as error:
+        log.warning("%s; going by what it was", error.message)
+    session.hang_up()
+
+
     rollout = seen.rollout
     try:
         match verdict.action:

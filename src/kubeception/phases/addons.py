@@ -30,10 +30,10 @@ def all_ready(config: Config, facts: Facts) -> Iterator[Condition]:
     deployments = [*(one.name for one in controllers.BOTH), coredns.NAME]
     deployments += [join_service.NAME, cluster_controller.NAME]
     for name in daemonsets:
-        yield conditions.rolled_out("DaemonSet", name)
+        yield conditions.rolled_out("DaemonSet", name, here=facts.host.node)
     yield conditions.node_ready(facts.host.node)
     for name in deployments:
-        yield conditions.rolled_out("Deployment", name)
+        yield conditions.rolled_out("Deployment", name, here=facts.host.node)
     yield conditions.pod_gone(f"{apiserver.BOOTSTRAP_NAME}-{facts.host.node}")
 
 
