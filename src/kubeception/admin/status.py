@@ -11,7 +11,7 @@ from kubeception.admin import nodes
 from kubeception.conditions import Condition, webhooks
 from kubeception.config import Config
 from kubeception.errors import ApiError, KubeceptionError
-from kubeception.etcd import data
+from kubeception.etcd import data, space
 from kubeception.facts import Facts, Membership
 from kubeception.gather import UNITS, changes, gather, worker
 from kubeception.keeper import record
@@ -114,7 +114,7 @@ def look(session: Session) -> Status:
         return _of_worker(session, member)
     facts = gather(session)
     silence = health.problem(session.api_port, session.layout.pki.ca.certificate)
-    of_nodes = () if silence else _told(nodes.notices(session))
+    of_nodes = () if silence else _told(_of_others(session, facts.host.node))
     return Status(
         node=facts.host.node,
         address=str(facts.host.address),
@@ -124,7 +124,7 @@ def look(session: Session) -> Status:
         certificates=_first_to_expire(session, facts),
         revisions=_revisions(session),
         opened=() if silence else _told(webhooks.opened(session)),
-        notices=(*(what for what, _ in changes(session)), *of_nodes),
+        notices=(*(what for what, _ in changes(session)), *_told(_of_space(session)), *of_nodes),
         checks=tuple(_checks(session, facts, silence)),
     )
 
@@ -199,6 +199,17 @@ def _revisions(session: Session) -> Revisions:
     return told
 
 
+def _of_space(session: Session) -> Iterator[str]:
+    """Yield that etcd will take no writes any more, before that is so."""
+    if (found := space.look(session.etcd)).is_near and not found.is_full:
+        yield f"{found}; {space.HINT}"
+
+
+def _of_others(session: Session, here: str) -> Iterator[str]:
+    yield from conditions.absences(session, here=here)
+    yield from nodes.notices(session)
+
+
 def _told(lines: Iterator[str]) -> tuple[str, ...]:
     """Return lines that the API is asked for as they are taken; none where it doesn't answer."""
     try:
@@ -250,6 +261,7 @@ def _conditions(config: Config, facts: Facts) -> Iterator[tuple[str, Condition]]
     yield "host", _nothing_lost()
     yield "certificates", all_valid()
     yield "etcd", conditions.etcd_serves()
+    yield "etcd", conditions.etcd_has_room()
     port = facts.port
     yield "API server", conditions.apiserver_ready(port)
     yield "door", conditions.door_leads_to(port)

@@ -16,6 +16,7 @@ from kubeception.conditions.nodes import node_registered as node_registered
 from kubeception.conditions.services import CRASHES as CRASHES
 from kubeception.conditions.services import apiserver_ready as apiserver_ready
 from kubeception.conditions.services import door_leads_to as door_leads_to
+from kubeception.conditions.services import etcd_has_room as etcd_has_room
 from kubeception.conditions.services import etcd_serves as etcd_serves
 from kubeception.conditions.services import unit_active as unit_active
 from kubeception.conditions.services import unless_it_crashes as unless_it_crashes

@@ -7,6 +7,7 @@ from kubeception.conditions import log_tail
 from kubeception.conditions.condition import Condition
 from kubeception.endpoints import API_PORT, BOOTSTRAP_PORT
 from kubeception.errors import Hopeless
+from kubeception.etcd import space
 from kubeception.host import door
 from kubeception.kube import health
 from kubeception.render import etcd
@@ -24,6 +25,21 @@ def etcd_serves() -> Condition:
         "etcd to serve",
         lambda session: session.etcd.problem(),
         hint=f"journalctl -u {etcd.UNIT} -n 50",
+        last_words=partial(log_tail.of_unit, unit=etcd.UNIT),
+    )
+
+
+def etcd_has_room() -> Condition:
+    """The local etcd member takes writes: it has not used up its quota."""
+
+    def problem(session: Session) -> str | None:
+        found = space.look(session.etcd)
+        return str(found) if found.is_full else None
+
+    return Condition(
+        "etcd to have room",
+        problem,
+        hint=space.HINT,
         last_words=partial(log_tail.of_unit, unit=etcd.UNIT),
     )
 

@@ -15,6 +15,8 @@ from kubeception.errors import KubeceptionError
 from kubeception.facts import Stored
 
 TIMEOUT_S = 2.0
+# What rewrites the whole file; the keeper's watchdog has more patience.
+LONG_S = 40.0
 
 
 @dataclass(frozen=True)
@@ -35,14 +37,38 @@ class EtcdClient:
             return error.message
         return None
 
+    def status(self) -> dict[str, Any]:
+        """Return what it says of itself: sizes, alarms, revisions."""
+        return self._ask("/v3/maintenance/status", {})
+
+    def compact(self, revision: int) -> None:
+        """Forget what was before a revision; one that is forgotten already is fine."""
+        question = {"revision": revision, "physical": True}
+        try:
+            self._ask("/v3/kv/compaction", question, timeout_s=LONG_S)
+        except KubeceptionError as error:
+            if "has been compacted" not in error.message:
+                raise
+
+    def defragment(self) -> None:
+        """Give the space back that is free in its file; nobody is answered meanwhile."""
+        self._ask("/v3/maintenance/defragment", {}, timeout_s=LONG_S)
+
+    def disarm(self) -> None:
+        """Let members take writes again that had no space."""
+        path = "/v3/maintenance/alarm"
+        for raised in self._ask(path, {"action": "GET"}).get("alarms", []):
+            if raised["alarm"] == "NOSPACE":
+                self._ask(path, {"action": "DEACTIVATE", **raised})
+
     def version(self) -> str:
         """Return the server's own version."""
-        answer: str = self._ask("/v3/maintenance/status", {})["version"]
+        answer: str = self.status()["version"]
         return answer
 
     def progress(self) -> tuple[Stored, int]:
         """Return whose data it serves, and the index of the last entry that it has committed."""
-        answer = self._ask("/v3/maintenance/status", {})
+        answer = self.status()
         ids = answer["header"]
         of = Stored(f"{int(ids['cluster_id']):x}", f"{int(ids['member_id']):x}")
         return of, int(answer["raftIndex"])
@@ -61,12 +87,14 @@ class EtcdClient:
         found = [answer["response_range"].get("kvs", []) for answer in answers]
         return tuple(int(kvs[0]["mod_revision"]) if kvs else 0 for kvs in found)
 
-    def _ask(self, path: str, question: dict[str, Any]) -> dict[str, Any]:
+    def _ask(
+        self, path: str, question: dict[str, Any], *, timeout_s: float = TIMEOUT_S
+    ) -> dict[str, Any]:
         try:
             context = ssl.create_default_context(cafile=str(self.ca))
             context.load_cert_chain(self.certificate, self.key)
             connection = http.client.HTTPSConnection(
-                self.host, self.port, timeout=TIMEOUT_S, context=context
+                self.host, self.port, timeout=timeout_s, context=context
             )
             try:
                 connection.request("POST", path, json.dumps(question))

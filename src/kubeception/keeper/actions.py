@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 
 from kubeception import authorities
 from kubeception.errors import KubeceptionError
+from kubeception.etcd import space
 from kubeception.facts import Proven
 from kubeception.gather import gather
 from kubeception.host import lock
@@ -58,6 +59,12 @@ def kill(session: Session) -> None:
     """Kill an API server that takes connections and answers none."""
     with _locked(session, "killing what hangs"):
         NoHungServer().apply(session)
+
+
+def free_space(session: Session) -> None:
+    """Have etcd take writes again, or have room before it takes none."""
+    with _locked(session, "freeing etcd's space"):
+        log.info("%s now", space.free(session.etcd))
 
 
 def restart_kubelet(session: Session) -> None:
@@ -131,16 +138,16 @@ def put_back_authorities(session: Session) -> None:
             authorities.put_all_back(session)
 
 
+def _locked(session: Session, why: str) -> AbstractContextManager[None]:
+    """Hold the host's lock until a person wants it."""
+    return lock.hold(session.layout.lock, f"kubeception keeper: {why}", gives_way=True)
+
+
 def _daemonset(session: Session) -> Object:
     found = daemonset(session)
     if found is None:
         raise KubeceptionError(f"DaemonSet {apiserver.NAME} is gone")
     return found
-
-
-def _locked(session: Session, why: str) -> AbstractContextManager[None]:
-    """Hold the host's lock until a person wants it."""
-    return lock.hold(session.layout.lock, f"kubeception keeper: {why}", gives_way=True)
 
 
 def _port_for(proven: Proven, rollout: Rollout) -> int:

@@ -58,6 +58,8 @@ def run(session: Session) -> None:
         if verdict.action in {Action.BOOTSTRAP, Action.JOIN, Action.KILL, Action.TURN_DOOR}:
             watch.forget()
             session.hang_up()  # a certificate may be another one by now
+        if verdict.action is Action.FREE_SPACE and isinstance(watch, Observer):
+            watch.has_freed_space()
         if verdict.action is Action.RESTART_KUBELET:
             watch.has_restarted_the_kubelet()
         notify("WATCHDOG=1")
@@ -66,8 +68,6 @@ def run(session: Session) -> None:
     log.info("this host is node %s now; starting anew", node_name(session))
 
 
-def _act(verdict: Verdict, seen: Observation, session: Session, lease: Lease) -> None:
-    """Do what the verdict says; what can't be done now is judged anew at the next look."""
 def _changed(path: Path) -> int | None:
     return path.stat().st_mtime_ns if path.exists() else None
 
@@ -81,6 +81,8 @@ def _read_again(session: Session) -> None:
     session.hang_up()
 
 
+def _act(verdict: Verdict, seen: Observation, session: Session, lease: Lease) -> None:
+    """Do what the verdict says; what can't be done now is judged anew at the next look."""
     rollout = seen.rollout
     try:
         match verdict.action:
@@ -93,6 +95,8 @@ def _read_again(session: Session) -> None:
                 actions.turn_door(session, port=port, why=verdict.why)
             case Action.KILL:
                 actions.kill(session)
+            case Action.FREE_SPACE:
+                actions.free_space(session)
             case Action.RESTART_KUBELET:
                 actions.restart_kubelet(session)
             case Action.MOVE if rollout:

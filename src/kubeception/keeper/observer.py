@@ -19,6 +19,8 @@ from kubeception.conditions.reading import condition_of
 from kubeception.config import cluster
 from kubeception.endpoints import API_PORT, HOSTED_PORTS
 from kubeception.errors import ApiError, KubeceptionError
+from kubeception.etcd import space
+from kubeception.etcd.space import Space
 from kubeception.host import containers, door, lock
 from kubeception.keeper import pause
 from kubeception.keeper.host_observer import HostObserver
@@ -40,6 +42,9 @@ STARTS_WITHIN_S = 15.0
 # A certificate that is renewed has had weeks left.
 CERTIFICATES_EVERY_S = 3600.0
 PROGRESS_EVERY_S = 60.0
+SPACE_EVERY_S = 10.0
+# What did not help may later, when somebody has deleted what takes the room.
+FREE_EVERY_S = 60.0
 
 _MANIFESTS = (apiserver.BOOTSTRAP_NAME, *(one.bootstrap_name for one in controllers.BOTH))
 _LEASE_KEYS = tuple(f"/registry/leases/{NAMESPACE}/{lease}" for lease in LEASES)
@@ -60,6 +65,9 @@ class Observer:
         self._belongings: tuple[object, ...] | None = None
         self._lost: str | None = None
         self._progress_noted_s: float | None = None
+        self._space: Space | None = None
+        self._space_read_s: float | None = None
+        self._freed_s: float | None = None
         self.forget()
 
     def forget(self) -> None:
@@ -76,6 +84,11 @@ class Observer:
         self._host.forget()
         self._rollout: Rollout | None = None
         self._expiring: str | None = None
+
+    def has_freed_space(self) -> None:
+        """Remember that it was tried."""
+        self._freed_s = self._session.host.clock.monotonic()
+        self._space_read_s = None
 
     def has_restarted_the_kubelet(self) -> None:
         """Remember it."""
@@ -122,6 +135,7 @@ class Observer:
             )
             leases, held = rest[: len(_LEASE_KEYS)], rest[len(_LEASE_KEYS) :]
             self._note_progress(now)
+            self._read_space(now)
         except KubeceptionError as error:
             return replace(
                 seen, etcd_problem=error.message, etcd_silent_s=now - self._etcd_answered_s
@@ -135,6 +149,8 @@ class Observer:
             seen,
             stale_leases=still,
             released_leases=tuple(self._free(still)) if answered else (),
+            space=self._space,
+            may_free_space=self._freed_s is None or now - self._freed_s >= FREE_EVERY_S,
             lost=next((what for what, at in there if not at), None),
             has_new_settings=self._has_new_settings,
             node_problem=self._node_problem if node else f"Node {self._node} is gone",
@@ -163,6 +179,12 @@ class Observer:
             of, index = self._session.etcd.progress()
             with contextlib.suppress(KubeceptionError):  # a full disk is told by who needs it
                 identity.note_progress(self._session.layout.progress, Progress(of.cluster, index))
+
+    def _read_space(self, now: float) -> None:
+        """Read once in a while how much room etcd has."""
+        if self._space_read_s is None or now - self._space_read_s >= SPACE_EVERY_S:
+            self._space_read_s = now
+            self._space = space.look(self._session.etcd)
 
     def _read_certificates(self) -> None:
         """Read them all once in a while; and go on with our own as soon as that is another one."""

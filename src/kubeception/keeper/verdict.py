@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from kubeception.etcd.space import Space
 from kubeception.keeper.own_node import Moved, Unready
 from kubeception.keeper.rollout import Rollout
 from kubeception.pki.token import Role
@@ -29,6 +30,7 @@ class Action(StrEnum):
     RAISE_DOOR = "raise the door"
     BOOTSTRAP = "bootstrap"
     JOIN = "join"
+    FREE_SPACE = "free space"
     REFUSE = "refuse"
     PUT_BACK = "put back"
     MOVE = "move to another port"
@@ -72,6 +74,10 @@ class Observation:
     """Why etcd does not serve."""
     etcd_silent_s: float = 0.0
     """For how long."""
+    space: Space | None = None
+    """How much room etcd has."""
+    may_free_space: bool = False
+    """It is a while since that was tried."""
     stale_leases: tuple[tuple[str, float], ...] = ()
     """For how many seconds each Lease has not moved."""
     released_leases: tuple[str, ...] = ()
@@ -113,6 +119,7 @@ def judge(seen: Observation) -> Verdict:
     verdict = (
         _hands_off(seen)
         or _about_etcd(seen)
+        or _about_space(seen)
         or _about_the_door(seen)
         or _about_what_is_broken(seen)
         or _about_the_api(seen)
@@ -154,6 +161,13 @@ def _about_etcd(seen: Observation) -> Verdict | None:
     if seen.etcd_problem:
         return Verdict(Action.WAIT, f"etcd does not serve: {seen.etcd_problem}")
     return None
+
+
+def _about_space(seen: Observation) -> Verdict | None:
+    """Free it without a bootstrap, whose every write would be refused."""
+    if seen.space and seen.space.is_worth_freeing and seen.may_free_space:
+        return Verdict(Action.FREE_SPACE, str(seen.space))
+    return Verdict(Action.WAIT, str(seen.space)) if seen.space and seen.space.is_full else None
 
 
 def _about_the_door(seen: Observation) -> Verdict | None:
@@ -225,7 +239,8 @@ def _about_the_kubelet(seen: Observation) -> Verdict | None:
 
 
 def _about_what_may_pass(seen: Observation) -> Verdict | None:
-    what = seen.moved or seen.unready
+    near = seen.space if seen.space and seen.space.is_near else None
+    what = seen.moved or seen.unready or near
     return Verdict(Action.WAIT, str(what)) if what else None
 
 

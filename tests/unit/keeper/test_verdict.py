@@ -1,10 +1,12 @@
 """The keeper's decision, as a table."""
 
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
 import pytest
 
+from kubeception.etcd.space import Space
 from kubeception.keeper.own_node import Moved, Unready
 from kubeception.keeper.rollout import Rollout, Server
 from kubeception.keeper.verdict import Action, Observation, judge
@@ -32,6 +34,9 @@ def worker(**seen: Any) -> Observation:
 
 NO_NETWORK = "container runtime network not ready: cni plugin not initialized"
 BEFORE, AFTER = ip_address("192.0.2.10"), ip_address("192.0.2.11")
+MIB = 2**20
+FULL = Space(size=10 * MIB, in_use=2 * MIB, quota=10 * MIB, is_full=True)
+NEAR = Space(size=8 * MIB, in_use=7 * MIB, quota=10 * MIB)
 HELD = "pid 7: kubeception bootstrap"
 
 TABLE = {
@@ -50,6 +55,36 @@ TABLE = {
         Observation(etcd_problem="refused", api_silent_s=99),
         Action.WAIT,
         "etcd does not serve: refused",
+    ),
+    "an etcd that takes no writes gets space, not a bootstrap whose writes are refused": (
+        Observation(space=FULL, may_free_space=True, stale_leases=STILL, lost="Node cp1"),
+        Action.FREE_SPACE,
+        "etcd takes no writes: 100% of its 10 MiB are taken, 20% in use",
+    ),
+    "where that has not helped it is told, and nothing else tried for a while": (
+        Observation(space=FULL, stale_leases=STILL),
+        Action.WAIT,
+        "etcd takes no writes: 100% of its 10 MiB are taken, 20% in use",
+    ),
+    "space that is easily had is had before it is missed": (
+        Observation(space=replace(FULL, size=8 * MIB, is_full=False), may_free_space=True),
+        Action.FREE_SPACE,
+        "etcd: 80% of its 10 MiB are taken, 20% in use",
+    ),
+    "what is full of data is told in time, after all that can be mended": (
+        Observation(space=NEAR, may_free_space=True),
+        Action.WAIT,
+        "etcd: 80% of its 10 MiB are taken, 70% in use",
+    ),
+    "and keeps nothing from being mended": (
+        Observation(space=NEAR, may_free_space=True, lost="Node cp1"),
+        Action.BOOTSTRAP,
+        "Node cp1 is gone",
+    ),
+    "room enough is no word worth": (
+        Observation(space=replace(NEAR, size=7 * MIB), may_free_space=True),
+        Action.NOTHING,
+        "all is well",
     ),
     "but it may need new settings": (
         Observation(etcd_problem="refused", etcd_silent_s=20),
