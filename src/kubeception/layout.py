@@ -205,6 +205,8 @@ class Layout:
     lock: Path = Path("/run/kubeception/lock")
     keeper: Path = Path("/run/kubeception/keeper")
     revisions: Path = Path("/var/lib/kubeception/revisions")
+    snapshots: Path = Path("/var/lib/kubeception/snapshots")
+    snapshots_lock: Path = Path("/run/kubeception/snapshots.lock")
     tmpfiles: Path = Path("/etc/tmpfiles.d/kubeception.conf")
     bundles: Path = Path("/opt/kubeception")
     launchers: Path = Path("/usr/local/bin")

@@ -17,7 +17,7 @@ from kubeception.errors import KubeceptionError, PreflightError
 from kubeception.etcd import data, guard
 from kubeception.facts import Accept, Identity, Loss, Stored
 from kubeception.host import files
-from kubeception.kept import identity, revisions
+from kubeception.kept import identity, revisions, snapshots, taking
 from kubeception.layout import OUR_MARK, Pair
 from kubeception.pki import catalog, issue
 from kubeception.pki.catalog import Entry
@@ -51,7 +51,19 @@ def of_etcd(session: Session) -> Iterator[Loss]:
     if there and there.cluster == went.cluster and not _runs(session):
         index, seen = data.last_index(folder), went.index
     at = session.config.layout.etcd.data
-    yield from guard.losses(guard.Remains(at, there, index, known, witness, seen))
+    remains = guard.Remains(at, there, index, known, witness, seen)
+    if any(guard.losses(remains)):
+        remains = replace(remains, way_back=way_back(session))
+    yield from guard.losses(remains)
+
+
+def way_back(session: Session) -> str:
+    """Say how the last good snapshot of etcd is restored, "" where there is none."""
+    try:
+        last = snapshots.last_good(session.layout.snapshots, taking.authority(session))
+    except KubeceptionError:
+        return ""
+    return snapshots.way_back(last) if last else ""
 
 
 def of_keys(session: Session) -> Iterator[Loss]:
@@ -199,12 +211,26 @@ def accept(session: Session) -> None:
         files.write(session.layout.member, identity.text(after), mode=0o600)
 
 
+def put_aside_data(session: Session) -> None:
+    """Put aside what is left of etcd's data: a database without its log would be opened.
+
+    Each folder may be a disk of its own, and keeps its name then.
+    """
+    for name in ("wal", "snap"):
+        folder = session.host.real(session.config.layout.etcd.data / "member" / name)
+        if not os.path.ismount(folder):
+            _put_aside(folder)
+            continue
+        for path in [*folder.glob("*.wal"), *folder.glob("*.snap"), *folder.glob("db")]:
+            _put_aside(path)
+
+
 def _given_up(session: Session, known: Identity, loss: Loss) -> Identity:
     """Return what is still remembered once a loss is accepted."""
     pki = session.config.layout.pki
     match loss.accepted_as:
         case Accept.EMPTY_ETCD:
-            _put_aside_data(session)
+            put_aside_data(session)
             return replace(known, token="", cluster="", member="")
         case Accept.OTHER_ETCD:
             there = data.stored(session.etcd_data) or Stored()
@@ -269,18 +295,9 @@ def _has_to_sign(session: Session, ca: Pair) -> bool:
     return any(_read(session, path) is None for path in files_of)
 
 
-def _put_aside_data(session: Session) -> None:
-    """Put aside what is left of etcd's data: a database without its log would be opened.
-
-    Each folder may be a disk of its own, and keeps its name then.
-    """
-    for name in ("wal", "snap"):
-        folder = session.host.real(session.config.layout.etcd.data / "member" / name)
-        if not os.path.ismount(folder):
-            files.put_aside(folder)
-            continue
-        for path in [*folder.glob("*.wal"), *folder.glob("*.snap"), *folder.glob("db")]:
-            files.put_aside(path)
+def _put_aside(path: Path) -> None:
+    if os.path.lexists(path):
+        log.warning("%s is kept as %s", path, files.put_aside(path))
 
 
 def _witness_of(session: Session, entry: Entry, known: Identity) -> str | None:

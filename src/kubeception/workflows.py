@@ -7,14 +7,15 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
-from kubeception import authorities, certificates, conditions, losses, preflight
+from kubeception import authorities, certificates, conditions, losses, preflight, restoring
 from kubeception.engine import Change, NotPlanned, Phase, Preview, Summary, carry_out, dry_run
 from kubeception.errors import KubeceptionError, PreflightError, UnitFailed, WaitTimeout
 from kubeception.etcd import damage
-from kubeception.facts import Accept, Facts
+from kubeception.facts import OF_DATA, Accept, Facts
 from kubeception.gather import gather, node_name, worker
 from kubeception.host import files, kernel, lock
 from kubeception.kept import membership
+from kubeception.kept.snapshots import Snapshot
 from kubeception.phases.addons import ADDONS
 from kubeception.phases.bootstrap_plane import (
     BOOTSTRAP_API,
@@ -197,9 +198,9 @@ def _carry_out(
         at = session.config.layout.etcd.data
         raise KubeceptionError(
             f"{at}: etcd can't read its data, which are left as they are: {words}",
-            hint=f"put a backup of the folder back; or begin anew, which gives up all that the "
-            f"cluster knew: systemctl stop {etcd.UNIT} && mv {at} {at}.damaged && "
-            f"kubeception bootstrap --accept {Accept.EMPTY_ETCD}",
+            hint=f"{losses.way_back(session) or 'put a backup of the folder back'}; or begin anew, "
+            f"which gives up all that the cluster knew: systemctl stop {etcd.UNIT} && "
+            f"mv {at} {at}.damaged && kubeception bootstrap --accept {Accept.EMPTY_ETCD}",
             last_words=error.last_words,
         ) from error
 
@@ -226,6 +227,34 @@ def recover(session: Session, *, source: Source | None = None) -> tuple[Source, 
             return found.without_revision() if used is Source.ETCD else found
 
         return used, _carry_out(RECOVER, session, facts=facts, steps=steps)
+
+
+def restore(session: Session, snapshot: Snapshot, *, accepted: str | None = None) -> Summary:
+    """Give this host's cluster back as a snapshot has it; what it was since is put aside.
+
+    `accepted` is whose the snapshot is, where a person restores another cluster's.
+
+    Raises:
+        PreflightError: the snapshot is damaged, or another cluster's, or a CA is lost.
+        KubeceptionError: there is no room for it; nothing has been changed.
+        Locked: somebody else is changing this host.
+        WaitTimeout: a step did not come to its end.
+    """
+    with lock.hold(session.layout.lock, "kubeception restore"), Steps(log) as steps:
+        authorities.put_all_back(session)
+        losses.refuse(losses.of_keys(session), session)
+        restoring.require(session, snapshot, accepted=accepted)
+        return _restore(session, snapshot, steps)
+
+
+def _restore(session: Session, snapshot: Snapshot, steps: Steps) -> Summary:
+    facts = partial(gather, session, rebuild=True)
+    host = facts().host
+    prepared = restoring.prepare(session, snapshot, host)
+    carry_out(giving_up(OF_DATA), session, gather=facts, steps=steps)
+    restoring.put_in_place(session, prepared, host)
+    log.info("etcd has what snapshot %s had, as cluster %s", snapshot.name, prepared.of.cluster)
+    return _carry_out(RECOVER, session, facts=facts, steps=steps)
 
 
 def _source(facts: Facts, asked: Source | None) -> Source:

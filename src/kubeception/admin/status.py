@@ -15,7 +15,7 @@ from kubeception.etcd import data, space
 from kubeception.facts import Facts, Membership
 from kubeception.gather import UNITS, changes, gather, worker
 from kubeception.keeper import record
-from kubeception.kept import membership, revisions
+from kubeception.kept import membership, revisions, snapshots
 from kubeception.kube import health
 from kubeception.phases.addons import all_ready
 from kubeception.render import apiserver, containerd, controllers, keeper, kubelet
@@ -82,6 +82,19 @@ class Revisions:
 
 
 @dataclass(frozen=True)
+class Snapshots:
+    """Of etcd, on this host: the last one and its moment (UTC), and how many there are.
+
+    `problem` is why the keeper's last try was none.
+    """
+
+    last: str | None = None
+    taken: str | None = None
+    kept: int = 0
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
 class Status:
     """The node, the port that its door leads to (0 for none), and every check's outcome.
 
@@ -101,6 +114,7 @@ class Status:
     checks: tuple[CheckResult, ...]
     worker_of: str | None = None
     notices: tuple[str, ...] = ()
+    snapshots: Snapshots = Snapshots()
 
     @property
     def healthy(self) -> bool:
@@ -126,6 +140,7 @@ def look(session: Session) -> Status:
         opened=() if silence else _told(webhooks.opened(session)),
         notices=(*(what for what, _ in changes(session)), *_told(_of_space(session)), *of_nodes),
         checks=tuple(_checks(session, facts, silence)),
+        snapshots=_snapshots(session),
     )
 
 
@@ -208,6 +223,14 @@ def _of_space(session: Session) -> Iterator[str]:
 def _of_others(session: Session, here: str) -> Iterator[str]:
     yield from conditions.absences(session, here=here)
     yield from nodes.notices(session)
+
+
+def _snapshots(session: Session) -> Snapshots:
+    there = snapshots.look(session.layout.snapshots)
+    told = Snapshots(kept=len(there), problem=record.snapshot_problem(session.layout.keeper))
+    if not there:
+        return told
+    return replace(told, last=there[0].name, taken=timestamp.text(there[0].taken))
 
 
 def _told(lines: Iterator[str]) -> tuple[str, ...]:

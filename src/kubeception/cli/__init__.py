@@ -26,7 +26,7 @@ COMMANDS = {
     "certs": ("certs:certs", "Check the certificates of this host, and renew them"),
     "keeper": ("keeper:keeper", "Bring the control plane back when it cannot help itself"),
     "recover": ("cluster:recover", "Bring the control plane back by hand, and say what it used"),
-    "etcd": ("etcd:etcd", "Guard etcd's data (its unit calls this)"),
+    "etcd": ("etcd:etcd", "Take snapshots of etcd, list and restore them"),
     "upgrade": ("upgrade:upgrade", "Say what an upgrade would change, and what forbids it"),
     "reset": ("reset:reset", "Remove what kubeception made of this host, and nothing else"),
     "bundle": ("bundle:bundle", "Build, check and import binaries and images"),

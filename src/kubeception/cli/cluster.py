@@ -117,22 +117,39 @@ def bootstrap(
 @click.option(
     "--from",
     "source",
-    type=click.Choice(["api", "revisions", "etcd"]),
-    help="A live API server, a kept revision of it, or etcd alone.  [default: the first there is]",
+    type=click.Choice(["api", "revisions", "etcd", "snapshot"]),
+    help="A live API server, a kept revision of it, etcd alone, or a snapshot of etcd.  "
+    "[default: the first there is of the first three]",
 )
-def recover(config_file: Path | None, output: str, source: str | None) -> None:
+@click.option(
+    "--snapshot", metavar="NAME", help="Which one, by name or path.  [default: the last good one]"
+)
+@click.option("--yes", is_flag=True, help="Don't ask, though etcd is well.")
+def recover(
+    config_file: Path | None, output: str, source: str | None, snapshot: str | None, yes: bool
+) -> None:
     """Bring the control plane back by hand, and say what it used.
 
     What the keeper does by itself, for a host whose keeper is paused or at its end. Safe to run
-    again at any time.
+    again at any time. From a snapshot, which gives up what was written since, only people recover,
+    and only where they say so.
 
     \b
     Example:
       kubeception recover --from etcd
+      kubeception recover --from snapshot
+      kubeception recover --from snapshot --snapshot hourly-20261128T060000Z
     """
     from kubeception import workflows
+    from kubeception.cli.snapshots import restored
 
     options.only_root("bring the control plane back", "recover")
+    if source == "snapshot":
+        with Session(options.loaded(config_file), is_attended=True) as session:
+            restored(session, snapshot, "recover --from snapshot", output=output, yes=yes)
+        return
+    if snapshot or yes:
+        raise click.UsageError("--snapshot and --yes go with --from snapshot")
     asked = workflows.Source(source) if source else None
     with Session(options.loaded(config_file)) as session:
         used, summary = workflows.recover(session, source=asked)

@@ -1,9 +1,16 @@
 """`kubeception etcd …`: what etcd's unit asks before it starts, and tells when it has ended."""
 
+import importlib
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from kubeception.facts import Identity
+    from kubeception.host.gateway import Host
 
 # For as long a start waits for what is in its way to go, such as a disk that isn't mounted yet.
 PATIENCE_S = 20.0
@@ -21,11 +28,27 @@ _progress = click.option(
 )
 
 
-@click.group()
-def etcd() -> None:
-    """Guard etcd's data.
+# What people call, and etcd's unit never waits to be imported.
+_OF_SNAPSHOTS = ("list", "restore", "snapshot")
 
-    The unit of etcd calls these by itself; nobody else needs them.
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted((*super().list_commands(ctx), *_OF_SNAPSHOTS))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _OF_SNAPSHOTS:
+            return super().get_command(ctx, cmd_name)
+        module = importlib.import_module("kubeception.cli.snapshots")
+        command: click.Command = getattr(module, f"{cmd_name}_")
+        return command
+
+
+@click.group(cls=_Commands)
+def etcd() -> None:
+    """Take snapshots of etcd, list them, and guard its data.
+
+    The keeper takes a snapshot every hour. `may-start` and `stopped` are called by etcd's unit.
     """
 
 
@@ -128,4 +151,19 @@ def problems(data_dir: Path, settings: Path, record: Path, progress: Path) -> li
     if there and there.cluster == went.cluster:
         index, seen = data.last_index(folder), went.index
     remains = guard.Remains(data_dir, there, index, known, witness, seen)
+    if any(guard.losses(remains)):
+        remains = replace(remains, way_back=_way_back(host, known))
     return [(str(loss), loss.hint) for loss in guard.losses(remains)]
+
+
+def _way_back(host: "Host", known: "Identity | None") -> str:
+    """Say how the last good snapshot is restored, "" where there is none that is surely ours."""
+    from kubeception.kept import snapshots, taking
+    from kubeception.layout import Layout
+
+    own = known.authorities.get("ca") if known else None
+    if not own:
+        return ""
+    authority = taking.authority_of(own.encode())
+    last = snapshots.last_good(host.at(Layout.snapshots), authority)
+    return snapshots.way_back(last) if last else ""

@@ -138,6 +138,10 @@ def header(found: Status) -> Iterator[tuple[str, Mark | None, str]]:
         return
     of = found.revisions
     yield "revision", None, f"{of.proven} is proven, since {of.proven_since}" if of.proven else "-"
+    kept = found.snapshots
+    yield "snapshots", None, f"{kept.kept}, the last at {kept.taken}" if kept.last else "-"
+    if kept.problem:
+        yield "snapshots", Mark.SOON, f"the last try failed {kept.problem}"
     if of.put_back:
         yield "put back", Mark.SOON, f"at {of.put_back_since}: {of.because}"
     for opened in found.opened:

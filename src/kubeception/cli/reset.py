@@ -16,7 +16,11 @@ from kubeception.session import Session
 @click.command()
 @options.config_file
 @options.output
-@click.option("--etcd", is_flag=True, help="Remove etcd, too, with all that the cluster knows.")
+@click.option(
+    "--etcd",
+    is_flag=True,
+    help="Remove etcd, too, with all that the cluster knows, and its snapshots.",
+)
 @click.option("--pki", is_flag=True, help="Remove certificates and keys, too, CAs among them.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @dry.option
@@ -64,7 +68,11 @@ def reset(
 def _ask(*, etcd: bool, pki: bool) -> None:
     said = (
         "This ends every pod of the cluster on this host and takes kubeception off it.",
-        f"  etcd and all that the cluster knows: {'removed, for good' if etcd else 'kept'}",
-        f"  certificates and keys:               {'removed, for good' if pki else 'kept'}",
+        f"  etcd, all that the cluster knows, and its snapshots: {_becomes(is_removed=etcd)}",
+        f"  certificates and keys:                               {_becomes(is_removed=pki)}",
     )
     confirm("reset", said, hint="kubeception reset --yes")
+
+
+def _becomes(*, is_removed: bool) -> str:
+    return "removed, for good" if is_removed else "kept"

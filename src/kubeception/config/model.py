@@ -4,6 +4,7 @@ The first keys of most sections are the original's and mean what they did there.
 docstring and each key's description end up in the reference and in the JSON Schema.
 """
 
+from datetime import timedelta
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -42,6 +43,9 @@ NodeName = Annotated[
 ]
 San = Annotated[str, _text(rf"(\*\.)?{DNS_NAME}", "a DNS name or an IPv4 address", most=253)]
 Image = Annotated[str, _text(r"\S+", "the name of an image")]
+Interval = Annotated[
+    str, _text(r"([1-9][0-9]{0,3}[smh]|never)", "a length of time such as 30m or 1h, or never")
+]
 # The original wrote its port as a string.
 NodePort = Annotated[
     Annotated[int, Meta(ge=30000, le=32767)] | Annotated[str, _text(r"3[0-2][0-9]{3}", "digits")],
@@ -150,7 +154,20 @@ class Etcd(Section, frozen=True):
     config_path: Annotated[
         AbsolutePath, Meta(description="The folder of etcd's own certificates and keys.")
     ] = "/etc/kubernetes/pki/etcd"
+    snapshot_interval: Annotated[
+        Interval,
+        Meta(description='How often the keeper takes a snapshot, or "never"; read when it starts.'),
+    ] = "1h"
     extra_args: ExtraArgs = field(default_factory=dict)
+
+    @property
+    def snapshots_every(self) -> timedelta | None:
+        """How often a snapshot is taken, None for never."""
+        if self.snapshot_interval == "never":
+            return None
+        units = {"s": "seconds", "m": "minutes", "h": "hours"}
+        number, unit = self.snapshot_interval[:-1], self.snapshot_interval[-1]
+        return timedelta(**{units[unit]: int(number)})
 
 
 class Net(Section, frozen=True):

@@ -4,9 +4,11 @@ https://etcd.io/docs/v3.6/dev-guide/api_grpc_gateway/
 """
 
 import base64
+import contextlib
 import http.client
 import json
 import ssl
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ from kubeception.facts import Stored
 TIMEOUT_S = 2.0
 # What rewrites the whole file; the keeper's watchdog has more patience.
 LONG_S = 40.0
+# A database of gigabytes is read from a disk that others use, too.
+SNAPSHOT_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -87,25 +91,54 @@ class EtcdClient:
         found = [answer["response_range"].get("kvs", []) for answer in answers]
         return tuple(int(kvs[0]["mod_revision"]) if kvs else 0 for kvs in found)
 
+    def database_size(self) -> int:
+        """Return how many bytes its database has on the disk."""
+        return int(self.status()["dbSize"])
+
+    def snapshot(self) -> Iterator[bytes]:
+        """Yield its database as it is at one moment, and at the end the SHA-256 of that.
+
+        Raises:
+            KubeceptionError: etcd does not give it, or breaks off.
+        """
+        with self._asked("/v3/maintenance/snapshot", {}, timeout_s=SNAPSHOT_TIMEOUT_S) as response:
+            for line in response:
+                try:
+                    told = json.loads(line)["result"]
+                except (ValueError, KeyError) as error:
+                    words = line.decode(errors="replace").strip()
+                    raise KubeceptionError(f"etcd on port {self.port}: breaks off: {words}") from (
+                        error
+                    )
+                yield base64.b64decode(told.get("blob", ""))
+
     def _ask(
         self, path: str, question: dict[str, Any], *, timeout_s: float = TIMEOUT_S
     ) -> dict[str, Any]:
+        with self._asked(path, question, timeout_s=timeout_s) as response:
+            answer: dict[str, Any] = json.loads(response.read())
+        return answer
+
+    @contextlib.contextmanager
+    def _asked(
+        self, path: str, question: dict[str, Any], *, timeout_s: float
+    ) -> Iterator[http.client.HTTPResponse]:
         try:
             context = ssl.create_default_context(cafile=str(self.ca))
             context.load_cert_chain(self.certificate, self.key)
             connection = http.client.HTTPSConnection(
                 self.host, self.port, timeout=timeout_s, context=context
             )
-            try:
+            with contextlib.closing(connection):
                 connection.request("POST", path, json.dumps(question))
                 response = connection.getresponse()
-                body = response.read()
-            finally:
-                connection.close()
+                if response.status != 200:
+                    words = f"answers {response.status}: {_text(response)}"
+                    raise KubeceptionError(f"etcd on port {self.port}: {words}")
+                yield response
         except (OSError, http.client.HTTPException) as error:
             raise KubeceptionError(f"etcd on port {self.port}: {error}") from error
-        if response.status != 200:
-            words = body.decode(errors="replace").strip()
-            raise KubeceptionError(f"etcd on port {self.port}: answers {response.status}: {words}")
-        answer: dict[str, Any] = json.loads(body)
-        return answer
+
+
+def _text(response: http.client.HTTPResponse) -> str:
+    return response.read().decode(errors="replace").strip()

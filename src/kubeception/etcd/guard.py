@@ -21,7 +21,7 @@ class Remains:
 
     `stored` is whose the data in `folder` are, None for no data, `index` how far their log goes,
     None where that was not asked. `identity` is what `witness` says of the host, `seen` how far
-    the data were seen to go.
+    the data were seen to go. `way_back` is how a snapshot of them is restored, if there is one.
     """
 
     folder: Path
@@ -30,18 +30,19 @@ class Remains:
     identity: Identity | None = None
     witness: str = ""
     seen: int = 0
+    way_back: str = ""
 
 
 def losses(found: Remains) -> Iterator[Loss]:
     """Yield what is lost of etcd's data, or isn't this host's."""
-    known = found.identity
+    known, back = found.identity, f"; or {found.way_back}" if found.way_back else ""
     if known is None or not known.has_data:
         return
     if found.stored is None:
         yield Loss(
             found.folder,
             f"there are no data of etcd's, and this host has had a cluster: {found.witness}",
-            f"{_BACK}; or begin anew, which gives up all that the cluster knew: "
+            f"{_BACK}{back}; or begin anew, which gives up all that the cluster knew: "
             f"{_ACCEPT} {Accept.EMPTY_ETCD}",
             Accept.EMPTY_ETCD,
         )
@@ -51,7 +52,7 @@ def losses(found: Remains) -> Iterator[Loss]:
             found.folder,
             f"these data are of etcd cluster {theirs.cluster}, member {theirs.member}, and this "
             f"host is member {ours.member} of {ours.cluster}: {found.witness}",
-            f"{_BACK} that are its own; or go on with these, which gives up its own cluster: "
+            f"{_BACK} that are its own{back}; or go on with these, which gives up its own cluster: "
             f"{_ACCEPT} {Accept.OTHER_ETCD}",
             Accept.OTHER_ETCD,
         )
@@ -60,8 +61,8 @@ def losses(found: Remains) -> Iterator[Loss]:
             found.folder,
             f"these data end at entry {found.index} of etcd's log, and this host has seen "
             f"entry {found.seen}: they are older",
-            f"{_BACK} that are newer; or go on with these, which gives up what was written since: "
-            f"{_ACCEPT} {Accept.OLDER_ETCD}",
+            f"{_BACK} that are newer{back}; or go on with these, which gives up what was written "
+            f"since: {_ACCEPT} {Accept.OLDER_ETCD}",
             Accept.OLDER_ETCD,
         )
 

@@ -69,7 +69,7 @@ def remove(path: Path) -> None:
 
 
 def move(path: Path, to: Path) -> None:
-    """Give a file another name in its folder, durably; what had that name is gone.
+    """Give a file another name on its disk, durably; what had that name is gone.
 
     Raises:
         KubeceptionError: the disk is read-only or broken.
@@ -77,11 +77,13 @@ def move(path: Path, to: Path) -> None:
     with told(path):
         crash.before("move to", to)
         path.replace(to)
-        sync_folder(path.parent)
+        sync_folder(to.parent)
 
 
-def put_aside(path: Path) -> None:
+def put_aside(path: Path) -> Path:
     """Give a file or folder that may be there the first free name of those that say that it is old.
+
+    Returns that name.
 
     Raises:
         KubeceptionError: it is a mount point, or the disk is read-only or broken.
@@ -92,6 +94,7 @@ def put_aside(path: Path) -> None:
         to = path.with_name(f"{path.name}.old{number}")
     if os.path.lexists(path):
         move(path, to)
+    return to
 
 
 def remove_tree(path: Path) -> None:
@@ -214,6 +217,27 @@ def whole_folder(path: Path, *, synced: bool = True) -> Iterator[Path]:
         partial.rename(path)
         crash.before("sync the folder of", path)
         sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def private_folder(beside: Path) -> Iterator[Path]:
+    """Yield a new folder that only its owner enters, on the disk of a path; it is gone at the end.
+
+    What is finished in it is moved out. What a killed writer left of one is thrown away.
+
+    Raises:
+        KubeceptionError: the disk is full, read-only or broken.
+    """
+    place = unfinished(beside)
+    remove_tree(place)
+    with told(beside):
+        crash.before("make", place)
+        # Made anew or not at all: in a folder of everybody's another one may be put in its place.
+        place.mkdir(mode=0o700)
+    try:
+        yield place
+    finally:
+        remove_tree(place)
 
 
 def sync_folder(path: Path) -> None:

@@ -14,6 +14,7 @@ from kubeception.gather import node_name
 from kubeception.host import door
 from kubeception.host.notify import notify
 from kubeception.keeper import actions, record
+from kubeception.keeper.hourly import Hourly
 from kubeception.keeper.observer import Observer
 from kubeception.keeper.verdict import Action, Observation, Verdict, judge
 from kubeception.keeper.worker_observer import WorkerObserver
@@ -42,6 +43,7 @@ def run(session: Session) -> None:
         log.warning("%s (%s)", what, hint)
     watch = WorkerObserver(session, node) if is_worker else Observer(session, node)
     lease = actions.lease_of(session, node)
+    hourly = None if is_worker else Hourly(session)
     last: Verdict | None = None
     settings = _changed(session.layout.config)
     while node_name(session) == node and session.layout.membership.exists() is is_worker:
@@ -62,6 +64,8 @@ def run(session: Session) -> None:
             watch.has_freed_space()
         if verdict.action is Action.RESTART_KUBELET:
             watch.has_restarted_the_kubelet()
+        if hourly:
+            hourly.look(seen, verdict)
         notify("WATCHDOG=1")
         is_close = seen.api_silent_s > 0 or (seen.rollout and seen.rollout.others)
         time.sleep(LOOK_CLOSELY_S if is_close else LOOK_EVERY_S)

@@ -1,4 +1,4 @@
-"""The keeper's last verdict, kept where `kubeception status` reads it."""
+"""The keeper's last verdict, and why a snapshot failed, where `kubeception status` reads it."""
 
 import json
 from dataclasses import dataclass
@@ -8,6 +8,8 @@ from pathlib import Path
 from kubeception import timestamp
 from kubeception.host import files
 from kubeception.keeper.verdict import Verdict
+
+FAILED_SNAPSHOT = "failed-snapshot.json"
 
 
 @dataclass(frozen=True)
@@ -35,3 +37,23 @@ def read(folder: Path) -> Record | None:
         return Record(**json.loads((folder / "verdict.json").read_text()))
     except FileNotFoundError:
         return None
+
+
+def failed_snapshot(folder: Path, problem: str, now: datetime) -> None:
+    """Keep why the last snapshot of etcd was none."""
+    told = {"problem": problem, "since": timestamp.text(now)}
+    files.write(folder / FAILED_SNAPSHOT, json.dumps(told) + "\n")
+
+
+def forget_failed_snapshot(folder: Path) -> None:
+    """Forget it: there is a newer one."""
+    files.remove(folder / FAILED_SNAPSHOT)
+
+
+def snapshot_problem(folder: Path) -> str | None:
+    """Return why the last snapshot of etcd was none, and since when; None where it was one."""
+    try:
+        told = json.loads((folder / FAILED_SNAPSHOT).read_text())
+    except FileNotFoundError:
+        return None
+    return f"at {told['since']}: {told['problem']}"

@@ -137,9 +137,13 @@ def forget_keys(config: Config, facts: Facts) -> Iterator[Resource]:
 
 
 def etcd_data(config: Config, _facts: Facts) -> Iterator[Resource]:
-    """Want none of the cluster's objects."""
-    at = config.layout.etcd
-    yield WhereOurs(at.environment, NoFolder(at.data, own=_MEMBERS_OWN))
+    """Want none of the cluster's objects, nor of their snapshots."""
+    at = config.layout
+    for folder in (
+        NoFolder(at.etcd.data, own=_MEMBERS_OWN),
+        NoFolder(at.snapshots, own=("*.db", "*.db.json")),
+    ):
+        yield WhereOurs(at.etcd.environment, folder)
 
 
 def certificates(config: Config, facts: Facts) -> Iterator[Resource]:
@@ -166,7 +170,7 @@ def certificates(config: Config, facts: Facts) -> Iterator[Resource]:
 def folders(config: Config, _facts: Facts) -> Iterator[Resource]:
     """Want no folder of the keeper's, and none that only we had use for and that is empty now."""
     at = config.layout
-    yield NoFolder(at.keeper, own=("paused", "verdict.json"))
+    yield NoFolder(at.keeper, own=("paused", "*.json"))
     yield _no_revisions(at)
     pki_folders = (at.pki.etcd_folder, at.pki.folder)
     ours = (at.kubelet.manifests, at.pods, *pki_folders)

@@ -43,7 +43,8 @@ def test_the_document_has_every_field() -> None:
 
     assert list(told) == [
         *("node", "address", "door", "keeper", "versions", "certificates", "revisions"),
-        *("opened", "checks", "worker_of", "notices", "healthy"),
+        *("opened", "checks", "worker_of", "notices", "snapshots"),
+        "healthy",
     ]
     assert told["versions"] == {
         "kubernetes": "1.2.3",

@@ -48,6 +48,16 @@ def test_what_may_start(name: str) -> None:
         assert f"kubeception bootstrap --accept {accepted_as}" in loss.hint
 
 
+@pytest.mark.parametrize("name", [name for name, (_, accepted_as) in TABLE.items() if accepted_as])
+def test_a_snapshot_is_named_before_what_would_be_given_up(name: str) -> None:
+    remains, accepted_as = TABLE[name]
+
+    [loss] = guard.losses(replace(remains, way_back="restore hourly-1: kubeception recover"))
+
+    assert "; or restore hourly-1: kubeception recover; or " in loss.hint
+    assert loss.hint.index("hourly-1") < loss.hint.index(f"--accept {accepted_as}")
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
