@@ -207,6 +207,7 @@ class Layout:
     revisions: Path = Path("/var/lib/kubeception/revisions")
     snapshots: Path = Path("/var/lib/kubeception/snapshots")
     snapshots_lock: Path = Path("/run/kubeception/snapshots.lock")
+    backups_lock: Path = Path("/run/kubeception/backups.lock")
     tmpfiles: Path = Path("/etc/tmpfiles.d/kubeception.conf")
     bundles: Path = Path("/opt/kubeception")
     launchers: Path = Path("/usr/local/bin")

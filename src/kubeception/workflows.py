@@ -7,7 +7,17 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
-from kubeception import authorities, certificates, conditions, losses, preflight, restoring
+from kubeception import (
+    authorities,
+    backups,
+    certificates,
+    conditions,
+    losses,
+    preflight,
+    restoring,
+    timestamp,
+)
+from kubeception.backups import Opened
 from kubeception.engine import Change, NotPlanned, Phase, Preview, Summary, carry_out, dry_run
 from kubeception.errors import KubeceptionError, PreflightError, UnitFailed, WaitTimeout
 from kubeception.etcd import damage
@@ -247,13 +257,33 @@ def restore(session: Session, snapshot: Snapshot, *, accepted: str | None = None
         return _restore(session, snapshot, steps)
 
 
+def restore_backup(session: Session, backup: Opened) -> Summary:
+    """Make this host the control plane of a backup's cluster, as it was then.
+
+    Raises:
+        PreflightError: this host has another cluster's keys, or something would surely break.
+        KubeceptionError: there is no room for it.
+        Locked: somebody else is changing this host.
+        WaitTimeout: a step did not come to its end.
+    """
+    with lock.hold(session.layout.lock, "kubeception restore"), Steps(log) as steps:
+        backups.require_room_for(session, backup)
+        restoring.require(session, backup.snapshot, ours=backup.authority)
+        if backups.is_fresh(session.host):
+            _require(session)
+        backups.place(session, backup)
+        losses.refuse(losses.of_keys(session), session)
+        return _restore(session, backup.snapshot, steps)
+
+
 def _restore(session: Session, snapshot: Snapshot, steps: Steps) -> Summary:
     facts = partial(gather, session, rebuild=True)
     host = facts().host
     prepared = restoring.prepare(session, snapshot, host)
     carry_out(giving_up(OF_DATA), session, gather=facts, steps=steps)
     restoring.put_in_place(session, prepared, host)
-    log.info("etcd has what snapshot %s had, as cluster %s", snapshot.name, prepared.of.cluster)
+    taken = timestamp.text(snapshot.taken)
+    log.info("etcd has what it had at %s, as cluster %s", taken, prepared.of.cluster)
     return _carry_out(RECOVER, session, facts=facts, steps=steps)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.lab import cluster, healing
+from tests.lab import cluster, healing, losing
 from tests.lab.cluster import bootstrap, get, kubectl, until
 from tests.lab.conftest import Note
 from tests.lab.losing import AT, DATA
@@ -232,6 +232,7 @@ def test_a_restore_that_is_killed_anywhere_is_finished_by_the_next(
     w1, credential = made[1], own_credential(made[1])
     name = snapshot(cp1)
     kubectl(cp1, "create", "configmap", "after")
+    restore = ("kubeception", "etcd", "restore", name, "--yes")
     steps = [
         f"restore the snapshot to {DATA}/.member.kubeception-unfinished",
         f"move to {DATA}/member/snap",
@@ -239,17 +240,51 @@ def test_a_restore_that_is_killed_anywhere_is_finished_by_the_next(
         f"rename to {AT.member}",
     ]
     for step in steps:
-        killed = cp1.run(
-            *("env", f"{crash.AT}={step}", "kubeception", "etcd", "restore", name, "--yes"),
-            check=False,
-            timeout_s=240,
-        )
+        killing = ("env", f"{crash.AT}={step}")
+        killed = cluster.after_the_keeper(cp1, *killing, *restore)
         assert killed.code == 128 + 9, f"{step}: {killed.stderr}"
         if step != steps[0]:
             cp1.run("systemctl", "start", "--no-block", "etcd")
             until(lambda: "recover --from snapshot" in journal(cp1), timeout_s=scaled(30))
 
-    cp1.run("kubeception", "etcd", "restore", name, "--yes", timeout_s=300)
+    done = cluster.after_the_keeper(cp1, *restore)
 
+    assert done.code == 0, done.stderr
     is_back(cp1, w1, credential=credential)
     note(f"killed at {len(steps)} steps of a restore")
+
+
+BACKUP, KEY = "/root/today.age", "/root/backup.key"
+
+
+def test_a_backup_gives_the_cluster_back_on_a_fresh_host(
+    cp1: Host, made: list[Host], note: Note
+) -> None:
+    w1, credential = made[1], own_credential(made[1])
+    keys = losing.authorities(cp1)
+    public = cp1.run("kubeception", "backup", "keygen", KEY).stdout.strip()
+    cp1.run("kubeception", "backup", "--recipient", public, "--output", BACKUP, timeout_s=120)
+    kubectl(cp1, "create", "configmap", "after")
+    deployed(cp1, "later")
+    reset = cluster.after_the_keeper(cp1, "kubeception", "reset", "--etcd", "--pki", "--yes")
+    assert reset.code == 0, reset.stderr
+    cp1.run("rm", cluster.CONFIG)
+    # A byte of it is another one: not even a folder is made.
+    flip = f"cp {BACKUP} {BACKUP}.bad && printf X | dd of={BACKUP}.bad bs=1 seek=70000 conv=notrunc"
+    cp1.run("sh", "-c", flip)
+    said = cp1.fail("kubeception", "restore", f"{BACKUP}.bad", "--identity", KEY)
+    assert "is not what was sealed" in said.stderr
+    for path in (SNAPSHOTS, AT.pki.ca.key, AT.member, AT.etcd.data, Path(cluster.CONFIG)):
+        assert not is_there(cp1, path)
+
+    argv = ("kubeception", "restore", BACKUP, "--identity", KEY, "-o", "json")
+    done = cp1.run(*argv, timeout_s=400)
+
+    assert losing.authorities(cp1) == keys
+    is_back(cp1, w1, credential=credential)
+    took = sum(json.loads(done.stdout)["seconds"].values())
+    note(f"a backup restored onto a fresh host in {took:.1f} s")
+
+
+def is_there(host: Host, path: Path) -> bool:
+    return host.run("test", "-e", str(path), check=False).code == 0

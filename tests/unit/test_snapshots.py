@@ -18,7 +18,9 @@ OURS = "a" * 64
 
 
 def record(sha256: str, *, authority: str = OURS) -> Record:
-    return Record(authority, "c1", "m1", "cp1", 41, sha256, "1.37.1", "3.7.3", "then")
+    return Record(
+        authority, "c1", "m1", "cp1", 41, sha256, "1.37.1", "3.7.3", "2025-01-02T03:04:05Z"
+    )
 
 
 def made(
@@ -99,6 +101,14 @@ def test_they_are_listed_the_newest_first_with_what_is_known_of_them(tmp_path: P
     )
     assert oldest.record is not None
     assert oldest.record.revision == 41
+
+
+def test_one_of_another_name_says_by_its_record_when_it_was_taken(tmp_path: Path) -> None:
+    path = made(tmp_path)
+    other = path.rename(tmp_path / "other.db")
+    snapshots.record_of(path).rename(snapshots.record_of(other))
+
+    assert snapshots.found(other).taken == datetime(2025, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def test_a_snapshot_is_what_it_was(tmp_path: Path) -> None:

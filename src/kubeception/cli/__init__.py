@@ -27,6 +27,8 @@ COMMANDS = {
     "keeper": ("keeper:keeper", "Bring the control plane back when it cannot help itself"),
     "recover": ("cluster:recover", "Bring the control plane back by hand, and say what it used"),
     "etcd": ("etcd:etcd", "Take snapshots of etcd, list and restore them"),
+    "backup": ("backup:backup", "Seal all that gives this cluster back to a public key"),
+    "restore": ("backup:restore", "Give the cluster of a backup back, on a fresh host too"),
     "upgrade": ("upgrade:upgrade", "Say what an upgrade would change, and what forbids it"),
     "reset": ("reset:reset", "Remove what kubeception made of this host, and nothing else"),
     "bundle": ("bundle:bundle", "Build, check and import binaries and images"),

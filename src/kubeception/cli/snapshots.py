@@ -63,8 +63,6 @@ def snapshot_(config_file: Path | None, to: Path | None, by_keeper: bool) -> Non
     with Session(options.loaded(config_file)) as session:
         at = this_host().at(to.absolute()) if to else None
         made = taking.take(session, kind, to=at)
-        if by_keeper:
-            snapshots.prune(session.layout.snapshots)
         revision = made.record.revision if made.record else 0
         click.echo(f"{session.host.named(made.path)}: {made.size} bytes, revision {revision}")
 

@@ -95,11 +95,9 @@ def found(path: Path) -> Snapshot:
         ) from error
     if not stat.S_ISREG(there.st_mode):
         raise KubeceptionError(f"{path}: is not a plain file", hint="kubeception etcd list")
-    taken = datetime.fromtimestamp(there.st_mtime, UTC)
-    if told := _NAME.fullmatch(path.name.removesuffix(SUFFIX)):
-        with contextlib.suppress(ValueError):
-            taken = datetime.strptime(told[2], _TIME).replace(tzinfo=UTC)
-    return Snapshot(path, there.st_size, taken, _read(record_of(path)))
+    record = _read(record_of(path))
+    taken = _moment(path, record) or datetime.fromtimestamp(there.st_mtime, UTC)
+    return Snapshot(path, there.st_size, taken, record)
 
 
 def look(folder: Path) -> list[Snapshot]:
@@ -128,9 +126,13 @@ def superfluous(taken: Sequence[datetime]) -> set[datetime]:
 
 
 def prune(folder: Path) -> None:
-    """Remove the keeper's superfluous ones, and records and pieces that belong to none."""
+    """Remove the keeper's superfluous ones, and records and pieces that belong to none.
+
+    Nobody takes one meanwhile.
+    """
     for left in files.leftovers(folder):
-        files.remove_tree(left)
+        if files.finished(left).name.startswith(tuple(f"{kind}-" for kind in Kind)):
+            files.remove_tree(left)
     own = of_kind(Kind.HOURLY, look(folder))
     gone = superfluous([one.taken for one in own])
     for one in own:
@@ -176,6 +178,17 @@ def way_back(last: Snapshot) -> str:
 def text(record: Record) -> str:
     """Return a record as its file's text."""
     return msgspec.json.format(msgspec.json.encode(record)).decode() + "\n"
+
+
+def _moment(path: Path, record: Record | None) -> datetime | None:
+    """Return when a snapshot was taken, by its name or else by its record, None for neither."""
+    told = _NAME.fullmatch(path.name.removesuffix(SUFFIX))
+    with contextlib.suppress(ValueError):
+        if told:
+            return datetime.strptime(told[2], _TIME).replace(tzinfo=UTC)
+        if record:
+            return datetime.fromisoformat(record.taken).astimezone(UTC)
+    return None
 
 
 def _first_of_each(sorted_by: Sequence[tuple[str, datetime]]) -> list[datetime]:

@@ -20,7 +20,8 @@ LEFT_FREE = 256 << 20
 def take(session: Session, kind: Kind, *, to: Path | None = None) -> Snapshot:
     """Take one and keep it among this host's, or put it where a person wants it.
 
-    It appears under its name once it is good, with its record before it.
+    It appears under its name once it is good, with its record before it. After an hourly one those
+    that are superfluous by then are removed.
 
     Raises:
         KubeceptionError: etcd doesn't give one, the disk has no room, or it is damaged.
@@ -39,6 +40,8 @@ def take(session: Session, kind: Kind, *, to: Path | None = None) -> Snapshot:
             record = _record(session, part, digest)
             files.write(snapshots.record_of(path), snapshots.text(record), mode=0o600)
             files.move(part, path)
+        if kind is Kind.HOURLY:
+            snapshots.prune(folder)
         return snapshots.found(path)
 
 
