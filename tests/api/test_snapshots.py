@@ -1,11 +1,16 @@
 """A real etcd's snapshot is whole and proven, or there is none."""
 
+import base64
+import contextlib
 import hashlib
 import json
 import os
 import shutil
+import ssl
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -224,3 +229,62 @@ def test_what_is_not_to_be_restored_here_is_refused(session: Session, taken: Sna
             restoring.require(session, wrong)
     restoring.require(session, others, accepted=record.cluster)
     restoring.require(session, unknown, accepted="unknown")
+
+
+def blob(content: bytes) -> bytes:
+    told = {"result": {"blob": base64.b64encode(content).decode()}}
+    return json.dumps(told).encode() + b"\n"
+
+
+@contextlib.contextmanager
+def answering(rig: Rig, answer: bytes) -> Iterator[int]:
+    """Listen where an etcd would, with its certificate, and give one answer to everybody."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    pki = rig.config.layout.at(rig.root).pki.etcd_server
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pki.certificate, pki.key)
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+PAGE = bytes(range(256)) * 16
+TORN = {
+    "another hash": (blob(PAGE) + blob(bytes(32)), "is not what the SHA-256 at its end says"),
+    "no hash": (blob(PAGE), "is not what the SHA-256 at its end says"),
+    "nothing": (b"", "is not what the SHA-256 at its end says"),
+    "half a line": (blob(PAGE) + blob(PAGE)[:99], "breaks off"),
+    "an error": (blob(PAGE) + b'{"error": {"message": "disk failed"}}\n', "disk failed"),
+}
+
+
+@pytest.mark.parametrize("how", TORN)
+def test_a_stream_that_is_torn_is_no_snapshot(rig: Rig, tmp_path: Path, how: str) -> None:
+    answer, words = TORN[how]
+    with answering(rig, answer) as port, rig.session() as session:
+        session.etcd_port = port
+        with pytest.raises(KubeceptionError, match=words):
+            taking.fetch(session, tmp_path / "db")
+
+
+def test_a_stream_that_is_whole_is_one(rig: Rig, tmp_path: Path) -> None:
+    digest = hashlib.sha256(PAGE + PAGE)
+    with (
+        answering(rig, blob(PAGE) + blob(PAGE) + blob(digest.digest())) as port,
+        rig.session() as session,
+    ):
+        session.etcd_port = port
+        assert taking.fetch(session, tmp_path / "db") == digest.hexdigest()
+    assert (tmp_path / "db").read_bytes() == PAGE + PAGE + digest.digest()

@@ -36,7 +36,7 @@ class Row:
     problem: str | None
 
 
-@click.command()
+@click.command(name="snapshot")
 @options.config_file
 @click.option(
     "--output",
