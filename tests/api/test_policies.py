@@ -303,6 +303,25 @@ def test_a_workers_kubelet_says_not_which_addresses_its_pods_have(
         api.merge("Node", "w2", {"spec": {"unschedulable": None}})  # what it writes goes on
 
 
+def test_a_workers_node_is_its_own_host_and_can_be_removed(
+    rig: Rig, session: Session, tmp_path: Path
+) -> None:
+    """Pods of people's that are to run on a host, and local volumes, go by its name."""
+    name = "kubernetes.io/hostname"
+    with closing(kubelet(rig, tmp_path, "w1")) as api:
+        for status in (False, True):
+            said = refused(api, "w1", {"metadata": {"labels": {name: "cp1"}}}, status=status)
+            assert "the name of its node, and no other" in said
+            held = {"metadata": {"finalizers": ["example.org/never"]}}
+            assert "keeps no node" in refused(api, "w1", held, status=status)
+        api.merge("Node", "w1", {"metadata": {"labels": {name: "w1"}}})
+    # What an administrator says stays, and does not lock the kubelet out.
+    session.api.merge("Node", "w1", {"metadata": {"labels": {name: "another"}}})
+    with closing(kubelet(rig, tmp_path, "w1")) as api:
+        api.merge("Node", "w1", {"status": {"phase": "Running"}}, status=True)
+    session.api.merge("Node", "w1", {"metadata": {"labels": {name: None}}})
+
+
 def test_unless_an_administrator_lets_it(rig: Rig, session: Session, tmp_path: Path) -> None:
     about = {"name": "static", "labels": policies.MIRROR_PODS}
     session.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": about})

@@ -30,12 +30,14 @@ _API = "admissionregistration.k8s.io/v1"
 _FLANNEL = "kubeception-flannel"
 _NODE_ROLES = "kubeception-node-roles"
 _MIRROR_PODS = "kubeception-mirror-pods"
-_POD_RANGES = "kubeception-pod-ranges"
+_OWN_NODES = "kubeception-own-nodes"
 _REMOVED_NODES = "kubeception-removed-nodes"
 _JOIN_SERVICE = "kubeception-join-service"
 _CONTROLLER = "kubeception-controller"
 # A claim has some 2 KiB, with a request of 4 KiB at most.
 _SMALL_BYTES = 12 * 1024
+# By which people and local volumes name a host; a kubelet writes it.
+_HOST_LABEL = "kubernetes.io/hostname"
 # As an expression, of names.
 _TOKEN_ID = "[a-z0-9]{10}"  # noqa: S105 - no token
 _NODE_WRITES = ("nodes", "nodes/status")
@@ -58,7 +60,7 @@ def everything(cluster: ClusterFacts) -> Iterator[objects.Object]:
         "is-on-worker": f"!(request.userInfo.username in [{trusted}])",
     }
     yield from _mirror_pods(workers)
-    yield from _pod_ranges(workers)
+    yield from _own_nodes(workers)
     yield from _removed_nodes(workers)
     yield from _join_service()
     yield from _controller()
@@ -66,7 +68,7 @@ def everything(cluster: ClusterFacts) -> Iterator[objects.Object]:
 
 def names(settings: ClusterSettings) -> tuple[str, ...]:
     """Return the names of the policies that a cluster has, which are their bindings' as well."""
-    of_workers = (_MIRROR_PODS, _POD_RANGES, _REMOVED_NODES)
+    of_workers = (_MIRROR_PODS, _OWN_NODES, _REMOVED_NODES)
     of_all = (_NODE_ROLES, *of_workers, _JOIN_SERVICE, _CONTROLLER)
     return (_FLANNEL, *of_all) if settings.net.cni is Cni.FLANNEL else of_all
 
@@ -144,19 +146,34 @@ def _mirror_pods(workers: Mapping[str, str]) -> Iterator[objects.Object]:
     )
 
 
-def _pod_ranges(workers: Mapping[str, str]) -> Iterator[objects.Object]:
-    """Let no worker's kubelet say which addresses its pods have: every node would send it these."""
-    same = " && ".join(
-        f"object.spec.?{name} == (oldObject == null ? optional.none() : oldObject.spec.?{name})"
-        for name in ("podCIDR", "podCIDRs")
+def _own_nodes(workers: Mapping[str, str]) -> Iterator[objects.Object]:
+    """Hold workers' kubelets, of their own Nodes, to what leads nothing of others' to them.
+
+    Every node sends the traffic for a Node's pods to it, and people have pods run by a host's name.
+    """
+    before = "oldObject == null ? optional.none() : oldObject"
+    ranges = " && ".join(
+        f"object.spec.?{name} == ({before}.spec.?{name})" for name in ("podCIDR", "podCIDRs")
     )
+    host = f"labels[?'{_HOST_LABEL}']"
     yield from _policy(
-        _POD_RANGES,
-        resources=("nodes",),
+        _OWN_NODES,
+        resources=_NODE_WRITES,
         operations=("CREATE", "UPDATE"),
         only=workers,
         variables={},
-        rules=[(same, "the range of a node's pods is given to it by the controller-manager")],
+        rules=[
+            (ranges, "the range of a node's pods is given to it by the controller-manager"),
+            (
+                f"object.metadata.?{host}.orValue(object.metadata.name) == object.metadata.name"
+                f" || object.metadata.?{host} == ({before}.metadata.?{host})",
+                "a worker says that its host has the name of its node, and no other",
+            ),
+            (
+                f"object.metadata.?finalizers == ({before}.metadata.?finalizers)",
+                "a worker keeps no node from being removed",
+            ),
+        ],
     )
 
 
