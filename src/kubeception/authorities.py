@@ -18,14 +18,15 @@ from kubeception.kept import identity
 from kubeception.layout import Pair
 from kubeception.pki import catalog, issue
 from kubeception.pki.catalog import Entry
+from kubeception.render import kubelet_serving
 from kubeception.session import Session
 
 log = logging.getLogger("kubeception.pki")
 
-_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _EMBEDDED = re.compile(r"""certificate-authority-data["']?\s*:\s*["']?([A-Za-z0-9+/=]+)""")
 # The API server publishes there by which CAs it knows its clients.
 _PUBLISHED = "/registry/configmaps/kube-system/extension-apiserver-authentication"
+_PUBLISHED_SERVING = f"/registry/configmaps/kube-system/{kubelet_serving.NAME}"
 # What an administrator may have beside ours.
 _PEOPLES = (Path("/root/.kube/config"),)
 
@@ -37,15 +38,21 @@ def entries(session: Session) -> Iterator[Entry]:
 
 
 def signed_by(session: Session, ca: Pair) -> Iterator[tuple[Path, bytes]]:
-    """Yield the certificates that are there of those that a CA has signed, and their paths."""
+    """Yield the certificates that are there of those that a CA has signed, and their paths.
+
+    What another CA of ours has signed is none of them: an earlier version had fewer CAs.
+    """
     at = session.config.layout
     table = catalog.entries(session.config, "", LOOPBACK)
     leaves = [entry.at.certificate for entry in table if entry.issuer == ca]
     if ca == at.pki.ca:
         leaves.append(at.kubelet.renewed_client)
+    others = [pem for entry in entries(session) if entry.at != ca for pem in _known(session, entry)]
     for path in leaves:
         pem = _read(session, path)
-        if pem is not None and issue.is_certificate(pem):
+        if pem is None or not issue.is_certificate(pem):
+            continue
+        if not any(issue.is_signed_by(pem, other) for other in others):
             yield path, pem
 
 
@@ -89,9 +96,14 @@ def _candidates(session: Session, entry: Entry) -> Iterator[tuple[bytes, str, bo
     """Yield what may be the certificate, where it was found, and whether the record has it so."""
     at = session.config.layout
     known = identity.read(session.layout.member)
-    if known and (pem := known.authorities.get(catalog.name(at.pki, entry.at))):
-        yield pem.encode(), str(at.member), True
-    if entry.at not in {at.pki.ca, at.pki.front_proxy_ca}:
+    if known and (recorded := known.authorities.get(catalog.name(at.pki, entry.at))):
+        yield recorded.encode(), str(at.member), True
+    published = _PUBLISHED
+    if entry.at == at.pki.kubelet_serving_ca:
+        trusted, published = at.pki.kubelet_serving_cas, _PUBLISHED_SERVING
+        for pem in issue.certificates(_read(session, trusted) or b""):
+            yield pem, str(trusted), False
+    elif entry.at not in {at.pki.ca, at.pki.front_proxy_ca}:
         return
     if entry.at == at.pki.ca:
         ours = at.kubernetes
@@ -101,11 +113,11 @@ def _candidates(session: Session, entry: Entry) -> Iterator[tuple[bytes, str, bo
             for data in _EMBEDDED.findall(text):
                 yield from ((pem, str(path), False) for pem in _decoded(data))
     try:
-        published = session.etcd.value(_PUBLISHED) or b""
+        found = session.etcd.value(published) or b""
     except KubeceptionError:
         return
-    for pem in _PEM.findall(published):
-        yield pem + b"\n", f"{_PUBLISHED} in etcd", False
+    for pem in issue.certificates(found):
+        yield pem, f"{published} in etcd", False
 
 
 def is_published(session: Session) -> bool | None:
@@ -114,16 +126,27 @@ def is_published(session: Session) -> bool | None:
     Raises:
         KubeceptionError: etcd can't be asked, or our CA can't be read.
     """
-    published = _PEM.findall(session.etcd.value(_PUBLISHED) or b"")
+    published = issue.certificates(session.etcd.value(_PUBLISHED) or b"")
     ca = _read(session, session.config.layout.pki.ca.certificate)
     if not published or ca is None:
         return None
     return issue.public_key_of(ca) in {issue.public_key_of(pem) for pem in published}
 
 
+def _known(session: Session, entry: Entry) -> Iterator[bytes]:
+    """Yield the certificate of a CA as its file has it, and as this host's record does."""
+    name = catalog.name(session.config.layout.pki, entry.at)
+    known = identity.read(session.layout.member)
+    for pem in (
+        _read(session, entry.at.certificate) or b"",
+        (known.authorities.get(name, "") if known else "").encode(),
+    ):
+        yield from issue.certificates(pem)
+
+
 def _decoded(data: str) -> list[bytes]:
     try:
-        return [pem + b"\n" for pem in _PEM.findall(base64.b64decode(data))]
+        return issue.certificates(base64.b64decode(data))
     except binascii.Error:
         return []
 

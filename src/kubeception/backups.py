@@ -174,9 +174,11 @@ def _belongings(config: Config) -> Iterator[Path]:
     What the CAs sign is made anew.
     """
     at = config.layout
-    for ca in (at.pki.ca, at.pki.front_proxy_ca, at.pki.etcd_ca, at.pki.join_ca):
+    own = (at.pki.join_ca, at.pki.kubelet_serving_ca)
+    for ca in (at.pki.ca, at.pki.front_proxy_ca, at.pki.etcd_ca, *own):
         yield ca.certificate
         yield ca.key
+    yield at.pki.kubelet_serving_cas
     yield at.pki.service_account_key
     yield at.pki.service_account_public
     yield from (at.config, at.cluster, at.member)

@@ -156,7 +156,11 @@ def _workers_server(session: Session, node: str, address: Address) -> Iterator[R
     pem = _read(session, path)
     if pem is not None and membership.read(session.layout.membership):
         certificate, key = issue.halves(pem)
-        ca, now = _read(session, session.config.layout.pki.ca.certificate), session.host.clock.now()
+        at, now = session.config.layout.pki, session.host.clock.now()
+        # A cluster of an earlier version publishes no CA for it.
+        known = _read(session, at.kubelet_serving_cas) or _read(session, at.ca.certificate)
+        cas = issue.certificates(known or b"")
+        ca = next((one for one in cas if issue.is_signed_by(certificate, one)), (*cas, None)[0])
         spec = catalog.kubelet_server(node, address)
         problem = issue.certificate_problem(spec, certificate, key, ca=ca, now=now)
         yield _judged(session, catalog.KUBELETS_OWN_SERVER, path, certificate, problem)

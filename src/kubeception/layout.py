@@ -47,6 +47,7 @@ class PkiPaths:
     front_proxy_ca: Pair
     etcd_ca: Pair
     join_ca: Pair
+    kubelet_serving_ca: Pair
     apiserver: Pair
     apiserver_kubelet_client: Pair
     apiserver_etcd_client: Pair
@@ -61,6 +62,7 @@ class PkiPaths:
     keeper: Pair
     kubelet_client: Pair
     kubelet_server: Pair
+    kubelet_serving_cas: Path
     service_account_key: Path
     service_account_public: Path
 
@@ -78,6 +80,7 @@ class PkiPaths:
             front_proxy_ca=pair("front-proxy-ca"),
             etcd_ca=Pair.named(etcd_folder / "ca"),
             join_ca=pair("join-ca"),
+            kubelet_serving_ca=pair("kubelet-serving-ca"),
             apiserver=pair("apiserver"),
             apiserver_kubelet_client=pair("apiserver-kubelet-client"),
             apiserver_etcd_client=pair("apiserver-etcd-client"),
@@ -92,6 +95,7 @@ class PkiPaths:
             keeper=pair("keeper"),
             kubelet_client=pair("kubelet-client"),
             kubelet_server=pair("kubelet-server"),
+            kubelet_serving_cas=folder / "kubelet-serving-ca-bundle.crt",
             service_account_key=folder / "sa.key",
             service_account_public=folder / "sa.pub",
         )
@@ -126,6 +130,11 @@ class KubeletPaths:
     def renewed_server(self) -> Path:
         """What a worker's kubelet serves with, and its key; it got them by itself, too."""
         return self.pki / "kubelet-server-current.pem"
+
+    @property
+    def reissued_server(self) -> Path:
+        """What that one, a symlink, leads to where we have asked for it."""
+        return self.pki / "kubelet-server-reissued.pem"
 
     @property
     def pki(self) -> Path:

@@ -97,7 +97,9 @@ def of_authority(session: Session, entry: Entry) -> Iterator[Loss]:
         for path, leaf in _kubelets_own(session):
             if not issue.is_signed_by(leaf, pem):
                 yield _other(entry, f"has not signed {path}, which this host's cluster issued")
-    is_needed = entry.at == session.config.layout.pki.ca or _has_to_sign(session, entry.at)
+    at = session.config.layout.pki
+    # The controller-manager doesn't start without these two.
+    is_needed = entry.at in {at.ca, at.kubelet_serving_ca} or _has_to_sign(session, entry.at)
     if key is None and name in known.signing and is_needed:
         hint = "put it back from a backup: without it nothing can be signed or renewed; or make "
         hint += f"a new CA, which voids all that this one signed: {_ACCEPT} {Accept.NEW_CA}"
@@ -307,6 +309,8 @@ def _witness_of(session: Session, entry: Entry, known: Identity) -> str | None:
         return f"{path}, which it signed, is there"
     if catalog.name(at.pki, entry.at) in known.authorities:
         return f"{at.member} knows of it"
+    if entry.at == at.pki.kubelet_serving_ca and _read(session, at.pki.kubelet_serving_cas):
+        return f"{at.pki.kubelet_serving_cas} has it"
     # A CA that is new in this version was not there when all of this was made.
     if entry.at not in {at.pki.ca, at.pki.etcd_ca, at.pki.front_proxy_ca}:
         return None

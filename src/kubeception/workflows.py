@@ -46,7 +46,7 @@ from kubeception.phases.handover import (
     RETIRE_CONTROLLERS,
     STABILITY,
 )
-from kubeception.phases.join import WORKER_KUBELET, credential
+from kubeception.phases.join import WORKER_KUBELET, WORKER_SERVING, credential
 from kubeception.phases.keeper import BOOT, KEEPER
 from kubeception.phases.kernel import KERNEL
 from kubeception.phases.kubelet import KUBELET
@@ -58,6 +58,7 @@ from kubeception.phases.renew import EXPIRED, REREAD, renewed
 from kubeception.phases.reset import phases as undoing
 from kubeception.phases.revision import PROVEN_REVISION
 from kubeception.phases.runtime import RUNTIME
+from kubeception.phases.serving import SERVING
 from kubeception.phases.settings import COPY, SETTINGS
 from kubeception.render import etcd
 from kubeception.report import Steps
@@ -95,6 +96,7 @@ BOOTSTRAP: tuple[Phase, ...] = (
     KEEPER,
     PRUNED,
     ADDONS,
+    SERVING,
     # A kubelet is never newer than its API server.
     PROGRAMS,
 )
@@ -110,7 +112,10 @@ RECOVER: tuple[Phase, ...] = (
 
 def joining(ask: RequestCertificate | None) -> tuple[Phase, ...]:
     """Return the phases of a worker; without an `ask` it has to have joined already."""
-    return (KERNEL, RUNTIME, credential(ask), WORKER_KUBELET, COPY, KEEPER, PROGRAMS)
+    return (
+        *(KERNEL, RUNTIME, credential(ask), WORKER_KUBELET, COPY, KEEPER),
+        *(WORKER_SERVING, PROGRAMS),
+    )
 
 
 class Source(StrEnum):

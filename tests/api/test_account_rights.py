@@ -117,6 +117,7 @@ def test_every_certificate_by_which_the_api_knows_somebody_is_told() -> None:
     assert found == {account for account, _, _ in rows()} - {
         "kubeception",
         "kubeception-controller",
+        "system:serviceaccounts",
     }
 
 

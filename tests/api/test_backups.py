@@ -78,7 +78,7 @@ def test_what_was_put_in_comes_out(rig: Rig, made: Made, fresh: Host) -> None:
         with rig.session() as session:
             own = {path: session.host.real(path).read_bytes() for path in found.files}
         assert {path: at.read_bytes() for path, at in found.files.items()} == own
-        cas = (PKI.ca, PKI.etcd_ca, PKI.front_proxy_ca, PKI.join_ca)
+        cas = (PKI.ca, PKI.etcd_ca, PKI.front_proxy_ca, PKI.join_ca, PKI.kubelet_serving_ca)
         wanted = {path for ca in cas for path in (ca.certificate, ca.key)}
         assert wanted | {PKI.service_account_key, PKI.service_account_public} <= found.files.keys()
         assert found.authority == found.snapshot.record.authority

@@ -153,7 +153,8 @@ class Machine:
 
     def authorities(self) -> set[bytes]:
         """Return every CA and the ServiceAccount key that there are."""
-        cas = (AT.pki.ca, AT.pki.etcd_ca, AT.pki.front_proxy_ca, AT.pki.join_ca)
+        own = (AT.pki.join_ca, AT.pki.kubelet_serving_ca)
+        cas = (AT.pki.ca, AT.pki.etcd_ca, AT.pki.front_proxy_ca, *own)
         paths = [path for ca in cas for path in (ca.certificate, ca.key)]
         found = (self.root / p.relative_to("/") for p in (*paths, AT.pki.service_account_key))
         return {path.read_bytes() for path in found if path.exists()}

@@ -30,6 +30,8 @@ LOOK_EVERY_S = 0.3
 # On a quiet machine. A client that gives up waits longer, so a stall is none of its failures.
 SLOWEST_S = 2.0
 PROBE = Path(__file__).with_name("door_probe.py")
+# What needs the API server and etcd alone, and how often it is asked for.
+PLAIN = ("/api/v1/namespaces/kube-system/configmaps/coredns", "0.1")
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,7 @@ def units(host: Host) -> dict[str, str]:
 
 
 class Requests:
-    """A request to the API every 100 ms, each on a new TLS connection, while something happens.
+    """A request to the API again and again, each on a new TLS connection, while something happens.
 
     They are an RBAC user's (the administrator's), not a system:masters one, who would skip RBAC.
     """
@@ -215,17 +217,22 @@ class Requests:
         )
 
     @classmethod
-    def on(cls, host: Host, address: str = "127.0.0.1") -> "Requests":
+    def on(cls, host: Host, address: str = "127.0.0.1", what: Sequence[str] = PLAIN) -> "Requests":
         """Ask on the host itself."""
         host.put("/tmp/door_probe.py", PROBE.read_text())
-        return cls(host.command("python3", "/tmp/door_probe.py", address, f"/{PKI}"))
+        return cls(host.command("python3", "/tmp/door_probe.py", address, f"/{PKI}", *what))
+
+    @classmethod
+    def of_kubelet(cls, host: Host, node: str) -> "Requests":
+        """Ask on a host for what a node's kubelet says, which the API server asks for."""
+        return cls.on(host, what=(f"/api/v1/nodes/{node}/proxy/healthz", "0.5"))
 
     @classmethod
     def from_outside(cls, host: Host) -> "Requests":
         """Ask in the lab's network, as other hosts do: the door has a map of its own for them."""
         there = ("nsenter", f"--net={host.place.lab.network}")
         pki = str(host.root() / PKI)
-        return cls([*there, sys.executable, str(PROBE), host.address, pki])
+        return cls([*there, sys.executable, str(PROBE), host.address, pki, *PLAIN])
 
     def __enter__(self) -> "Requests":
         assert self._process.stdout is not None

@@ -181,7 +181,7 @@ def authorities(host: Host) -> str:
 
 
 def _keys() -> list[Path]:
-    cas = (PKI.ca, PKI.etcd_ca, PKI.front_proxy_ca, PKI.join_ca)
+    cas = (PKI.ca, PKI.etcd_ca, PKI.front_proxy_ca, PKI.join_ca, PKI.kubelet_serving_ca)
     return [path for ca in cas for path in (ca.certificate, ca.key)] + [PKI.service_account_key]
 
 

@@ -4,6 +4,7 @@ import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,26 @@ import pytest
 from tests.lab import cluster, healing, joining
 from tests.lab.cluster import get, kubectl, until
 
+from kubeception.config.model import KeyAlgorithm
 from kubeception.endpoints import API_PORT, HOSTED_PORTS
 from kubeception.lab import Host, Lab
-from kubeception.render import cluster_controller, flannel, join_service, objects
+from kubeception.pki import catalog, issue
+from kubeception.render import (
+    cluster_controller,
+    flannel,
+    join_service,
+    keeper,
+    kubelet,
+    objects,
+    proxy,
+)
 from kubeception.render.controllers import BOTH as CONTROLLERS
 from kubeception.render.objects import CONTROL_PLANE, NAMESPACE
 
 pytestmark = [pytest.mark.hosts(3, bundle=True), pytest.mark.timeout(400)]
 
 SYSTEM = ("-n", NAMESPACE)
+P256 = KeyAlgorithm.ECDSA_P256
 API_NAME = "kubernetes.default.svc"
 TRUSTED = (join_service.NAME, cluster_controller.NAME, *(one.name for one in CONTROLLERS))
 AS_KUBELET = ("kubectl", "--kubeconfig=/etc/kubernetes/kubelet.conf")
@@ -279,6 +291,52 @@ def test_the_control_plane_listens_where_it_is_told(broken: Cluster) -> None:
     stolen = flannels_token(broken)
     change = {"metadata": {"labels": {CONTROL_PLANE: ""}}}
     assert "kubeception-" in refused(w1, stolen, "w1", change, port=hosted)
+
+
+def test_its_serving_certificate_is_no_api(broken: Cluster) -> None:
+    """Whoever knows the API by the cluster's CA refuses it; the API server finds the kubelet."""
+    cp1, w1 = broken.cp1, broken.w1
+    pki, shown = "/etc/kubernetes/pki", "/var/lib/kubelet/pki/kubelet-server-current.pem"
+
+    def verified(ca: str) -> int:
+        return w1.run("openssl", "verify", "-CAfile", f"{pki}/{ca}", shown, check=False).code
+
+    assert verified("ca.crt") != 0
+    assert verified("kubelet-serving-ca-bundle.crt") == 0
+    trusted = cp1.run("cat", f"{pki}/kubelet-serving-ca-bundle.crt").stdout.encode()
+    assert [issue.issuer(pem) for pem in issue.certificates(trusted)] == ["kubelet-serving-ca"]
+    [pod] = _on("w1", get(cp1, "pods", *SYSTEM, "-l", f"k8s-app={proxy.NAME}")["items"])
+    name = pod["metadata"]["name"]
+    assert kubectl(cp1, *SYSTEM, "logs", name, "--tail=1")
+    assert "Kubernetes" in kubectl(cp1, *SYSTEM, "exec", name, "--", proxy.NAME, "--version")
+
+
+def test_its_keeper_exchanges_what_another_ca_has_signed(broken: Cluster) -> None:
+    """As where a cluster of an earlier version is brought over; the kubelet is restarted for it."""
+    cp1, w1 = broken.cp1, broken.w1
+    own = "/var/lib/kubelet/pki"
+    ca = issue.Signer(*(cp1.get(f"/etc/kubernetes/pki/ca.{it}").encode() for it in ("crt", "key")))
+    spec, key = catalog.kubelet_server("w1", ip_address(w1.address)), issue.new_key(P256)
+    former = issue.certificate(spec, key, signer=ca, now=datetime.now(UTC))
+    w1.put(f"{own}/kubelet-server-former.pem", (former + key).decode())
+    w1.run("ln", "-sfn", f"{own}/kubelet-server-former.pem", f"{own}/kubelet-server-current.pem")
+    before = cluster.units(w1)[kubelet.UNIT]
+
+    w1.run("systemctl", "restart", keeper.UNIT)  # it looks at its start, and every ten minutes
+
+    def is_exchanged() -> bool:
+        shown = w1.run("cat", f"{own}/kubelet-server-current.pem").stdout.encode()
+        return issue.issuer(shown) == "kubelet-serving-ca" and served(cp1, w1)
+
+    until(is_exchanged, timeout_s=90)
+    assert cluster.units(w1)[kubelet.UNIT] != before
+
+
+def served(cp1: Host, worker: Host) -> bool:
+    """Tell whether a kubelet shows a certificate of its own CA to whoever asks it."""
+    asked = ("openssl", "s_client", "-connect", f"{worker.address}:10250", "-verify_return_error")
+    ca = "/etc/kubernetes/pki/kubelet-serving-ca.crt"
+    return cp1.run(*asked, "-CAfile", ca, stdin="", check=False).code == 0
 
 
 def test_nobody_holds_a_hosts_lock_but_root(broken: Cluster) -> None:

@@ -16,7 +16,7 @@ from kubeception.lab import Host, Lab
 
 SCRIPT = Path(__file__).with_name("short_leaves.py")
 PKI = "/etc/kubernetes/pki"
-CAS = {"ca", "etcd/ca", "front-proxy-ca", "join-ca"}
+CAS = {"ca", "etcd/ca", "front-proxy-ca", "join-ca", "kubelet-serving-ca"}
 KUBELETS_OWN = "kubelet-client-current"
 REISSUED = "/var/lib/kubelet/pki/kubelet-client-reissued.pem"
 # What bootstrap needs to mend a host on which nothing runs.

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from tests.fixed import FACTS, HOST
+from tests.fixed import FACTS, HOST, MEMBER
 from tests.unit.sessions import Hands, keys_and_certificates, session_of
 
 from kubeception import certificates
@@ -18,6 +18,7 @@ from kubeception.config import Config
 from kubeception.config.model import KeyAlgorithm, Node
 from kubeception.facts import Accept
 from kubeception.host import files
+from kubeception.kept import membership
 from kubeception.layout import Pair
 from kubeception.phases import pki
 from kubeception.pki import catalog, issue
@@ -232,6 +233,35 @@ def test_a_worker_misses_nothing(tmp_path: Path) -> None:
     assert not problems(session)
 
 
+@pytest.mark.parametrize(
+    ("published", "by", "problem"),
+    [
+        ((AT.kubelet_serving_ca,), AT.kubelet_serving_ca, None),
+        ((AT.kubelet_serving_ca, AT.ca), AT.ca, None),
+        ((AT.kubelet_serving_ca,), AT.ca, "is not signed by its CA"),
+        ((), AT.ca, None),  # an earlier version's cluster publishes none
+        ((), AT.kubelet_serving_ca, "is not signed by its CA"),
+    ],
+)
+def test_what_a_workers_kubelet_serves_with_is_by_a_ca_that_is_published(
+    session: Session, tmp_path: Path, published: tuple[Pair, ...], by: Pair, problem: str | None
+) -> None:
+    at_home = session.host.at
+    worker = session_of(tmp_path / "worker", config=CONFIG)
+    spec, key = catalog.kubelet_server(HOST.node, HOST.address), issue.new_key(P256)
+    signer = issue.Signer(at_home(by.certificate).read_bytes(), at_home(by.key).read_bytes())
+    shown = issue.certificate(spec, key, signer=signer, now=session.host.clock.now())
+    here = worker.host.at
+    files.write(here(CONFIG.layout.kubelet.renewed_server), shown + key)
+    files.write(here(CONFIG.layout.membership), membership.text(MEMBER))
+    files.write(here(AT.ca.certificate), at_home(AT.ca.certificate).read_bytes())
+    if published:
+        text = b"".join(at_home(ca.certificate).read_bytes() for ca in published)
+        files.write(here(AT.kubelet_serving_cas), text)
+
+    assert rows(worker)["kubelet-server-current"].problem == problem
+
+
 def test_no_key_is_told(session: Session) -> None:
     spoil_key(session)
     secret = session.host.at(AT.admin.key).read_text().splitlines()[1]
@@ -259,7 +289,7 @@ def test_the_first_that_runs_out_is_told(
 
 def test_what_can_not_be_renewed_here_is_no_reason_to_try(session: Session, hands: Hands) -> None:
     hands.sleep(366 * DAY_S)
-    for ca in (AT.ca, AT.front_proxy_ca, AT.etcd_ca, AT.join_ca):
+    for ca in (AT.ca, AT.front_proxy_ca, AT.etcd_ca, AT.join_ca, AT.kubelet_serving_ca):
         session.host.at(ca.key).unlink()
 
     assert certificates.expiring(session, HOST.node) is None

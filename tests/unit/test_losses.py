@@ -16,10 +16,12 @@ from kubeception.gather import with_belongings
 from kubeception.host import files
 from kubeception.kept import identity
 from kubeception.pki import catalog, issue
+from kubeception.resources.keypair import KeyPair
 from kubeception.session import Session
 
 AT = CONFIG.layout
 CA, ETCD_CA, FRONT = AT.pki.ca, AT.pki.etcd_ca, AT.pki.front_proxy_ca
+SERVING_CA = AT.pki.kubelet_serving_ca
 SA, PUB = AT.pki.service_account_key, AT.pki.service_account_public
 
 
@@ -76,6 +78,16 @@ def of_another_cluster(session: Session) -> None:
 def halves(session: Session, key: bytes) -> None:
     holds(session, SA, key)
     holds(session, PUB, issue.public_key(key))
+
+
+CAS_FILE = (AT.pki.kubelet_serving_cas,)
+
+
+def known_by_name_alone(session: Session) -> None:
+    """Leave of the CA of kubelets nothing but its name in the record."""
+    gone(session, *CAS_FILE, AT.pki.kubelet_server.certificate, *vars(SERVING_CA).values())
+    record = read(session, AT.member)
+    holds(session, AT.member, record.replace(b"BEGIN CERTIFICATE", b"BEGIN NOTHING"))
 
 
 Way = Callable[[Session], object]
@@ -147,6 +159,24 @@ LOST: dict[str, tuple[Way, Path, str, Accept | None]] = {
         "which it signed, is there",
         Accept.NEW_CA,
     ),
+    "the CA of kubelets, that only what it signed knows of": (
+        lambda session: gone(session, AT.member, *CAS_FILE, SERVING_CA.certificate, SERVING_CA.key),
+        SERVING_CA.certificate,
+        "which it signed, is there",
+        Accept.NEW_CA,
+    ),
+    "the CA of kubelets, that only the record knows of": (
+        known_by_name_alone,
+        SERVING_CA.certificate,
+        f"is missing, while {AT.member} knows of it",
+        Accept.NEW_CA,
+    ),
+    "the key of the CA of kubelets": (
+        lambda session: gone(session, SERVING_CA.key),
+        SERVING_CA.key,
+        "is gone, and this host had it",
+        Accept.NEW_CA,
+    ),
     "a CA that only kubeconfigs know of": (
         lambda session: gone(session, AT.member, *leaves_of(CA), CA.certificate, CA.key),
         CA.certificate,
@@ -180,6 +210,20 @@ def test_what_is_lost_is_named_with_the_way_on_and_stays_as_it_is(
     assert there(session) == before
 
 
+def of_before(session: Session) -> None:
+    """Leave a host as a version without a CA of kubelets has made it."""
+    gone(session, *CAS_FILE, *vars(SERVING_CA).values(), AT.member)
+    [entry] = [
+        one
+        for one in catalog.entries(CONFIG, HOST.node, HOST.address)
+        if one.at == AT.pki.kubelet_server
+    ]
+    gone(session, entry.at.certificate)
+    KeyPair(replace(entry, issuer=CA), CONFIG.certificates.key_algorithm).apply(session)
+    known = with_belongings(HOST, session).remembered_with_keys
+    holds(session, AT.member, identity.text(replace(known, token="t")).encode())
+
+
 NOT_LOST: dict[str, Way] = {
     "nothing": lambda session: None,
     "the certificate of a CA alone, which the record has": lambda session: gone(
@@ -189,6 +233,10 @@ NOT_LOST: dict[str, Way] = {
         session, read(session, CA.key)
     ),
     "the public half of a key that is there": lambda session: gone(session, PUB),
+    "a CA of kubelets that an earlier version didn't have": of_before,
+    "the certificate of the CA of kubelets, which the file that trusts it has": lambda session: (
+        gone(session, AT.member, SERVING_CA.certificate)
+    ),
     "the record alone": lambda session: gone(session, AT.member),
     "the key of a CA that only signs leaves that are there": lambda session: gone(
         session, ETCD_CA.key
@@ -259,6 +307,19 @@ def test_keys_behind_links_of_the_host_are_seen_and_kept(session: Session) -> No
     assert list(losses.of_keys(session)) == []
     assert [str(one) for one in keys_and_certificates() if one.drift(session)] == []
     assert "ca" in with_belongings(HOST, session).authorities
+
+
+def test_a_ca_that_is_new_in_this_version_is_made_where_there_was_none(session: Session) -> None:
+    of_before(session)
+
+    make(session)
+
+    assert read(session, SERVING_CA.certificate)
+    assert list(losses.of_keys(session)) == []
+    gone(session, *CAS_FILE, *vars(SERVING_CA).values())
+    assert [loss.path for loss in losses.of_keys(session)] == []  # the record has its certificate
+    authorities.put_all_back(session)
+    assert [loss.path for loss in losses.of_keys(session)] == [SERVING_CA.key]
 
 
 def there(session: Session) -> dict[Path, bytes]:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from itertools import repeat
 from typing import Any
 
-from kubeception import certificates, conditions, losses
+from kubeception import certificates, conditions, losses, serving
 from kubeception.conditions import LEASES
 from kubeception.conditions.reading import condition_of
 from kubeception.config import cluster
@@ -97,9 +97,9 @@ class Observer:
     def observe(self) -> Observation:
         """Return what is to be seen now."""
         session = self._session
-        self._read_certificates()
         ca = session.layout.pki.ca.certificate
         answered = health.problem(API_PORT, ca) is None
+        self._read_certificates(is_answered=answered)
         now = session.host.clock.monotonic()  # a question that is not answered takes its time
         self._was_silent |= not answered
         if answered:
@@ -186,14 +186,16 @@ class Observer:
             self._space_read_s = now
             self._space = space.look(self._session.etcd)
 
-    def _read_certificates(self) -> None:
+    def _read_certificates(self, *, is_answered: bool) -> None:
         """Read them all once in a while; and go on with our own as soon as that is another one."""
         session, now = self._session, self._session.host.clock.monotonic()
         last = self._certificates_read_s
         if last is None or now - last >= CERTIFICATES_EVERY_S:
             self._certificates_read_s = now
-            self._expiring = certificates.expiring(session, self._node) or _broken_certificate(
-                session
+            self._expiring = (
+                certificates.expiring(session, self._node)
+                or _broken_certificate(session)
+                or (_needless_ca(session, self._node) if is_answered else None)
             )
         if (age := self._own_age()) != self._own_certificate:
             self._own_certificate = age
@@ -276,6 +278,13 @@ def _broken_certificate(session: Session) -> str | None:
     try:
         return certificates.broken(session)
     except KubeceptionError:  # no address to compare names with, for the moment
+        return None
+
+
+def _needless_ca(session: Session, node: str) -> str | None:
+    try:
+        return serving.may_be_one(session, node)
+    except KubeceptionError:  # no API answers, for the moment
         return None
 
 

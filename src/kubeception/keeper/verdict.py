@@ -91,7 +91,7 @@ class Observation:
     credential_problem: str | None = None
     """Why a worker's kubelet has no credential that its API would take."""
     expiring: str | None = None
-    """Which certificate has little time left."""
+    """Which certificate has little time left, or is to be another one."""
     rollout: Rollout | None = None
     """The revisions of the hosted API server here."""
     unready: Unready | None = None
@@ -150,6 +150,8 @@ def _about_a_worker(seen: Observation) -> Verdict | None:
         return Verdict(Action.WAIT, f"{seen.node_problem}: removed, or to join again")
     if seen.has_new_settings:
         return Verdict(Action.JOIN, _NEW_SETTINGS)
+    if seen.expiring:
+        return Verdict(Action.JOIN, seen.expiring)
     return _about_the_kubelet(seen)
 
 

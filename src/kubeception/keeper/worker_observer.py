@@ -17,10 +17,13 @@ from kubeception.keeper.verdict import Observation
 from kubeception.kept import membership
 from kubeception.pki.token import Role
 from kubeception.resources.credential import credential_problem
+from kubeception.resources.serving_certificate import serving_problem
 from kubeception.session import Session
 
 # A cluster may have thousands of workers.
 ASK_EVERY_S = 20.0
+# What is asked for in vain is asked for again then.
+LOOK_AT_SERVING_EVERY_S = 600.0
 
 
 class WorkerObserver:
@@ -34,11 +37,13 @@ class WorkerObserver:
         self._said = Observation(role=Role.WORKER)
         self._answered_s = session.host.clock.monotonic()
         self._asked_s: float | None = None
+        self._expiring: str | None = None
+        self._serving_read_s: float | None = None
 
     def forget(self) -> None:
         """Start every count anew, and ask at once, as after a change of the host."""
         self._host.forget()
-        self._asked_s = None
+        self._asked_s = self._expiring = None
 
     def has_restarted_the_kubelet(self) -> None:
         """Remember it."""
@@ -73,6 +78,7 @@ class WorkerObserver:
             self._not_ready = conditions.node_ready(self._node).problem(session) if found else None
             session.shared = None
             told = settings_for_worker(session)
+            self._look_at_serving(now)
         except KubeceptionError as error:
             session.hang_up()  # the kubelet may have another certificate by now
             return replace(seen, api_problem=error.message, api_silent_s=now - self._answered_s)
@@ -86,4 +92,13 @@ class WorkerObserver:
             seen,
             node_problem=None if found else f"Node {self._node} is gone",
             has_new_settings=is_stale,
+            expiring=self._expiring,
         )
+
+    def _look_at_serving(self, now: float) -> None:
+        """Look once in a while by which CA the kubelet serves."""
+        last, session = self._serving_read_s, self._session
+        if last is None or now - last >= LOOK_AT_SERVING_EVERY_S:
+            self._serving_read_s = now
+            problem = serving_problem(session)
+            self._expiring = f"the kubelet's serving certificate: {problem}" if problem else None

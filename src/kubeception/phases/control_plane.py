@@ -19,6 +19,7 @@ from kubeception.render import (
     join_records,
     join_service,
     keeper,
+    kubelet_serving,
     limits,
     policies,
     proxy,
@@ -34,6 +35,7 @@ def everything(facts: Facts) -> Iterator[Wanted]:
     cluster, settings = facts.cluster, facts.cluster.settings
     yield from cluster_settings.readers()
     yield from access.bindings()
+    yield from kubelet_serving.readers()
     # Settings whose revision was put back are not tried again until somebody changes them.
     refused = {facts.host.refused}
     if cluster.hosted and not facts.is_attended:

@@ -14,6 +14,8 @@ from kubeception.render import kubeconfig, kubelet
 from kubeception.resources import Resource
 from kubeception.resources.credential import KubeletCredential, RequestCertificate
 from kubeception.resources.file import File
+from kubeception.resources.fresh import FreshUnit
+from kubeception.resources.serving_certificate import ServingCertificate
 
 
 def credential(ask: RequestCertificate | None) -> Phase:
@@ -45,9 +47,18 @@ def worker(config: Config, facts: Facts) -> Iterator[Resource]:
     yield running(config, at.membership)  # written anew with each join, as the credential is
 
 
+def serving(config: Config, facts: Facts) -> Iterator[Resource]:
+    """Want what the kubelet serves with to be by the CA that is published for it."""
+    if facts.host.membership is None:
+        return
+    yield ServingCertificate(facts.host.node, facts.host.address, config.certificates.key_algorithm)
+    yield FreshUnit(kubelet.UNIT, (config.layout.kubelet.reissued_server,))
+
+
 def kubelet_runs(_config: Config, _facts: Facts) -> Iterator[Condition]:
     """End when the kubelet runs."""
     yield conditions.unit_active(kubelet.UNIT)
 
 
 WORKER_KUBELET = Phase("kubelet", "configuring local kubelet", worker, until=kubelet_runs)
+WORKER_SERVING = Phase("serving", "looking by which CA the kubelet serves", serving)

@@ -4,6 +4,7 @@ A leaf that has little time left is issued anew. Each control-plane pod gets cop
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from kubeception.render import (
 from kubeception.resources import Resource
 from kubeception.resources.file import File
 from kubeception.resources.keypair import KeyPair, ServiceAccountKey
+from kubeception.resources.kubelet_serving import ServingCas
 from kubeception.resources.pod_folder import PodFolder
 
 DOOR = url(LOOPBACK)
@@ -36,7 +38,15 @@ def plan(config: Config, facts: Facts) -> Iterator[Resource]:
     algorithm = config.certificates.key_algorithm
     for entry in catalog.entries(config, facts.host.node, facts.host.address):
         soon = timedelta(0) if entry.spec.is_ca else catalog.RENEWED_WITHIN
-        yield pair(config, facts.host, entry, at_least=soon)
+        wanted = pair(config, facts.host, entry, at_least=soon)
+        if entry.at == at.pki.kubelet_server:
+            # An earlier version's stays until the API server knows kubelets by their own CA: what
+            # has signed it is trusted, too.
+            yield ServingCas(
+                at.pki.kubelet_serving_cas, at.pki.kubelet_serving_ca, at.pki.ca, entry.at
+            )
+            wanted = replace(wanted, also_by=at.pki.ca)
+        yield wanted
     yield ServiceAccountKey(at.pki.service_account_key, at.pki.service_account_public, algorithm)
 
     def access(path: Path, user: str, client: Pair, server: str = DOOR) -> File:

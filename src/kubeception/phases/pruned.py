@@ -6,7 +6,7 @@ from dataclasses import replace
 from kubeception.config import Config
 from kubeception.engine import Phase
 from kubeception.facts import Facts
-from kubeception.phases import control_plane
+from kubeception.phases import control_plane, serving
 from kubeception.resources import Resource
 from kubeception.resources.no_others import NoOthers
 
@@ -17,7 +17,7 @@ def plan(config: Config, facts: Facts) -> Iterator[Resource]:
         # An API server whose settings were put back is left alone, not unwanted.
         cluster = replace(facts.cluster, hosted=None)
         every = control_plane.plan(config, replace(facts, cluster=cluster))
-        yield NoOthers(frozenset(map(str, every)))
+        yield NoOthers(frozenset(map(str, [*every, serving.published(config)])))
 
 
 PRUNED = Phase("pruned", "removing objects that are wanted no more", plan)

@@ -32,6 +32,7 @@ from kubeception.resources.door import NO_DOOR, Door
 from kubeception.resources.file import File
 from kubeception.resources.foreign_data import NoOtherData
 from kubeception.resources.keypair import KeyPair, ServiceAccountKey
+from kubeception.resources.kubelet_serving import ServingCas
 from kubeception.resources.pod_folder import PodFolder
 from kubeception.resources.pods import NoPods
 from kubeception.resources.unit import Unit
@@ -158,6 +159,8 @@ def certificates(config: Config, facts: Facts) -> Iterator[Resource]:
         match wanted:
             case KeyPair(entry):
                 paths += [entry.at.key, entry.at.certificate]
+            case ServingCas(path):
+                paths += [path]
             case ServiceAccountKey(key, public):
                 paths += [key, public]
             case _:
@@ -217,7 +220,8 @@ def _no_credential(at: Layout) -> Iterator[Resource]:
     """Want nothing of what a join gave; the file that makes a host a worker goes last."""
     kubelets = NoFolder(at.kubelet.pki, own=_KUBELETS_OWN[at.kubelet.pki.name])
     yield WhereOurs(at.membership, kubelets, marked=False)
-    yield WhereOurs(at.membership, File(at.pki.ca.certificate, None), marked=False)
+    for path in (at.pki.kubelet_serving_cas, at.pki.ca.certificate):
+        yield WhereOurs(at.membership, File(path, None), marked=False)
     yield File(at.kubelet.join_request, None)
     yield File(at.kubelet.join_key, None)
     yield File(at.cluster, None)

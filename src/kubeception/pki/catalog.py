@@ -96,6 +96,7 @@ def entries(config: Config, node: str, address: Address) -> Iterator[Entry]:
     yield Entry(at.front_proxy_ca, _ca("front-proxy-ca"))
     yield Entry(at.etcd_ca, _ca("etcd-ca"))
     yield Entry(at.join_ca, _ca("kubeception-join-ca"))
+    yield Entry(at.kubelet_serving_ca, _ca("kubelet-serving-ca"))
 
     wanted = apiserver(config, node, address)
     yield Entry(at.apiserver, wanted, at.ca, Read.WHEN_IT_CHANGES)
@@ -120,7 +121,7 @@ def entries(config: Config, node: str, address: Address) -> Iterator[Entry]:
     yield Entry(at.keeper, wanted, at.ca, Read.WHEN_IT_CHANGES)
     yield Entry(at.kubelet_client, kubelet_client(node), at.ca, Read.AT_START)
     wanted = kubelet_server(node, address)
-    yield Entry(at.kubelet_server, wanted, at.ca, Read.WHEN_IT_CHANGES)
+    yield Entry(at.kubelet_server, wanted, at.kubelet_serving_ca, Read.WHEN_IT_CHANGES)
     wanted = _server("kubeception-join", (node,), (address, LOOPBACK))
     yield Entry(at.join, wanted, at.join_ca, Read.AT_START)
 

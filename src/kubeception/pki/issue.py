@@ -22,6 +22,7 @@ BACKDATED = timedelta(minutes=5)
 NOT_ITS_KEYS = "does not belong to its key"
 NOT_BY_ITS_CA = "is not signed by its CA"
 
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _KEY = re.compile(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?-----END \1-----\n?", re.DOTALL)
 _PUBLIC = re.compile(rb"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----\n?", re.DOTALL)
 _PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
@@ -140,6 +141,11 @@ def is_certificate(pem: bytes) -> bool:
     except ValueError:
         return False
     return True
+
+
+def certificates(pem: bytes) -> list[bytes]:
+    """Return each certificate of a text as PEM; what can't be read is none."""
+    return [one + b"\n" for one in _CERTIFICATE.findall(pem) if is_certificate(one)]
 
 
 def valid_from(pem: bytes) -> datetime:

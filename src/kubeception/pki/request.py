@@ -37,14 +37,28 @@ def new(key: bytes, node: str) -> bytes:
     return for_user(key, user(node), (NODES,))
 
 
+def for_serving(key: bytes, node: str, addresses: tuple[Address, ...]) -> bytes:
+    """Return the request (PEM) for what a kubelet serves with, by its name and at addresses."""
+    return _signed(key, user(node), (NODES,), names=(node, *addresses))
+
+
 def for_user(key: bytes, name: str, groups: Sequence[str]) -> bytes:
     """Return the request (PEM) for the client certificate of a user of the API."""
+    return _signed(key, name, groups)
+
+
+def _signed(
+    key: bytes, name: str, groups: Sequence[str], *, names: tuple[_Name, ...] = ()
+) -> bytes:
     private = load_pem_private_key(key, password=None)
     if not isinstance(private, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
         raise TypeError(f"unsupported private key {type(private).__name__}")
     subject = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
     subject.append(x509.NameAttribute(NameOID.COMMON_NAME, name))
     builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name(subject))
+    if names:
+        said = [x509.DNSName(it) if isinstance(it, str) else x509.IPAddress(it) for it in names]
+        builder = builder.add_extension(x509.SubjectAlternativeName(said), critical=False)
     return builder.sign(private, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 

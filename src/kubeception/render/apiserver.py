@@ -171,7 +171,7 @@ def _flags(settings: ClusterSettings, port: int) -> dict[str, str]:
         "etcd-certfile": at.apiserver_etcd_client.certificate,
         "etcd-keyfile": at.apiserver_etcd_client.key,
         "etcd-servers": url(LOOPBACK, ETCD_PORT),
-        "kubelet-certificate-authority": at.ca.certificate,
+        "kubelet-certificate-authority": at.kubelet_serving_cas,
         "kubelet-client-certificate": at.apiserver_kubelet_client.certificate,
         "kubelet-client-key": at.apiserver_kubelet_client.key,
         "kubelet-preferred-address-types": "InternalIP,ExternalIP,Hostname",

@@ -4,7 +4,7 @@ Two replicas share one host's network, and with it a port, so no probe can tell 
 leads is told by the Lease, and that is the truth here.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,14 +48,18 @@ class Controller:
         return {"component": self.name, "tier": "control-plane"}
 
 
+_SIGNING = "cluster-signing"
+# Refused beside those of each signer; a user's counts for all signers but that of serving.
+_OF_ALL_SIGNERS = (f"{_SIGNING}-cert-file", f"{_SIGNING}-key-file")
+
+
 def _controller_manager_flags(settings: ClusterSettings) -> dict[str, str]:
     at = settings.layout.pki
     return {
         "allocate-node-cidrs": "true",
         "cluster-cidr": settings.net.cluster_cidr,
         "cluster-name": "kubernetes",
-        "cluster-signing-cert-file": str(at.ca.certificate),
-        "cluster-signing-key-file": str(at.ca.key),
+        **dict(_signers(settings)),
         # A leader that ends hands its Lease over instead of letting it run out (1.36 and later).
         "feature-gates": "ControllerManagerReleaseLeaderElectionLockOnExit=true",
         # A new leader starts some forty controllers, each with an account of its own: at the
@@ -67,6 +71,18 @@ def _controller_manager_flags(settings: ClusterSettings) -> dict[str, str]:
         "service-cluster-ip-range": settings.net.service_cluster_ip_range,
         "use-service-account-credentials": "true",
     }
+
+
+def _signers(settings: ClusterSettings) -> Iterator[tuple[str, str]]:
+    """Yield whose key signs for each signer: what a kubelet serves with never passes as the API."""
+    at, asked = settings.layout.pki, settings.controller_manager.extra_args
+    certificate, key = _OF_ALL_SIGNERS
+    of_cluster = asked.get(certificate, str(at.ca.certificate)), asked.get(key, str(at.ca.key))
+    of_serving = str(at.kubelet_serving_ca.certificate), str(at.kubelet_serving_ca.key)
+    for signer in ("kube-apiserver-client", "kubelet-client", "kubelet-serving", "legacy-unknown"):
+        pair = of_serving if signer == "kubelet-serving" else of_cluster
+        yield f"{_SIGNING}-{signer}-cert-file", pair[0]
+        yield f"{_SIGNING}-{signer}-key-file", pair[1]
 
 
 # The temporary copy only has to bring the hosted ones to life; each controller more costs time at
@@ -184,7 +200,7 @@ def _flags(controller: Controller, settings: ClusterSettings) -> dict[str, str]:
         "leader-elect-retry-period": "1s",
         "requestheader-client-ca-file": str(pki.front_proxy_ca.certificate),
         **controller.flags(settings),
-        **asked.extra_args,
+        **{flag: value for flag, value in asked.extra_args.items() if flag not in _OF_ALL_SIGNERS},
     }
 
 

@@ -9,6 +9,7 @@ from kubeception.layout import IMAGE_COMMAND, IMAGE_ENVIRONMENT, MOUNTED_HOST, O
 from kubeception.pki.catalog import KEEPERS
 from kubeception.render import apiserver, cluster_settings, flannel, objects
 from kubeception.render.controllers import BOTH as CONTROLLERS
+from kubeception.render.join_records import RECORDS
 
 UNIT = "kubeception-keeper.service"
 # Held by the keeper that changes what all hosts share; also what it writes to prove a server.
@@ -34,6 +35,9 @@ def everything() -> Iterator[objects.Object]:
     yield {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": lease}
     yield objects.role(_ROLE, _RULES)
     yield objects.role_binding(_ROLE, role=_ROLE, subject=keepers)
+    records = [objects.rule("", "configmaps", "list")]
+    yield objects.role(_ROLE, records, namespace=RECORDS)
+    yield objects.role_binding(_ROLE, role=_ROLE, subject=keepers, namespace=RECORDS)
     yield objects.cluster_role(_ROLE, [objects.rule("", "nodes", "get")])
     yield objects.cluster_role_binding(_ROLE, role=_ROLE, subject=keepers)
 

@@ -24,12 +24,14 @@ class KeyPair:
     """A wanted row of the certificate table; `uid` is whose its key is, None for who makes it.
 
     A leaf is wanted to have `at_least` so much left, where its CA's key is here to give it more.
+    One that is there may be signed by the CA `also_by` as well.
     """
 
     entry: Entry
     algorithm: KeyAlgorithm
     uid: int | None = None
     at_least: timedelta = timedelta(0)
+    also_by: Pair | None = None
 
     def __str__(self) -> str:
         return str(self.entry.at.certificate)
@@ -89,6 +91,9 @@ class KeyPair:
             ca, ca_key = _read(session, self.entry.issuer)
         now = session.host.clock.now()
         problem = issue.certificate_problem(self.entry.spec, pem, key, ca=ca, now=now)
+        if problem == issue.NOT_BY_ITS_CA and self.also_by:
+            other, _ = _read(session, self.also_by)
+            problem = issue.certificate_problem(self.entry.spec, pem, key, ca=other, now=now)
         if problem or ca_key is None:
             return problem
         return short_of(pem, self.at_least, now)
@@ -164,6 +169,29 @@ class NotExpired:
         is_past = until < session.host.clock.now()
         can_be_issued = is_past and None not in _read(session, entry.issuer)
         return f"expired on {until:%Y-%m-%d}" if can_be_issued else None
+
+    def apply(self, session: Session) -> None:
+        """Issue it anew."""
+        self.pair.apply(session)
+
+
+@dataclass(frozen=True)
+class ByItsCa:
+    """A leaf that is there is wanted to be signed by its CA; all else is left to its `pair`."""
+
+    pair: KeyPair
+
+    def __str__(self) -> str:
+        return str(self.pair)
+
+    def drift(self, session: Session) -> str | None:
+        """Say that another CA has signed it."""
+        pem, _ = _read(session, self.pair.entry.at)
+        if pem is None or self.pair.entry.issuer is None:
+            return None
+        ca, _ = _read(session, self.pair.entry.issuer)
+        is_good = ca is not None and issue.is_signed_by(pem, ca)
+        return None if is_good else issue.NOT_BY_ITS_CA
 
     def apply(self, session: Session) -> None:
         """Issue it anew."""

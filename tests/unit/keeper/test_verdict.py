@@ -378,6 +378,16 @@ TABLE = {
         Action.JOIN,
         "the cluster goes by other settings than this host",
     ),
+    "a worker gets another serving certificate by joining again": (
+        worker(expiring="the kubelet's serving certificate: is not by the CA that is published"),
+        Action.JOIN,
+        "the kubelet's serving certificate: is not by the CA that is published",
+    ),
+    "a worker's certificate waits for an API": (
+        worker(expiring="the kubelet's serving certificate: …", api_problem="refused"),
+        Action.WAIT,
+        "no API answers: refused",
+    ),
     "a worker without an API waits for one": (
         worker(api_problem="refused", api_silent_s=99.0),
         Action.WAIT,

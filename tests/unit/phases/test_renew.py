@@ -12,6 +12,7 @@ from kubeception.phases.bootstrap_plane import FIRST_API
 from kubeception.phases.keeper import BOOT
 from kubeception.phases.kubelet import KUBELET
 from kubeception.phases.pki import PKI
+from kubeception.phases.serving import SERVING
 from kubeception.pki import catalog
 from kubeception.pki.catalog import Read
 from kubeception.render import join_service
@@ -76,7 +77,10 @@ def test_who_reads_a_certificate_at_its_start_is_started_after_it() -> None:
 
 @pytest.mark.parametrize(
     "phase",
-    [renew.EXPIRED, PKI, renew.renewed(frozenset())[0], renew.renewed(frozenset({"scheduler"}))[0]],
+    [
+        *(renew.EXPIRED, PKI, SERVING),
+        *(renew.renewed(frozenset())[0], renew.renewed(frozenset({"scheduler"}))[0]),
+    ],
     ids=lambda phase: phase.title,
 )
 def test_whoever_makes_a_certificate_or_a_kubeconfig_brings_the_copies_up_to_date(
@@ -100,7 +104,7 @@ def test_nothing_else_makes_what_is_copied() -> None:
         if {path, getattr(path, "certificate", path)} & sources
     }
 
-    assert makers == {renew.EXPIRED.name, PKI.name}
+    assert makers == {renew.EXPIRED.name, PKI.name, SERVING.name}
 
 
 def test_whatever_has_expired_is_renewed_before_an_api_server_is_started() -> None:

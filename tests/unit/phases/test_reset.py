@@ -13,6 +13,7 @@ from kubeception.resources.absent import NoFolder, NoTable, NoUnit, StoppedUnit,
 from kubeception.resources.door import NO_DOOR
 from kubeception.resources.file import File
 from kubeception.resources.keypair import KeyPair, ServiceAccountKey
+from kubeception.resources.kubelet_serving import ServingCas
 from kubeception.resources.unit import Unit
 from kubeception.workflows import BOOTSTRAP, joining
 
@@ -46,6 +47,8 @@ def secrets() -> Iterator[str]:
                 yield from (str(entry.at.key), str(entry.at.certificate))
             case ServiceAccountKey(key, public):
                 yield from (str(key), str(public))
+            case ServingCas(path):
+                yield str(path)
             case _:
                 pass
 

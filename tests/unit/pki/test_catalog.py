@@ -33,6 +33,7 @@ CAS = {
     "front-proxy-ca": "front-proxy-ca",
     "etcd/ca": "etcd-ca",
     "join-ca": "kubeception-join-ca",
+    "kubelet-serving-ca": "kubelet-serving-ca",
 }
 
 
@@ -84,6 +85,9 @@ def test_each_ca_signs_for_its_own_circle() -> None:
         "front-proxy-client"
     }
     assert {name for name, ca in signed.items() if ca == at.join_ca} == {"join"}
+    assert {name for name, ca in signed.items() if ca == at.kubelet_serving_ca} == {
+        "kubelet-server"
+    }
     assert {name for name, ca in signed.items() if ca == at.etcd_ca} == {
         "apiserver-etcd-client",
         "etcd/server",

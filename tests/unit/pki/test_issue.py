@@ -276,6 +276,7 @@ def test_the_issuer_is_told_by_its_name() -> None:
         "front-proxy-ca",
         "etcd-ca",
         "kubeception-join-ca",
+        "kubelet-serving-ca",
     }
 
 

@@ -156,7 +156,7 @@ def test_a_ca_that_has_expired(tmp_path: Path) -> None:
     session = host_with_pki(tmp_path, hands=hands)
     hands.sleep((catalog.CA_LIFETIME + timedelta(days=1)).total_seconds())
 
-    assert sum("expired" in line for line in everything(scene_of(session))) == 4
+    assert sum("expired" in line for line in everything(scene_of(session))) == 5
 
 
 def _other_key(session: Session) -> None:

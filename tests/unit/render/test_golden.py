@@ -24,6 +24,7 @@ from kubeception.render import (
     keeper,
     kubeconfig,
     kubelet,
+    kubelet_serving,
     limits,
     policies,
     proxy,
@@ -38,6 +39,7 @@ IN_AN_IMAGE = on_host(image="0123456789ab").host
 OBJECTS: dict[str, Iterable[Object]] = {
     "access": access.bindings(),
     "keeper": keeper.everything(),
+    "kubelet-serving": kubelet_serving.readers(),
     "api-service": api_service.everything(CLUSTER),
     "apiserver-hosted": [apiserver.daemonset(CLUSTER)],
     "apiserver-bootstrap": [revision.bootstrap_pod(FACTS)],

@@ -10,7 +10,7 @@ import pytest
 from tests.fixed import CLUSTER, CONFIG, FACTS, HOST, SETTINGS, on_host
 
 from kubeception.config import Config
-from kubeception.config.model import ApiServer, Cni, Net, ProxyMode
+from kubeception.config.model import ApiServer, Cni, ControllerManager, Net, ProxyMode
 from kubeception.facts import Facts, Hosted
 from kubeception.kube.kinds import KINDS, identity
 from kubeception.phases import control_plane
@@ -267,6 +267,33 @@ def test_bootstrap_controllers_have_ports_of_their_own() -> None:
     ]
 
     assert len(ports) == len(set(ports))
+
+
+def test_a_pair_of_the_users_signs_all_but_what_kubelets_serve_with() -> None:
+    """The controller-manager takes one for all signers or one for each, and never both."""
+    asked = {
+        "cluster-signing-cert-file": "/a.crt",
+        "cluster-signing-key-file": "/a.key",
+        "cluster-signing-legacy-unknown-cert-file": "/b.crt",
+    }
+    config = Config(controller_manager=ControllerManager(extra_args=asked))
+    for pod in (
+        controllers.bootstrap_pod(controllers.CONTROLLER_MANAGER, on_host(config).cluster.settings),
+        controllers.deployment(controllers.CONTROLLER_MANAGER, on_host(config).cluster)["spec"][
+            "template"
+        ],
+    ):
+        words = pod["spec"]["containers"][0]["command"][1:]
+        flags = dict(word.removeprefix("--cluster-signing-").split("=", 1) for word in words)
+
+        assert not {"cert-file", "key-file"} & {*flags}
+        own = CONFIG.layout.pki.kubelet_serving_ca
+        assert flags["kubelet-serving-cert-file"] == str(own.certificate)
+        assert flags["kubelet-serving-key-file"] == str(own.key)
+        assert flags["legacy-unknown-cert-file"] == "/b.crt"
+        for signer in ("kubelet-client", "kube-apiserver-client"):
+            assert flags[f"{signer}-cert-file"] == "/a.crt"
+            assert flags[f"{signer}-key-file"] == "/a.key"
 
 
 def test_a_pod_is_replaced_when_the_settings_that_it_mounts_change() -> None:

@@ -29,6 +29,7 @@ TABLE = {
         "pki/front-proxy-ca.crt",
         "pki/front-proxy-client.crt",
         "pki/front-proxy-client.key",
+        "pki/kubelet-serving-ca-bundle.crt",
         "pki/sa.key",
         "pki/sa.pub",
     },
@@ -39,6 +40,8 @@ TABLE = {
         "pki/controller-manager.crt",
         "pki/controller-manager.key",
         "pki/front-proxy-ca.crt",
+        "pki/kubelet-serving-ca.crt",
+        "pki/kubelet-serving-ca.key",
         "pki/sa.key",
     },
     "kube-scheduler": {
@@ -94,7 +97,8 @@ def test_only_who_signs_has_the_key_of_a_ca_and_nobody_an_administrators() -> No
     }
 
     assert keys["kube-scheduler"] == {"scheduler.key"}
-    assert [name for name, has in keys.items() if "ca.key" in has] == ["kube-controller-manager"]
+    for key in ("ca.key", "kubelet-serving-ca.key"):
+        assert [name for name, has in keys.items() if key in has] == ["kube-controller-manager"]
     assert not any("admin" in path.name for one in folders().values() for path in one.files)
 
 
