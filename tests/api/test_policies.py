@@ -276,6 +276,41 @@ def test_a_workers_kubelet_makes_no_pods(
     assert "kubeception.dev/mirror-pods=allowed" in caught.value.message
 
 
+def test_a_kubelet_gets_tokens_of_its_own_nodes_pods_alone(
+    rig: Rig, session: Session, tmp_path: Path
+) -> None:
+    found = session.api.get("Pod", "flannel-w1", namespace=NAMESPACE)
+    assert found
+    pod = {"apiVersion": "v1", "kind": "Pod", "name": "flannel-w1", "uid": found["metadata"]["uid"]}
+
+    def refusal(name: str, account: str, **bound: Change) -> str:
+        """Ask for a token as a kubelet does; return why there is none."""
+        at = Credential(tmp_path / f"{name}.crt", tmp_path / f"{name}.key")
+        asked = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"audiences": [], **bound},
+        }
+        path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{account}/token"
+        try:
+            call(rig, "POST", path, asked, who=at)
+        except AssertionError as error:
+            return str(error)
+        return ""
+
+    for name in ("w1", "w2"):
+        kubelet(rig, tmp_path, name).close()
+    assert refusal("w1", flannel.ACCOUNT, boundObjectRef=pod) == ""
+    for name, account, bound in (
+        ("w2", flannel.ACCOUNT, {"boundObjectRef": pod}),
+        ("w1", flannel.ACCOUNT, {}),
+        ("w1", cluster_controller.NAME, {}),
+        ("w1", cluster_controller.NAME, {"boundObjectRef": pod}),
+        ("w1", join_service.NAME, {}),
+    ):
+        assert "orbidden" in refusal(name, account, **bound), (name, account, bound)
+
+
 @pytest.mark.parametrize("taken", ["10.96.0.0/16", "192.0.2.0/28", "10.244.0.0/24"])
 def test_a_workers_kubelet_says_not_which_addresses_its_pods_have(
     rig: Rig, session: Session, tmp_path: Path, taken: str

@@ -131,6 +131,9 @@ def test_it_says_that_it_is_there(service: Service) -> None:
         *(("GET", path) for path in ("/", "/join/", "/healthz/", "/../etc/passwd", "/%00?a=b")),
         *((method, "/join") for method in ("PUT", "OPTIONS", "TRACE", "DELETE")),
         *((method, "/healthz") for method in ("POST", "DELETE")),
+        # To be led elsewhere.
+        ("CONNECT", "192.0.2.1:6443"),
+        *(("GET", url) for url in ("https://192.0.2.1/join", "//192.0.2.1/join", "*")),
     ],
 )
 def test_everything_else_gets_one_and_the_same_answer(

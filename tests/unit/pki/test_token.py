@@ -44,6 +44,21 @@ def test_it_proves_its_claim_and_no_other() -> None:
     assert not token.verifies(b"short", proof, CLAIM)
 
 
+def test_a_proof_has_one_form() -> None:
+    """Another signature of the same claim could be made of one by adding the group's order to it.
+
+    See RFC 8032, 5.1.7.
+    """
+    proof = MADE.sign(CLAIM)
+    order = 2**252 + 27742317777372353535851937790883648493
+    scalar = int.from_bytes(proof[32:], "little")
+    other = proof[:32] + (scalar + order).to_bytes(32, "little")
+
+    assert token.verifies(MADE.public_key, proof, CLAIM)
+    for one in (other, proof + b"\0", proof[:63], bytes(32) + proof[32:], b""):
+        assert not token.verifies(MADE.public_key, one, CLAIM)
+
+
 def test_its_seed_is_not_shown() -> None:
     assert MADE.seed.hex() not in repr(MADE)
     assert repr(MADE.seed) not in repr(MADE)
