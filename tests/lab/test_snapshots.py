@@ -148,10 +148,10 @@ def test_lost_data_come_back_by_the_command_that_the_error_names(
     cp1: Host, made: list[Host], note: Note
 ) -> None:
     w1, before, credential = made[1], cluster_id(cp1), own_credential(made[1])
+    cp1.run("kubeception", "keeper", "pause", "--for", "2h")  # it would take a newer one
     name = snapshot(cp1)
     kubectl(cp1, "create", "configmap", "after")
     deployed(cp1, "later")
-    cp1.run("kubeception", "keeper", "pause", "--for", "2h")
     cp1.run("systemctl", "stop", "etcd")
     cp1.run("rm", "-rf", f"{DATA}/member")
 
@@ -178,10 +178,9 @@ def journal(host: Host) -> str:
 
 def test_a_corrupt_database_names_the_last_good_one(cp1: Host, made: list[Host]) -> None:
     w1, credential = made[1], own_credential(made[1])
-    good, spoiled = snapshot(cp1), ""
-    until(lambda: f"{good}" in {one["name"] for one in listed(cp1)}, timeout_s=scaled(5))
-    cp1.run("kubeception", "keeper", "pause", "--for", "2h")
-    cp1.run("sleep", "1")
+    cp1.run("kubeception", "keeper", "pause", "--for", "2h")  # it would take a newer one
+    good = snapshot(cp1)
+    until(lambda: cp1.run("date", "-u", "+%Y%m%dT%H%M%SZ").stdout.strip() not in good, timeout_s=5)
     spoiled = snapshot(cp1)
     flip = f"printf X | dd of={SNAPSHOTS}/{spoiled}.db bs=1 seek=5000 conv=notrunc"
     cp1.run("sh", "-c", flip)
