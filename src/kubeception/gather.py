@@ -326,7 +326,7 @@ def host(session: Session) -> HostFacts:
         KubeceptionError: the host has no address that could be told to others.
     """
     bundle = versions.in_use(session.layout.bundle)
-    resolv_conf = _resolv_conf(session)
+    resolv_conf = resolv_conf_of(session)
     return HostFacts(
         node=node_name(session),
         address=address(session),
@@ -340,7 +340,7 @@ def host(session: Session) -> HostFacts:
         has_bridge_netfilter=kernel.has_bridge_netfilter(),
         has_nftables_proxy=_kernel_version() >= NFTABLES_KERNEL,
         resolv_conf=str(resolv_conf),
-        has_resolver=_names_a_server(session.host.real(resolv_conf)),
+        has_resolver=not all(map(is_own_loopback, name_servers(session.host.real(resolv_conf)))),
         foreign_units=frozenset(unit for unit in UNITS if is_foreign(session, unit)),
         image=_image() if session.host.is_contained else "",
         membership=membership.read(session.layout.membership),
@@ -453,15 +453,26 @@ def _kernel_version() -> tuple[int, int]:
     return int(major), int(minor)
 
 
-def _resolv_conf(session: Session) -> Path:
+def resolv_conf_of(session: Session) -> Path:
     """Return the resolver file that pods inherit; systemd-resolved's stub would be a loop."""
     real = Path("/run/systemd/resolve/resolv.conf")
     return real if session.host.real(real).exists() else Path("/etc/resolv.conf")
 
 
-def _names_a_server(resolv_conf: Path) -> bool:
+def name_servers(resolv_conf: Path) -> list[str]:
+    """Return the name servers that a file names, as it says them."""
     try:
-        lines = resolv_conf.read_text().splitlines()
+        lines = resolv_conf.read_text(errors="replace").splitlines()
     except FileNotFoundError:
+        return []
+    return [
+        words[1] for line in lines if (words := line.split())[:1] == ["nameserver"] and words[1:]
+    ]
+
+
+def is_own_loopback(server: str) -> bool:
+    """Tell whether a name server's address is, within a pod, the pod itself."""
+    try:
+        return ip_address(server.partition("%")[0]).is_loopback
+    except ValueError:
         return False
-    return any(line.split()[:1] == ["nameserver"] for line in lines)

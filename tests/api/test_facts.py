@@ -111,9 +111,16 @@ def test_a_unit_that_we_did_not_write_is_the_hosts_own(session: Session) -> None
 
 @pytest.mark.parametrize(
     ("text", "known"),
-    [(None, False), ("", False), ("search a\n#nameserver 1\n", False), ("nameserver 1\n", True)],
+    [
+        (None, False),
+        ("", False),
+        ("search a\n#nameserver 1\n", False),
+        ("nameserver 1\n", True),
+        ("nameserver 127.0.0.1\n", False),
+        ("nameserver 127.0.0.1\nnameserver 192.0.2.1\n", True),
+    ],
 )
-def test_a_resolver_is_known_if_one_is_named(
+def test_a_resolver_is_known_if_one_is_named_that_pods_reach(
     text: str | None, known: bool, session: Session
 ) -> None:
     if text is not None:

@@ -289,6 +289,19 @@ def test_the_hosts_own_tools_just_work(cp1: Host) -> None:
     )
 
 
+def test_settings_of_others_for_containerd_have_a_place(cp1: Host) -> None:
+    theirs = "/etc/containerd/conf.d/99-theirs.toml"
+    runtime = '[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.theirs]'
+    cp1.put(theirs, f'version = 3\n{runtime}\n  runtime_type = "io.containerd.runc.v2"\n')
+    cp1.run("systemctl", "restart", "containerd")
+    known = json.loads(cp1.run("crictl", "info").stdout)["config"]["containerd"]["runtimes"]
+
+    assert {"runc", "theirs"} <= known.keys()
+    assert bootstrap(cp1).changes == []
+    assert "theirs" in cp1.get(theirs)
+    cp1.run("rm", theirs)
+
+
 def test_a_persons_kubeconfig_works_anywhere_and_is_no_copy(cp1: Host) -> None:
     made = cp1.run("kubeception", "kubeconfig", "--ttl", "10m", "--output", "/root/mine.conf")
     assert (made.stdout, cp1.run("stat", "-c", "%a", "/root/mine.conf").stdout) == ("", "600\n")

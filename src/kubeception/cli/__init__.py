@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import os
 import sys
 from collections.abc import Sequence
 
@@ -10,6 +11,15 @@ import click
 from kubeception import __version__, report
 from kubeception.cli import streams
 from kubeception.errors import KubeceptionError
+
+# Of a user who is none, a cron job or a small shell, much of it is missing.
+_PATH = (
+    *(f"/usr/local/{name}" for name in ("sbin", "bin")),
+    "/usr/sbin",
+    "/usr/bin",
+    "/sbin",
+    "/bin",
+)
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +100,13 @@ def root() -> None:
     report.configure()
 
 
+def _complete_path() -> None:
+    """Find the programs of the system, and our own, whatever PATH this was started with."""
+    given = os.environ.get("PATH", "").split(os.pathsep)
+    missing = [folder for folder in _PATH if folder not in given]
+    os.environ["PATH"] = os.pathsep.join([folder for folder in given if folder] + missing)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command and end the process with its exit code.
 
@@ -98,6 +115,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     141 nobody reads the output.
     """
     streams.prepare()
+    _complete_path()
     try:
         code = root.main(
             args=None if argv is None else list(argv),

@@ -17,6 +17,8 @@ def settings(config: Config, host: HostFacts) -> str:
     restrict_oom = str(not host.has_sys_resource).lower()
     return f"""{OUR_MARK}
 version = 3
+# Settings of others, which are left alone and count more than ours.
+imports = ["/etc/containerd/conf.d/*.toml"]
 
 [grpc]
   address = "{config.layout.containerd.socket}"

@@ -1,0 +1,47 @@
+"""What an earlier or another tool has left here that would be in the way, with what removes it."""
+
+from collections.abc import Iterator
+
+from kubeception import gather
+from kubeception.config.model import Cni
+from kubeception.preflight.finding import Finding, of_path, warning
+from kubeception.preflight.host_state import HostState
+from kubeception.render import flannel
+
+_ENDINGS = frozenset({".conf", ".conflist", ".json"})
+
+
+def networks(seen: HostState) -> Iterator[Finding]:
+    """Want no other network's settings before flannel's: a runtime takes the first by name."""
+    if seen.config.net.cni is not Cni.FLANNEL:
+        return
+    folder = seen.config.layout.cni.settings
+    for name in earlier_networks(seen):
+        path = folder / name
+        yield Finding(
+            of_path("FileContent", path),
+            f"{path}: another network's settings, which go before flannel's: no pod would start",
+            f"mv {path} {path}.off",
+        )
+
+
+def earlier_networks(seen: HostState) -> list[str]:
+    """Return the files by which the runtime would make another network than ours."""
+    folder = seen.session.host.real(seen.config.layout.cni.settings)
+    if not folder.is_dir():
+        return []
+    names = (path.name for path in folder.iterdir() if path.suffix in _ENDINGS)
+    return sorted(name for name in names if not name.startswith(".") and name < flannel.PLUGIN)
+
+
+def resolver(seen: HostState) -> Iterator[Finding]:
+    """Want a name server that pods reach: their loopback is not the host's."""
+    path = gather.resolv_conf_of(seen.session)
+    servers = gather.name_servers(seen.session.host.real(path))
+    if servers and all(map(gather.is_own_loopback, servers)):
+        yield warning(
+            of_path("FileContent", path),
+            f"{path}: pods can't ask {', '.join(servers)}, so the cluster's DNS will know no names"
+            " of the world outside",
+            f"name a server in {path} that other hosts reach, too; then kubeception bootstrap",
+        )

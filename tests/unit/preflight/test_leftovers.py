@@ -1,0 +1,92 @@
+"""What others left on a host that would be in the way is told, with what removes it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.fixed import CONFIG
+from tests.unit.preflight.host_states import said, scene_of
+from tests.unit.sessions import session_of
+
+from kubeception.config import Config
+from kubeception.config.model import Cni, Net
+from kubeception.host import files
+from kubeception.preflight import leftovers
+from kubeception.render import flannel
+
+FOLDER = CONFIG.layout.cni.settings
+
+
+def test_another_network_is_told_where_it_goes_before_ours(tmp_path: Path) -> None:
+    session = session_of(tmp_path)
+    folder = session.host.at(FOLDER)
+    assert said(leftovers.networks, scene_of(session)) == []
+    names = ("10-calico.conflist", flannel.PLUGIN, "87-podman.conflist", "00-off", ".kube-x.conf")
+    for name in names:
+        files.write(folder / name, "{}")
+
+    [told] = said(leftovers.networks, scene_of(session))
+    assert told.startswith(f"error FileContent--etc-cni-net.d-10-calico.conflist: {FOLDER}")
+
+    # What the hint says.
+    [found] = leftovers.networks(scene_of(session))
+    shutil.move(folder / "10-calico.conflist", folder / "10-calico.conflist.off")
+    assert found.hint == f"mv {FOLDER}/10-calico.conflist {FOLDER}/10-calico.conflist.off"
+    assert said(leftovers.networks, scene_of(session)) == []
+
+
+def test_a_network_that_people_bring_is_their_own(tmp_path: Path) -> None:
+    session = session_of(tmp_path, config=Config(net=Net(cni=Cni.NONE)))
+    files.write(session.host.at(FOLDER) / "10-calico.conflist", "{}")
+
+    assert said(leftovers.networks, scene_of(session)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "is_told"),
+    [
+        ("nameserver 127.0.0.1\n", True),
+        ("nameserver ::1\nnameserver 127.0.0.53\n", True),
+        ("nameserver 127.0.0.1\nnameserver 192.0.2.1\n", False),
+        ("nameserver fe80::1%eth0\n", False),
+        ("search here\n", False),
+        (None, False),
+    ],
+)
+def test_a_resolver_that_only_the_host_can_ask_is_told(
+    tmp_path: Path, text: str | None, *, is_told: bool
+) -> None:
+    session = session_of(tmp_path)
+    if text is not None:
+        files.write(session.host.at(Path("/etc/resolv.conf")), text)
+
+    told = said(leftovers.resolver, scene_of(session))
+
+    assert [line.partition(":")[0] for line in told] == (
+        ["warning FileContent--etc-resolv.conf"] if is_told else []
+    )
+
+
+@pytest.mark.parametrize("path", ["/usr/bin", "/nowhere", ""])
+def test_programs_are_found_whatever_path_it_was_started_with(path: str) -> None:
+    program = (
+        "import os, sys; from kubeception import cli; sys.argv = ['kubeception', '--version']\n"
+    )
+    program += "try: cli.main()\nexcept SystemExit: print(os.environ['PATH'])"
+
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    *_, found = done.stdout.splitlines()
+    folders = found.split(":")
+    assert {"/usr/local/bin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"} <= {*folders}
+    assert "" not in folders and len({*folders}) == len(folders)
+    assert not path or folders[0] == path  # who has programs of his own still gets these
