@@ -94,6 +94,65 @@ def test_what_the_api_refuses_is_told_in_its_words(api: Api) -> None:
     assert (caught.value.status, caught.value.reason) == (422, "Invalid")
 
 
+def test_a_policy_whose_parameters_are_not_read_yet_is_waited_for(api: Api) -> None:
+    """A binding that can't be resolved is refused in the same words; soon it is another one."""
+    named, selected = {"name": "unsettled"}, {"matchLabels": {"unsettled": "yes"}}
+    group = "rbac.authorization.k8s.io"
+    rule = {
+        "apiGroups": [group],
+        "apiVersions": ["*"],
+        "operations": ["CREATE"],
+        "resources": ["clusterroles"],
+    }
+    policy = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": named,
+        "spec": {
+            "paramKind": {"apiVersion": "v1", "kind": "ConfigMap"},
+            "matchConstraints": {"resourceRules": [rule], "objectSelector": selected},
+            "validations": [{"expression": "true"}],
+        },
+    }
+    binding = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": named,
+        "spec": {
+            "policyName": "unsettled",
+            "paramRef": {"name": "none", "parameterNotFoundAction": "Allow"},
+            "validationActions": ["Deny"],
+        },
+    }
+
+    def role(name: str) -> Object:
+        metadata = {"name": name, "labels": {"unsettled": "yes"}}
+        kind = {"apiVersion": f"{group}/v1", "kind": "ClusterRole"}
+        return {**kind, "metadata": metadata, "rules": []}
+
+    def refused() -> bool:
+        try:
+            api.create(role("unsettled-first"))
+        except ApiError as error:
+            return "failed to configure binding" in error.message
+        api.delete("ClusterRole", "unsettled-first")
+        return False
+
+    try:
+        api.apply(policy)
+        api.apply(binding)
+        while not refused():  # the policy counts once the API server has seen it
+            pass
+        settled = Timer(1, lambda: api.delete("ValidatingAdmissionPolicyBinding", "unsettled"))
+        settled.start()
+        assert api.apply(role("unsettled"))["metadata"]["name"] == "unsettled"
+        settled.join()
+    finally:
+        api.delete("ValidatingAdmissionPolicyBinding", "unsettled")
+        api.delete("ValidatingAdmissionPolicy", "unsettled")
+        api.delete("ClusterRole", "unsettled")
+
+
 @pytest.mark.parametrize("content", [b"", b"secret\nand more", b"secret\xff"])
 def test_what_is_no_token_is_told_and_not_shown(
     rig: Rig, session: Session, tmp_path: Path, content: bytes

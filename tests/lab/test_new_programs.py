@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec import structs
@@ -80,7 +81,7 @@ def test_hosts_run_the_programs_of_a_new_bundle_and_their_pods_go_on(
 ) -> None:
     cp1, worker = hosts
     cluster.settle(cp1)
-    before = [(p["metadata"]["uid"], restarts(p)) for p in cluster.pods(cp1)]
+    before = {name(p): restarts(p) for p in cluster.pods(cp1)}
     bundle = another(tmp_path)
     folder = Path("/opt/kubeception") / contents.load(bundle).version / "bin"
 
@@ -106,13 +107,16 @@ def test_hosts_run_the_programs_of_a_new_bundle_and_their_pods_go_on(
     for requests in watched:
         # Its one member of etcd starts anew; so much is allowed where one is killed.
         assert timeline.gap_s(timeline.spans(requests.seen)) <= scaled(GAP_S)
-    assert [(p["metadata"]["uid"], restarts(p)) for p in cluster.pods(cp1)] == before
+    assert {name(p): restarts(p) for p in cluster.pods(cp1)} == before
     assert bootstrap(cp1).changes == []
     assert " 0 changes" in worker.run("kubeception", "join", timeout_s=120).stdout
 
 
-def restarts(pod: dict[str, object]) -> int:
+def name(pod: dict[str, Any]) -> str:
+    """Return what a pod and no other one is called."""
+    return f"{pod['metadata']['name']} {pod['metadata']['uid']}"
+
+
+def restarts(pod: dict[str, Any]) -> int:
     """Return how often containers of a pod were started again."""
-    status = pod["status"]
-    assert isinstance(status, dict)
-    return sum(one["restartCount"] for one in status.get("containerStatuses", []))
+    return sum(one["restartCount"] for one in pod["status"].get("containerStatuses", []))

@@ -37,6 +37,9 @@ _JSON = "application/json"
 _APPLY = "application/apply-patch+yaml"
 _STRATEGIC = "application/strategic-merge-patch+json"
 _JSON_PATCH = "application/json-patch+json"
+# An admission policy whose parameters the API server has not read yet, as just after its start or
+# the policy's: it refuses what the policy matches, and says so with status 422.
+_UNSETTLED = "failed to configure binding"
 # Statuses of what was not done, or not for good: no answer, too many requests, a server's trouble.
 _PASSING = frozenset({0, 429, 500, 503, 504})
 
@@ -339,7 +342,8 @@ class Api:
             try:
                 return call()
             except ApiError as error:
-                if error.status not in _PASSING or time.monotonic() >= deadline:
+                is_passing = error.status in _PASSING or _UNSETTLED in error.message
+                if not is_passing or time.monotonic() >= deadline:
                     raise
             time.sleep(0.2)
 

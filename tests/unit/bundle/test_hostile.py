@@ -77,7 +77,7 @@ def refused(folder: Path, root: Path) -> list[str]:
     # The lock that keeps two imports apart.
     assert changed <= {
         f"{root.name}/run",
-        *(f"{root.name}/run/kubeception{e}" for e in ("", "/lock")),
+        *(f"{root.name}/run/kubeception{e}" for e in ("", "/lock", "/lock.wanted")),
     }
     assert caught.value.hint
     return caught.value.message.splitlines()
