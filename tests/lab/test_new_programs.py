@@ -20,7 +20,7 @@ from kubeception.lab import Host, Lab
 
 pytestmark = [pytest.mark.hosts(2), pytest.mark.timeout(600)]
 
-GAP_S = 10.0
+GAP_S = 3.0
 PROGRAMS = ("containerd", "etcd", "kubelet")
 KEEPER = "keeper: kubeception-keeper.service: /opt/kubeception/current is newer than its start"
 

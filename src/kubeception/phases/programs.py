@@ -22,7 +22,10 @@ def plan(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want each unit that is ours to run what lies where its file says."""
     for unit, name in _PROGRAMS.items():
         if unit not in facts.host.foreign_units:
-            yield CurrentProgram(unit, config.layout.launchers / name)
+            # Told to end, etcd waits seven seconds for watches, and answers nobody; what it has
+            # acknowledged is on the disk.
+            is_killed = unit == etcd.UNIT
+            yield CurrentProgram(unit, config.layout.launchers / name, is_killed=is_killed)
 
 
 def until(_config: Config, facts: Facts) -> Iterator[Condition]:

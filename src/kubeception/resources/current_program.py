@@ -13,6 +13,8 @@ class CurrentProgram:
 
     unit: str
     program: Path
+    is_killed: bool = False
+    """It may be ended without a warning."""
 
     def __str__(self) -> str:
         return self.unit
@@ -32,4 +34,6 @@ class CurrentProgram:
 
     def apply(self, session: Session) -> None:
         """Restart it; waits for the job's end."""
+        if self.is_killed:
+            session.host.systemd.kill(self.unit)
         session.host.systemd.restart(self.unit)
