@@ -8,6 +8,7 @@ from tests.lab.cluster import get, kubectl, until
 from tests.lab.conftest import Note
 from tests.lab.lot import drawn
 
+from kubeception.config import Config
 from kubeception.keeper import record
 from kubeception.keeper.verdict import Action
 from kubeception.lab import Host, Lab
@@ -70,9 +71,11 @@ def assert_is_at(host: Host, *, now: str, before: str) -> None:
     for found in (places, asking, cluster.door(host)):
         assert now in str(found)
         assert before not in str(found)
-    ca = ("--cacert", "/etc/kubernetes/pki/ca.crt")
-    for url in (f"https://{now}:6443/readyz", f"https://{now}:10250/healthz"):
-        host.run("curl", "--silent", *ca, "--max-time", "10", url)
+    for url, ca in (
+        (f"https://{now}:6443/readyz", Config().layout.pki.ca),
+        (f"https://{now}:10250/healthz", Config().layout.pki.kubelet_serving_ca),
+    ):
+        host.run("curl", "--silent", "--cacert", str(ca.certificate), "--max-time", "10", url)
 
 
 def test_a_flannel_that_cannot_serve_is_replaced_like_any_pod(cp1: Host) -> None:
