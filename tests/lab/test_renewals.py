@@ -73,8 +73,9 @@ def asking(cp1: Host) -> list[str]:
 
 def is_ready(cp1: Host, *, since_s: float = 0.0) -> bool:
     """Whether w1 is Ready, and its kubelet has written so since a moment."""
-    renewed = get(cp1, "lease", "-n", "kube-node-lease", "w1")["spec"]["renewTime"]
-    is_heard = datetime.fromisoformat(renewed).timestamp() > since_s
+    of_w1 = ("-n", "kube-node-lease", "--field-selector", "metadata.name=w1")
+    renewed = [one["spec"]["renewTime"] for one in get(cp1, "leases", *of_w1)["items"]]
+    is_heard = any(datetime.fromisoformat(when).timestamp() > since_s for when in renewed)
     return is_heard and condition_of(get(cp1, "node", "w1"), "Ready")
 
 
