@@ -84,7 +84,7 @@ def test_a_controller_that_is_down_while_renewals_are_due_loses_no_node(
 ) -> None:
     cp1, w1 = down
     before, known = w1.get(CURRENT), record(cp1).credentials
-    assert is_ready(cp1)
+    until(lambda: is_ready(cp1), timeout_s=60)
 
     # It asks, and what it asked is collected, with all that was signed before, as Kubernetes does
     # after an hour and after a day; then it asks again.

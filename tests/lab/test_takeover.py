@@ -11,7 +11,7 @@ from tests.lab.conftest import Names
 
 from kubeception.lab import Host, Lab
 from kubeception.pki import issue
-from kubeception.render import kubelet, kubelet_serving, proxy
+from kubeception.render import containerd, kubelet, kubelet_serving, proxy
 
 pytestmark = [pytest.mark.hosts(2), pytest.mark.timeout(600)]
 
@@ -94,6 +94,9 @@ def test_a_cluster_of_the_version_before_is_taken_over(
     assert of_worker.answered > 50
     assert "changes" in joined.stdout
     after_it = [cluster.units(host) for host in hosts]
+    for was, now in zip(before_it, after_it, strict=True):
+        # Its settings import those of other people now; pods go on while it starts anew.
+        assert was.pop(containerd.UNIT) != now.pop(containerd.UNIT)
     assert after_it[0] == before_it[0]
     assert before_it[1].pop(kubelet.UNIT) != after_it[1].pop(kubelet.UNIT)
     assert after_it[1] == before_it[1]
