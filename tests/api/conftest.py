@@ -23,7 +23,21 @@ from kubeception.versions import BUILT_IN
 
 # Starts of Python, and how long one takes where nothing else runs.
 STARTS, QUIET_START_S = 5, 0.05
+# These say of all nodes or pods that there are how they find them, so they come before those that
+# leave some.
+FIRST = (
+    "test_kubeconfig.py",
+    "test_kubelet_serving.py",
+    "test_upgrade_plan.py",
+    "test_waits.py",
+    "test_sweeping.py",
+)
 ARTIFACTS = Path(__file__).parents[2] / "artifacts" / "api"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {name: place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(FIRST)))
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,10 @@ NOT_ALLOWED = 3
 # They run in a pod, as whom its image says.
 IN_THE_CLUSTER = {("serve",), ("controller",)}
 # What a folder of theirs holds is for others to read, or not.
-OF_A_FOLDER = {*(("bundle", "build"), ("bundle", "list"), ("bundle", "show"), ("bundle", "verify"))}
+OF_A_FOLDER = {
+    *(("bundle", "build"), ("bundle", "list"), ("bundle", "show"), ("bundle", "verify")),
+    ("backup", "keygen"),
+}
 # They name every problem, this one among them.
 ALL_AT_ONCE = [("preflight",), ("bootstrap",)]
 UNREAD = 141
