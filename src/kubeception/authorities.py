@@ -49,7 +49,7 @@ def signed_by(session: Session, ca: Pair) -> Iterator[tuple[Path, bytes]]:
         leaves.append(at.kubelet.renewed_client)
     others = [pem for entry in entries(session) if entry.at != ca for pem in _known(session, entry)]
     for path in leaves:
-        pem = _read(session, path)
+        pem = session.host.content(path)
         if pem is None or not issue.is_certificate(pem):
             continue
         if not any(issue.is_signed_by(pem, other) for other in others):
@@ -58,7 +58,7 @@ def signed_by(session: Session, ca: Pair) -> Iterator[tuple[Path, bytes]]:
 
 def copy_of(session: Session, entry: Entry) -> tuple[bytes, str] | None:
     """Return the certificate of a CA whose file is gone or garbage, and where it was found."""
-    key = _read(session, entry.at.key)
+    key = session.host.content(entry.at.key)
     for pem, where, is_recorded in _candidates(session, entry):
         if not issue.is_certificate(pem):
             continue
@@ -74,7 +74,7 @@ def copy_of(session: Session, entry: Entry) -> tuple[bytes, str] | None:
 
 def lost_one(session: Session, entry: Entry) -> tuple[bytes, str] | None:
     """Return the certificate of a CA that is gone and can be put back, and where it was found."""
-    pem = _read(session, entry.at.certificate)
+    pem = session.host.content(entry.at.certificate)
     is_there = pem is not None and issue.is_certificate(pem)
     return None if is_there else copy_of(session, entry)
 
@@ -101,7 +101,7 @@ def _candidates(session: Session, entry: Entry) -> Iterator[tuple[bytes, str, bo
     published = _PUBLISHED
     if entry.at == at.pki.kubelet_serving_ca:
         trusted, published = at.pki.kubelet_serving_cas, _PUBLISHED_SERVING
-        for pem in issue.certificates(_read(session, trusted) or b""):
+        for pem in issue.certificates(session.host.content(trusted) or b""):
             yield pem, str(trusted), False
     elif entry.at not in {at.pki.ca, at.pki.front_proxy_ca}:
         return
@@ -109,7 +109,7 @@ def _candidates(session: Session, entry: Entry) -> Iterator[tuple[bytes, str, bo
         ours = at.kubernetes
         people = (at.kubeconfig_cluster, at.kubeconfig_bootstrap, *_PEOPLES)
         for path in (ours.admin, ours.kubelet, ours.controller_manager, ours.scheduler, *people):
-            text = (_read(session, path) or b"").decode(errors="replace")
+            text = (session.host.content(path) or b"").decode(errors="replace")
             for data in _EMBEDDED.findall(text):
                 yield from ((pem, str(path), False) for pem in _decoded(data))
     try:
@@ -127,7 +127,7 @@ def is_published(session: Session) -> bool | None:
         KubeceptionError: etcd can't be asked, or our CA can't be read.
     """
     published = issue.certificates(session.etcd.value(_PUBLISHED) or b"")
-    ca = _read(session, session.config.layout.pki.ca.certificate)
+    ca = session.host.content(session.config.layout.pki.ca.certificate)
     if not published or ca is None:
         return None
     return issue.public_key_of(ca) in {issue.public_key_of(pem) for pem in published}
@@ -138,7 +138,7 @@ def _known(session: Session, entry: Entry) -> Iterator[bytes]:
     name = catalog.name(session.config.layout.pki, entry.at)
     known = identity.read(session.layout.member)
     for pem in (
-        _read(session, entry.at.certificate) or b"",
+        session.host.content(entry.at.certificate) or b"",
         (known.authorities.get(name, "") if known else "").encode(),
     ):
         yield from issue.certificates(pem)
@@ -149,10 +149,3 @@ def _decoded(data: str) -> list[bytes]:
         return issue.certificates(base64.b64decode(data))
     except binascii.Error:
         return []
-
-
-def _read(session: Session, path: Path) -> bytes | None:
-    try:
-        return session.host.real(path).read_bytes()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        return None

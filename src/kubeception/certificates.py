@@ -153,12 +153,13 @@ def _kubelets_own(session: Session, node: str) -> Iterator[Row]:
 def _workers_server(session: Session, node: str, address: Address) -> Iterator[Row]:
     """Yield what a worker's kubelet serves with; a control-plane host's is in the table."""
     path = session.config.layout.kubelet.renewed_server
-    pem = _read(session, path)
+    pem = session.host.content(path)
     if pem is not None and membership.read(session.layout.membership):
         certificate, key = issue.halves(pem)
         at, now = session.config.layout.pki, session.host.clock.now()
         # A cluster of an earlier version publishes no CA for it.
-        known = _read(session, at.kubelet_serving_cas) or _read(session, at.ca.certificate)
+        read = session.host.content
+        known = read(at.kubelet_serving_cas) or read(at.ca.certificate)
         cas = issue.certificates(known or b"")
         ca = next((one for one in cas if issue.is_signed_by(certificate, one)), (*cas, None)[0])
         spec = catalog.kubelet_server(node, address)
@@ -171,19 +172,20 @@ def _kubeconfigs(session: Session) -> Iterator[Row]:
     at, now = session.config.layout, session.host.clock.now()
     pki = at.pki
     table = {entry.at.certificate for entry in catalog.entries(session.config, "", LOOPBACK)}
-    ca = _read(session, pki.ca.certificate)
+    ca = session.host.content(pki.ca.certificate)
     named = at.kubernetes
     ours = [named.kubelet]
     if membership.read(session.layout.membership) is None:  # a worker has no other
         ours += [named.admin, named.controller_manager, named.scheduler]
         ours += [at.kubeconfig_bootstrap, at.kubeconfig_cluster]
-    are_there = any(_read(session, path) is not None for path in ours)
+    are_there = any(session.host.content(path) is not None for path in ours)
     for path in ours:
         if unfit := _access_problem(session, path):
             if are_there or unfit != "missing":
                 yield Row(path.name, str(path), None, None, None, unfit)
             continue
-        for client in kubeconfigs.clients((_read(session, path) or b"").decode(errors="replace")):
+        text = (session.host.content(path) or b"").decode(errors="replace")
+        for client in kubeconfigs.clients(text):
             file = Path(client.certificate) if isinstance(client.certificate, str) else path
             if file in table or file == at.kubelet.renewed_client:
                 continue
@@ -198,7 +200,7 @@ def _kubeconfigs(session: Session) -> Iterator[Row]:
 
 def _access_problem(session: Session, path: Path) -> str | None:
     """Say why nobody can use a kubeconfig, whoever's it is; or None."""
-    content = _read(session, path)
+    content = session.host.content(path)
     if content is None:
         return "missing"
     text = content.decode(errors="replace")
@@ -208,7 +210,8 @@ def _access_problem(session: Session, path: Path) -> str | None:
 def _service_account(session: Session) -> Iterator[Row]:
     """Yield the pair that ServiceAccounts' tokens are signed and checked by, where there is one."""
     at = session.config.layout.pki
-    key, public = _read(session, at.service_account_key), _read(session, at.service_account_public)
+    key = session.host.content(at.service_account_key)
+    public = session.host.content(at.service_account_public)
     if key is None and public is None:
         return
     problem = next((loss.problem for loss in losses.of_service_account(session)), None)
@@ -231,19 +234,19 @@ def _copies(session: Session, *, unfit: Collection[str]) -> Iterator[Row]:
         original = Path("/", *inside)
         if original not in at.made or {str(original), str(original.with_suffix(".crt"))} & {*unfit}:
             continue
-        content = _read(session, original)
-        if content not in {None, _read(session, at.pods / component / Path(*inside))}:
+        content = session.host.content(original)
+        if content not in {None, session.host.content(at.pods / component / Path(*inside))}:
             name, file = f"{component}/{original.name}", at.pods / component / Path(*inside)
             yield Row(name, str(file), None, None, None, f"is not as {original} is")
 
 
 def _content(session: Session, part: bytes | str | None) -> bytes | None:
     """Return what a kubeconfig embeds or the content of the file that it names."""
-    return _read(session, Path(part)) if isinstance(part, str) else part
+    return session.host.content(Path(part)) if isinstance(part, str) else part
 
 
 def _row(session: Session, name: str, path: Path, problem: str | None) -> Row:
-    return _judged(session, name, path, _read(session, path), problem)
+    return _judged(session, name, path, session.host.content(path), problem)
 
 
 def _judged(session: Session, name: str, path: Path, pem: bytes | None, problem: str | None) -> Row:
@@ -252,10 +255,3 @@ def _judged(session: Session, name: str, path: Path, pem: bytes | None, problem:
     ends = issue.valid_until(pem)
     days = (ends - session.host.clock.now()) // _DAY
     return Row(name, str(path), days, timestamp.text(ends), issue.issuer(pem), problem)
-
-
-def _read(session: Session, path: Path) -> bytes | None:
-    try:
-        return session.host.real(path).read_bytes()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        return None

@@ -287,11 +287,10 @@ def _control_planes(session: Session) -> Iterator[tuple[str, Address]]:
     What a Node says of itself, programs that run on it may have written.
     """
     of_hosts = join_records.CONTROL_PLANES
-    for found in session.api.list("ConfigMap", namespace=join_records.RECORDS, labels=of_hosts):
-        with contextlib.suppress(ValueError):
-            known = join_records.to_node(found)
-            if known.role is Role.CONTROL_PLANE and known.addresses:
-                yield known.node, known.addresses[0]
+    found = session.api.list("ConfigMap", namespace=join_records.RECORDS, labels=of_hosts)
+    for known in join_records.nodes(found):
+        if known.role is Role.CONTROL_PLANE and known.addresses:
+            yield known.node, known.addresses[0]
 
 
 def with_belongings(facts: HostFacts, session: Session) -> HostFacts:

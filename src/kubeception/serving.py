@@ -4,14 +4,12 @@ Before there was one the cluster's CA signed them. It is trusted as well while a
 it, or can't be looked at.
 """
 
-import contextlib
 from concurrent.futures import ThreadPoolExecutor
 
 from kubeception.endpoints import Address
 from kubeception.kube import kubelet
 from kubeception.pki import issue
 from kubeception.render import join_records
-from kubeception.render.join_records import NodeRecord
 from kubeception.session import Session
 
 _AT_ONCE = 32
@@ -19,11 +17,8 @@ _AT_ONCE = 32
 
 def trusted(session: Session) -> list[bytes]:
     """Return the certificates (PEM) of the CAs that this host trusts for it, its own CA first."""
-    try:
-        found = session.host.real(session.config.layout.pki.kubelet_serving_cas).read_bytes()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        return []
-    return issue.certificates(found)
+    found = session.host.content(session.config.layout.pki.kubelet_serving_cas)
+    return issue.certificates(found or b"")
 
 
 def late(session: Session, *, but: str) -> list[str]:
@@ -37,10 +32,7 @@ def late(session: Session, *, but: str) -> list[str]:
     own = trusted(session)[:1]
     labels = {join_records.KIND_LABEL: join_records.NODE}
     found = session.api.list("ConfigMap", namespace=join_records.RECORDS, labels=labels)
-    records: list[NodeRecord] = []
-    for one in found:
-        with contextlib.suppress(ValueError):  # of nobody: the controller tells it
-            records.append(join_records.to_node(one))
+    records = join_records.nodes(found)
     there = {it.node: it.addresses for it in records if not it.removed and it.node != but}
     asked = [(node, at) for node, addresses in there.items() for at in addresses]
     with ThreadPoolExecutor(_AT_ONCE) as pool:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from tests.fixed import HOST, on_host
+from tests.fixed import CONFIG, FACTS, HOST, on_host
 
 from kubeception.conditions import Condition, apiserver_ready, namespace_there, wait_for
 from kubeception.config import Config
@@ -24,6 +24,7 @@ from kubeception.engine import carry_out
 from kubeception.etcd.client import EtcdClient
 from kubeception.host.gateway import Host
 from kubeception.host.process import Completed, run
+from kubeception.phases import control_plane
 from kubeception.phases.pki import PKI
 from kubeception.render import apiserver, controllers, etcd, revision
 from kubeception.render.objects import Object
@@ -143,6 +144,13 @@ class Rig:
             api_port=self.ports.api,
             etcd_port=self.ports.etcd,
         )
+
+    def apply_everything(self) -> None:
+        """Have accounts, rights, policies, namespaces and all the rest, as bootstrap makes them."""
+        with self.session(force_conflicts=True) as session:
+            for wanted in control_plane.plan(CONFIG, FACTS):
+                if wanted.drift(session):
+                    wanted.apply(session)
 
     @property
     def etcd(self) -> EtcdClient:

@@ -52,10 +52,7 @@ OF_SUBJECT = {subject["name"]: subject["kind"] for _, subject in SUBJECTS}
 @pytest.fixture(scope="module", autouse=True)
 def applied(rig: Rig) -> None:
     """Everything, as bootstrap applies it."""
-    with rig.session(force_conflicts=True) as session:
-        for wanted in control_plane.plan(CONFIG, FACTS):
-            if wanted.drift(session):
-                wanted.apply(session)
+    rig.apply_everything()
 
 
 def of_account(rig: Rig, account: str, namespace: str) -> set[Held]:

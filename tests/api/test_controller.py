@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 from tests.api.rig import Rig
 from tests.api.rights import EVERYTHING, Right, may
 from tests.conftest import Note
-from tests.fixed import CONFIG, FACTS, HOST, SETTINGS
+from tests.fixed import HOST, SETTINGS
 
 from kubeception.admin import nodes, tokens
 from kubeception.config.model import KeyAlgorithm
@@ -27,7 +27,6 @@ from kubeception.controller.leftovers import KEPT
 from kubeception.errors import ApiError
 from kubeception.kube.client import Api, Credential, TokenFile
 from kubeception.kube.kinds import RBAC
-from kubeception.phases import control_plane
 from kubeception.pki import catalog, issue, request
 from kubeception.pki.issue import Signer
 from kubeception.pki.request import CLIENT_SIGNER, SERVING_SIGNER
@@ -45,10 +44,7 @@ KIND = "CertificateSigningRequest"
 @pytest.fixture(scope="module", autouse=True)
 def applied(rig: Rig) -> None:
     """Accounts, rights, namespaces and the Lease, as bootstrap makes them."""
-    with rig.session(force_conflicts=True) as session:
-        for wanted in control_plane.plan(CONFIG, FACTS):
-            if wanted.drift(session):
-                wanted.apply(session)
+    rig.apply_everything()
 
 
 def account(rig: Rig, name: str, folder: Path) -> Path:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from tests.api.rig import Rig
 from tests.api.serving import claim_of
-from tests.fixed import CONFIG, FACTS
 
 from kubeception.admin import tokens
 from kubeception.config.model import KeyAlgorithm
@@ -20,7 +19,6 @@ from kubeception.controller.loop import ControllerOptions, Seen
 from kubeception.errors import ApiError
 from kubeception.kube.client import Api, TokenFile
 from kubeception.kube.lease import Lease
-from kubeception.phases import control_plane
 from kubeception.pki import issue, request
 from kubeception.pki.request import CLIENT_SIGNER
 from kubeception.pki.token import Claim, Role, Token
@@ -44,10 +42,7 @@ SETTINGS = ControllerOptions(
 @pytest.fixture(scope="module", autouse=True)
 def applied(rig: Rig) -> None:
     """Accounts, rights, policies and namespaces, as bootstrap makes them."""
-    with rig.session(force_conflicts=True) as session:
-        for wanted in control_plane.plan(CONFIG, FACTS):
-            if wanted.drift(session):
-                wanted.apply(session)
+    rig.apply_everything()
 
 
 def connected(rig: Rig, folder: Path, account: str) -> Api:

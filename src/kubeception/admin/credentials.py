@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from kubeception.conditions import Condition, log_tail, wait_for
-from kubeception.conditions.reading import conditions_of
+from kubeception.conditions.reading import refusal
 from kubeception.config import Config
 from kubeception.config.names import LONGEST_COMMON_NAME
 from kubeception.endpoints import LOOPBACK
@@ -120,9 +120,8 @@ def _signed(name: str, user: str) -> Condition:
         found = session.api.get(_KIND, name)
         if found is None:
             raise Hopeless(f"the request for {user} was deleted by somebody else")
-        for one in conditions_of(found):
-            if one["type"] in {"Denied", "Failed"}:
-                raise Hopeless(f"the request for {user} is {one['type'].lower()}: {one['message']}")
+        if why := refusal(found):
+            raise Hopeless(f"the request for {user} is {why}")
         return None if found["status"].get("certificate") else "nobody has signed it yet"
 
     signer = controllers.CONTROLLER_MANAGER

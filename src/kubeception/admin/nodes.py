@@ -96,7 +96,7 @@ def _forget(session: Session, name: str) -> bool:
     """
     path = join_records.node_name(name)
     found = session.api.get("ConfigMap", path, namespace=RECORDS)
-    record = _read(found) if found else None
+    record = next(join_records.nodes([found]), None) if found else None
     if found is None or (record and record.removed):
         return False
     if record is None:  # whoever changed it also knows which token it was
@@ -199,20 +199,12 @@ def _addresses(node: Object | None) -> tuple[str, ...]:
 
 def _records(session: Session) -> Iterator[NodeRecord]:
     labels = {join_records.KIND_LABEL: join_records.NODE}
-    for found in session.api.list("ConfigMap", namespace=RECORDS, labels=labels):
-        if (record := _read(found)) and not record.removed:
-            yield record
+    found = session.api.list("ConfigMap", namespace=RECORDS, labels=labels)
+    return (record for record in join_records.nodes(found) if not record.removed)
 
 
 def _record(session: Session, name: str) -> NodeRecord | None:
     """Return who a node is; None where there is none, or nobody can read it."""
     found = session.api.get("ConfigMap", join_records.node_name(name), namespace=RECORDS)
-    record = _read(found) if found else None
+    record = next(join_records.nodes([found]), None) if found else None
     return None if record and record.removed else record
-
-
-def _read(found: Object) -> NodeRecord | None:
-    try:
-        return join_records.to_node(found)
-    except ValueError:  # somebody's edit; the Node is listed all the same
-        return None

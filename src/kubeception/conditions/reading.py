@@ -13,7 +13,15 @@ def conditions_of(found: dict[str, object]) -> Iterator[dict[str, str]]:
     """Yield the conditions in the status of an object."""
     status = found.get("status")
     if isinstance(status, dict):
-        yield from status.get("conditions", [])
+        yield from status.get("conditions") or []
+
+
+def refusal(found: dict[str, object]) -> str | None:
+    """Say why a CertificateSigningRequest gets no certificate, None while it may get one."""
+    for condition in conditions_of(found):
+        if condition["type"] in {"Denied", "Failed"}:
+            return f"{condition['type'].lower()}: {condition.get('message') or 'without a reason'}"
+    return None
 
 
 def time(text: str) -> datetime:

@@ -91,6 +91,13 @@ class Host:
             found = found.parent
         return self.at(path)
 
+    def content(self, path: Path) -> bytes | None:
+        """Return what is in a file of the host, None where there is none, or something else."""
+        try:
+            return self.real(path).read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+
     def find(self, program: str, *, path: str = "") -> Path | None:
         """Return where the host has a program, as it calls the place; by default on our PATH."""
         for folder in (path or os.environ.get("PATH", os.defpath)).split(":"):

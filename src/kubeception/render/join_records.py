@@ -216,6 +216,13 @@ def from_node(record: NodeRecord) -> objects.Object:
     return made
 
 
+def nodes(found: Iterable[Mapping[str, Any]]) -> Iterator[NodeRecord]:
+    """Yield the nodes' records among those found that can be read; others are somebody's edit."""
+    for one in found:
+        with contextlib.suppress(ValueError):
+            yield to_node(one)
+
+
 def to_node(found: Mapping[str, Any]) -> NodeRecord:
     """Read a node's record.
 

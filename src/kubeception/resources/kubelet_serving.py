@@ -33,7 +33,7 @@ class ServingCas:
 
     def drift(self, session: Session) -> str | None:
         """Say whether it is missing, or has others."""
-        found = _read(session, self.path)
+        found = session.host.content(self.path)
         if found is None:
             return "missing"
         return None if found == self._wanted(session) else "has other CAs"
@@ -43,13 +43,13 @@ class ServingCas:
         files.write(session.host.at(self.path), self._wanted(session))
 
     def _wanted(self, session: Session) -> bytes:
-        own = issue.certificates(_read(session, self.own.certificate) or b"")
-        former = issue.certificates(_read(session, self.former.certificate) or b"")
-        before = _read(session, self.path)
+        own = issue.certificates(session.host.content(self.own.certificate) or b"")
+        former = issue.certificates(session.host.content(self.former.certificate) or b"")
+        before = session.host.content(self.path)
         if before is not None:
             is_needed = len(issue.certificates(before)) > 1
         else:
-            server = _read(session, self.server.certificate) or b""
+            server = session.host.content(self.server.certificate) or b""
             is_needed = any(issue.is_signed_by(server, ca) for ca in former)
         return b"".join(own + former if is_needed else own)
 
@@ -99,12 +99,5 @@ class PublishedServingCas:
         self._wanted(session).apply(session)
 
     def _wanted(self, session: Session) -> Object:
-        bundle = _read(session, self.path) or b""
+        bundle = session.host.content(self.path) or b""
         return Object(kubelet_serving.config_map(bundle.decode(errors="replace")))
-
-
-def _read(session: Session, path: Path) -> bytes | None:
-    try:
-        return session.host.real(path).read_bytes()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        return None

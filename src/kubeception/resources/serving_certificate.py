@@ -6,14 +6,13 @@ signed is exchanged before, and is shown until the other is here.
 
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
-from pathlib import Path
 
 from kubeception.conditions import Condition, wait_for
+from kubeception.conditions.reading import refusal
 from kubeception.config.model import KeyAlgorithm
 from kubeception.endpoints import Address
 from kubeception.errors import Hopeless, KubeceptionError
 from kubeception.host import files
-from kubeception.kube.client import Object
 from kubeception.kube.kinds import KINDS
 from kubeception.pki import issue, request
 from kubeception.render import kubelet_serving
@@ -49,7 +48,7 @@ class ServingCertificate:
         published = _published(session)
         at = session.config.layout
         files.write(session.host.at(at.pki.kubelet_serving_cas), published)
-        shown = _read(session, at.kubelet.renewed_server)
+        shown = session.host.content(at.kubelet.renewed_server)
         if shown is None or _is_by(shown, published):
             return
         key = issue.new_key(self.algorithm)
@@ -82,10 +81,10 @@ class ServingCertificate:
         name, signed = made["metadata"]["name"], bytearray()
 
         def problem(session: Session) -> str | None:
-            status = (session.api.get(_KIND, name) or {}).get("status") or {}
-            if denial := _denial(status):
-                raise Hopeless(f"{self}: {denial}")
-            signed[:] = b64decode(status.get("certificate") or "")
+            found = session.api.get(_KIND, name) or {}
+            if why := refusal(found):
+                raise Hopeless(f"{self}: {why}")
+            signed[:] = b64decode((found.get("status") or {}).get("certificate") or "")
             return None if signed else f"{_KIND} {name} is not signed yet"
 
         hint = "kubectl get csr, on a control-plane host"
@@ -99,19 +98,12 @@ def serving_problem(session: Session) -> str | None:
     published = _published(session)
     if not published:
         return None
-    if _read(session, session.config.layout.pki.kubelet_serving_cas) != published:
+    if session.host.content(session.config.layout.pki.kubelet_serving_cas) != published:
         return "other CAs are published for it"
-    shown = _read(session, session.config.layout.kubelet.renewed_server)
+    shown = session.host.content(session.config.layout.kubelet.renewed_server)
     if shown is None or _is_by(shown, published):  # the kubelet is about to get the first one
         return None
     return "is not by the CA that is published for it"
-
-
-def _denial(status: Object) -> str | None:
-    for condition in status.get("conditions") or []:
-        if condition["type"] in {"Denied", "Failed"}:
-            return f"{condition['type'].lower()}: {condition.get('message') or 'without a reason'}"
-    return None
 
 
 def _published(session: Session) -> bytes:
@@ -126,10 +118,3 @@ def _published(session: Session) -> bytes:
 def _is_by(shown: bytes, published: bytes) -> bool:
     """Tell whether a certificate is by the first of the CAs: the other one is for what was."""
     return any(issue.is_signed_by(shown, ca) for ca in issue.certificates(published)[:1])
-
-
-def _read(session: Session, path: Path) -> bytes | None:
-    try:
-        return session.host.real(path).read_bytes()
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        return None

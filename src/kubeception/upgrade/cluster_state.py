@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from kubeception.conditions.reading import condition_of
 from kubeception.conditions.webhooks import Unanswered, backend_problem, unanswered
 from kubeception.errors import KubeceptionError
 from kubeception.kube import health
@@ -130,10 +131,7 @@ def _node(found: dict[str, Any]) -> NodeState:
     return NodeState(
         name=found["metadata"]["name"],
         kubelet=status.get("nodeInfo", {}).get("kubeletVersion", "").removeprefix("v"),
-        is_ready=any(
-            one["type"] == "Ready" and one["status"] == "True"
-            for one in status.get("conditions", [])
-        ),
+        is_ready=condition_of(found, "Ready"),
         is_control_plane=CONTROL_PLANE in found["metadata"].get("labels", {}),
     )
 
