@@ -23,21 +23,11 @@ from kubeception.versions import BUILT_IN
 
 # Starts of Python, and how long one takes where nothing else runs.
 STARTS, QUIET_START_S = 5, 0.05
-# These say of all nodes or pods that there are how they find them, so they come before those that
-# leave some.
-FIRST = (
-    "test_kubeconfig.py",
-    "test_kubelet_serving.py",
-    "test_upgrade_plan.py",
-    "test_waits.py",
-    "test_sweeping.py",
-)
+# Whoever makes others comes before them.
+LEFT = ("Deployment", "DaemonSet", "Pod", "Node", "CertificateSigningRequest")
+# A controller makes one in each namespace again and again.
+ROOT_CA = "kube-root-ca.crt"
 ARTIFACTS = Path(__file__).parents[2] / "artifacts" / "api"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    order = {name: place for place, name in enumerate(FIRST)}
-    items.sort(key=lambda item: order.get(item.path.name, len(FIRST)))
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +45,30 @@ def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
             for log in root.glob("*.log"):
                 shutil.copy(log, ARTIFACTS)
         shutil.rmtree(root)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_leftovers(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each file of tests finds no node, pod, request or record of another one."""
+    yield
+    of_file = [item for item in request.session.items if item.path == request.path]
+    if any("rig" in getattr(item, "fixturenames", ()) for item in of_file):
+        rig: Rig = request.getfixturevalue("rig")
+        with rig.session() as session:
+            rig.until("nothing to be left", lambda: not remove_leftovers(session.api))
+
+
+def remove_leftovers(api: Api) -> bool:
+    """Delete what tests leave; return whether there was anything, which may bring more."""
+    found = [(kind, one["metadata"]) for kind in LEFT for one in api.list(kind)]
+    records = api.list("ConfigMap", namespace=join_records.RECORDS)
+    records += api.list("ConfigMap", namespace=join_records.CLAIMS)
+    found += [("ConfigMap", one["metadata"]) for one in records]
+    for kind, metadata in found:
+        if metadata["name"] != ROOT_CA:
+            namespace = metadata.get("namespace")
+            api.delete(kind, metadata["name"], namespace=namespace, grace_s=0)
+    return any(metadata["name"] != ROOT_CA for _, metadata in found)
 
 
 @pytest.fixture
