@@ -50,12 +50,14 @@ def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(scope="module", autouse=True)
 def no_leftovers(request: pytest.FixtureRequest) -> Iterator[None]:
     """Each file of tests finds no node, pod, request or record of another one."""
-    yield
     of_file = [item for item in request.session.items if item.path == request.path]
-    if any("rig" in getattr(item, "fixturenames", ()) for item in of_file):
-        rig: Rig = request.getfixturevalue("rig")
-        with rig.session() as session:
-            rig.until("nothing to be left", lambda: not remove_leftovers(session.api))
+    if not any("rig" in getattr(item, "fixturenames", ()) for item in of_file):
+        yield
+        return
+    rig: Rig = request.getfixturevalue("rig")
+    yield
+    with rig.session() as session:
+        rig.until("nothing to be left", lambda: not remove_leftovers(session.api))
 
 
 def remove_leftovers(api: Api) -> bool:

@@ -65,9 +65,13 @@ def listed(host: Host) -> list[dict[str, Any]]:
 
 
 def snapshot(host: Host) -> str:
-    """Take one and return its name."""
-    told = host.run("kubeception", "etcd", "snapshot", timeout_s=60).stdout
-    [name] = re.findall(r"/(manual-\w+)\.db: ", told)
+    """Take one and return its name; where the keeper takes one just now, after that."""
+    while True:
+        done = host.run("kubeception", "etcd", "snapshot", check=False, timeout_s=60)
+        if not re.search("snapshots.lock is held by .* etcd snapshot", done.stderr):
+            break
+    assert done.code == 0, done.stderr
+    [name] = re.findall(r"/(manual-\w+)\.db: ", done.stdout)
     return str(name)
 
 
