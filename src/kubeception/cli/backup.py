@@ -6,8 +6,8 @@ import click
 
 from kubeception import backups, workflows
 from kubeception.cli import options
-from kubeception.cli.cluster import show
 from kubeception.cli.snapshots import asked_if_well
+from kubeception.cli.summary import show
 from kubeception.errors import KubeceptionError, PreflightError
 from kubeception.host import files, sealing
 from kubeception.host.gateway import this_host

@@ -1,22 +1,17 @@
 """`kubeception preflight`, `bootstrap` and `recover`."""
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from kubeception import report
 from kubeception.cli import dry_run as dry
 from kubeception.cli import options
+from kubeception.cli.summary import show
 from kubeception.cli.terminal import emit
 from kubeception.errors import PreflightError
 from kubeception.facts import Accept
 from kubeception.session import Session
-
-if TYPE_CHECKING:
-    from kubeception.engine import Summary
 
 
 @click.command()
@@ -155,20 +150,3 @@ def recover(
         used, summary = workflows.recover(session, source=asked)
     what = f"recover, from {workflows.WHAT_THEY_ARE[used]}"
     show(summary, what, output=output, source=used.value)
-
-
-def document(summary: "Summary", **more: str) -> dict[str, object]:
-    """Return what a run came to, as programs read it."""
-    return {**more, "changes": summary.changes, "seconds": summary.times}
-
-
-def show(summary: "Summary", what: str, *, output: str, **more: str) -> None:
-    """Tell a person or a program what a run came to; only programs are told more."""
-    if output == "json":
-        emit(document(summary, **more))
-        return
-    if not report.is_live(sys.stderr):  # there the list of steps has said it already
-        for name, seconds in summary.times.items():
-            click.echo(f"{name:<20}{seconds:6.1f}s")
-    took = sum(summary.times.values())
-    click.echo(f"{what}: {len(summary.times)} phases, {len(summary.changes)} changes, {took:.1f}s")

@@ -8,7 +8,7 @@ import click
 
 from kubeception.cli import dry_run as dry
 from kubeception.cli import options
-from kubeception.cli.cluster import show
+from kubeception.cli.summary import show
 from kubeception.errors import ConfigError
 from kubeception.session import Session
 

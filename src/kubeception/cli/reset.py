@@ -8,7 +8,7 @@ import click
 from kubeception import report
 from kubeception.cli import dry_run as dry
 from kubeception.cli import options
-from kubeception.cli.cluster import document
+from kubeception.cli.summary import document
 from kubeception.cli.terminal import confirm, emit
 from kubeception.session import Session
 

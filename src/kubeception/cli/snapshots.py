@@ -9,8 +9,8 @@ import click
 
 from kubeception import restoring, timestamp, workflows
 from kubeception.cli import options, table
-from kubeception.cli.cluster import show
 from kubeception.cli.picture import length
+from kubeception.cli.summary import show
 from kubeception.cli.terminal import confirm, emit
 from kubeception.errors import KubeceptionError
 from kubeception.host.gateway import this_host
