@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from kubeception.config import Config, cluster
 from kubeception.endpoints import API_PORT, ETCD_PORT, LOOPBACK, url
-from kubeception.errors import KubeceptionError
+from kubeception.errors import KubeceptionError, Locked
 from kubeception.etcd.client import EtcdClient
 from kubeception.facts import Accept, Membership, Shared
+from kubeception.host import lock, pause
 from kubeception.host.gateway import Host, this_host
 from kubeception.host.held_connections import HeldConnections
 from kubeception.layout import Layout, Pair
@@ -98,6 +99,18 @@ class Session:
         return EtcdClient(
             at.etcd_ca.certificate, client.certificate, client.key, port=self.etcd_port
         )
+
+    @contextlib.contextmanager
+    def locked(self, purpose: str, *, by_keeper: bool) -> Iterator[None]:
+        """Hold the host's lock for the length of the block; the keeper, until a person wants it.
+
+        Raises:
+            Locked: somebody else is changing this host, or the keeper is to stand back.
+        """
+        with lock.hold(self.layout.lock, f"kubeception {purpose}", gives_way=by_keeper):
+            if by_keeper and (said := pause.said(self.layout.keeper, self.host.clock.now())):
+                raise Locked(f"the keeper is {said}")
+            yield
 
     def as_kubelet(self, member: Membership) -> None:
         """Ask the API as this host's kubelet, where the cluster has said that it is: a worker."""

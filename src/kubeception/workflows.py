@@ -23,7 +23,7 @@ from kubeception.errors import KubeceptionError, PreflightError, UnitFailed, Wai
 from kubeception.etcd import damage
 from kubeception.facts import OF_DATA, Accept, Facts
 from kubeception.gather import gather, node_name, worker
-from kubeception.host import files, kernel, lock
+from kubeception.host import files, kernel
 from kubeception.kept import membership
 from kubeception.kept.snapshots import Snapshot
 from kubeception.phases.addons import ADDONS
@@ -147,12 +147,9 @@ def bootstrap(session: Session, *, rebuild: bool = False, source: Path | None = 
     if not kernel.is_root():
         preflight.require(session, rebuild=rebuild)  # nobody else may take the lock
     facts = partial(gather, session, rebuild=rebuild)
-    by = "bootstrap" if session.is_attended else "keeper"
-    gives_way = not session.is_attended
-    with (
-        lock.hold(session.layout.lock, f"kubeception {by}", gives_way=gives_way),
-        Steps(log) as steps,
-    ):
+    by_keeper = not session.is_attended
+    by = "keeper" if by_keeper else "bootstrap"
+    with session.locked(by, by_keeper=by_keeper), Steps(log) as steps:
         with steps.step("preflight", "looking for problems", quiet=True):
             authorities.put_all_back(session)
             _require(session, rebuild=rebuild)
@@ -231,7 +228,7 @@ def recover(session: Session, *, source: Source | None = None) -> tuple[Source, 
         Locked: somebody else is changing this host.
         WaitTimeout: a step did not come to its end.
     """
-    with lock.hold(session.layout.lock, "kubeception recover"), Steps(log) as steps:
+    with session.locked("recover", by_keeper=False), Steps(log) as steps:
         authorities.put_all_back(session)
         losses.require(session)
         used = _source(gather(session), source)
@@ -255,7 +252,7 @@ def restore(session: Session, snapshot: Snapshot, *, accepted: str | None = None
         Locked: somebody else is changing this host.
         WaitTimeout: a step did not come to its end.
     """
-    with lock.hold(session.layout.lock, "kubeception restore"), Steps(log) as steps:
+    with session.locked("restore", by_keeper=False), Steps(log) as steps:
         authorities.put_all_back(session)
         losses.refuse(losses.of_keys(session), session)
         restoring.require(session, snapshot, accepted=accepted)
@@ -271,7 +268,7 @@ def restore_backup(session: Session, backup: Opened) -> Summary:
         Locked: somebody else is changing this host.
         WaitTimeout: a step did not come to its end.
     """
-    with lock.hold(session.layout.lock, "kubeception restore"), Steps(log) as steps:
+    with session.locked("restore", by_keeper=False), Steps(log) as steps:
         backups.require_room_for(session, backup)
         restoring.require(session, backup.snapshot, ours=backup.authority)
         if backups.is_fresh(session.host):
@@ -322,12 +319,9 @@ def join(
         JoinRefused: the cluster does not take it in.
         WaitTimeout: a step did not come to its end.
     """
-    by = "join" if session.is_attended else "keeper"
-    gives_way = not session.is_attended
-    with (
-        lock.hold(session.layout.lock, f"kubeception {by}", gives_way=gives_way),
-        Steps(log) as steps,
-    ):
+    by_keeper = not session.is_attended
+    by = "keeper" if by_keeper else "join"
+    with session.locked(by, by_keeper=by_keeper), Steps(log) as steps:
         with steps.step("preflight", "looking for problems", quiet=True):
             _require(session, worker=True)
         with _keeping(source, session.layout.config):
@@ -351,7 +345,7 @@ def reset(session: Session, *, with_etcd: bool = False, with_pki: bool = False) 
         Locked: somebody else is changing this host.
     """
     phases, facts = _undoing(session, etcds=with_etcd, pkis=with_pki)
-    with lock.hold(session.layout.lock, "kubeception reset"), Steps(log) as steps:
+    with session.locked("reset", by_keeper=False), Steps(log) as steps:
         return carry_out(phases, session, gather=facts, steps=steps)
 
 
@@ -383,7 +377,7 @@ def renew(session: Session, *, asked: frozenset[str]) -> Summary:
             "this host is a worker: its kubelet renews its certificates before they expire",
             hint="if they have: kubeception token create --rejoin NAME, on a control-plane host",
         )
-    with lock.hold(session.layout.lock, "kubeception certs renew"), Steps(log) as steps:
+    with session.locked("certs renew", by_keeper=False), Steps(log) as steps:
         if problems := certificates.not_renewable(session, asked):
             raise KubeceptionError("\n".join(problems), hint="do it on a control-plane host")
         losses.refuse(losses.of_keys(session), session)
@@ -395,10 +389,7 @@ def boot(session: Session) -> Summary:
 
     What has expired while the host was off is renewed first: nobody could reach that server.
     """
-    with (
-        lock.hold(session.layout.lock, "kubeception keeper, at boot", gives_way=True),
-        Steps(log) as steps,
-    ):
+    with session.locked("keeper, at boot", by_keeper=True), Steps(log) as steps:
         # What is signed by a CA that isn't this host's would be of no use.
         phases = [BOOT] if any(losses.of_keys(session)) else [EXPIRED, BOOT]
         return carry_out(phases, session, gather=partial(gather, session), steps=steps)

@@ -1,10 +1,12 @@
 """Ways to lose what a cluster lives on, or to find another one's in its place; and the way back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab.cluster import kubectl, until
+from tests.lab.machine import scaled
 
 from kubeception.config import Config
 from kubeception.facts import Accept
@@ -192,19 +194,31 @@ def lose(host: Host, accepted: Accept) -> None:
         older_copy(host)
         return
     lost = next(one for one in table() if one.accepted_as is accepted)
-    if lost.is_of_etcd:
-        host.run("systemctl", "stop", "etcd")
-    run(host, lost.inject)
+    with standing_back(host):
+        if lost.is_of_etcd:
+            host.run("systemctl", "stop", "etcd")
+        run(host, lost.inject)
+
+
+@contextmanager
+def standing_back(host: Host) -> Iterator[None]:
+    """Have the keeper stand back for the length of the block: it would start etcd at once."""
+    host.run("kubeception", "keeper", "pause")
+    yield
+    host.run("kubeception", "keeper", "resume")
 
 
 def older_copy(host: Host) -> Callable[[], None]:
     """Put an older copy of etcd's data in their place, and return the way back."""
-    host.run("systemctl", "stop", "etcd")
-    run(host, f"rm -rf {AWAY} && cp -a {DATA} {AWAY}")
-    host.run("systemctl", "start", "etcd")
-    until(lambda: host.run("kubectl", "get", "ns", check=False).code == 0, timeout_s=60)
-    for number in range(20):
-        kubectl(host, "create", "configmap", f"written-later-{number}")
-    host.run("systemctl", "stop", "etcd")
-    run(host, f"mv {DATA} {DATA}.newer && mv {AWAY} {DATA}")
+    with standing_back(host):
+        host.run("systemctl", "stop", "etcd")
+        run(host, f"rm -rf {AWAY} && cp -a {DATA} {AWAY}")
+        host.run("systemctl", "start", "etcd")
+        until(lambda: host.run("kubectl", "get", "ns", check=False).code == 0, timeout_s=scaled(60))
+        later = [f"written-later-{number}" for number in range(20)]
+        kubectl(host, "delete", "configmap", "--ignore-not-found", *later)
+        for name in later:
+            kubectl(host, "create", "configmap", name)
+        host.run("systemctl", "stop", "etcd")
+        run(host, f"rm -rf {DATA}.newer && mv {DATA} {DATA}.newer && mv {AWAY} {DATA}")
     return lambda: run(host, f"rm -rf {DATA} && mv {DATA}.newer {DATA}")

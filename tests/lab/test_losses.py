@@ -90,11 +90,12 @@ ETCDS, KEYS = (
 )
 def test_what_is_lost_is_refused_by_everybody_until_it_is_back(cp1: Host, lost: Lost) -> None:
     containers = cp1.run("crictl", "ps", "--quiet", "--name", "coredns").stdout.split()
-    if lost.is_of_etcd:
-        cp1.run("systemctl", "stop", ETCD)
-    losing.run(cp1, lost.inject)
-    if lost.is_of_etcd:
-        cp1.run("systemctl", "start", "--no-block", ETCD)
+    with losing.standing_back(cp1):
+        if lost.is_of_etcd:
+            cp1.run("systemctl", "stop", ETCD)
+        losing.run(cp1, lost.inject)
+        if lost.is_of_etcd:
+            cp1.run("systemctl", "start", "--no-block", ETCD)
 
     refused(cp1, lost)
 
@@ -132,21 +133,21 @@ DAMAGES = {
 @pytest.mark.parametrize("name", drawn(list(DAMAGES), 1))
 def test_damaged_data_are_left_alone_and_the_way_on_is_named(cp1: Host, name: str) -> None:
     spoil = DAMAGES[name]
-    cp1.run("kubeception", "keeper", "pause")
-    cp1.run("systemctl", "stop", ETCD)
-    losing.run(cp1, f"rm -rf {losing.AWAY} && cp -a {DATA} {losing.AWAY} && {spoil}")
-    digests = ("sh", "-c", f"sha256sum {DATA}/member/wal/*.wal")
-    before = cp1.run(*digests).stdout
+    with losing.standing_back(cp1):
+        cp1.run("systemctl", "stop", ETCD)
+        losing.run(cp1, f"rm -rf {losing.AWAY} && cp -a {DATA} {losing.AWAY} && {spoil}")
+        digests = ("sh", "-c", f"sha256sum {DATA}/member/wal/*.wal")
+        before = cp1.run(*digests).stdout
 
-    said = cp1.fail("kubeception", "bootstrap")
+        said = cp1.fail("kubeception", "bootstrap")
 
-    assert said.code == 1
-    assert f"error: {DATA}: etcd can't read its data" in said.stderr
-    assert f"mv {DATA} {DATA}.damaged && kubeception bootstrap --accept empty-etcd" in said.stderr
-    assert cp1.run(*digests).stdout == before
-    cp1.run("systemctl", "stop", ETCD)
-    losing.run(cp1, f"rm -rf {DATA} && mv {losing.AWAY} {DATA}")
-    cp1.run("kubeception", "keeper", "resume")
+        assert said.code == 1
+        assert f"error: {DATA}: etcd can't read its data" in said.stderr
+        way_on = f"mv {DATA} {DATA}.damaged && kubeception bootstrap --accept empty-etcd"
+        assert way_on in said.stderr
+        assert cp1.run(*digests).stdout == before
+        cp1.run("systemctl", "stop", ETCD)
+        losing.run(cp1, f"rm -rf {DATA} && mv {losing.AWAY} {DATA}")
 
 
 @pytest.mark.parametrize("name", drawn(["ca", "front-proxy-ca", "etcd/ca"], 1))
@@ -179,16 +180,15 @@ SETTINGS = {
 @pytest.mark.parametrize("name", ["empty", *drawn(list(SETTINGS)[1:], 1)])
 def test_etcd_does_not_start_with_settings_that_are_not_ours(cp1: Host, name: str) -> None:
     spoil = SETTINGS[name]
-    cp1.run("kubeception", "keeper", "pause")  # it would mend them first
-    cp1.run("systemctl", "stop", ETCD)
-    losing.run(cp1, spoil.format(AT.etcd.environment))
+    with losing.standing_back(cp1):  # it would mend them first
+        cp1.run("systemctl", "stop", ETCD)
+        losing.run(cp1, spoil.format(AT.etcd.environment))
 
-    cp1.run("systemctl", "start", "--no-block", ETCD)
-    until(lambda: str(AT.etcd.environment) in last_words(cp1), timeout_s=scaled(10))
-    assert cp1.run("ss", "-Hltn", "sport = :2379").stdout == ""
-    cp1.fail("test", "-e", "/default.etcd")
+        cp1.run("systemctl", "start", "--no-block", ETCD)
+        until(lambda: str(AT.etcd.environment) in last_words(cp1), timeout_s=scaled(10))
+        assert cp1.run("ss", "-Hltn", "sport = :2379").stdout == ""
+        cp1.fail("test", "-e", "/default.etcd")
 
-    cp1.run("kubeception", "keeper", "resume")
     until(lambda: cluster.answers(cp1), timeout_s=scaled(60))
 
 

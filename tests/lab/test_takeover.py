@@ -35,8 +35,11 @@ def lab(new_name: Names, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
 
 def has_logs(cp1: Host) -> None:
     """Want the logs of a pod of each node, which the API server asks its kubelet for."""
+    # A pod that gives way to another one has none by the time that it is asked.
+    kubectl(cp1, "rollout", "status", f"daemonset/{proxy.NAME}", *SYSTEM, "--timeout=90s")
     for pod in get(cp1, "pods", *SYSTEM, "-l", f"k8s-app={proxy.NAME}")["items"]:
-        kubectl(cp1, "logs", *SYSTEM, pod["metadata"]["name"], "--tail=1")
+        if "deletionTimestamp" not in pod["metadata"]:
+            kubectl(cp1, "logs", *SYSTEM, pod["metadata"]["name"], "--tail=1")
     kubectl(cp1, "get", "--raw", "/api/v1/nodes/cp1/proxy/healthz")
 
 

@@ -6,6 +6,8 @@ import click
 
 from kubeception import timestamp
 from kubeception.cli import options
+from kubeception.host import lock
+from kubeception.host import pause as pauses
 from kubeception.host.gateway import this_host
 
 
@@ -38,19 +40,17 @@ def pause(length: timedelta) -> None:
     Example:
       kubeception keeper pause --for 2h
     """
-    from kubeception.keeper import pause as pauses
-
     options.only_root("pause the keeper", "keeper pause")
     until = datetime.now(UTC) + length
-    pauses.begin(this_host().at(options.loaded().layout.keeper), until)
+    host, layout = this_host(), options.loaded().layout
+    pauses.begin(host.at(layout.keeper), until)
+    lock.interrupt(host.at(layout.lock), "kubeception keeper pause")
     click.echo(f"the keeper stands back until {timestamp.text(until)}")
 
 
 @keeper.command()
 def resume() -> None:
     """Have the keeper go on."""
-    from kubeception.keeper import pause as pauses
-
     options.only_root("have the keeper go on", "keeper resume")
     pauses.end(this_host().at(options.loaded().layout.keeper))
     click.echo("the keeper goes on")

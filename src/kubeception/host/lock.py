@@ -55,6 +55,20 @@ def hold(path: Path, purpose: str, *, gives_way: bool = False) -> Iterator[None]
         yield
 
 
+def interrupt(path: Path, purpose: str) -> None:
+    """Have who gives way let go of the lock, and wait for that; who doesn't give way keeps it.
+
+    Raises:
+        Locked: who should give way does not.
+    """
+    try:
+        with hold(path, purpose):
+            pass
+    except Locked:
+        if _gives_way(path):
+            raise
+
+
 def holder(path: Path) -> str | None:
     """Return who holds the lock or waits for it, as it was said, or None where nobody does."""
     return _said(path) or _said(_wish(path))
@@ -124,12 +138,22 @@ def _content(file: IO[str]) -> str:
 
 def _said(path: Path) -> str | None:
     """Return who holds a lock, None where nobody does."""
+    words = _words(path)
+    return None if words is None else (words or "another process").splitlines()[0]
+
+
+def _gives_way(path: Path) -> bool:
+    return (_words(path) or "").endswith(_GIVES_WAY)
+
+
+def _words(path: Path) -> str | None:
+    """Return all that who holds a lock has said, None where nobody does."""
     try:
         with path.open() as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                return (_content(file) or "another process").splitlines()[0]
+                return _content(file)
     except FileNotFoundError:
         pass
     return None

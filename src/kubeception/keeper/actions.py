@@ -14,7 +14,6 @@ from kubeception.errors import KubeceptionError
 from kubeception.etcd import space
 from kubeception.facts import Proven
 from kubeception.gather import gather
-from kubeception.host import lock
 from kubeception.keeper.rollout import Rollout
 from kubeception.kept import revisions
 from kubeception.kube.client import KEEPER, Object
@@ -140,7 +139,7 @@ def put_back_authorities(session: Session) -> None:
 
 def _locked(session: Session, why: str) -> AbstractContextManager[None]:
     """Hold the host's lock until a person wants it."""
-    return lock.hold(session.layout.lock, f"kubeception keeper: {why}", gives_way=True)
+    return session.locked(f"keeper: {why}", by_keeper=True)
 
 
 def _daemonset(session: Session) -> Object:

@@ -21,8 +21,7 @@ from kubeception.endpoints import API_PORT, HOSTED_PORTS
 from kubeception.errors import ApiError, KubeceptionError
 from kubeception.etcd import space
 from kubeception.etcd.space import Space
-from kubeception.host import containers, door, lock
-from kubeception.keeper import pause
+from kubeception.host import containers, door, lock, pause
 from kubeception.keeper.host_observer import HostObserver
 from kubeception.keeper.rollout import History, Rollout, Server
 from kubeception.keeper.verdict import LEASE_FREE_S, Observation

@@ -10,8 +10,7 @@ from kubeception import conditions
 from kubeception.config import Config, cluster
 from kubeception.errors import KubeceptionError
 from kubeception.gather import settings_for_worker
-from kubeception.host import lock
-from kubeception.keeper import pause
+from kubeception.host import lock, pause
 from kubeception.keeper.host_observer import HostObserver
 from kubeception.keeper.verdict import Observation
 from kubeception.kept import membership

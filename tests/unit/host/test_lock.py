@@ -179,3 +179,16 @@ def until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_a_keeper_is_interrupted_and_a_person_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with holder(path, KEEPER) as keeper:
+        lock.interrupt(path, "kubeception keeper pause")
+        assert keeper.stdout
+        assert keeper.stdout.read().startswith("gave way to ")
+    with holder(path) as person:
+        lock.interrupt(path, "kubeception keeper pause")
+        assert lock.holder(path) == f"pid {person.pid}: a long bootstrap"
+    lock.interrupt(path, "kubeception keeper pause")
+    assert lock.holder(path) is None
