@@ -31,7 +31,14 @@ from kubeception.pki import catalog, issue, request
 from kubeception.pki.issue import Signer
 from kubeception.pki.request import CLIENT_SIGNER, SERVING_SIGNER
 from kubeception.pki.token import Claim, Token
-from kubeception.render import cluster_controller, join_records, join_service, keeper, objects
+from kubeception.render import (
+    cluster_controller,
+    flannel,
+    join_records,
+    join_service,
+    keeper,
+    objects,
+)
 from kubeception.render.join_records import CLAIMS, RECORDS, ClaimRecord
 from kubeception.render.objects import NAMESPACE
 from kubeception.session import Session
@@ -407,6 +414,30 @@ def test_a_removed_worker_writes_nothing_and_comes_back_by_a_new_token(
             rig.until("the node to be let in", lambda: bool(other.create(node)))
         assert "another host has joined by the node's name" in may_write_nothing(kubelet, joined)
     session.api.delete("Node", "w20")
+
+
+@pytest.mark.usefixtures("controller")
+def test_the_link_addresses_that_nodes_say_are_listed_and_one_of_two_is_told(
+    rig: Rig, session: Session, service: Api, tmp_path: Path
+) -> None:
+    """Read whenever somebody asks for a certificate, and soon after."""
+    link = '{"VNI":1,"VtepMAC":"02:00:00:00:00:%s"}'
+    said = {"w30": link % "30", "w31": link % "31", "w32": link % "30"}
+    for name, words in said.items():
+        notes = {flannel.LINK_ADDRESSES[0]: words}
+        about = {"name": name, "annotations": notes}
+        session.api.create({"apiVersion": "v1", "kind": "Node", "metadata": about})
+
+    joins(rig, service, host(session, "w33", "10.7.0.33"), tmp_path).close()
+
+    listed = session.api.get("ConfigMap", join_records.LINKS, namespace=RECORDS)
+    assert listed and said.items() <= listed["data"].items()
+    names = session.api.get("ConfigMap", join_records.INDEX, namespace=RECORDS)
+    assert names and names["data"]["w33"] == "address=10.7.0.33"
+    events = rig.kubectl("get", "events", "--field-selector=reason=LinkAddressShared").stdout
+    assert "node/w32" in events and "has the link address of w30" in events
+    for name in said:
+        session.api.delete("Node", name)
 
 
 @pytest.mark.usefixtures("controller")

@@ -4,6 +4,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,13 @@ from kubeception.session import Session
 NODES = ("cp1", "w1", "w2")
 GUARDED = "a.node-restriction.kubernetes.io/team"
 OWN_NOTE = f"{flannel.ANNOTATIONS}public-ip"
+LINK = '{{"VNI":1,"VtepMAC":"{}"}}'
 INVALID = 422
+# Kubelets write addresses whole: a list of them would be merged by type.
+REPLACE = {"$patch": "replace"}
+ADDRESS = "192.0.2.2"
+OWN = [{"type": "InternalIP", "address": ADDRESS}]
+HOSTNAME = [{"type": "Hostname", "address": "w1"}]
 Change = dict[str, Any]
 
 
@@ -67,17 +74,21 @@ def cluster(rig: Rig) -> Iterator[None]:
         for name in NODES:
             api.create(node(name, **({CONTROL_PLANE: "", GUARDED: "a"} if name == "cp1" else {})))
             says = {
-                "addresses": [{"type": "InternalIP", "address": f"192.0.2.{len(name)}"}],
+                "addresses": OWN,
                 "allocatable": {"pods": "110"},
                 "capacity": {"pods": "110"},
                 "conditions": [{"type": "Ready", "status": "True"}],
             }
             api.merge("Node", name, {"status": says}, status=True)
         api.create(pod("flannel-w1", "w1", serviceAccountName=flannel.ACCOUNT))
-        joined = [NodeRecord(name, "", Role.WORKER, ()) for name in ("w1", "w2")]
+        own = (ip_address(ADDRESS),)
+        joined = [NodeRecord(name, "", Role.WORKER, own) for name in ("w1", "w2")]
         api.apply(join_records.index(joined), force=True)
+        links = {"w1": LINK.format("02:00:00:00:00:01"), "w2": LINK.format("02:00:00:00:00:02")}
+        api.apply(join_records.links(links), force=True)
         yield
-        api.delete("ConfigMap", join_records.INDEX, namespace=join_records.RECORDS)
+        for name in (join_records.INDEX, join_records.LINKS):
+            api.delete("ConfigMap", name, namespace=join_records.RECORDS)
         api.delete("Pod", "flannel-w1", namespace=NAMESPACE, grace_s=0)
         for name in NODES:
             api.delete("Node", name)
@@ -355,6 +366,100 @@ def test_a_workers_node_is_its_own_host_and_can_be_removed(
     with closing(kubelet(rig, tmp_path, "w1")) as api:
         api.merge("Node", "w1", {"status": {"phase": "Running"}}, status=True)
     session.api.merge("Node", "w1", {"metadata": {"labels": {name: None}}})
+
+
+OTHERS = {
+    "a control-plane host's": [("InternalIP", "192.0.2.11")],
+    "its own, then that": [("InternalIP", ADDRESS), ("InternalIP", "192.0.2.11")],
+    "that one written otherwise": [("InternalIP", "::ffff:192.0.2.11")],
+    "one from outside": [("InternalIP", ADDRESS), ("ExternalIP", "198.51.100.7")],
+    "a name": [("Hostname", "cp1")],
+    "an address as its name": [("Hostname", "192.0.2.11")],
+    "a name in its own network": [("InternalDNS", "w1")],
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_a_workers_kubelet_has_the_addresses_with_which_it_joined(
+    rig: Rig, session: Session, tmp_path: Path, kind: str
+) -> None:
+    """The API server asks there for the logs of its pods."""
+    taken = [{"type": type_, "address": address} for type_, address in OTHERS[kind]]
+    words = "the addresses with which its host has joined"
+    with closing(kubelet(rig, tmp_path, "w1")) as api:
+        assert words in refused(api, "w1", {"status": {"addresses": [REPLACE, *taken]}})
+        session.api.delete("Node", "w1")
+        with pytest.raises(ApiError, match=words):
+            api.create({**node("w1"), "status": {"addresses": taken}})
+        api.create({**node("w1"), "status": {"addresses": [*OWN, *HOSTNAME]}})
+
+
+LINKS = {
+    "another node's": LINK.format("02:00:00:00:00:02"),
+    "in capitals": '{"VNI":1,"VtepMAC":"02:00:00:00:00:0B"}',
+    "with a space": '{"VNI":1, "VtepMAC":"02:00:00:00:00:02"}',
+    "twice": '{"VNI":1,"VtepMAC":"02:00:00:00:00:05","VtepMAC":"02:00:00:00:00:02"}',
+    "of another network": '{"VNI":2,"VtepMAC":"02:00:00:00:00:02"}',
+    "everybody's": LINK.format("ff:ff:ff:ff:ff:ff"),
+    "nobody's": LINK.format("00:00:00:00:00:00"),
+    "on two lines": LINK.format("02:00:00:00:00:05") + "\n" + LINK.format("02:00:00:00:00:02"),
+}
+
+
+@pytest.mark.parametrize("key", flannel.LINK_ADDRESSES)
+@pytest.mark.parametrize("kind", LINKS)
+def test_no_two_nodes_say_the_same_link_address(
+    rig: Rig, stolen: Api, tmp_path: Path, kind: str, key: str
+) -> None:
+    """Every other node would send what is for the pods of one to the other."""
+    change = {"metadata": {"annotations": {key: LINKS[kind]}}}
+    said = refused(stolen, "w1", change)
+    assert "link address" in said
+    with closing(kubelet(rig, tmp_path, "w1")) as api:
+        for status in (True, False):
+            assert "link address" in refused(api, "w1", change, status=status)
+
+
+def test_a_node_says_its_own_link_address_and_another_one_that_is_free(stolen: Api) -> None:
+    for address in ("02:00:00:00:00:01", "0e:00:00:00:00:03", "02:00:00:00:00:01"):
+        for key in flannel.LINK_ADDRESSES:
+            change = {"metadata": {"annotations": {key: LINK.format(address)}}}
+            stolen.merge("Node", "w1", change, status=True)
+    for key in flannel.LINK_ADDRESSES:
+        stolen.merge("Node", "w1", {"metadata": {"annotations": {key: None}}}, status=True)
+
+
+def test_other_addresses_that_a_cloud_has_told_stay(
+    rig: Rig, session: Session, tmp_path: Path
+) -> None:
+    clouds = [*OWN, {"type": "ExternalIP", "address": "198.51.100.7"}]
+    session.api.merge("Node", "w1", {"status": {"addresses": clouds}}, status=True)
+    with closing(kubelet(rig, tmp_path, "w1")) as api:
+        api.merge("Node", "w1", {"status": {"phase": "Running"}}, status=True)
+        own = {"addresses": [REPLACE, *HOSTNAME, *OWN]}
+        api.merge("Node", "w1", {"status": own}, status=True)
+
+
+def test_a_list_of_nodes_by_an_earlier_version_keeps_no_address_out(
+    rig: Rig, session: Session, tmp_path: Path
+) -> None:
+    name, place = join_records.INDEX, join_records.RECORDS
+    found = session.api.get("ConfigMap", name, namespace=place)
+    assert found
+    session.api.set_fields(found, {"/data": {"w1": "X509SHA256=00", "w2": ""}})
+    says = {"addresses": [{"type": "InternalIP", "address": "192.0.2.12"}]}
+    with closing(kubelet(rig, tmp_path, "w1")) as api:
+        rig.until("it to be read", lambda: not is_refused(api, {"status": says}))
+        api.merge("Node", "w1", {"status": {"addresses": [REPLACE, *OWN]}}, status=True)
+    session.api.merge("ConfigMap", name, {"data": found["data"]}, namespace=place)
+
+
+def is_refused(api: Api, change: Change) -> bool:
+    try:
+        api.merge("Node", "w1", change, status=True)
+    except ApiError:
+        return True
+    return False
 
 
 def test_unless_an_administrator_lets_it(rig: Rig, session: Session, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from kubeception.pki import catalog, issue
 from kubeception.render import (
     cluster_controller,
     flannel,
+    join_records,
     join_service,
     keeper,
     kubelet,
@@ -129,6 +130,37 @@ def test_flannels_token_is_no_way_to_the_control_plane(broken: Cluster) -> None:
         one["metadata"]["labels"] for one in before
     ]
     assert cluster.unhealthy(broken.cp1) == []
+
+
+def test_no_node_gets_what_is_sent_to_another_one(broken: Cluster) -> None:
+    """Its kubelet says where it is asked for logs, and flannel where its pods are reached."""
+    cp1, w1 = broken.cp1, broken.w1
+    link = flannel.LINK_ADDRESSES[0]
+
+    def listed() -> bool:
+        lists = ("configmap", join_records.LINKS, "-n", join_records.RECORDS, "--ignore-not-found")
+        return {"cp1", "w1"} <= set(json.loads(kubectl(cp1, "get", *lists, "-o", "json"))["data"])
+
+    until(listed, timeout_s=60)
+    others = get(cp1, "node", "cp1")["metadata"]["annotations"][link]
+    by_flannel = refused(
+        w1, flannels_token(broken), "w1", {"metadata": {"annotations": {link: others}}}
+    )
+    assert "another node has that link address" in by_flannel
+    for change, why in (
+        ({"metadata": {"annotations": {link: others}}}, "another node has that link address"),
+        (
+            {"status": {"addresses": [{"type": "InternalIP", "address": cp1.address}]}},
+            "the addresses with which its host has joined",
+        ),
+        (
+            {"status": {"addresses": [{"type": "Hostname", "address": "cp1"}]}},
+            "the addresses with which its host has joined",
+        ),
+    ):
+        asked = ("patch", "node", "w1", "--subresource=status", f"--patch={json.dumps(change)}")
+        assert why in w1.fail(*AS_KUBELET, *asked).stderr
+    assert cluster.unhealthy(cp1) == []
 
 
 def test_flannel_starts_anew_beside_the_policies(broken: Cluster) -> None:

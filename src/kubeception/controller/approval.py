@@ -39,6 +39,7 @@ class Reason(StrEnum):
     REVOKED = "Revoked"
     UNKNOWN_CREDENTIAL = "UnknownCredential"
     TAKEN_OVER = "TakenOver"
+    LINK_SHARED = "LinkAddressShared"
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class Known:
     `removed` are the records of nodes that are none any more, `issued` the ids of certificates that
     were signed for a node lately, and `ready` the names of Nodes that say they are.
     `nodes` are the names of all Node objects; what these say of addresses, kubelets have written.
+    `links` are what they say of link addresses in the pod network, a word for each.
     No host has what is `reserved`, an address of `networks`, which are those of pods and Services,
     or one of `services`, at which a Service is reached from outside.
     """
@@ -94,6 +96,7 @@ class Known:
     issued: Mapping[str, frozenset[str]] = field(default_factory=dict)
     ready: frozenset[str] = frozenset()
     nodes: frozenset[str] = frozenset()
+    links: Mapping[str, str] = field(default_factory=dict)
     networks: tuple[Network, ...] = ()
     services: frozenset[Address] = frozenset()
 

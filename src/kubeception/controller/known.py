@@ -16,7 +16,7 @@ from kubeception.endpoints import Address, Network
 from kubeception.kube.client import Api, Object
 from kubeception.pki import request as requests
 from kubeception.pki.token import Role
-from kubeception.render import join_records
+from kubeception.render import flannel, join_records
 from kubeception.render.join_records import CLAIMS, RECORDS, NodeRecord
 
 log = logging.getLogger("kubeception.controller")
@@ -92,6 +92,7 @@ def read(
         issued={name: frozenset(ids) for name, ids in by_node.items()},
         nodes=frozenset(node["metadata"]["name"] for node in nodes),
         ready=frozenset(node["metadata"]["name"] for node in nodes if condition_of(node, "Ready")),
+        links={node["metadata"]["name"]: " ".join(flannel.link_addresses(node)) for node in nodes},
         networks=networks,
         services=frozenset(_outside(api.list("Service"))),
     )

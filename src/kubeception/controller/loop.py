@@ -20,6 +20,7 @@ from kubeception import timestamp
 from kubeception.conditions.reading import conditions_of
 from kubeception.config.names import Reserved
 from kubeception.controller import known as knowledge
+from kubeception.controller import lists
 from kubeception.controller.approval import (
     Approved,
     Decision,
@@ -50,6 +51,8 @@ _MANAGER = "kubeception-controller"
 LOOK_EVERY_S = 10.0
 # So often all is read, although nothing has happened: somebody may have edited a record.
 _READ_EVERY_S = 300.0
+# After a request was decided, for whoever joined has a link address by then.
+_READ_SOON_S = 20.0
 _SWEEP_EVERY_S = 300.0
 # Of a flood; who waits for a certificate goes in between.
 _MOST_SWEPT = 500
@@ -138,6 +141,7 @@ def decide(api: Api, settings: ControllerOptions, lease: Lease, seen: Seen) -> N
             networks=settings.networks,
         )
         if _answer(api, waiting, known, lease):
+            seen.read_s += _READ_SOON_S - _READ_EVERY_S
             return  # who waits goes first; what is signed for them wakes us
     for signed in issued:
         if signed.request not in seen.issued and lease.hold(api):
@@ -185,7 +189,8 @@ def _answer(api: Api, waiting: Iterable[Object], known: Known, lease: Lease) -> 
             verdict, known = _judged(api, one, known)
             verdicts.append((one, verdict))
     # Before they have their certificates, for they write from then on.
-    _index(api, known)
+    lists.keep(api, known)
+    _tell_of_links(api, known)
     for one, verdict in verdicts:
         with _passed_over(one):
             if not lease.hold(api):
@@ -269,16 +274,6 @@ def _remember(api: Api, record: NodeRecord, known: Known) -> Known:
     return replace(known, records={**known.records, record.node: record})
 
 
-def _index(api: Api, known: Known) -> None:
-    """Keep the list of the nodes that there are, by which the API server refuses all others."""
-    wanted = join_records.index(known.records.values())
-    found = api.get("ConfigMap", join_records.INDEX, namespace=RECORDS)
-    if found is None:
-        api.create(wanted)
-    elif (found.get("data") or {}) != wanted["data"]:
-        api.set_fields(found, {"/data": wanted["data"]})
-
-
 def _request(found: Object) -> Object:
     """Return a request as events are about one: what a list has found does not say what it is."""
     return {**found, "apiVersion": KINDS[KIND].api_version, "kind": KIND}
@@ -289,6 +284,15 @@ def _tell_of_takeover(api: Api, record: NodeRecord) -> None:
     said = f"another host took it over with token {record.token}, while it was Ready"
     log.warning("node %s: %s", record.node, said)
     _tell(api, node, Reason.TAKEN_OVER, said)
+
+
+def _tell_of_links(api: Api, known: Known) -> None:
+    for link, nodes in lists.shared(known).items():
+        *others, last = nodes
+        said = f"has the link address of {', '.join(others)} in the pod network: {link}"
+        log.warning("node %s %s", last, said)
+        node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": last}}
+        _tell(api, node, Reason.LINK_SHARED, said, name=f"{last}.link")
 
 
 def _tell(api: Api, about: Object, reason: Reason, message: str, **name: str) -> None:

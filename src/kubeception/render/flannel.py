@@ -1,6 +1,7 @@
 """flannel: the pods' network, over VXLAN."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,10 @@ NAME = "kube-flannel"
 ACCOUNT = "flannel"
 # What it says of its node to the others.
 ANNOTATIONS = "flannel.alpha.coreos.com/"
+# The node's link address in the pod network, for each IP family, as its vxlan backend (0.28) writes
+# one: no card has it, and it is nobody's broadcast.
+LINK_ADDRESSES = (f"{ANNOTATIONS}backend-data", f"{ANNOTATIONS}backend-v6-data")
+LINK_FORM = r'^[{]"VNI":1,"VtepMAC":"[0-9a-f][26ae](:[0-9a-f]{2}){5}"[}]$'
 LABELS = {"k8s-app": "flannel"}
 PLUGIN = "10-flannel.conflist"
 RUN = Path("/run/flannel")
@@ -52,6 +57,12 @@ def everything(cluster: ClusterFacts) -> Iterator[objects.Object]:
         "data": settings,
     }
     yield objects.node_daemonset(NAME, LABELS, _pod_spec(cluster), settings=settings)
+
+
+def link_addresses(node: objects.Object) -> list[str]:
+    """Return the link addresses that a Node's annotations say."""
+    notes = node["metadata"].get("annotations") or {}
+    return [notes[one] for one in LINK_ADDRESSES if re.fullmatch(LINK_FORM, notes.get(one, ""))]
 
 
 def _settings(settings: ClusterSettings) -> dict[str, str]:

@@ -31,6 +31,9 @@ TOKEN = "token"  # noqa: S105 - a kind of record
 CLAIM = "claim"
 NODE = "node"
 INDEX = "nodes"
+LINKS = "links"
+# Before each address of a node there; what has no such word is the id of a credential.
+ADDRESS = "address="
 ROLE_LABEL = "kubeception.dev/role"
 # What the records of control-plane hosts are found by.
 CONTROL_PLANES = {KIND_LABEL: NODE, ROLE_LABEL: Role.CONTROL_PLANE.value}
@@ -246,12 +249,23 @@ def to_node(found: Mapping[str, Any]) -> NodeRecord:
 
 
 def index(records: Iterable[NodeRecord]) -> objects.Object:
-    """Return the nodes that there are, each with the ids of credentials that are void for it.
+    """Return the nodes that there are, each with its addresses and the credentials void for it.
 
     One object, as an admission policy can be given no other than one that it knows by name.
     """
-    names = {one.node: " ".join(one.revoked) for one in records if not one.removed}
+    names = {one.node: " ".join(_words(one)) for one in records if not one.removed}
     return _config_map(INDEX, INDEX, RECORDS, names)
+
+
+def links(of: Mapping[str, str]) -> objects.Object:
+    """Return the link addresses in the pod network that each node has said, which are its alone."""
+    return _config_map(LINKS, LINKS, RECORDS, of)
+
+
+def _words(record: NodeRecord) -> Iterator[str]:
+    yield from record.revoked
+    for address in record.addresses:
+        yield f"{ADDRESS}{address}"
 
 
 def _namespace(name: str) -> objects.Object:

@@ -31,6 +31,8 @@ _FLANNEL = "kubeception-flannel"
 _NODE_ROLES = "kubeception-node-roles"
 _MIRROR_PODS = "kubeception-mirror-pods"
 _OWN_NODES = "kubeception-own-nodes"
+_ADDRESSES = "kubeception-node-addresses"
+_LINKS = "kubeception-link-addresses"
 _REMOVED_NODES = "kubeception-removed-nodes"
 _JOIN_SERVICE = "kubeception-join-service"
 _CONTROLLER = "kubeception-controller"
@@ -45,6 +47,12 @@ _NODE_WRITES = ("nodes", "nodes/status")
 _IS_ADMINISTRATOR = "authorizer.group('*').resource('*').check('*').allowed()"
 # The API server puts it there for tokens that are bound to a pod (KEP-4193).
 _BOUND_TO = "request.userInfo.extra[?'authentication.kubernetes.io/node-name'][0].orValue('')"
+# Who is a node; where there is no such list yet, all is as RBAC has it.
+_INDEX: objects.Object = {
+    "namespace": join_records.RECORDS,
+    "name": join_records.INDEX,
+    "parameterNotFoundAction": "Allow",
+}
 
 _Rules = Sequence[tuple[str, str]]
 
@@ -53,6 +61,7 @@ def everything(cluster: ClusterFacts) -> Iterator[objects.Object]:
     """Yield the policies, each with its binding."""
     if _FLANNEL in names(cluster.settings):
         yield from _flannel()
+        yield from _links()
     yield from _roles()
     trusted = ", ".join(f"'{of_kubelet(node)}'" for node in sorted(cluster.control_planes))
     workers = {
@@ -61,6 +70,7 @@ def everything(cluster: ClusterFacts) -> Iterator[objects.Object]:
     }
     yield from _mirror_pods(workers)
     yield from _own_nodes(workers)
+    yield from _addresses(workers)
     yield from _removed_nodes(workers)
     yield from _join_service()
     yield from _controller()
@@ -68,9 +78,9 @@ def everything(cluster: ClusterFacts) -> Iterator[objects.Object]:
 
 def names(settings: ClusterSettings) -> tuple[str, ...]:
     """Return the names of the policies that a cluster has, which are their bindings' as well."""
-    of_workers = (_MIRROR_PODS, _OWN_NODES, _REMOVED_NODES)
+    of_workers = (_MIRROR_PODS, _OWN_NODES, _ADDRESSES, _REMOVED_NODES)
     of_all = (_NODE_ROLES, *of_workers, _JOIN_SERVICE, _CONTROLLER)
-    return (_FLANNEL, *of_all) if settings.net.cni is Cni.FLANNEL else of_all
+    return (_FLANNEL, _LINKS, *of_all) if settings.net.cni is Cni.FLANNEL else of_all
 
 
 def _flannel() -> Iterator[objects.Object]:
@@ -102,6 +112,41 @@ def _flannel() -> Iterator[objects.Object]:
             (status, "flannel changes nothing of a node's status but a condition"),
             (conditions, "flannel changes no condition but NetworkUnavailable"),
         ],
+    )
+
+
+def _links() -> Iterator[objects.Object]:
+    """Have no two nodes say the same link address: others send what is for one to the other.
+
+    Who has which the controller lists, and then nobody else takes it, whose account it may be.
+    """
+    keys = ", ".join(f"'{one}'" for one in flannel.LINK_ADDRESSES)
+    new = "variables.new.all(link, "
+    others = "params.?data.orValue({}).all(node, node == object.metadata.name"
+    yield from _policy(
+        _LINKS,
+        resources=_NODE_WRITES,
+        operations=("CREATE", "UPDATE"),
+        only={"is-of-node": f"{_is(flannel.ACCOUNT)} || '{NODES}' in request.userInfo.groups"},
+        variables={
+            **_before_and_now("annotations"),
+            "new": (
+                f"[{keys}].filter(key, key in variables.now"
+                " && variables.before[?key] != variables.now[?key])"
+                ".map(key, variables.now[key])"
+            ),
+        },
+        rules=[
+            (
+                f"{new}link.matches(r'{flannel.LINK_FORM}'))",
+                "a link address in the pod network is one that flannel would write",
+            ),
+            (
+                f"{new}{others} || !(link in params.data[node].split(' '))))",
+                "another node has that link address in the pod network",
+            ),
+        ],
+        param={**_INDEX, "name": join_records.LINKS},
     )
 
 
@@ -177,6 +222,39 @@ def _own_nodes(workers: Mapping[str, str]) -> Iterator[objects.Object]:
     )
 
 
+def _addresses(workers: Mapping[str, str]) -> Iterator[objects.Object]:
+    """Hold workers' kubelets to the addresses with which their hosts have joined.
+
+    The API server asks a node's kubelet for logs there. A cloud's controller may have said others,
+    which a kubelet then leaves as they are.
+    """
+    before = "oldObject == null ? optional.none() : oldObject.?status.?addresses"
+    yield from _policy(
+        _ADDRESSES,
+        resources=_NODE_WRITES,
+        operations=("CREATE", "UPDATE"),
+        only=workers,
+        variables={
+            "recorded": (
+                "params.?data[?object.metadata.name].orValue('').split(' ')"
+                f".filter(word, word.startsWith('{join_records.ADDRESS}'))"
+            ),
+        },
+        rules=[
+            (
+                # The list may be of a version before this one, which had none.
+                "size(variables.recorded) == 0"
+                f" || object.?status.?addresses == ({before})"
+                " || object.?status.?addresses.orValue([]).all(one, one.type == 'Hostname'"
+                " ? one.address == object.metadata.name"
+                f" : '{join_records.ADDRESS}' + one.address in variables.recorded)",
+                "a worker has the addresses with which its host has joined, and no other",
+            ),
+        ],
+        param=_INDEX,
+    )
+
+
 def _removed_nodes(workers: Mapping[str, str]) -> Iterator[objects.Object]:
     """Let nobody write with the certificate of a node that was removed, or taken over.
 
@@ -206,11 +284,7 @@ def _removed_nodes(workers: Mapping[str, str]) -> Iterator[objects.Object]:
                 "another host has joined by the node's name",
             ),
         ],
-        param={
-            "namespace": join_records.RECORDS,
-            "name": join_records.INDEX,
-            "parameterNotFoundAction": "Allow",
-        },
+        param=_INDEX,
     )
 
 
