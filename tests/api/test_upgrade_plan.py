@@ -9,12 +9,12 @@ from msgspec import structs
 from tests.api.rig import Rig
 
 from kubeception.bundle.build import default_folder
-from kubeception.config.model import ApiServer, Kubelet
 from kubeception.errors import KubeceptionError
 from kubeception.kube.client import Api
 from kubeception.session import Session
 from kubeception.upgrade import checks
-from kubeception.upgrade.cluster_state import ClusterState, inspect
+from kubeception.upgrade.cluster_state import PROGRAMS, ClusterState, inspect
+from kubeception.upgrade.image_program import unpacked
 from kubeception.upgrade.target import Target
 from kubeception.versions import BUILT_IN, Release
 
@@ -51,8 +51,11 @@ def lines(seen: ClusterState, *names: str) -> list[str]:
     return [str(one) for one in checks.findings(seen) if one.check in names]
 
 
-def test_what_the_programs_of_the_target_list_is_known(session: Session, target: Target) -> None:
-    seen = inspect(session, target)
+def test_what_the_programs_of_the_target_list_is_known(rig: Rig, target: Target) -> None:
+    """Also of those that are in images alone."""
+    asked = {**{program: {"v": "2"} for program in PROGRAMS}, "etcd": {"log-level": "info"}}
+    with with_args(rig, **asked) as session:
+        seen = inspect(session, target)
 
     assert seen.serving == BUILT_IN.kubernetes
     assert seen.etcd_version == BUILT_IN.components["etcd"] and seen.etcd_problem is None
@@ -62,30 +65,46 @@ def test_what_the_programs_of_the_target_list_is_known(session: Session, target:
     assert {"v", "node-ip"} <= seen.listed["kubelet"].flags
     assert "AllBeta" in seen.listed["kubelet"].gates
     assert "quota-backend-bytes" in seen.listed["etcd"].flags
+    assert "leader-elect-lease-duration" in seen.listed["scheduler"].flags
+    assert "conntrack-max-per-core" in seen.listed["proxy"].flags
     assert seen.images_size > 100 * 2**20 and seen.images_free > 0
     # The rig's own are flags of this release.
     assert lines(seen, "Flag", "FeatureGate", "VersionSkew", "EtcdHealth", "EtcdVersion") == []
 
 
 def test_a_flag_that_the_target_does_not_know_is_named(rig: Rig, target: Target) -> None:
-    asked = replace_args(rig, {"feature-gates": "Gone=true", "profiling-of-old": "1"}, {"v": "2"})
+    asked = with_args(
+        rig,
+        apiserver={"feature-gates": "Gone=true", "profiling-of-old": "1"},
+        kubelet={"v": "2"},
+        scheduler={"of-old": "1"},
+        proxy={"feature-gates": "Gone=true", "conntrack-min": "1"},
+    )
+    gate, version = "Gone is no feature gate", BUILT_IN.kubernetes
     with asked as session:
         assert lines(inspect(session, target), "Flag", "FeatureGate") == [
-            "FeatureGate: apiserver.extra_args.feature-gates: Gone is no feature gate of"
-            f" {BUILT_IN.kubernetes}",
-            f"Flag: apiserver.extra_args.profiling-of-old: no flag of {BUILT_IN.kubernetes}",
+            f"FeatureGate: apiserver.extra_args.feature-gates: {gate} of {version}",
+            f"Flag: apiserver.extra_args.profiling-of-old: no flag of {version}",
+            f"Flag: scheduler.extra_args.of-old: no flag of {version}",
+            f"FeatureGate: proxy.extra_args.feature-gates: {gate} of {version}",
         ]
 
 
-def replace_args(rig: Rig, apiserver: dict[str, str], kubelet: dict[str, str]) -> Session:
-    """Return a run of somebody who has set these flags."""
+def with_args(rig: Rig, **args: dict[str, str]) -> Session:
+    """Return a run of somebody who has set these flags, by program."""
     session = rig.session()
-    session.asked = structs.replace(
-        session.asked,
-        apiserver=ApiServer(extra_args=apiserver),
-        kubelet=structs.replace(Kubelet(), extra_args=kubelet),
-    )
+    changed = {
+        program: structs.replace(getattr(session.asked, program), extra_args=extra)
+        for program, extra in args.items()
+    }
+    session.asked = structs.replace(session.asked, **changed)
     return session
+
+
+def test_a_program_that_is_in_no_image_is_told(target: Target, rig: Rig) -> None:
+    archive = rig.root / "opt/kubeception" / NAME / "images/pause.tar"
+    with pytest.raises(KubeceptionError, match="there is no kube-proxy in it"):
+        unpacked(archive, "kube-proxy").__enter__()
 
 
 def test_nodes_are_as_their_kubelets_say(

@@ -9,20 +9,25 @@ from typing import Any
 from kubeception.conditions.reading import condition_of
 from kubeception.conditions.webhooks import Unanswered, backend_problem, unanswered
 from kubeception.errors import KubeceptionError
+from kubeception.host import process
 from kubeception.kube import health
 from kubeception.preflight import Finding, look
 from kubeception.render.objects import CONTROL_PLANE
 from kubeception.session import Session
+from kubeception.upgrade.image_program import unpacked
 from kubeception.upgrade.target import Target
 from kubeception.versions import Release, in_use
 
 _ANSWER_S = 30.0
-# Those of the bundle's programs that can be asked; the others come in images alone.
+# Which program a section of the configuration is about; those of a bundle that are in images alone
+# are only asked where people have set flags of theirs.
 PROGRAMS = {
     "apiserver": "kube-apiserver",
     "controller_manager": "kube-controller-manager",
     "kubelet": "kubelet",
     "etcd": "etcd",
+    "scheduler": "kube-scheduler",
+    "proxy": "kube-proxy",
 }
 _FLAG = re.compile(r"^ +(?:-\w, )?--([a-z0-9-]+)", re.MULTILINE)
 _GATE = re.compile(r"^\s+(?:\w+:)?(\w+)=true\|false", re.MULTILINE)
@@ -74,7 +79,8 @@ class ClusterState:
     """A cluster, its host that is asked, and the release that it is to go to.
 
     `serving` is the version of the API server behind the door, without the v, and `present` what
-    the host runs now. `args` are the flags that people have set, by program.
+    the host runs now. `args` are the flags that people have set, by program, and `listed` what the
+    programs that they are for list.
     """
 
     target: Release
@@ -106,6 +112,7 @@ def inspect(session: Session, target: Target) -> ClusterState:
         why = health.problem(session.api_port, session.layout.pki.ca.certificate)
         raise KubeceptionError(f"the API server can't be asked: {why}", hint="kubeception status")
     etcd_problem = session.etcd.problem()
+    args = {name: dict(getattr(session.config, name).extra_args) for name in PROGRAMS}
     return ClusterState(
         target=target.release,
         serving=serving.removeprefix("v"),
@@ -115,8 +122,8 @@ def inspect(session: Session, target: Target) -> ClusterState:
         webhooks=tuple(unanswered(session)),
         conversions=tuple(_conversions(session)),
         deprecated=tuple(deprecated(session.api.metrics())),
-        args={name: dict(getattr(session.config, name).extra_args) for name in PROGRAMS},
-        listed={name: _listed(session, target, name) for name in PROGRAMS},
+        args=args,
+        listed={name: _listed(session, target, PROGRAMS[name]) for name in args if args[name]},
         etcd_version=None if etcd_problem else session.etcd.version(),
         etcd_problem=etcd_problem,
         images_size=sum(path.stat().st_size for path in target.images(session.host)),
@@ -171,7 +178,13 @@ def deprecated(metrics: str) -> Iterator[DeprecatedApi]:
             )
 
 
-def _listed(session: Session, target: Target, name: str) -> Listed:
-    said = session.host.run([target.program(PROGRAMS[name]), "--help"], timeout=_ANSWER_S)
+def _listed(session: Session, target: Target, program: str) -> Listed:
+    path = target.program(program)
+    if session.host.at(path).exists():
+        said = session.host.run([path, "--help"], timeout=_ANSWER_S)
+    else:
+        archive = session.host.at(target.folder / "images" / f"{program}.tar")
+        with unpacked(archive, program) as file:
+            said = process.run([file, "--help"], timeout=_ANSWER_S)
     words = said.stdout + said.stderr
     return Listed(frozenset(_FLAG.findall(words)), frozenset(_GATE.findall(words)))

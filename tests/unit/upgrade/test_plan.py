@@ -140,7 +140,8 @@ def test_what_is_there_already_is_no_step() -> None:
             "FeatureGate: kubelet.extra_args.feature-gates: B is no feature gate of 1.37.1",
         ),
         (
-            {"host": (Finding("Disk-var", "/var: full", "df"),)},
+            # A webhook is told by the check of the upgrade's own.
+            {"host": (Finding("Disk-var", "/var: full", "df"), Finding("Webhook-a", "a", "b"))},
             "Disk-var: /var: full",
         ),
     ],
