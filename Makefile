@@ -94,11 +94,13 @@ recovery: bundle ## Inject every fault and write docs/recovery.md (TIMES=3 for m
 	@$(VENV)/bin/python -m bench.recovery --times $(TIMES) --cuts $(CUTS)
 
 soak: bundle ## Run the long tests: every fault, 50 power cuts, 20 reboots, kills at every step, fuzzing
+	@$(VENV)/bin/kubeception bundle build --release 1.36
 	@KUBECEPTION_SOAK=1 KUBECEPTION_KILLS=10 KUBECEPTION_CUTS=20 KUBECEPTION_MOMENTS=5 \
 	  KUBECEPTION_REQUESTS=200000 \
 	  $(VENV)/bin/pytest tests/lab/test_survival.py tests/lab/test_crash_steps.py \
 	  tests/lab/test_power_cut_moments.py \
 	  tests/lab/test_recovery.py tests/lab/test_certs.py tests/lab/test_soak.py \
+	  tests/lab/test_minor_upgrade.py \
 	  tests/lab/test_losses.py tests/lab/test_address.py tests/lab/test_remembering.py \
 	  tests/api/test_states.py tests/api/test_join_load.py
 

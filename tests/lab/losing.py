@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab.cluster import kubectl, until
-from tests.lab.machine import scaled
 
 from kubeception.config import Config
 from kubeception.facts import Accept
@@ -214,7 +213,7 @@ def older_copy(host: Host) -> Callable[[], None]:
         host.run("systemctl", "stop", "etcd")
         run(host, f"rm -rf {AWAY} && cp -a {DATA} {AWAY}")
         host.run("systemctl", "start", "etcd")
-        until(lambda: host.run("kubectl", "get", "ns", check=False).code == 0, timeout_s=scaled(60))
+        until(lambda: host.run("kubectl", "get", "ns", check=False).code == 0, timeout_s=60)
         later = [f"written-later-{number}" for number in range(20)]
         kubectl(host, "delete", "configmap", "--ignore-not-found", *later)
         for name in later:

@@ -18,8 +18,8 @@ _QUIET_S = 0.5
 
 
 def slowness() -> float:
-    """Return by what a limit is multiplied: from 1 to 2."""
-    return float(os.environ[SLOWNESS])
+    """Return by what a limit is multiplied: from 1 to 2; it is 1 where nothing was measured."""
+    return float(os.environ.get(SLOWNESS, "1"))
 
 
 def scaled(limit_s: float) -> float:

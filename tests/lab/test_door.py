@@ -8,7 +8,6 @@ import pytest
 from tests.lab import cluster, door_history, healing
 from tests.lab.cluster import bootstrap, until
 from tests.lab.door_history import Moment, Watch
-from tests.lab.machine import scaled
 
 from kubeception.endpoints import HOSTED_PORTS
 from kubeception.lab import Host, Lab
@@ -88,7 +87,7 @@ def test_a_door_that_was_removed_is_raised_by_the_keeper_who_says_so(
     with Watch(cp1, tmp_path / "heard") as watch:
         since = cp1.run("date", "+@%s").stdout.strip()
         cp1.run("nft", "delete", "table", "ip", "kubeception-door")
-        until(lambda: cluster.answers(cp1), timeout_s=scaled(3))
+        until(lambda: cluster.answers(cp1), timeout_s=3)
         assert healing.wait(cp1, patience_s=healing.SETTLED_S) == []
 
     log = cp1.run("journalctl", "--unit", "kubeception-keeper", "--since", since).stdout

@@ -56,11 +56,11 @@ def verdict(host: Host) -> str:
 def refused(host: Host, lost: Lost) -> None:
     """See that nobody goes on, that each says why, and that nothing is another one then."""
     there = losing.authorities(host)
-    until(lambda: verdict(host).startswith("refuse: "), timeout_s=scaled(40))
+    until(lambda: verdict(host).startswith("refuse: "), timeout_s=40)
     if lost.named == AT.pki.ca.key:  # the certificates are put back all the same
         for ca in (AT.pki.ca, AT.pki.join_ca):
             path = ca.certificate
-            until(partial(is_there, host, path), timeout_s=scaled(10))
+            until(partial(is_there, host, path), timeout_s=10)
         there = losing.authorities(host)
     for command in ("bootstrap", "recover"):
         said = cluster.after_the_keeper(host, "kubeception", command)
@@ -115,7 +115,7 @@ def test_data_that_are_older_than_what_was_seen_are_refused(cp1: Host) -> None:
     refused(cp1, older)
 
     mend()
-    until(lambda: cluster.answers(cp1), timeout_s=scaled(60))
+    until(lambda: cluster.answers(cp1), timeout_s=60)
     assert kubectl(cp1, "get", "configmap", "written-later-19")
 
 
@@ -166,7 +166,7 @@ def test_a_cut_off_certificate_of_a_ca_is_put_back_by_the_keeper(cp1: Host) -> N
     before = cp1.get(path)
     cp1.run("truncate", "--size", "100", str(path))
 
-    until(lambda: cp1.get(path) == before, timeout_s=scaled(40))
+    until(lambda: cp1.get(path) == before, timeout_s=40)
 
 
 SETTINGS = {
@@ -185,11 +185,11 @@ def test_etcd_does_not_start_with_settings_that_are_not_ours(cp1: Host, name: st
         losing.run(cp1, spoil.format(AT.etcd.environment))
 
         cp1.run("systemctl", "start", "--no-block", ETCD)
-        until(lambda: str(AT.etcd.environment) in last_words(cp1), timeout_s=scaled(10))
+        until(lambda: str(AT.etcd.environment) in last_words(cp1), timeout_s=10)
         assert cp1.run("ss", "-Hltn", "sport = :2379").stdout == ""
         cp1.fail("test", "-e", "/default.etcd")
 
-    until(lambda: cluster.answers(cp1), timeout_s=scaled(60))
+    until(lambda: cluster.answers(cp1), timeout_s=60)
 
 
 def last_words(host: Host) -> str:

@@ -91,7 +91,7 @@ def test_a_killed_etcd_loses_no_acknowledged_write(cp1: Host) -> None:
 
     _, acknowledged = healing.write_and(lambda: cp1.run(*kill), cp1, batch="etcd")
 
-    until(lambda: answers(cp1), timeout_s=scaled(30))
+    until(lambda: answers(cp1), timeout_s=30)
     assert healing.lost(cp1, acknowledged) == set()
 
 
@@ -104,7 +104,7 @@ def test_a_paused_keeper_stands_back(cp1: Host) -> None:
     assert "there is no door" in said(cp1)
 
     cp1.run("kubeception", "keeper", "resume")
-    until(lambda: answers(cp1), timeout_s=scaled(3))
+    until(lambda: answers(cp1), timeout_s=3)
 
 
 def test_the_keeper_is_small_and_quiet(cp1: Host, note: Note) -> None:

@@ -59,7 +59,7 @@ def made_by_an_earlier_version(host: Host) -> None:
     host.run("sh", "-c", f"sed -i '{_NEW_LINES}' {units} && systemctl daemon-reload")
     host.run("systemctl", "restart", "etcd")
     host.run("rm", "-f", str(AT.member), str(AT.progress))
-    until(lambda: cluster.answers(host), timeout_s=scaled(30))
+    until(lambda: cluster.answers(host), timeout_s=30)
 
 
 @pytest.mark.parametrize("by", drawn(["bootstrap", "keeper"], 1))

@@ -50,7 +50,7 @@ def deployed(host: Host, name: str) -> None:
         ].rpartition(":")[2]
     )
     kubectl(host, "create", "deployment", name, f"--image={image}")
-    until(lambda: len(running(host, name)) == 1, timeout_s=scaled(60))
+    until(lambda: len(running(host, name)) == 1, timeout_s=60)
 
 
 def running(host: Host, name: str) -> list[dict[str, Any]]:
@@ -90,8 +90,8 @@ def is_back(cp1: Host, w1: Host, *, credential: str) -> None:
     assert kubectl(cp1, "get", "configmap", "after", "--ignore-not-found") == ""
     assert kubectl(cp1, "get", "deployment", "later", "--ignore-not-found") == ""
     # Whoever watches lists anew: the kubelet ends what is no more, and starts what is new.
-    until(lambda: not running_on(w1, "later"), timeout_s=scaled(60))
-    until(lambda: len(running(cp1, "kept")) == 1, timeout_s=scaled(60))
+    until(lambda: not running_on(w1, "later"), timeout_s=60)
+    until(lambda: len(running(cp1, "kept")) == 1, timeout_s=60)
     deployed(cp1, "new")
     kubectl(cp1, "delete", "deployment", "new")
     [worker] = [n for n in get(cp1, "nodes")["items"] if n["metadata"]["name"] == w1.name]
@@ -116,7 +116,7 @@ def test_the_keeper_takes_them_and_keeps_one_of_an_hour(cp1: Host) -> None:
     def hourly() -> list[dict[str, Any]]:
         return [one for one in listed(cp1) if one["name"].startswith("hourly-")]
 
-    until(lambda: bool(hourly()), timeout_s=scaled(120))
+    until(lambda: bool(hourly()), timeout_s=120)
     first = hourly()[0]["name"]
     until(lambda: hourly()[0]["name"] != first, timeout_s=scaled(EVERY_S + 30))
 
@@ -165,7 +165,7 @@ def test_lost_data_come_back_by_the_command_that_the_error_names(
     assert f"restore the last good snapshot, {name}" in said.stderr
     [command] = re.findall(r"(kubeception recover --from snapshot)", said.stderr)
     cp1.run("systemctl", "start", "--no-block", "etcd")
-    until(lambda: command in journal(cp1), timeout_s=scaled(30))
+    until(lambda: command in journal(cp1), timeout_s=30)
     done = cp1.run(*command.split(), "-o", "json", timeout_s=300)
     cp1.run("kubeception", "keeper", "resume")
 
@@ -248,7 +248,7 @@ def test_a_restore_that_is_killed_anywhere_is_finished_by_the_next(
         assert killed.code == 128 + 9, f"{step}: {killed.stderr}"
         if step != steps[0]:
             cp1.run("systemctl", "start", "--no-block", "etcd")
-            until(lambda: "recover --from snapshot" in journal(cp1), timeout_s=scaled(30))
+            until(lambda: "recover --from snapshot" in journal(cp1), timeout_s=30)
 
     done = cluster.after_the_keeper(cp1, *restore)
 
