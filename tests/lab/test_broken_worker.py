@@ -36,6 +36,7 @@ SYSTEM = ("-n", NAMESPACE)
 P256 = KeyAlgorithm.ECDSA_P256
 API_NAME = "kubernetes.default.svc"
 TRUSTED = (join_service.NAME, cluster_controller.NAME, *(one.name for one in CONTROLLERS))
+KUBELET = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 AS_KUBELET = ("kubectl", "--kubeconfig=/etc/kubernetes/kubelet.conf")
 _FLANNELS = ("pods", *SYSTEM, "-l", "k8s-app=flannel")
 
@@ -87,15 +88,17 @@ def flannels_token(broken: Cluster) -> str:
 
 
 def refused(
-    host: Host, token: str, name: str, change: dict[str, Any], *, port: int = API_PORT
+    host: Host, token: str | None, name: str, change: dict[str, Any], *, port: int = API_PORT
 ) -> str:
-    """Return why a change of a Node's status is refused."""
+    """Return why a change of a Node's status is refused; without a token, the kubelet's."""
+    by = {"cert": KUBELET} if token is None else {}
     asked = {
+        **by,
         "url": f"https://cp1:{port}/api/v1/nodes/{name}/status",
         "request": "PATCH",
         "cacert": "/etc/kubernetes/pki/ca.crt",
         "header": [
-            f"Authorization: Bearer {token}",
+            *([] if token is None else [f"Authorization: Bearer {token}"]),
             "Content-Type: application/strategic-merge-patch+json",
         ],
         "data": json.dumps(change),
@@ -143,23 +146,13 @@ def test_no_node_gets_what_is_sent_to_another_one(broken: Cluster) -> None:
 
     until(listed, timeout_s=60)
     others = get(cp1, "node", "cp1")["metadata"]["annotations"][link]
-    by_flannel = refused(
-        w1, flannels_token(broken), "w1", {"metadata": {"annotations": {link: others}}}
-    )
-    assert "another node has that link address" in by_flannel
-    for change, why in (
-        ({"metadata": {"annotations": {link: others}}}, "another node has that link address"),
-        (
-            {"status": {"addresses": [{"type": "InternalIP", "address": cp1.address}]}},
-            "the addresses with which its host has joined",
-        ),
-        (
-            {"status": {"addresses": [{"type": "Hostname", "address": "cp1"}]}},
-            "the addresses with which its host has joined",
-        ),
-    ):
-        asked = ("patch", "node", "w1", "--subresource=status", f"--patch={json.dumps(change)}")
-        assert why in w1.fail(*AS_KUBELET, *asked).stderr
+    taken = {"metadata": {"annotations": {link: others}}}
+    for token in (flannels_token(broken), None):
+        assert "another node has that link address" in refused(w1, token, "w1", taken)
+    for address in (("InternalIP", cp1.address), ("Hostname", "cp1")):
+        said = [{"$patch": "replace"}, dict(zip(("type", "address"), address, strict=True))]
+        why = refused(w1, None, "w1", {"status": {"addresses": said}})
+        assert "the addresses with which its host has joined" in why
     assert cluster.unhealthy(cp1) == []
 
 

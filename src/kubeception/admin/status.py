@@ -10,6 +10,7 @@ from kubeception import __version__, certificates, conditions, losses, timestamp
 from kubeception.admin import nodes
 from kubeception.conditions import Condition, webhooks
 from kubeception.config import Config
+from kubeception.config.model import Cni
 from kubeception.errors import ApiError, KubeceptionError
 from kubeception.etcd import data, space
 from kubeception.facts import Facts, Membership
@@ -24,7 +25,7 @@ from kubeception.session import Session
 # One that expires sooner deserves a person's attention.
 SOON_DAYS = 30
 
-_BEHIND_THE_DOOR = {"Leases", "cluster"}
+_BEHIND_THE_DOOR = {"Leases", "cluster", "nodes"}
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,10 @@ def _of_a_worker(facts: Facts) -> Iterator[tuple[str, Condition]]:
         yield "host", conditions.unit_active(unit)
     yield "certificates", all_valid()
     yield "cluster", conditions.node_ready(facts.host.node)
+    yield "network", conditions.api_at_its_service()
+    if facts.cluster.settings.net.cni is Cni.FLANNEL:
+        yield "network", conditions.dns_answers()
+        yield "network", conditions.somebody_reached()
 
 
 def _checks(session: Session, facts: Facts, silence: str | None) -> Iterator[CheckResult]:
@@ -295,6 +300,12 @@ def _conditions(config: Config, facts: Facts) -> Iterator[tuple[str, Condition]]
         yield "Leases", conditions.lease_held(lease)
     for condition in all_ready(config, facts):
         yield "cluster", condition
+    yield "nodes", conditions.kubelets_answer()
+    yield "nodes", conditions.networks_work()
+    if config.net.cni is Cni.FLANNEL:
+        yield "nodes", conditions.nodes_reached(facts.host.node)
+        yield "network", conditions.dns_answers()
+    yield "network", conditions.api_at_its_service()
 
 
 def _absent(manifest: Path, name: str) -> Condition:

@@ -9,7 +9,15 @@ from kubeception.conditions.leases import LEASES as LEASES
 from kubeception.conditions.leases import dead_holder as dead_holder
 from kubeception.conditions.leases import lease_held as lease_held
 from kubeception.conditions.leases import somebody_leads as somebody_leads
+from kubeception.conditions.network import api_at_its_service as api_at_its_service
+from kubeception.conditions.network import dns_answers as dns_answers
+from kubeception.conditions.network import kubelets_answer as kubelets_answer
+from kubeception.conditions.network import nodes_reached as nodes_reached
+from kubeception.conditions.network import somebody_reached as somebody_reached
+from kubeception.conditions.nodes import NETWORK_PROBLEM as NETWORK_PROBLEM
 from kubeception.conditions.nodes import absences as absences
+from kubeception.conditions.nodes import network_problem as network_problem
+from kubeception.conditions.nodes import networks_work as networks_work
 from kubeception.conditions.nodes import node_ready as node_ready
 from kubeception.conditions.nodes import node_ready_anew as node_ready_anew
 from kubeception.conditions.nodes import node_registered as node_registered

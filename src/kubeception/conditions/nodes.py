@@ -3,15 +3,18 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from kubeception.conditions import log_tail
 from kubeception.conditions.condition import Condition, current_problem
-from kubeception.conditions.reading import conditions_of, time
+from kubeception.conditions.reading import condition_of, conditions_of, time
 from kubeception.config.model import Cni
 from kubeception.render import flannel, kubelet
 from kubeception.render.objects import CONTROL_PLANE
 from kubeception.session import Session
 
+# A Node's condition, by its host's keeper: something of the cluster's network does not work there.
+NETWORK_PROBLEM = "NetworkProblem"
 # Of the runtime, whom the kubelet repeats.
 NO_NETWORK = "NetworkPluginNotReady"
 
@@ -60,6 +63,31 @@ def absences(session: Session, *, here: str) -> Iterator[str]:
     """Yield what to tell of each."""
     for node, since in absent(session, here=here).items():
         yield f"node {node} is not Ready since {since}; pods there are not waited for"
+
+
+def network_problem(node: dict[str, Any]) -> str | None:
+    """Return the reason by which a Node says that the cluster's network does not work there."""
+    for said in conditions_of(node):
+        if (said["type"], said["status"]) == (NETWORK_PROBLEM, "True"):
+            return str(said["reason"])
+    return None
+
+
+def networks_work() -> Condition:
+    """No node that is Ready says that the cluster's network does not work there."""
+
+    def problem(session: Session) -> str | None:
+        told = [
+            f"{found['metadata']['name']}: {said['message']}"
+            for found in session.api.list("Node")
+            if condition_of(found, "Ready")
+            for said in conditions_of(found)
+            if (said["type"], said["status"]) == (NETWORK_PROBLEM, "True")
+        ]
+        return "; ".join(told) or None
+
+    hint = "kubeception status, on that host"
+    return Condition("the cluster's network to work on every node", problem, hint=hint)
 
 
 def node_ready(node: str) -> Condition:

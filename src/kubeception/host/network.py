@@ -5,6 +5,7 @@ import errno
 import fcntl
 import socket
 import struct
+import sys
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -48,6 +49,13 @@ def has_address(address: Address) -> bool:
         except OSError as error:
             return error.errno != errno.EADDRNOTAVAIL
     return True
+
+
+def gateways(interface: str, *, proc: Path = Path("/proc")) -> list[IPv4Address]:
+    """Return the gateways to which routes lead through an interface; see proc_net_route(5)."""
+    routes = (line.split() for line in (proc / "net/route").read_text().splitlines()[1:])
+    found = {int(gateway, 16) for name, _, gateway, *_ in routes if name == interface}
+    return sorted(IPv4Address(one.to_bytes(4, sys.byteorder)) for one in found - {0})
 
 
 def default_routes(*, proc: Path = Path("/proc")) -> list[Route]:

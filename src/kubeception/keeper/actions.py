@@ -9,11 +9,12 @@ import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
-from kubeception import authorities
+from kubeception import authorities, conditions, timestamp
 from kubeception.errors import KubeceptionError
 from kubeception.etcd import space
 from kubeception.facts import Proven
 from kubeception.gather import gather
+from kubeception.keeper.network_watch import Trouble
 from kubeception.keeper.rollout import Rollout
 from kubeception.kept import revisions
 from kubeception.kube.client import KEEPER, Object
@@ -73,6 +74,20 @@ def restart_kubelet(session: Session) -> None:
         if systemd.state(kubelet.UNIT).active == "active":
             systemd.kill(kubelet.UNIT)
         systemd.restart(kubelet.UNIT)
+
+
+def tell_of_the_network(session: Session, node: str, trouble: Trouble | None) -> None:
+    """Have a worker's Node say what of the cluster's network does not work there."""
+    now = timestamp.text(session.host.clock.now())
+    said = {
+        "type": conditions.NETWORK_PROBLEM,
+        "status": "True" if trouble else "False",
+        "reason": trouble.reason if trouble else "NetworkWorks",
+        "message": str(trouble) if trouble else "",
+        "lastHeartbeatTime": now,
+        "lastTransitionTime": now,
+    }
+    session.api.merge("Node", node, {"status": {"conditions": [said]}}, status=True)
 
 
 def move(session: Session, rollout: Rollout, lease: Lease) -> None:

@@ -1,10 +1,11 @@
-"""What the keeper remembers of its host, whatever its role: its address, and its node's kubelet."""
+"""What the keeper remembers of its host, whatever its role: of address, network, kubelet."""
 
 from kubeception.config.model import Cni
 from kubeception.endpoints import Address
 from kubeception.errors import KubeceptionError
 from kubeception.gather import address
 from kubeception.host import network
+from kubeception.keeper.network_watch import NetworkWatch, Trouble
 from kubeception.keeper.own_node import Moved, Restarts, Unready
 from kubeception.render import kubelet
 from kubeception.session import Session
@@ -17,6 +18,7 @@ class HostObserver:
         self._session = session
         self._node = node
         self._restarts = Restarts()
+        self._network = NetworkWatch(session)
         self._kubelet = ""
         self.forget()
 
@@ -28,6 +30,10 @@ class HostObserver:
         """Remember that the kubelet was restarted, or that it could not be: it gets its time."""
         self._ready_s = self._session.host.clock.monotonic()
         self._restarts = self._restarts.then(self._ready_s)
+
+    def trouble(self) -> Trouble | None:
+        """Return what of the cluster's network does not work from here."""
+        return self._network.trouble()
 
     def moved(self, now: float) -> Moved | None:
         """Return where the host has gone, None while it has the address that it goes by."""

@@ -28,6 +28,8 @@ LOOK_EVERY_S = 2.0
 LOOK_CLOSELY_S = 0.5
 # After a bootstrap that failed: what it lacked may need a moment, and the log a rest.
 REST_S = 5.0
+# After these the host, or what the API says of it, is another one.
+_CHANGES = {Action.BOOTSTRAP, Action.JOIN, Action.KILL, Action.TURN_DOOR, Action.TELL}
 
 
 def run(session: Session) -> None:
@@ -57,7 +59,7 @@ def run(session: Session) -> None:
             log.info("%s: %s", verdict.action, verdict.why)
             record.write(session.layout.keeper, verdict, session.host.clock.now())
         _act(verdict, seen, session, lease)
-        if verdict.action in {Action.BOOTSTRAP, Action.JOIN, Action.KILL, Action.TURN_DOOR}:
+        if verdict.action in _CHANGES:
             watch.forget()
             session.hang_up()  # a certificate may be another one by now
         if verdict.action is Action.FREE_SPACE and isinstance(watch, Observer):
@@ -103,6 +105,8 @@ def _act(verdict: Verdict, seen: Observation, session: Session, lease: Lease) ->
                 actions.free_space(session)
             case Action.RESTART_KUBELET:
                 actions.restart_kubelet(session)
+            case Action.TELL:
+                actions.tell_of_the_network(session, node_name(session), seen.trouble)
             case Action.MOVE if rollout:
                 actions.move(session, rollout, lease)
             case Action.PROVE if rollout:

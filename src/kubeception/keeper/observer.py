@@ -115,6 +115,7 @@ class Observer:
             is_unrecorded=not session.layout.member.exists(),
             expiring=self._expiring,
             moved=self._host.moved(now),
+            trouble=self._host.trouble(),
         )
         if silent_s:
             with ThreadPoolExecutor() as pool:

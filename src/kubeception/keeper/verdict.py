@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from kubeception.etcd.space import Space
+from kubeception.keeper.network_watch import Trouble
 from kubeception.keeper.own_node import Moved, Unready
 from kubeception.keeper.rollout import Rollout
 from kubeception.pki.token import Role
@@ -37,6 +38,7 @@ class Action(StrEnum):
     TURN_DOOR = "turn the door"
     KILL = "kill what hangs"
     RESTART_KUBELET = "restart the kubelet"
+    TELL = "tell of the network"
     PROVE = "prove"
 
 
@@ -96,6 +98,10 @@ class Observation:
     """The revisions of the hosted API server here."""
     unready: Unready | None = None
     """How this host's node is not Ready."""
+    trouble: Trouble | None = None
+    """What of the cluster's network does not work from here."""
+    told_trouble: str | None = None
+    """By which reason a worker's Node says so."""
     moved: Moved | None = None
     """Where the host has gone that no longer has the address it goes by."""
 
@@ -152,7 +158,11 @@ def _about_a_worker(seen: Observation) -> Verdict | None:
         return Verdict(Action.JOIN, _NEW_SETTINGS)
     if seen.expiring:
         return Verdict(Action.JOIN, seen.expiring)
-    return _about_the_kubelet(seen)
+    if verdict := _about_the_kubelet(seen):
+        return verdict
+    if (seen.trouble and seen.trouble.reason) != seen.told_trouble:
+        return Verdict(Action.TELL, str(seen.trouble or "the cluster's network works again"))
+    return None
 
 
 def _about_etcd(seen: Observation) -> Verdict | None:
@@ -242,7 +252,7 @@ def _about_the_kubelet(seen: Observation) -> Verdict | None:
 
 def _about_what_may_pass(seen: Observation) -> Verdict | None:
     near = seen.space if seen.space and seen.space.is_near else None
-    what = seen.moved or seen.unready or near
+    what = seen.moved or seen.unready or seen.trouble or near
     return Verdict(Action.WAIT, str(what)) if what else None
 
 

@@ -59,6 +59,7 @@ class WorkerObserver:
             paused=pause.said(session.layout.keeper, datetime.now(UTC)),
             locked=lock.holder(session.layout.lock),
             moved=self._host.moved(now),
+            trouble=self._host.trouble(),
             unready=None if self._said.api_problem else self._host.unready(self._not_ready, now),
         )
 
@@ -90,6 +91,7 @@ class WorkerObserver:
         return replace(
             seen,
             node_problem=None if found else f"Node {self._node} is gone",
+            told_trouble=conditions.network_problem(found) if found else None,
             has_new_settings=is_stale,
             expiring=self._expiring,
         )

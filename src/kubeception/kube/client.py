@@ -29,6 +29,7 @@ KEEPER = "kubeception-keeper"
 OURS = frozenset({FIELD_MANAGER, KEEPER})
 TIMEOUT_S = 10.0
 RETRY_S = 5.0
+KUBELET_TIMEOUT_S = 10.0
 _TAKEN = (
     "see who has it: kubectl get services -A; if nobody, an API server died while it made a"
     " Service, and the next one gives it back within ten minutes"
@@ -142,6 +143,18 @@ class Api:
     def metrics(self) -> str:
         """Return what the API server counts, as Prometheus' text."""
         return self._again(lambda: self._answered("GET", "/metrics").text)
+
+    def ask_kubelet(self, node: str) -> None:
+        """Have the API server ask a node's kubelet whether it is well, once.
+
+        Raises:
+            ApiError: it is not, or says nothing in time.
+        """
+        path = f"{KINDS['Node'].path(None, node)}/proxy/healthz"
+        with _errors(self.url):
+            answer = self._client.get(path, timeout=KUBELET_TIMEOUT_S)
+            if not answer.is_success:
+                raise self._refusal(answer)
 
     def apply(self, wanted: Object, *, force: bool = False, dry_run: bool = False) -> Object:
         """Apply an object server-side and return it as it is, or would be, afterwards.

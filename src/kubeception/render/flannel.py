@@ -24,7 +24,8 @@ RUN = Path("/run/flannel")
 BRIDGE = "cni0"
 # What flannel and its plugins make of themselves on a host, besides the file above. Of a folder
 # also what in it is theirs: a file for each container, and one for each address.
-LINKS = ("flannel.1", BRIDGE)
+LINK = "flannel.1"
+LINKS = (LINK, BRIDGE)
 TABLES = (("ip", "flannel-ipv4"), ("ip6", "flannel-ipv6"))
 FOLDERS = {
     RUN: ("subnet.env",),

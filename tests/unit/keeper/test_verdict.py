@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from kubeception.etcd.space import Space
+from kubeception.keeper.network_watch import Reason, Trouble
 from kubeception.keeper.own_node import Moved, Unready
 from kubeception.keeper.rollout import Rollout, Server
 from kubeception.keeper.verdict import Action, Observation, judge
@@ -32,6 +33,7 @@ def worker(**seen: Any) -> Observation:
     return Observation(role=Role.WORKER, **seen)
 
 
+TROUBLE = Trouble(Reason.DNS, "the DNS is silent")
 NO_NETWORK = "container runtime network not ready: cni plugin not initialized"
 BEFORE, AFTER = ip_address("192.0.2.10"), ip_address("192.0.2.11")
 MIB = 2**20
@@ -282,6 +284,16 @@ TABLE = {
         Action.WAIT,
         "no API answers",
     ),
+    "a network that does not work is not called well": (
+        Observation(trouble=TROUBLE),
+        Action.WAIT,
+        "the DNS is silent",
+    ),
+    "what is lost goes first": (
+        Observation(trouble=TROUBLE, lost="Node cp1"),
+        Action.BOOTSTRAP,
+        "Node cp1 is gone",
+    ),
     "a node that is NotReady is told, and has a minute": (
         Observation(unready=unready(59.9)),
         Action.WAIT,
@@ -366,6 +378,31 @@ TABLE = {
         Observation(has_new_settings=True),
         Action.BOOTSTRAP,
         "the cluster goes by other settings than this host",
+    ),
+    "a worker's Node tells of a network that does not work": (
+        worker(trouble=TROUBLE),
+        Action.TELL,
+        "the DNS is silent",
+    ),
+    "once": (
+        worker(trouble=TROUBLE, told_trouble="ClusterDnsUnreachable"),
+        Action.WAIT,
+        "the DNS is silent",
+    ),
+    "and another reason, too": (
+        worker(trouble=TROUBLE, told_trouble="PodNetworkUnreachable"),
+        Action.TELL,
+        "the DNS is silent",
+    ),
+    "that it works again is told as well": (
+        worker(told_trouble="ClusterDnsUnreachable"),
+        Action.TELL,
+        "the cluster's network works again",
+    ),
+    "nobody is told while no API answers": (
+        worker(trouble=TROUBLE, api_problem="refused"),
+        Action.WAIT,
+        "no API answers: refused",
     ),
     "a worker that is well is left alone": (worker(), Action.NOTHING, "all is well"),
     "a worker's keeper stands back for a person": (
