@@ -72,7 +72,8 @@ def test_every_layer_is_asked_from_below(session: Session) -> None:
 
     groups = list(dict.fromkeys(check.group for check in found.checks))
     assert groups == [
-        *("host", "certificates", "etcd", "API server", "door", "bootstrap", "Leases", "cluster")
+        *("host", "certificates", "etcd", "API server", "door", "bootstrap", "Leases", "cluster"),
+        *("nodes", "network"),
     ]
 
 

@@ -11,7 +11,7 @@ from kubeception.conditions.condition import Condition
 from kubeception.conditions.reading import condition_of
 from kubeception.endpoints import Address
 from kubeception.errors import ApiError
-from kubeception.host import network
+from kubeception.host import links, network
 from kubeception.kube import dns, health, kubelet
 from kubeception.kube.client import Object
 from kubeception.render import flannel, proxy
@@ -73,7 +73,9 @@ def somebody_reached() -> Condition:
     A worker's kubelet sees no other Node, so nobody tells it which of them are off.
     """
 
-    def problem(session: Session) -> str | None:
+    def problem(_session: Session) -> str | None:
+        if not links.is_up(flannel.LINK):  # its routes went with it
+            return f"{flannel.LINK} is down"
         peers = network.gateways(flannel.LINK)[:MOST_PEERS]
         found = _together(peers, _reaching_problem)
         return "; ".join(filter(None, found)) if found and all(found) else None

@@ -6,11 +6,18 @@ from kubeception import crash
 from kubeception.host.process import run
 
 _LINKS = Path("/sys/class/net")
+_IFF_UP = 1
 
 
 def has_link(name: str) -> bool:
     """Tell whether there is a link of that name."""
     return (_LINKS / name).exists()
+
+
+def is_up(name: str) -> bool:
+    """Tell whether there is a link of that name, and somebody has set it up."""
+    flags = _LINKS / name / "flags"
+    return flags.exists() and bool(int(flags.read_text(), 16) & _IFF_UP)
 
 
 def is_in_use(bridge: str) -> bool:
