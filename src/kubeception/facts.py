@@ -23,6 +23,8 @@ class Hosted:
     """A digest of the settings that we rendered."""
     revision: str = ""
     """What identifies its revision, on whichever port."""
+    image: str = ""
+    """Whose release that is of."""
     serves: bool = True
     """Whether it serves on this host."""
     serves_elsewhere: bool = False
@@ -295,6 +297,11 @@ class Facts:
         if self.cluster.is_single or not hosted.own or hosted.port in hosted.own:
             return hosted.port
         return live if live in hosted.own else min(hosted.own)  # its turn has not come
+
+    @property
+    def is_carried(self) -> bool:
+        """Whether the door leads to a hosted API server."""
+        return self.cluster.hosted is not None and self.host.door in HOSTED_PORTS
 
     def without_revision(self) -> "Facts":
         """Return them as if no revision of the API server had been proven here."""

@@ -36,12 +36,14 @@ from kubeception.phases.bootstrap_plane import (
     FIRST_API,
     LEADERS,
 )
-from kubeception.phases.control_plane import CONTROL_PLANE
+from kubeception.phases.control_plane import CONTROL_PLANE, NEWER_API
 from kubeception.phases.etcd import ETCD, MEMBER
 from kubeception.phases.giving_up import giving_up
 from kubeception.phases.handover import (
     HANDOVER,
     HOSTED_CONTROLLERS,
+    NEWER_HANDOVER,
+    NEWER_STABILITY,
     RETIRE_API,
     RETIRE_CONTROLLERS,
     STABILITY,
@@ -84,6 +86,9 @@ BOOTSTRAP: tuple[Phase, ...] = (
     LEADERS,
     BOOTSTRAP_CONTROLLERS,
     SETTINGS,
+    NEWER_API,
+    NEWER_STABILITY,
+    NEWER_HANDOVER,
     CONTROL_PLANE,
     COPY,
     REGISTERED,

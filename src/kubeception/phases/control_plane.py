@@ -36,12 +36,7 @@ def everything(facts: Facts) -> Iterator[Wanted]:
     yield from cluster_settings.readers()
     yield from access.bindings()
     yield from kubelet_serving.readers()
-    # Settings whose revision was put back are not tried again until somebody changes them.
-    refused = {facts.host.refused}
-    if cluster.hosted and not facts.is_attended:
-        refused.add(cluster.hosted.refused)
-    if cluster.hosted is None or apiserver.template_digest(settings) not in refused:
-        yield apiserver.daemonset(cluster)
+    yield from _api_server(facts)
     for controller in controllers.BOTH:
         yield controllers.deployment(controller, cluster)
     # Before the accounts that they hold.
@@ -61,6 +56,29 @@ def everything(facts: Facts) -> Iterator[Wanted]:
         yield controllers.disruption_budget(controller)
 
 
+def _api_server(facts: Facts) -> Iterator[Wanted]:
+    """Yield its DaemonSet.
+
+    Settings whose revision was put back are not tried again until somebody changes them.
+    """
+    cluster, refused = facts.cluster, {facts.host.refused}
+    if cluster.hosted and not facts.is_attended:
+        refused.add(cluster.hosted.refused)
+    if cluster.hosted is None or apiserver.template_digest(cluster.settings) not in refused:
+        yield apiserver.daemonset(cluster)
+
+
+def newer_api_server(_config: Config, facts: Facts) -> Iterator[Resource]:
+    """Want that of another release first: no component may be newer than the API server it asks.
+
+    https://kubernetes.io/releases/version-skew-policy/
+    """
+    hosted, image = facts.cluster.hosted, facts.cluster.settings.release.images[apiserver.NAME]
+    if facts.is_carried and hosted and hosted.image != image:
+        for wanted in _api_server(facts):
+            yield Object(wanted)
+
+
 def plan(_config: Config, facts: Facts) -> Iterator[Resource]:
     """Want all of them, and the API's own Service, which an API server makes once at its start."""
     for wanted in everything(facts):
@@ -69,4 +87,5 @@ def plan(_config: Config, facts: Facts) -> Iterator[Resource]:
         yield Object(wanted, force=True)
 
 
+NEWER_API = Phase("newer-api", "applying the API server of another release", newer_api_server)
 CONTROL_PLANE = Phase("control-plane", "applying control plane manifests", plan)

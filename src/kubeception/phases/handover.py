@@ -1,6 +1,7 @@
 """Hand over: first to the hosted controllers; then, by the door, to the hosted API server.
 
-The API server takes longest to start, and meanwhile the controllers change hands.
+The API server takes longest to start, and meanwhile the controllers change hands. Only where it is
+of another release than the one that serves it goes first, and all else waits.
 """
 
 from collections.abc import Iterator
@@ -67,11 +68,28 @@ def turn(config: Config, facts: Facts) -> Iterator[Resource]:
     yield DoorGate(facts.host.node, facts.port)
 
 
+def newer_is_stable(config: Config, facts: Facts) -> Iterator[Condition]:
+    """Before a turn to one of another release, wait for what a turn of the door waits for."""
+    if facts.is_carried and facts.host.door != facts.port:
+        yield from hosted_controllers_run(config, facts)
+        yield from hosted_is_stable(config, facts)
+
+
+def turn_to_newer(config: Config, facts: Facts) -> Iterator[Resource]:
+    """Want the door to lead to it before anything asks for what only that one knows."""
+    if facts.is_carried and facts.host.door != facts.port:
+        yield from turn(config, facts)
+
+
 def retire_apiserver(config: Config, _facts: Facts) -> Iterator[Resource]:
     """Want no bootstrap API server."""
     yield File(config.layout.kubelet.manifests / f"{apiserver.BOOTSTRAP_NAME}.yaml", None)
 
 
+NEWER_STABILITY = Phase(
+    "newer-stability", "waiting for the API server that was asked for", until=newer_is_stable
+)
+NEWER_HANDOVER = Phase("newer-handover", "pointing the door to it", turn_to_newer)
 HOSTED_CONTROLLERS = Phase(
     "hosted-controllers", "waiting for the hosted controllers", until=hosted_controllers_run
 )

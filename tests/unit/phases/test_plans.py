@@ -17,7 +17,8 @@ from kubeception.engine import Phase
 from kubeception.facts import Facts, Hosted, Proven
 from kubeception.phases import bootstrap_plane, etcd, handover, join, kubelet, pki, runtime
 from kubeception.phases.addons import all_ready
-from kubeception.phases.control_plane import CONTROL_PLANE
+from kubeception.phases.control_plane import CONTROL_PLANE, NEWER_API
+from kubeception.phases.handover import NEWER_HANDOVER, NEWER_STABILITY
 from kubeception.phases.pruned import PRUNED
 from kubeception.phases.revision import PROVEN_REVISION
 from kubeception.render import apiserver
@@ -35,9 +36,14 @@ ROOT = Path(__file__).parents[3]
 FILES = Path(__file__).parent / "plans"
 
 _NOTES = apiserver.daemonset(CLUSTER)["spec"]["template"]["metadata"]["annotations"]
+_HOSTED = Hosted(
+    6445,
+    _NOTES[apiserver.TEMPLATE_NOTE],
+    image=CLUSTER.settings.release.images[apiserver.NAME],
+)
 HEALTHY = replace(
     on_host(door=6445),
-    cluster=replace(CLUSTER, hosted=Hosted(6445, _NOTES[apiserver.TEMPLATE_NOTE])),
+    cluster=replace(CLUSTER, hosted=_HOSTED),
     needs_api=False,
     needs_controllers=False,
 )
@@ -338,6 +344,35 @@ def test_a_host_whose_turn_in_a_roll_has_not_come_keeps_its_server() -> None:
     assert replace(HEALTHY, cluster=alone).port == 6446
     assert not list(handover.hosted_is_stable(CONFIG, waits))
     assert list(handover.hosted_is_stable(CONFIG, due))
+
+
+def test_the_api_server_of_another_release_serves_before_anything_else_of_it_is_applied() -> None:
+    """No component may be newer than the API server that it asks."""
+    newer = [NEWER_API, NEWER_STABILITY, NEWER_HANDOVER]
+    first = BOOTSTRAP.index(NEWER_API)
+    assert [*BOOTSTRAP[first : first + 4]] == [*newer, CONTROL_PLANE]
+
+    def wanted(facts: Facts) -> list[list[str]]:
+        return [
+            [*map(str, phase.plan(CONFIG, facts)), *(c.what for c in phase.until(CONFIG, facts))]
+            for phase in newer
+        ]
+
+    before = replace(_HOSTED, image="registry.k8s.io/kube-apiserver:v1.36.4")
+    old = replace(HEALTHY, cluster=replace(CLUSTER, hosted=before))
+    [applied, waits, turns] = wanted(old)
+    assert applied == ["DaemonSet kube-system/kube-apiserver"]
+    assert (waits, turns) == ([], [])
+
+    rolling = replace(HEALTHY, cluster=replace(CLUSTER, hosted=replace(_HOSTED, port=6446)))
+    [applied, waits, turns] = wanted(rolling)
+    assert applied == []
+    assert "the hosted API server on port 6446" in waits
+    assert "the door" in " ".join(turns)
+
+    assert wanted(HEALTHY) == wanted(FACTS) == [[], [], []]
+    # After a boot all of it is of that release: the bootstrap API server, too.
+    assert wanted(replace(old, host=replace(old.host, door=6444))) == [[], [], []]
 
 
 def test_one_that_boots_before_its_turn_has_its_own_server_back() -> None:
