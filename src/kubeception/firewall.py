@@ -10,15 +10,14 @@ from kubeception.endpoints import API_PORT, BOOTSTRAP_PORT, ETCD_PORT, HOSTED_PO
 from kubeception.gather import chosen_address
 from kubeception.host import door, network, ruleset, sockets
 from kubeception.host.packet_filter import Chain, Drop, Packet, dropped
+from kubeception.kube import kubelet
 from kubeception.render import flannel, join_service, proxy
 from kubeception.session import Session
 
-KUBELET_PORT = 10250
-VXLAN_PORT = 8472
+_VXLAN_PORT = 8472
 _API_PORTS = (BOOTSTRAP_PORT, *HOSTED_PORTS)
 _DNS_PORT = 53
 _SERVICE_PORT = 443
-_TUNNEL = flannel.LINKS[0]
 _OURS = frozenset({("ip", door.TABLE), *proxy.TABLES, *flannel.TABLES})
 
 
@@ -159,9 +158,9 @@ def needs(config: Config, *, uplink: str, is_worker: bool) -> Iterator[Need]:
         )
     else:
         yield from _of_control_plane(config, uplink)
-    yield _from_others("tcp", KUBELET_PORT, uplink)
+    yield _from_others("tcp", kubelet.PORT, uplink)
     if config.net.cni is Cni.FLANNEL:
-        yield _from_others("udp", VXLAN_PORT, uplink)
+        yield _from_others("udp", _VXLAN_PORT, uplink)
         yield from _of_pods(config, uplink)
 
 
@@ -239,7 +238,7 @@ def _from_others(protocol: str, port: int, uplink: str) -> Need:
 def _of_pods(config: Config, uplink: str) -> Iterator[Need]:
     pods = ip_network(str(config.net.cluster_cidr))
     opening = Opening(network=str(pods))
-    ways = ((flannel.BRIDGE, _TUNNEL), (_TUNNEL, flannel.BRIDGE))
+    ways = ((flannel.BRIDGE, flannel.LINK), (flannel.LINK, flannel.BRIDGE))
     yield Need(
         "what pods of two hosts send each other",
         tuple(
