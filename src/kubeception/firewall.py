@@ -150,17 +150,14 @@ def dropped_here(session: Session) -> str | None:
 def needs(config: Config, *, uplink: str, is_worker: bool) -> Iterator[Need]:
     """Yield what has to get through on a host of a role, whose address is on the link `uplink`."""
     if is_worker:
-        yield Need(
-            f"tcp {API_PORT} to the control plane",
-            (Packet("output", "tcp", API_PORT, leaves=uplink),),
-            Opening("tcp", str(API_PORT)),
-            is_vital=True,
-        )
+        yield _to_others("tcp", API_PORT, uplink, is_vital=True)
     else:
+        yield _to_others("tcp", kubelet.PORT, uplink)
         yield from _of_control_plane(config, uplink)
     yield _from_others("tcp", kubelet.PORT, uplink)
     if config.net.cni is Cni.FLANNEL:
         yield _from_others("udp", _VXLAN_PORT, uplink)
+        yield _to_others("udp", _VXLAN_PORT, uplink)
         yield from _of_pods(config, uplink)
 
 
@@ -232,6 +229,15 @@ def _from_others(protocol: str, port: int, uplink: str) -> Need:
         f"{protocol} {port} from other hosts",
         (Packet("input", protocol, port, enters=uplink),),
         Opening(protocol, str(port)),
+    )
+
+
+def _to_others(protocol: str, port: int, uplink: str, *, is_vital: bool = False) -> Need:
+    return Need(
+        f"{protocol} {port} to other hosts",
+        (Packet("output", protocol, port, leaves=uplink),),
+        Opening(protocol, str(port)),
+        is_vital,
     )
 
 

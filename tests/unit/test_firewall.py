@@ -108,6 +108,24 @@ def test_a_drop_of_what_a_host_sends_itself_is_named_before_all() -> None:
     assert "iptables -t filter -I OUTPUT -o lo -j ACCEPT" in hint
 
 
+def test_a_drop_of_what_a_host_sends_others_is_named() -> None:
+    drops = "*filter\n:OUTPUT DROP [0:0]\n-A OUTPUT -o lo -j ACCEPT\nCOMMIT\n"
+    of_worker, of_control_plane = (
+        told(iptables.chains(drops), is_worker=is_worker) for is_worker in (True, False)
+    )
+
+    [(what, (_, is_vital))] = of_worker.items()
+    assert what.endswith(" drops tcp 6443 to other hosts, udp 8472 to other hosts")
+    assert is_vital
+    [(what, (hint, is_vital))] = of_control_plane.items()
+    assert what.endswith(" drops tcp 10250 to other hosts, udp 8472 to other hosts")
+    assert not is_vital
+    assert hint == (
+        "iptables -t filter -I OUTPUT -p tcp --dport 10250 -j ACCEPT;"
+        " iptables -t filter -I OUTPUT -p udp --dport 8472 -j ACCEPT"
+    )
+
+
 def test_rules_of_nftables_are_inserted_by_nft() -> None:
     chains = nftables.chains((RULES / "nftables.json").read_text())
 
