@@ -25,7 +25,7 @@ from kubeception.lab import Host, Lab
 from kubeception.lab.paths import GATEWAY
 from kubeception.layout import Layout
 
-pytestmark = [pytest.mark.hosts(2, bundle=True), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.hosts(2, bundle=True), pytest.mark.timeout(600)]
 
 DOCS = Path(__file__).parents[2] / "docs" / "network.md"
 BACK_S = 60.0
