@@ -6,7 +6,15 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
-from kubeception import __version__, certificates, conditions, losses, timestamp
+from kubeception import (
+    __version__,
+    certificates,
+    conditions,
+    firewall,
+    host_network,
+    losses,
+    timestamp,
+)
 from kubeception.admin import nodes
 from kubeception.conditions import Condition, webhooks
 from kubeception.config import Config
@@ -174,6 +182,8 @@ def _of_worker(session: Session, member: Membership) -> Status:
 def _of_a_worker(facts: Facts) -> Iterator[tuple[str, Condition]]:
     for unit in (containerd.UNIT, kubelet.UNIT, keeper.UNIT):
         yield "host", conditions.unit_active(unit)
+    yield "host", _nothing_dropped(is_worker=True)
+    yield "host", _whole_network()
     yield "certificates", all_valid()
     yield "cluster", conditions.node_ready(facts.host.node)
     yield "network", conditions.api_at_its_service()
@@ -286,6 +296,8 @@ def _first_to_expire(session: Session, facts: Facts) -> FirstToExpire:
 def _conditions(config: Config, facts: Facts) -> Iterator[tuple[str, Condition]]:
     for unit in (*UNITS, keeper.UNIT):
         yield "host", conditions.unit_active(unit)
+    yield "host", _nothing_dropped(is_worker=False)
+    yield "host", _whole_network()
     yield "host", _nothing_lost()
     yield "certificates", all_valid()
     yield "etcd", conditions.etcd_serves()
@@ -313,6 +325,20 @@ def _absent(manifest: Path, name: str) -> Condition:
         return f"{manifest} is there" if session.host.at(manifest).exists() else None
 
     return Condition(f"{name} to be gone", problem, hint="kubeception bootstrap")
+
+
+def _nothing_dropped(*, is_worker: bool) -> Condition:
+    def problem(session: Session) -> str | None:
+        found = firewall.look(session, is_worker=is_worker)
+        return "; ".join(f"{one} ({one.hint})" for one in found) or None
+
+    what = "the host's packet filter to let through what is needed"
+    return Condition(what, problem, hint="kubeception preflight")
+
+
+def _whole_network() -> Condition:
+    what = "the kernel's settings and the rules of kube-proxy and flannel to be there"
+    return Condition(what, host_network.lost, hint=f"journalctl -u {keeper.UNIT} -n 50")
 
 
 def _nothing_lost() -> Condition:

@@ -1,5 +1,6 @@
 """Network links, and tables of nftables, by their names."""
 
+import shutil
 from pathlib import Path
 
 from kubeception import crash
@@ -32,9 +33,20 @@ def remove_link(name: str) -> None:
     run(["ip", "link", "delete", name])
 
 
+def has_nft() -> bool:
+    """Tell whether nftables can be asked: a worker may do without nft."""
+    return shutil.which("nft") is not None
+
+
 def has_table(family: str, name: str) -> bool:
     """Tell whether nftables has a table of that name."""
     return run(["nft", "list", "table", family, name], check=False).code == 0
+
+
+def has_rules(family: str, table: str, chain: str) -> bool:
+    """Tell whether a chain of nftables is there, with a rule in it."""
+    listed = run(["nft", "--json", "list", "chain", family, table, chain], check=False)
+    return listed.code == 0 and '"rule"' in listed.stdout
 
 
 def remove_table(family: str, name: str) -> None:

@@ -52,6 +52,11 @@ def listeners(ports: Collection[int], *, proc: Path = Path("/proc")) -> list[Lis
     return [_listener(proc, at, owners.get(inode, 0)) for inode, at in found.items()]
 
 
+def listening(*, proc: Path = Path("/proc")) -> set[int]:
+    """Return the ports on which anybody listens."""
+    return {port for _, (_, port) in _sockets(proc)}
+
+
 def _sockets(proc: Path) -> Iterator[tuple[str, tuple[str, int]]]:
     """Yield each listening socket's inode, address and port; see proc_net_tcp(5)."""
     for name in ("tcp", "tcp6"):

@@ -6,10 +6,10 @@ Lease.
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 
-from kubeception import authorities, conditions, timestamp
+from kubeception import authorities, conditions, host_network, timestamp
 from kubeception.errors import KubeceptionError
 from kubeception.etcd import space
 from kubeception.facts import Proven
@@ -65,6 +65,14 @@ def free_space(session: Session) -> None:
     """Have etcd take writes again, or have room before it takes none."""
     with _locked(session, "freeing etcd's space"):
         log.info("%s now", space.free(session.etcd))
+
+
+def restore_network(session: Session, due: Collection[str]) -> None:
+    """Set the kernel's values, and have those write their rules anew who keep them."""
+    with _locked(session, "restoring the network"):
+        for one, _ in host_network.drifted(session):
+            if str(one) in due:
+                one.apply(session)
 
 
 def restart_kubelet(session: Session) -> None:

@@ -1,5 +1,9 @@
 """What the keeper remembers of its host, whatever its role: of address, network, kubelet."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+
+from kubeception import host_network
 from kubeception.config.model import Cni
 from kubeception.endpoints import Address
 from kubeception.errors import KubeceptionError
@@ -7,8 +11,15 @@ from kubeception.gather import address
 from kubeception.host import network
 from kubeception.keeper.network_watch import NetworkWatch, Trouble
 from kubeception.keeper.own_node import Moved, Restarts, Unready
+from kubeception.keeper.verdict import Observation
 from kubeception.render import kubelet
+from kubeception.resources import Resource
+from kubeception.resources.node_rules import NodeRules
 from kubeception.session import Session
+
+NETWORK_EVERY_S = 10.0
+# What did not help may later.
+RESTORE_EVERY_S = 30.0
 
 
 class HostObserver:
@@ -20,6 +31,10 @@ class HostObserver:
         self._restarts = Restarts()
         self._network = NetworkWatch(session)
         self._kubelet = ""
+        self._network_lost: list[tuple[Resource, str]] = []
+        self._was_whole: set[str] = set()
+        self._network_read_s: float | None = None
+        self._restored_s: float | None = None
         self.forget()
 
     def forget(self) -> None:
@@ -34,6 +49,44 @@ class HostObserver:
     def trouble(self) -> Trouble | None:
         """Return what of the cluster's network does not work from here."""
         return self._network.trouble()
+
+    def has_restored_the_network(self) -> None:
+        """Remember that it was tried: who starts anew needs a moment."""
+        self._restored_s = self._session.host.clock.monotonic()
+        self._network_read_s = None
+        self._was_whole.clear()
+
+    def with_network(self, seen: Observation, now: float, *, at_once: bool = False) -> Observation:
+        """Add what of this host's network somebody took away.
+
+        That is read once in a while, and while something is lost at each look.
+        """
+        last = self._network_read_s
+        at_once |= bool(self._network_lost)
+        if at_once or last is None or now - last >= NETWORK_EVERY_S:
+            self._network_read_s = now
+            self._network_lost = host_network.drifted(self._session)
+            lost = {str(one) for one, _ in self._network_lost}
+            self._was_whole |= {str(one) for one in host_network.wanted(self._session)} - lost
+        due = () if seen.api_silent_s else tuple(self._due(now))
+        return replace(seen, network_lost=host_network.told(self._network_lost), network_due=due)
+
+    def _due(self, now: float) -> Iterator[str]:
+        """Yield what is to be restored now: of rules, those that have been there.
+
+        Or those whose program has been there for long; but for that, it may just be starting.
+        """
+        is_early = self._restored_s is not None and now - self._restored_s < RESTORE_EVERY_S
+        for one, _ in self._network_lost:
+            was_there = isinstance(one, NodeRules) and str(one) in self._was_whole
+            if was_there or (not is_early and self._has_had_its_time(one)):
+                yield str(one)
+
+    def _has_had_its_time(self, one: Resource) -> bool:
+        try:
+            return not isinstance(one, NodeRules) or one.is_overdue(self._session)
+        except KubeceptionError:  # the runtime can't be asked
+            return False
 
     def moved(self, now: float) -> Moved | None:
         """Return where the host has gone, None while it has the address that it goes by."""

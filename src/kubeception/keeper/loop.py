@@ -66,6 +66,8 @@ def run(session: Session) -> None:
             watch.has_freed_space()
         if verdict.action is Action.RESTART_KUBELET:
             watch.has_restarted_the_kubelet()
+        if verdict.action is Action.RESTORE_NETWORK:
+            watch.has_restored_the_network()
         if hourly:
             hourly.look(seen, verdict)
         notify("WATCHDOG=1")
@@ -107,6 +109,8 @@ def _act(verdict: Verdict, seen: Observation, session: Session, lease: Lease) ->
                 actions.restart_kubelet(session)
             case Action.TELL:
                 actions.tell_of_the_network(session, node_name(session), seen.trouble)
+            case Action.RESTORE_NETWORK:
+                actions.restore_network(session, seen.network_due)
             case Action.MOVE if rollout:
                 actions.move(session, rollout, lease)
             case Action.PROVE if rollout:

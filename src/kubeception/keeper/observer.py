@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from itertools import repeat
 from typing import Any
 
-from kubeception import certificates, conditions, losses, serving
+from kubeception import certificates, conditions, firewall, losses, serving
 from kubeception.conditions import LEASES
 from kubeception.conditions.reading import condition_of
 from kubeception.config import cluster
@@ -93,6 +93,10 @@ class Observer:
         """Remember it."""
         self._host.has_restarted_the_kubelet()
 
+    def has_restored_the_network(self) -> None:
+        """Remember it."""
+        self._host.has_restored_the_network()
+
     def observe(self) -> Observation:
         """Return what is to be seen now."""
         session = self._session
@@ -128,6 +132,10 @@ class Observer:
                 has_server=_has_server(session, answers.values()),
                 is_unresponsive=HealthAnswer.NONE in answers.values(),
             )
+        if silent_s or (self._rollout and self._rollout.others):
+            seen = replace(seen, firewall=firewall.dropped_here(session))
+        # Who flushes the door flushes all else: that is restored before anything is waited for.
+        seen = self._host.with_network(seen, now, at_once=self._was_silent)
         node_key = f"/registry/minions/{self._node}"
         try:
             server, node, shared, *rest = session.etcd.mod_revisions(

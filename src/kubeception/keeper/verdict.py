@@ -39,6 +39,7 @@ class Action(StrEnum):
     KILL = "kill what hangs"
     RESTART_KUBELET = "restart the kubelet"
     TELL = "tell of the network"
+    RESTORE_NETWORK = "restore the network"
     PROVE = "prove"
 
 
@@ -68,6 +69,8 @@ class Observation:
     """The door is there; asked only while no API answers, as the next three."""
     ready: tuple[int, ...] = ()
     """On which ports hosted API servers answer."""
+    firewall: str | None = None
+    """Which chain drops what this host sends to an API server of its own that is alive."""
     has_server: bool | None = None
     """Whether one may be expected to by itself; None: not to be told."""
     is_unresponsive: bool = False
@@ -96,6 +99,10 @@ class Observation:
     """Which certificate has little time left, or is to be another one."""
     rollout: Rollout | None = None
     """The revisions of the hosted API server here."""
+    network_lost: str | None = None
+    """What of this host's network somebody took away."""
+    network_due: tuple[str, ...] = ()
+    """What of it is to be restored now."""
     unready: Unready | None = None
     """How this host's node is not Ready."""
     trouble: Trouble | None = None
@@ -120,13 +127,19 @@ def judge(seen: Observation) -> Verdict:
     What is lost keeps nobody from turning the door, say, but anything from being made anew.
     """
     if seen.role is Role.WORKER:
-        verdict = _hands_off(seen) or _about_a_worker(seen) or _about_what_may_pass(seen)
+        verdict = (
+            _hands_off(seen)
+            or _about_the_network(seen)
+            or _about_a_worker(seen)
+            or _about_what_may_pass(seen)
+        )
         return verdict or Verdict(Action.NOTHING, "all is well")
     verdict = (
         _hands_off(seen)
         or _about_etcd(seen)
         or _about_space(seen)
         or _about_the_door(seen)
+        or _about_the_network(seen)
         or _about_what_is_broken(seen)
         or _about_the_api(seen)
         or _about_the_rest(seen)
@@ -185,6 +198,8 @@ def _about_space(seen: Observation) -> Verdict | None:
 def _about_the_door(seen: Observation) -> Verdict | None:
     if not seen.has_door and seen.ready:
         return Verdict(Action.RAISE_DOOR, "the door is gone")
+    if seen.firewall and not seen.ready:
+        return Verdict(Action.WAIT, seen.firewall)  # whoever is alive behind it stays so
     if not seen.has_door:
         return Verdict(Action.BOOTSTRAP, "the door is gone and no API server is ready")
     if seen.api_silent_s and seen.ready:
@@ -194,12 +209,24 @@ def _about_the_door(seen: Observation) -> Verdict | None:
     return None
 
 
+def _about_the_network(seen: Observation) -> Verdict | None:
+    """Restore it before a bootstrap, whose add-ons could not become ready without it.
+
+    Not while no API answers: who keeps rules could not learn which.
+    """
+    if seen.network_lost and seen.network_due and not seen.api_silent_s:
+        return Verdict(Action.RESTORE_NETWORK, seen.network_lost)
+    return None
+
+
 def _about_what_is_broken(seen: Observation) -> Verdict | None:
     if seen.lost:
         return Verdict(Action.BOOTSTRAP, f"{seen.lost} is gone")
     if seen.rollout is None or seen.api_silent_s or not seen.rollout.proven:
         return None
     why = seen.rollout.broken_because()
+    if why and seen.firewall:
+        return Verdict(Action.WAIT, seen.firewall)
     return Verdict(Action.PUT_BACK, f"revision {seen.rollout.wanted}: {why}") if why else None
 
 
@@ -252,7 +279,7 @@ def _about_the_kubelet(seen: Observation) -> Verdict | None:
 
 def _about_what_may_pass(seen: Observation) -> Verdict | None:
     near = seen.space if seen.space and seen.space.is_near else None
-    what = seen.moved or seen.unready or seen.trouble or near
+    what = seen.moved or seen.network_lost or seen.unready or seen.trouble or near
     return Verdict(Action.WAIT, str(what)) if what else None
 
 

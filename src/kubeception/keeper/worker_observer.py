@@ -48,13 +48,17 @@ class WorkerObserver:
         """Remember it."""
         self._host.has_restarted_the_kubelet()
 
+    def has_restored_the_network(self) -> None:
+        """Remember it."""
+        self._host.has_restored_the_network()
+
     def observe(self) -> Observation:
         """Return what is to be seen now."""
         session, now = self._session, self._session.host.clock.monotonic()
         if self._asked_s is None or now - self._asked_s >= ASK_EVERY_S:
             self._asked_s = now
             self._said = self._ask(now)
-        return replace(
+        seen = replace(
             self._said,
             paused=pause.said(session.layout.keeper, datetime.now(UTC)),
             locked=lock.holder(session.layout.lock),
@@ -62,6 +66,7 @@ class WorkerObserver:
             trouble=self._host.trouble(),
             unready=None if self._said.api_problem else self._host.unready(self._not_ready, now),
         )
+        return self._host.with_network(seen, now)
 
     def _ask(self, now: float) -> Observation:
         """Ask the API for what the host alone can't tell."""

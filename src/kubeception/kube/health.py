@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import ssl
 from enum import StrEnum
 from pathlib import Path
@@ -10,12 +11,20 @@ TIMEOUT_S = 2.0
 
 
 class HealthAnswer(StrEnum):
-    """How an API server takes a question; `NONE`: it takes the connection and says no word."""
+    """How an API server takes a question; `NONE`: it takes the connection and says no word.
+
+    Where `UNREACHABLE`, not even the kernel answers for it, as it does for one that hangs.
+    """
 
     READY = "ready"
     NOT_READY = "not ready"
     REFUSED = "refused"
     NONE = "none"
+    UNREACHABLE = "unreachable"
+
+
+class _UnreachableError(TimeoutError):
+    pass
 
 
 def problem(port: int, ca: Path, *, host: str = "127.0.0.1", path: str = "/readyz") -> str | None:
@@ -36,6 +45,8 @@ def answer(port: int, ca: Path, *, host: str = "127.0.0.1") -> HealthAnswer:
         status, _ = _ask(port, ca, "/readyz", host=host)
     except ConnectionRefusedError:
         return HealthAnswer.REFUSED
+    except _UnreachableError:
+        return HealthAnswer.UNREACHABLE
     except TimeoutError:
         return HealthAnswer.NONE
     except (OSError, http.client.HTTPException):
@@ -59,8 +70,14 @@ def _ask(port: int, ca: Path, path: str, *, host: str) -> tuple[int, bytes]:
     if not ca.exists():  # ssl's own error names no file
         raise FileNotFoundError(f"{ca}: no such file")
     context = ssl.create_default_context(cafile=str(ca))
-    connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=context)
+    connection = http.client.HTTPSConnection(host, port)
     try:
+        try:
+            plain = socket.create_connection((host, port), TIMEOUT_S)
+        except TimeoutError as error:
+            raise _UnreachableError("timed out") from error
+        with plain:
+            connection.sock = context.wrap_socket(plain, server_hostname=host)
         connection.request("GET", path)
         response = connection.getresponse()
         return response.status, response.read()

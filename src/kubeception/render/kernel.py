@@ -4,12 +4,15 @@ from kubeception.layout import OUR_MARK
 
 SYSCTL_UNIT = "systemd-sysctl.service"
 MODULES_UNIT = "systemd-modules-load.service"
+ON = "1"
+# Forward packets, and let Services see those between local pods. By slashes, as below /proc/sys.
+FORWARD = "net/ipv4/ip_forward"
+KEYS = (FORWARD, "net/bridge/bridge-nf-call-iptables")
 
 
 def sysctl() -> str:
-    """Return the settings: forward packets, and let Services see those between local pods."""
-    wanted = ("net.ipv4.ip_forward", "net.bridge.bridge-nf-call-iptables")
-    return OUR_MARK + "".join(f"{name} = 1\n" for name in wanted)
+    """Return the settings."""
+    return OUR_MARK + "".join(f"{key.replace('/', '.')} = {ON}\n" for key in KEYS)
 
 
 def modules() -> str:

@@ -70,3 +70,24 @@ class Door:
 
     def _rules(self) -> str:
         return door.rules(port=API_PORT, address=self.address, service_address=self.service_address)
+
+
+@dataclass(frozen=True)
+class WholeDoor:
+    """A door that stands is wanted with all of its rules, wherever it leads."""
+
+    address: Address
+    service_address: Address
+
+    def __str__(self) -> str:
+        return "the door's rules"
+
+    def drift(self, _reach: Session) -> str | None:
+        """Say that some are gone, or others there."""
+        found = door.read()
+        return "are not whole" if found and not found.rules else None
+
+    def apply(self, session: Session) -> None:
+        """Build it anew, leading where it leads."""
+        if found := door.read():
+            Door(found.inside, self.address, self.service_address).apply(session)

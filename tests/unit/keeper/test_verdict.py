@@ -39,6 +39,8 @@ BEFORE, AFTER = ip_address("192.0.2.10"), ip_address("192.0.2.11")
 MIB = 2**20
 FULL = Space(size=10 * MIB, in_use=2 * MIB, quota=10 * MIB, is_full=True)
 NEAR = Space(size=8 * MIB, in_use=7 * MIB, quota=10 * MIB)
+DROPPED = "chain inet fw input (policy drop) drops tcp 6445 of this host itself"
+FLUSHED = "kube-proxy's rules are gone"
 HELD = "pid 7: kubeception bootstrap"
 
 TABLE = {
@@ -108,6 +110,47 @@ TABLE = {
         Action.BOOTSTRAP,
         "the door is gone and no API server is ready",
     ),
+    "who is alive behind a firewall is neither killed nor replaced": (
+        Observation(api_silent_s=99, firewall=DROPPED, has_server=False, is_unresponsive=True),
+        Action.WAIT,
+        DROPPED,
+    ),
+    "not even where the same hand took the door": (
+        Observation(has_door=False, api_silent_s=99, firewall=DROPPED),
+        Action.WAIT,
+        DROPPED,
+    ),
+    "a server that can be reached has the door all the same": (
+        Observation(has_door=False, api_silent_s=2, firewall=DROPPED, ready=(6446,)),
+        Action.RAISE_DOOR,
+        "the door is gone",
+    ),
+    "a new revision behind a firewall is not put back for it": (
+        Observation(rollout=rollout(OLD, BAD), firewall=DROPPED),
+        Action.WAIT,
+        DROPPED,
+    ),
+    "rules that were flushed are restored before a bootstrap that needs them": (
+        Observation(network_lost=FLUSHED, network_due=(FLUSHED,), api_is_back=True),
+        Action.RESTORE_NETWORK,
+        FLUSHED,
+    ),
+    "a worker's, too": (
+        worker(network_lost=FLUSHED, network_due=(FLUSHED,), has_new_settings=True),
+        Action.RESTORE_NETWORK,
+        FLUSHED,
+    ),
+    "they wait for an API, without which nobody knows which": (
+        Observation(network_lost=FLUSHED, network_due=(FLUSHED,), api_silent_s=9),
+        Action.WAIT,
+        "no API answers",
+    ),
+    "while they are about to come back that is told": (
+        Observation(network_lost=FLUSHED),
+        Action.WAIT,
+        FLUSHED,
+    ),
+    "and by a worker": (worker(network_lost=FLUSHED), Action.WAIT, FLUSHED),
     "what a killed bootstrap left is taken away": (
         Observation(manifests=("bootstrap-kube-apiserver",)),
         Action.BOOTSTRAP,

@@ -1,0 +1,205 @@
+"""What the packet filter does with a packet, told from its rules; pure.
+
+Only what is sure counts: where a rule asks for something that can't be told from here, a packet
+that it may accept is taken for accepted, and one that it may drop for let through.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from ipaddress import ip_network
+
+from kubeception.endpoints import Network
+
+ACCEPT = "accept"
+RETURN = "return"
+JUMP = "jump"
+GOTO = "goto"
+ENDS = frozenset({"drop", "reject"})
+# A program that is asked may accept it.
+_LETS_THROUGH = frozenset({ACCEPT, "queue"})
+
+# The door's chains run before these, and after what has a lower priority.
+_TRANSLATED_FROM = -110
+_DEPTH = 16
+
+
+@dataclass(frozen=True)
+class Packet:
+    """The first packet of a connection, at a hook of the kernel's: input, forward or output.
+
+    What isn't said of it can't be told. `original` is the port that it was sent to, where it has
+    been sent elsewhere since: by the door, or as one to a Service.
+    """
+
+    hook: str
+    protocol: str
+    port: int
+    enters: str = ""
+    leaves: str = ""
+    source: Network | None = None
+    destination: Network | None = None
+    original: int = 0
+
+    @property
+    def before_translation(self) -> "Packet":
+        """The same, as it came."""
+        port = self.original or self.port
+        return Packet("prerouting", self.protocol, port, enters=self.enters, source=self.source)
+
+
+@dataclass(frozen=True)
+class Match:
+    """What a rule asks of a packet: that one of its properties is among values, or is not.
+
+    A value is a word (with *), a number as text, a range as "low-high", or a network.
+    """
+
+    what: str
+    values: tuple[str, ...]
+    negated: bool = False
+
+    def holds(self, packet: Packet) -> bool | None:
+        """Tell whether it holds of a packet, None where that can't be told."""
+        found = [_among(self.what, value, packet) for value in self.values]
+        among = True if True in found else None if None in found else False
+        return among if among is None or not self.negated else not among
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What is done with packets of which all matches hold; None is one that can't be read.
+
+    `verdict` is one of nft's, "" for none; `target` is where a jump goes. `text` names the rule.
+    """
+
+    matches: tuple[Match | None, ...]
+    verdict: str
+    target: str = ""
+    text: str = ""
+
+    def holds(self, packet: Packet) -> bool | None:
+        """Tell whether all of it holds, None where that can't be told."""
+        found = [match.holds(packet) if match else None for match in self.matches]
+        return False if False in found else None if None in found else True
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A chain of a table; only one of a hook sees packets by itself."""
+
+    family: str
+    table: str
+    name: str
+    hook: str = ""
+    priority: int = 0
+    policy: str = ACCEPT
+    rules: Sequence[Rule] = field(default_factory=tuple)
+    by_iptables: bool = False
+
+    def __str__(self) -> str:
+        return f"chain {self.family} {self.table} {self.name}"
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Where a packet ends: in which chain, and by what of it; `base` is the one of the hook."""
+
+    base: Chain
+    chain: Chain
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.chain} ({self.why})"
+
+
+Chains = Mapping[tuple[str, str, str], Chain]
+
+
+def dropped(packet: Packet, chains: Sequence[Chain]) -> Drop | None:
+    """Return where a packet surely ends, None where it may get through."""
+    by_name = {(chain.family, chain.table, chain.name): chain for chain in chains}
+    for base in sorted(chains, key=lambda one: one.priority):
+        seen = _as_seen(packet, base)
+        if seen is None or base.family not in {"ip", "inet", "netdev"}:
+            continue
+        ended = _walk(seen, base, base, by_name, is_sure=True, depth=0)
+        if isinstance(ended, Drop):
+            return ended
+        if ended is None and base.policy == "drop":
+            return Drop(base, base, "policy drop")
+    return None
+
+
+def _as_seen(packet: Packet, base: Chain) -> Packet | None:
+    """Return a packet as a chain sees it, None where it doesn't."""
+    if base.hook == packet.hook:
+        return packet
+    if packet.hook == "output":
+        return None
+    if base.hook == "ingress" or (base.hook == "prerouting" and base.priority < _TRANSLATED_FROM):
+        return packet.before_translation
+    return None
+
+
+def _walk(
+    packet: Packet, chain: Chain, base: Chain, chains: Chains, *, is_sure: bool, depth: int
+) -> Drop | str | None:
+    """Return how a packet fares in a chain: where it ends, that it is accepted, or None."""
+    if depth > _DEPTH:
+        return None
+    for rule in chain.rules:
+        holds = rule.holds(packet)
+        if holds is False:
+            continue
+        sure = is_sure and holds is True
+        if rule.verdict in _LETS_THROUGH:
+            return ACCEPT
+        if rule.verdict in ENDS and sure:
+            return Drop(base, chain, rule.text)
+        if rule.verdict == RETURN:
+            if holds:
+                return None
+            is_sure = False
+        if rule.verdict in {JUMP, GOTO}:
+            target = chains.get((chain.family, chain.table, rule.target))
+            ended = target and _walk(packet, target, base, chains, is_sure=sure, depth=depth + 1)
+            if ended or (rule.verdict == GOTO and holds):
+                return ended or None
+    return None
+
+
+def _among(what: str, value: str, packet: Packet) -> bool | None:
+    """Tell whether a property of a packet is a value, or among a range of them."""
+    if what in {"dport", "original"}:
+        port = packet.port if what == "dport" else packet.original or packet.port
+        low, _, high = value.partition("-")
+        if not low.isdigit():
+            return None
+        return int(low) <= port <= int(high or low)
+    if what in {"source", "destination"}:
+        return _is_in(packet.source if what == "source" else packet.destination, value)
+    known = {
+        "protocol": packet.protocol,
+        "state": "new",
+        "status": "dnat" if packet.original else "none",
+        "nfproto": "ipv4",
+        "enters": packet.enters,
+        "leaves": packet.leaves,
+        "destined": "local" if packet.hook == "input" else "",
+    }.get(what)
+    return fnmatchcase(known, value.lower()) if known else None
+
+
+def _is_in(network: Network | None, value: str) -> bool | None:
+    try:
+        other = ip_network(value, strict=False)
+    except ValueError:
+        return None
+    if other.prefixlen == 0:
+        return True
+    if network is None or other.version != network.version:
+        return None
+    if network.overlaps(other):
+        return True if other.prefixlen <= network.prefixlen else None
+    return False

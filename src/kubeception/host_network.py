@@ -1,0 +1,34 @@
+"""What the network of a host in a cluster lives on, and others may take away at any moment."""
+
+from collections.abc import Iterable
+
+from kubeception.gather import chosen_address
+from kubeception.resources import Resource, node_rules
+from kubeception.resources.door import WholeDoor
+from kubeception.resources.kernel_value import VALUES, Forwarding
+from kubeception.session import Session
+
+
+def wanted(session: Session) -> tuple[Resource, ...]:
+    """Return the kernel's settings, and the rules of the door, of kube-proxy and of flannel."""
+    found: list[Resource] = [*VALUES]
+    if address := chosen_address(session):
+        found.append(Forwarding(address))
+        if not session.layout.membership.exists():
+            found.append(WholeDoor(address, session.config.net.apiserver_ip))
+    return (*found, *node_rules.of_this_host(session))
+
+
+def drifted(session: Session) -> list[tuple[Resource, str]]:
+    """Return what of it is gone or other than it has to be, and how."""
+    return [(one, why) for one in wanted(session) if (why := one.drift(session))]
+
+
+def told(found: Iterable[tuple[Resource, str]]) -> str | None:
+    """Say it in a sentence."""
+    return "; ".join(f"{one} {why}" for one, why in found) or None
+
+
+def lost(session: Session) -> str | None:
+    """Say what of it is gone or other than it has to be."""
+    return told(drifted(session))

@@ -1,0 +1,78 @@
+"""The rules that kube-proxy and flannel keep in the kernel, each in tables of its own.
+
+In nftables' mode neither looks whether they are still there: kube-proxy writes what has changed,
+and all of it once an hour, flannel writes once, when it starts. So who flushed them, and be it
+with the reload of a firewall, has taken them away until these programs start anew.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kubeception.config import cluster
+from kubeception.config.model import Cni, ProxyMode
+from kubeception.host import containers, links
+from kubeception.host.containers import Running
+from kubeception.render import flannel, proxy
+from kubeception.session import Session
+
+# Who has run for so long has written them, on a host that is overloaded, too.
+WRITES_WITHIN_S = 60.0
+
+
+@dataclass(frozen=True)
+class NodeRules:
+    """A program's rules, of which one chain stands for all; `labels` are those of its pod."""
+
+    program: str
+    container: str
+    labels: Mapping[str, str]
+    table: tuple[str, str]
+    chain: str
+
+    def __str__(self) -> str:
+        return f"{self.program}'s rules"
+
+    def drift(self, _reach: Session) -> str | None:
+        """Say that they are gone."""
+        family, table = self.table
+        has_any = links.has_rules(family, table, self.chain)
+        return None if has_any else f"are gone (chain {family} {table} {self.chain})"
+
+    def is_overdue(self, session: Session) -> bool:
+        """Tell whether the program has had its time to write them."""
+        now_s = session.host.clock.now().timestamp()
+        return any(now_s - one.started_s >= WRITES_WITHIN_S for one in self._running(session))
+
+    def apply(self, session: Session) -> None:
+        """Kill the program; the kubelet starts it anew."""
+        socket = session.config.layout.containerd.socket
+        for one in self._running(session):
+            containers.kill(session.host, socket, one=one, name=self.container)
+
+    def _running(self, session: Session) -> list[Running]:
+        socket = session.config.layout.containerd.socket
+        found = containers.running(
+            session.host, socket, labels=self.labels, container=self.container
+        )
+        return found or []
+
+
+_PROXY = NodeRules(
+    proxy.NAME, proxy.NAME, proxy.LABELS, table=proxy.TABLES[0], chain="nat-prerouting"
+)
+_FLANNEL = NodeRules("flannel", "flannel", flannel.LABELS, flannel.TABLES[0], chain="postrtg")
+
+
+def of_this_host(session: Session) -> tuple[NodeRules, ...]:
+    """Return the rules that there have to be once it is in a cluster.
+
+    In iptables' mode both programs look after theirs themselves, every half a minute.
+    """
+    copy = cluster.read(session.layout.cluster)
+    if (
+        not links.has_nft()
+        or copy is None
+        or copy.settings.net.proxy_mode is not ProxyMode.NFTABLES
+    ):
+        return ()
+    return (_PROXY, _FLANNEL) if copy.settings.net.cni is Cni.FLANNEL else (_PROXY,)

@@ -1,0 +1,57 @@
+"""How an API server takes a question tells whether it hangs, or is not reached at all."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from tests.fixed import CONFIG, HOST
+
+from kubeception.config.model import KeyAlgorithm
+from kubeception.kube import health
+from kubeception.kube.health import HealthAnswer
+from kubeception.pki import catalog, issue
+
+
+@pytest.fixture
+def ca(tmp_path: Path) -> Path:
+    entry = next(e for e in catalog.entries(CONFIG, HOST.node, HOST.address) if e.spec.is_ca)
+    key = issue.new_key(KeyAlgorithm.ECDSA_P256)
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    path = tmp_path / "ca.crt"
+    path.write_bytes(issue.certificate(entry.spec, key, signer=None, now=now))
+    return path
+
+
+@pytest.fixture
+def server() -> Iterator[socket.socket]:
+    """One that takes connections by its kernel's hand alone, and says no word."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listening:
+        yield listening
+
+
+def test_one_that_says_no_word_hangs(ca: Path, server: socket.socket) -> None:
+    assert health.answer(server.getsockname()[1], ca) is HealthAnswer.NONE
+
+
+def test_one_whose_kernel_does_not_answer_either_is_not_reached(
+    ca: Path, server: socket.socket
+) -> None:
+    """As where a packet filter drops what is sent to it; here nobody has a seat left."""
+    with ExitStack() as stack:
+        for _ in range(3):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            with suppress(BlockingIOError):
+                waiting.connect(server.getsockname())
+
+        assert health.answer(server.getsockname()[1], ca) is HealthAnswer.UNREACHABLE
+
+
+def test_one_that_is_not_there_refuses(ca: Path, server: socket.socket) -> None:
+    port = server.getsockname()[1]
+    server.close()
+
+    assert health.answer(port, ca) is HealthAnswer.REFUSED

@@ -1,0 +1,137 @@
+"""What a host's packet filter drops of what a cluster lives on is named, with what lets it in."""
+
+from pathlib import Path
+
+from kubeception import firewall
+from kubeception.config import Config
+from kubeception.host import iptables, nftables
+from kubeception.host.packet_filter import Chain
+
+RULES = Path(__file__).parent / "host" / "rules"
+UFW = iptables.chains((RULES / "ufw.iptables-save").read_text())
+FIREWALLD = nftables.chains((RULES / "firewalld.json").read_text())
+DOCKER = iptables.chains("*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\nCOMMIT\n")
+# Which is what people open who read that a cluster needs these.
+BY_THE_NUMBERS = """*filter
+:INPUT DROP [0:0]
+-A INPUT -i lo -j ACCEPT
+-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A INPUT -p tcp -m multiport --dports 22,6443,10250,30000 -j ACCEPT
+-A INPUT -p udp -m udp --dport 8472 -j ACCEPT
+COMMIT
+"""
+
+
+def told(chains: list[Chain], *, is_worker: bool = False) -> dict[str, tuple[str, bool]]:
+    """Return what is found, with its hint and whether a host can't do without."""
+    wanted = firewall.needs(Config(), uplink="host0", is_worker=is_worker)
+    found = firewall.blocked(wanted, chains)
+    return {str(one): (one.hint, one.is_vital) for one in found}
+
+
+def test_a_host_without_rules_drops_nothing() -> None:
+    assert told([]) == told([], is_worker=True) == {}
+
+
+def test_ports_that_lie_behind_the_one_that_was_opened_are_named() -> None:
+    assert told(iptables.chains(BY_THE_NUMBERS)) == {
+        "chain ip filter INPUT (policy drop) drops"
+        " tcp 6445-6450 from other hosts, where port 6443 leads,"
+        " tcp 6445-6450 from pods, where the API's Service leads": (
+            "iptables -t filter -I INPUT -p tcp --dport 6445:6450 -j ACCEPT",
+            True,
+        )
+    }
+    assert told(iptables.chains(BY_THE_NUMBERS), is_worker=True) == {}
+
+
+def test_what_the_hint_says_is_enough() -> None:
+    hint = "-A INPUT -p tcp --dport 6445:6450 -j ACCEPT\n"
+    mended = BY_THE_NUMBERS.replace("-A INPUT -i lo", f"{hint}-A INPUT -i lo")
+
+    assert told(iptables.chains(mended)) == {}
+
+
+def test_what_came_to_the_door_may_be_let_in_as_that() -> None:
+    for rule in ("-m conntrack --ctstate DNAT", "-m conntrack --ctorigdstport 6443"):
+        chains = iptables.chains(
+            BY_THE_NUMBERS.replace("-A INPUT -i lo", f"-A INPUT {rule} -j ACCEPT\n-A INPUT -i lo")
+        )
+        assert [one for one in told(chains) if "from other hosts" in one] == []
+
+
+def test_ufw_is_told_by_its_own_commands() -> None:
+    found = told(UFW, is_worker=True)
+
+    assert found == {
+        "chain ip filter INPUT (policy drop) drops tcp 10250 from other hosts,"
+        " udp 8472 from other hosts": ("ufw allow 10250/tcp; ufw allow 8472/udp", False),
+        "chain ip filter FORWARD (policy drop) drops what pods of two hosts send each other,"
+        " what pods send to other hosts": (
+            "ufw route allow from 10.244.0.0/16; ufw route allow to 10.244.0.0/16",
+            False,
+        ),
+    }
+
+
+def test_firewalld_lets_the_door_through_by_itself_and_is_told_by_its_own_commands() -> None:
+    found = told(FIREWALLD)
+
+    assert {what.partition(" (")[0] for what in found} == {
+        "chain inet firewalld filter_IN_public",
+        "chain inet firewalld filter_FWD_public",
+    }
+    assert not [what for what in found if "6443" in what]
+    assert [hint for hint, _ in found.values()] == [
+        "firewall-cmd --add-port=10250/tcp; firewall-cmd --add-port=8472/udp",
+        "firewall-cmd --zone=trusted --add-source=10.244.0.0/16",
+    ]
+
+
+def test_a_host_on_which_docker_forwards_nothing_else_is_told_for_its_pods() -> None:
+    [(what, (hint, _))] = told(DOCKER, is_worker=True).items()
+
+    assert "what pods of two hosts send each other" in what
+    assert hint == (
+        "iptables -t filter -I FORWARD -s 10.244.0.0/16 -j ACCEPT;"
+        " iptables -t filter -I FORWARD -d 10.244.0.0/16 -j ACCEPT"
+    )
+
+
+def test_a_drop_of_what_a_host_sends_itself_is_named_before_all() -> None:
+    [(what, (hint, is_vital))] = told(
+        iptables.chains("*filter\n:OUTPUT DROP [0:0]\n-A OUTPUT -o host0 -j ACCEPT\nCOMMIT\n")
+    ).items()
+
+    assert "OUTPUT (policy drop) drops tcp 6444-6450 of this host itself" in what
+    assert is_vital
+    assert "iptables -t filter -I OUTPUT -o lo -j ACCEPT" in hint
+
+
+def test_a_drop_of_what_a_host_sends_others_is_named() -> None:
+    drops = "*filter\n:OUTPUT DROP [0:0]\n-A OUTPUT -o lo -j ACCEPT\nCOMMIT\n"
+    of_worker, of_control_plane = (
+        told(iptables.chains(drops), is_worker=is_worker) for is_worker in (True, False)
+    )
+
+    [(what, (_, is_vital))] = of_worker.items()
+    assert what.endswith(" drops tcp 6443 to other hosts, udp 8472 to other hosts")
+    assert is_vital
+    [(what, (hint, is_vital))] = of_control_plane.items()
+    assert what.endswith(" drops tcp 10250 to other hosts, udp 8472 to other hosts")
+    assert not is_vital
+    assert hint == (
+        "iptables -t filter -I OUTPUT -p tcp --dport 10250 -j ACCEPT;"
+        " iptables -t filter -I OUTPUT -p udp --dport 8472 -j ACCEPT"
+    )
+
+
+def test_rules_of_nftables_are_inserted_by_nft() -> None:
+    chains = nftables.chains((RULES / "nftables.json").read_text())
+
+    assert told(chains, is_worker=True) == {
+        "chain inet fw input (policy drop) drops udp 8472 from other hosts": (
+            "nft insert rule inet fw input udp dport 8472 accept",
+            False,
+        )
+    }
