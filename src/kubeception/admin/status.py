@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kubeception import __version__, certificates, conditions, losses, timestamp
 from kubeception.admin import nodes
-from kubeception.conditions import Condition, webhooks
+from kubeception.conditions import Condition, admission, webhooks
 from kubeception.config import Config
 from kubeception.config.model import Cni
 from kubeception.errors import ApiError, KubeceptionError
@@ -129,7 +129,7 @@ def look(session: Session) -> Status:
         return _of_worker(session, member)
     facts = gather(session)
     silence = health.problem(session.api_port, session.layout.pki.ca.certificate)
-    of_nodes = () if silence else _told(_of_others(session, facts.host.node))
+    of_nodes = () if silence else _told(_of_cluster(session, facts.host.node))
     return Status(
         node=facts.host.node,
         address=str(facts.host.address),
@@ -225,9 +225,10 @@ def _of_space(session: Session) -> Iterator[str]:
         yield f"{found}; {space.HINT}"
 
 
-def _of_others(session: Session, here: str) -> Iterator[str]:
+def _of_cluster(session: Session, here: str) -> Iterator[str]:
     yield from conditions.absences(session, here=here)
     yield from nodes.notices(session)
+    yield from admission.refusals(session)
 
 
 def _snapshots(session: Session) -> Snapshots:

@@ -34,10 +34,13 @@ DISABLED = "disable-admission-plugins"
 # Nothing new is sent to the bootstrap one by the time it is told to end.
 BOOTSTRAP_GRACE_S = 2
 
-# Admission that calls out of the API server or applies policies: a broken one must not keep the
-# bootstrap control plane from repairing the cluster.
-_EXTERNAL_ADMISSION = (
+# What of admission is other people's to set: calls out of the API server, policies, and what a
+# namespace says of its pods. Whatever it refuses, or makes of our pods, the bootstrap control plane
+# must be able to repair the cluster.
+_OTHERS_ADMISSION = (
+    "AlwaysPullImages,EventRateLimit,ImagePolicyWebhook,LimitRanger,"
     "MutatingAdmissionPolicy,MutatingAdmissionWebhook,"
+    "PodNodeSelector,PodSecurity,PodTolerationRestriction,ResourceQuota,"
     "ValidatingAdmissionPolicy,ValidatingAdmissionWebhook"
 )
 
@@ -99,7 +102,7 @@ def bootstrap_flags(host: HostFacts) -> dict[str, str]:
     return {
         "advertise-address": str(host.address),
         "bind-address": "127.0.0.1",
-        DISABLED: _EXTERNAL_ADMISSION,
+        DISABLED: _OTHERS_ADMISSION,
         "shutdown-delay-duration": "0s",
         "shutdown-watch-termination-grace-period": "1s",
     }

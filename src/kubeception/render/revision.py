@@ -73,7 +73,7 @@ def folder(facts: Facts) -> PodFolder:
 def bootstrap_pod(facts: Facts) -> objects.Object:
     """Return the bootstrap API server: the proven one, else the one that is to be hosted.
 
-    It differs in its port, in its address, and in that it asks nobody outside for admission.
+    It differs in its port, in its address, and in that nobody else's admission binds it.
     """
     template = dict(facts.host.proven.template) if facts.host.proven else _rendered(facts)
     spec = copy.deepcopy(template["spec"])
