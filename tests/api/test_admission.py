@@ -22,7 +22,11 @@ POLICIES = "admissionregistration.k8s.io/v1"
 
 
 def limits(**said: Object) -> Object:
-    return {"apiVersion": "v1", "kind": "LimitRange", "spec": {"limits": [{"type": "Container", **said}]}}
+    return {
+        "apiVersion": "v1",
+        "kind": "LimitRange",
+        "spec": {"limits": [{"type": "Container", **said}]},
+    }
 
 
 POLICY: list[Object] = [

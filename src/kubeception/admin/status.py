@@ -16,7 +16,7 @@ from kubeception.etcd import data, space
 from kubeception.facts import Facts, Membership
 from kubeception.gather import UNITS, changes, gather, worker
 from kubeception.keeper import record
-from kubeception.kept import membership, revisions, snapshots
+from kubeception.kept import default_roles, membership, revisions, snapshots
 from kubeception.kube import health
 from kubeception.phases.addons import all_ready
 from kubeception.render import apiserver, containerd, controllers, keeper, kubelet
@@ -299,6 +299,7 @@ def _conditions(config: Config, facts: Facts) -> Iterator[tuple[str, Condition]]
         yield "bootstrap", _absent(manifests / f"{name}.yaml", name)
     for lease in conditions.LEASES:
         yield "Leases", conditions.lease_held(lease)
+    yield "cluster", _roles_whole()
     for condition in all_ready(config, facts):
         yield "cluster", condition
     yield "nodes", conditions.kubelets_answer()
@@ -324,6 +325,15 @@ def _nothing_lost() -> Condition:
 
     what = "etcd's data and the CAs to be this host's own"
     return Condition(what, problem, hint="kubeception preflight")
+
+
+def _roles_whole() -> Condition:
+    def problem(session: Session) -> str | None:
+        whole = default_roles.read(session.layout.default_roles)
+        return default_roles.changed(whole, default_roles.look(session.etcd)) if whole else None
+
+    what = "Kubernetes' own roles and bindings to be whole"
+    return Condition(what, problem, hint="kubeception bootstrap")
 
 
 def all_valid() -> Condition:

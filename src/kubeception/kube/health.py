@@ -7,6 +7,10 @@ from enum import StrEnum
 from pathlib import Path
 
 TIMEOUT_S = 2.0
+# Who is asked anonymously may say that it doesn't know who asks, or that nobody unknown may.
+_WANTS_A_NAME = frozenset({401, 403})
+# Beside the CA where there is an API server: whoever has it may ask how that is.
+_CREDENTIAL = "apiserver-kubelet-client"
 
 
 class HealthAnswer(StrEnum):
@@ -59,6 +63,15 @@ def _ask(port: int, ca: Path, path: str, *, host: str) -> tuple[int, bytes]:
     if not ca.exists():  # ssl's own error names no file
         raise FileNotFoundError(f"{ca}: no such file")
     context = ssl.create_default_context(cafile=str(ca))
+    status, body = _answered(port, context, path, host=host)
+    own = ca.with_name(f"{_CREDENTIAL}.crt")
+    if status in _WANTS_A_NAME and own.exists():
+        context.load_cert_chain(own, own.with_suffix(".key"))
+        status, body = _answered(port, context, path, host=host)
+    return status, body
+
+
+def _answered(port: int, context: ssl.SSLContext, path: str, *, host: str) -> tuple[int, bytes]:
     connection = http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=context)
     try:
         connection.request("GET", path)

@@ -144,20 +144,37 @@ def _pod_spec(settings: ClusterSettings, *, port: int) -> objects.Object:
                 "env": [objects.HOST_IP],
                 "resources": {"requests": {"cpu": "250m"}},
                 "securityContext": objects.CONFINED,
-                "startupProbe": objects.probe(
-                    "/livez", port, periodSeconds=1, timeoutSeconds=15, failureThreshold=240
-                ),
-                "livenessProbe": objects.probe(
-                    "/livez", port, periodSeconds=10, timeoutSeconds=15, failureThreshold=8
-                ),
-                "readinessProbe": objects.probe(
-                    "/readyz", port, periodSeconds=1, timeoutSeconds=15, failureThreshold=3
-                ),
+                **_probes(settings, port),
                 "volumeMounts": seen["volumeMounts"],
             }
         ],
         "volumes": seen["volumes"],
     }
+
+
+def _probes(settings: ClusterSettings, port: int) -> objects.Object:
+    timing: dict[str, tuple[str, dict[str, int]]] = {
+        "startupProbe": ("/livez", {"periodSeconds": 1, "failureThreshold": 240}),
+        "livenessProbe": ("/livez", {"periodSeconds": 10, "failureThreshold": 8}),
+        "readinessProbe": ("/readyz", {"periodSeconds": 1, "failureThreshold": 3}),
+    }
+    asks = _answers_strangers(settings)
+    return {
+        name: objects.probe(path, port, timeoutSeconds=15, **seconds)
+        if asks
+        else objects.connection_probe(port, timeoutSeconds=15, **seconds)
+        for name, (path, seconds) in timing.items()
+    }
+
+
+def _answers_strangers(settings: ClusterSettings) -> bool:
+    """Tell whether a kubelet, which shows no credential, is surely told how the server is.
+
+    What the keeper and bootstrap go by is asked with one.
+    """
+    said = settings.apiserver.extra_args
+    is_allowed = str(said.get("anonymous-auth", "true")).lower() in {"true", "t", "1"}
+    return is_allowed and not said.get("authentication-config")
 
 
 def _flags(settings: ClusterSettings, port: int) -> dict[str, str]:

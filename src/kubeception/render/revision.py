@@ -105,8 +105,9 @@ def _move(spec: objects.Object, port: int) -> None:
     server = _server(spec)
     _set(server, _PORT, str(port))
     for name in _PROBES:
-        if "httpGet" in server.get(name, {}):
-            server[name]["httpGet"]["port"] = port
+        for kind in ("httpGet", "tcpSocket"):
+            if kind in server.get(name, {}):
+                server[name][kind]["port"] = port
 
 
 def _server(spec: objects.Object) -> objects.Object:
