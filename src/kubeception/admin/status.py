@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
-from kubeception import __version__, certificates, conditions, losses, timestamp
+from kubeception import __version__, certificates, conditions, losses, overload, timestamp
 from kubeception.admin import nodes
 from kubeception.conditions import Condition, admission, webhooks
 from kubeception.config import Config
@@ -139,7 +139,12 @@ def look(session: Session) -> Status:
         certificates=_first_to_expire(session, facts),
         revisions=_revisions(session),
         opened=() if silence else _told(webhooks.opened(session)),
-        notices=(*(what for what, _ in changes(session)), *_told(_of_space(session)), *of_nodes),
+        notices=(
+            *filter(None, (overload.told(),)),
+            *(what for what, _ in changes(session)),
+            *_told(_of_space(session)),
+            *of_nodes,
+        ),
         checks=tuple(_checks(session, facts, silence)),
         snapshots=_snapshots(session),
     )
@@ -165,7 +170,10 @@ def _of_worker(session: Session, member: Membership) -> Status:
         certificates=_first_to_expire(session, facts),
         revisions=Revisions(),
         opened=(),
-        notices=tuple(what for what, _ in changes(session)),
+        notices=(
+            *filter(None, (overload.told(),)),
+            *(what for what, _ in changes(session)),
+        ),
         checks=checks,
         worker_of=member.apiserver,
     )

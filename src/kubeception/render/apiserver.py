@@ -160,9 +160,11 @@ def _probes(settings: ClusterSettings, port: int) -> objects.Object:
     }
     asks = _answers_strangers(settings)
     return {
-        name: objects.probe(path, port, timeoutSeconds=15, **seconds)
-        if asks
-        else objects.connection_probe(port, timeoutSeconds=15, **seconds)
+        name: {
+            **(objects.probe(path, port) if asks else objects.connection_probe(port)),
+            "timeoutSeconds": 15,
+            **seconds,
+        }
         for name, (path, seconds) in timing.items()
     }
 

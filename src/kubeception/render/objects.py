@@ -91,9 +91,9 @@ def probe(path: str, port: int, *, scheme: str = "HTTPS", **timing: int) -> Obje
     }
 
 
-def connection_probe(port: int, **timing: int) -> Object:
+def connection_probe(port: int) -> Object:
     """Return a probe against loopback that asks nothing, but that somebody takes connections."""
-    return {"tcpSocket": {"host": "127.0.0.1", "port": port}, **timing}
+    return {"tcpSocket": {"host": "127.0.0.1", "port": port}}
 
 
 def static_pod(name: str, labels: Mapping[str, str], spec: Object) -> Object:
