@@ -214,6 +214,7 @@ class Layout:
     lock: Path = Path("/run/kubeception/lock")
     keeper: Path = Path("/run/kubeception/keeper")
     revisions: Path = Path("/var/lib/kubeception/revisions")
+    default_roles: Path = Path("/var/lib/kubeception/default-roles.json")
     snapshots: Path = Path("/var/lib/kubeception/snapshots")
     snapshots_lock: Path = Path("/run/kubeception/snapshots.lock")
     backups_lock: Path = Path("/run/kubeception/backups.lock")

@@ -37,6 +37,7 @@ from kubeception.phases.bootstrap_plane import (
     LEADERS,
 )
 from kubeception.phases.control_plane import CONTROL_PLANE, NEWER_API
+from kubeception.phases.default_roles import COMPLETE_ROLES, KNOWN_ROLES
 from kubeception.phases.etcd import ETCD, MEMBER
 from kubeception.phases.giving_up import giving_up
 from kubeception.phases.handover import (
@@ -83,6 +84,7 @@ BOOTSTRAP: tuple[Phase, ...] = (
     BOOTSTRAP_API,
     BOOTSTRAP_CA,
     BOOTSTRAP_DOOR,
+    COMPLETE_ROLES,
     LEADERS,
     BOOTSTRAP_CONTROLLERS,
     SETTINGS,
@@ -97,6 +99,7 @@ BOOTSTRAP: tuple[Phase, ...] = (
     RETIRE_CONTROLLERS,
     STABILITY,
     HANDOVER,
+    KNOWN_ROLES,
     RETIRE_API,
     KEEPER,
     PRUNED,

@@ -13,10 +13,11 @@ from kubeception import (
     firewall,
     host_network,
     losses,
+    overload,
     timestamp,
 )
 from kubeception.admin import nodes
-from kubeception.conditions import Condition, webhooks
+from kubeception.conditions import Condition, admission, webhooks
 from kubeception.config import Config
 from kubeception.config.model import Cni
 from kubeception.errors import ApiError, KubeceptionError
@@ -24,7 +25,7 @@ from kubeception.etcd import data, space
 from kubeception.facts import Facts, Membership
 from kubeception.gather import UNITS, changes, gather, worker
 from kubeception.keeper import record
-from kubeception.kept import membership, revisions, snapshots
+from kubeception.kept import default_roles, membership, revisions, snapshots
 from kubeception.kube import health
 from kubeception.phases.addons import all_ready
 from kubeception.render import apiserver, containerd, controllers, keeper, kubelet
@@ -137,7 +138,7 @@ def look(session: Session) -> Status:
         return _of_worker(session, member)
     facts = gather(session)
     silence = health.problem(session.api_port, session.layout.pki.ca.certificate)
-    of_nodes = () if silence else _told(_of_others(session, facts.host.node))
+    of_nodes = () if silence else _told(_of_cluster(session, facts.host.node))
     return Status(
         node=facts.host.node,
         address=str(facts.host.address),
@@ -147,7 +148,12 @@ def look(session: Session) -> Status:
         certificates=_first_to_expire(session, facts),
         revisions=_revisions(session),
         opened=() if silence else _told(webhooks.opened(session)),
-        notices=(*(what for what, _ in changes(session)), *_told(_of_space(session)), *of_nodes),
+        notices=(
+            *filter(None, (overload.told(),)),
+            *(what for what, _ in changes(session)),
+            *_told(_of_space(session)),
+            *of_nodes,
+        ),
         checks=tuple(_checks(session, facts, silence)),
         snapshots=_snapshots(session),
     )
@@ -173,7 +179,10 @@ def _of_worker(session: Session, member: Membership) -> Status:
         certificates=_first_to_expire(session, facts),
         revisions=Revisions(),
         opened=(),
-        notices=tuple(what for what, _ in changes(session)),
+        notices=(
+            *filter(None, (overload.told(),)),
+            *(what for what, _ in changes(session)),
+        ),
         checks=checks,
         worker_of=member.apiserver,
     )
@@ -235,9 +244,10 @@ def _of_space(session: Session) -> Iterator[str]:
         yield f"{found}; {space.HINT}"
 
 
-def _of_others(session: Session, here: str) -> Iterator[str]:
+def _of_cluster(session: Session, here: str) -> Iterator[str]:
     yield from conditions.absences(session, here=here)
     yield from nodes.notices(session)
+    yield from admission.refusals(session)
 
 
 def _snapshots(session: Session) -> Snapshots:
@@ -310,6 +320,7 @@ def _conditions(config: Config, facts: Facts) -> Iterator[tuple[str, Condition]]
         yield "bootstrap", _absent(manifests / f"{name}.yaml", name)
     for lease in conditions.LEASES:
         yield "Leases", conditions.lease_held(lease)
+    yield "cluster", _roles_whole()
     for condition in all_ready(config, facts):
         yield "cluster", condition
     yield "nodes", conditions.kubelets_answer()
@@ -349,6 +360,15 @@ def _nothing_lost() -> Condition:
 
     what = "etcd's data and the CAs to be this host's own"
     return Condition(what, problem, hint="kubeception preflight")
+
+
+def _roles_whole() -> Condition:
+    def problem(session: Session) -> str | None:
+        whole = default_roles.read(session.layout.default_roles)
+        return default_roles.changed(whole, default_roles.look(session.etcd)) if whole else None
+
+    what = "Kubernetes' own roles and bindings to be whole"
+    return Condition(what, problem, hint="kubeception bootstrap")
 
 
 def all_valid() -> Condition:

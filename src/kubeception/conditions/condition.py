@@ -1,10 +1,14 @@
 """Waiting, and what is waited for."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from kubeception import overload
 from kubeception.errors import Hopeless, KubeceptionError, WaitTimeout
 from kubeception.session import Session
+
+log = logging.getLogger("kubeception.k8s")
 
 INTERVAL_S = 0.2
 
@@ -51,6 +55,8 @@ def wait_for(condition: Condition, session: Session, note: Callable[[str], None]
             if not condition.required:
                 return
             last = problem or f"only {in_a_row} of {condition.successes} in a row"
+            if why := overload.told():
+                log.warning("%s", why)
             last_words = _last_words(condition, session)
             raise WaitTimeout(condition.what, last, hint=condition.hint, last_words=last_words)
         clock.sleep(INTERVAL_S)

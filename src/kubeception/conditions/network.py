@@ -32,7 +32,7 @@ def api_at_its_service() -> Condition:
 
     def problem(session: Session) -> str | None:
         ca, address = session.layout.pki.ca.certificate, str(session.config.net.apiserver_ip)
-        return _tried(lambda: health.problem(SERVICE_PORT, ca, host=address))
+        return _tried(lambda: health.silence(SERVICE_PORT, ca, host=address))
 
     what = "the API to answer at its Service's address"
     return Condition(what, problem, hint=_logs_of(proxy.NAME))

@@ -66,7 +66,8 @@ def apiserver_ready(port: int, *, successes: int = 1) -> Condition:
         f"{which} on port {port}",
         lambda session: health.problem(port, session.layout.pki.ca.certificate),
         successes=successes,
-        hint=f"crictl ps -a --name kube-apiserver; curl -k https://127.0.0.1:{port}/readyz?verbose",
+        hint=f"crictl ps -a --name kube-apiserver; kubectl --kubeconfig=/etc/kubernetes/admin.conf"
+        f" --server=https://127.0.0.1:{port} get --raw '/readyz?verbose'",
         last_words=partial(log_tail.of_apiserver, port=port),
     )
 

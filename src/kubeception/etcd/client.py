@@ -91,6 +91,20 @@ class EtcdClient:
         found = [answer["response_range"].get("kvs", []) for answer in answers]
         return tuple(int(kvs[0]["mod_revision"]) if kvs else 0 for kvs in found)
 
+    def revisions_within(self, *ranges: tuple[str, str]) -> dict[str, int]:
+        """Return the keys of some ranges, the ends not among them, each with its last change."""
+        bounds = [[base64.b64encode(key.encode()).decode() for key in one] for one in ranges]
+        asked = [
+            {"request_range": {"key": first, "range_end": end, "keys_only": True}}
+            for first, end in bounds
+        ]
+        answers = self._ask("/v3/kv/txn", {"success": asked})["responses"]
+        return {
+            base64.b64decode(found["key"]).decode(): int(found["mod_revision"])
+            for answer in answers
+            for found in answer["response_range"].get("kvs", [])
+        }
+
     def database_size(self) -> int:
         """Return how many bytes its database has on the disk."""
         return int(self.status()["dbSize"])

@@ -25,7 +25,7 @@ from kubeception.host import containers, door, lock, pause
 from kubeception.keeper.host_observer import HostObserver
 from kubeception.keeper.rollout import History, Rollout, Server
 from kubeception.keeper.verdict import LEASE_FREE_S, Observation
-from kubeception.kept import identity, revisions
+from kubeception.kept import default_roles, identity, revisions
 from kubeception.kept.identity import Progress
 from kubeception.kube import health
 from kubeception.kube.health import HealthAnswer
@@ -42,6 +42,7 @@ STARTS_WITHIN_S = 15.0
 CERTIFICATES_EVERY_S = 3600.0
 PROGRESS_EVERY_S = 60.0
 SPACE_EVERY_S = 10.0
+ROLES_EVERY_S = 10.0
 # What did not help may later, when somebody has deleted what takes the room.
 FREE_EVERY_S = 60.0
 
@@ -83,6 +84,8 @@ class Observer:
         self._host.forget()
         self._rollout: Rollout | None = None
         self._expiring: str | None = None
+        self._changed_roles: str | None = None
+        self._roles_read_s: float | None = None
 
     def has_freed_space(self) -> None:
         """Remember that it was tried."""
@@ -144,6 +147,7 @@ class Observer:
             leases, held = rest[: len(_LEASE_KEYS)], rest[len(_LEASE_KEYS) :]
             self._note_progress(now)
             self._read_space(now)
+            self._read_roles(now)
         except KubeceptionError as error:
             return replace(
                 seen, etcd_problem=error.message, etcd_silent_s=now - self._etcd_answered_s
@@ -159,6 +163,7 @@ class Observer:
             released_leases=tuple(self._free(still)) if answered else (),
             space=self._space,
             may_free_space=self._freed_s is None or now - self._freed_s >= FREE_EVERY_S,
+            changed_roles=self._changed_roles,
             lost=next((what for what, at in there if not at), None),
             has_new_settings=self._has_new_settings,
             node_problem=self._node_problem if node else f"Node {self._node} is gone",
@@ -193,6 +198,14 @@ class Observer:
         if self._space_read_s is None or now - self._space_read_s >= SPACE_EVERY_S:
             self._space_read_s = now
             self._space = space.look(self._session.etcd)
+
+    def _read_roles(self, now: float) -> None:
+        """Read once in a while whether the roles are whole that Kubernetes itself needs."""
+        if self._roles_read_s is None or now - self._roles_read_s >= ROLES_EVERY_S:
+            self._roles_read_s = now
+            whole = default_roles.read(self._session.layout.default_roles)
+            found = default_roles.look(self._session.etcd) if whole else {}
+            self._changed_roles = default_roles.changed(whole, found) if whole else None
 
     def _read_certificates(self, *, is_answered: bool) -> None:
         """Read them all once in a while; and go on with our own as soon as that is another one."""

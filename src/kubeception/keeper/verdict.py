@@ -89,6 +89,8 @@ class Observation:
     """Which were let go, and have not moved since."""
     lost: str | None = None
     """Something that has to be there and isn't."""
+    changed_roles: str | None = None
+    """Which roles that Kubernetes itself needs are gone, or others."""
     has_new_settings: bool = False
     """The cluster goes by other settings than this host."""
     node_problem: str | None = None
@@ -253,6 +255,8 @@ def _about_the_rest(seen: Observation) -> Verdict | None:
     for lease, still_s in seen.stale_leases:
         if still_s >= LEASE_STILL_S:
             return Verdict(Action.BOOTSTRAP, f"Lease {lease} has not moved for {still_s:.0f} s")
+    if seen.changed_roles:
+        return Verdict(Action.BOOTSTRAP, seen.changed_roles)
     if seen.is_unrecorded:
         return Verdict(Action.BOOTSTRAP, "this host has no record of itself yet")
     if seen.node_problem:

@@ -8,6 +8,10 @@ from enum import StrEnum
 from pathlib import Path
 
 TIMEOUT_S = 2.0
+# Who is asked anonymously may say that it doesn't know who asks, or that nobody unknown may.
+_WANTS_A_NAME = frozenset({401, 403})
+# Beside the CA where there is an API server: whoever has it may ask how that is.
+_CREDENTIAL = "apiserver-kubelet-client"
 
 
 class HealthAnswer(StrEnum):
@@ -37,6 +41,15 @@ def problem(port: int, ca: Path, *, host: str = "127.0.0.1", path: str = "/ready
     except (OSError, http.client.HTTPException) as error:
         return f"port {port}: {error}"
     return None if status == 200 else f"port {port}: {path} answers {status}"
+
+
+def silence(port: int, ca: Path, *, host: str) -> str | None:
+    """Return why no API server answers on a port, whatever it would say to a stranger."""
+    try:
+        _ask(port, ca, "/readyz", host=host)
+    except (OSError, http.client.HTTPException) as error:
+        return f"{host}:{port}: {error}"
+    return None
 
 
 def answer(port: int, ca: Path, *, host: str = "127.0.0.1") -> HealthAnswer:
@@ -70,6 +83,15 @@ def _ask(port: int, ca: Path, path: str, *, host: str) -> tuple[int, bytes]:
     if not ca.exists():  # ssl's own error names no file
         raise FileNotFoundError(f"{ca}: no such file")
     context = ssl.create_default_context(cafile=str(ca))
+    status, body = _answered(port, context, path, host=host)
+    own = ca.with_name(f"{_CREDENTIAL}.crt")
+    if status in _WANTS_A_NAME and own.exists():
+        context.load_cert_chain(own, own.with_suffix(".key"))
+        status, body = _answered(port, context, path, host=host)
+    return status, body
+
+
+def _answered(port: int, context: ssl.SSLContext, path: str, *, host: str) -> tuple[int, bytes]:
     connection = http.client.HTTPSConnection(host, port)
     try:
         try:

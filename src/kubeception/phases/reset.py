@@ -124,7 +124,7 @@ def forget(config: Config, _facts: Facts) -> Iterator[Resource]:
     """Want no record of the data that are to go: before them, or what is left would look lost."""
     at = config.layout
     yield WhereOurs(at.etcd.environment, NoOtherData(etcd.UNIT, at.etcd.data))
-    for path in (at.member, at.progress):
+    for path in (at.member, at.progress, at.default_roles):
         yield File(path, None)
     yield _no_revisions(at)
 
@@ -175,6 +175,7 @@ def folders(config: Config, _facts: Facts) -> Iterator[Resource]:
     at = config.layout
     yield NoFolder(at.keeper, own=("paused", "*.json"))
     yield _no_revisions(at)
+    yield File(at.default_roles, None)
     pki_folders = (at.pki.etcd_folder, at.pki.folder)
     ours = (at.kubelet.manifests, at.pods, *pki_folders)
     for folder in (*ours, at.kubernetes.admin.parent, at.revisions.parent):

@@ -34,10 +34,13 @@ DISABLED = "disable-admission-plugins"
 # Nothing new is sent to the bootstrap one by the time it is told to end.
 BOOTSTRAP_GRACE_S = 2
 
-# Admission that calls out of the API server or applies policies: a broken one must not keep the
-# bootstrap control plane from repairing the cluster.
-_EXTERNAL_ADMISSION = (
+# What of admission is other people's to set: calls out of the API server, policies, and what a
+# namespace says of its pods. Whatever it refuses, or makes of our pods, the bootstrap control plane
+# must be able to repair the cluster.
+_OTHERS_ADMISSION = (
+    "AlwaysPullImages,EventRateLimit,ImagePolicyWebhook,LimitRanger,"
     "MutatingAdmissionPolicy,MutatingAdmissionWebhook,"
+    "PodNodeSelector,PodSecurity,PodTolerationRestriction,ResourceQuota,"
     "ValidatingAdmissionPolicy,ValidatingAdmissionWebhook"
 )
 
@@ -99,7 +102,7 @@ def bootstrap_flags(host: HostFacts) -> dict[str, str]:
     return {
         "advertise-address": str(host.address),
         "bind-address": "127.0.0.1",
-        DISABLED: _EXTERNAL_ADMISSION,
+        DISABLED: _OTHERS_ADMISSION,
         "shutdown-delay-duration": "0s",
         "shutdown-watch-termination-grace-period": "1s",
     }
@@ -141,20 +144,39 @@ def _pod_spec(settings: ClusterSettings, *, port: int) -> objects.Object:
                 "env": [objects.HOST_IP],
                 "resources": {"requests": {"cpu": "250m"}},
                 "securityContext": objects.CONFINED,
-                "startupProbe": objects.probe(
-                    "/livez", port, periodSeconds=1, timeoutSeconds=15, failureThreshold=240
-                ),
-                "livenessProbe": objects.probe(
-                    "/livez", port, periodSeconds=10, timeoutSeconds=15, failureThreshold=8
-                ),
-                "readinessProbe": objects.probe(
-                    "/readyz", port, periodSeconds=1, timeoutSeconds=15, failureThreshold=3
-                ),
+                **_probes(settings, port),
                 "volumeMounts": seen["volumeMounts"],
             }
         ],
         "volumes": seen["volumes"],
     }
+
+
+def _probes(settings: ClusterSettings, port: int) -> objects.Object:
+    timing: dict[str, tuple[str, dict[str, int]]] = {
+        "startupProbe": ("/livez", {"periodSeconds": 1, "failureThreshold": 240}),
+        "livenessProbe": ("/livez", {"periodSeconds": 10, "failureThreshold": 8}),
+        "readinessProbe": ("/readyz", {"periodSeconds": 1, "failureThreshold": 3}),
+    }
+    asks = _answers_strangers(settings)
+    return {
+        name: {
+            **(objects.probe(path, port) if asks else objects.connection_probe(port)),
+            "timeoutSeconds": 15,
+            **seconds,
+        }
+        for name, (path, seconds) in timing.items()
+    }
+
+
+def _answers_strangers(settings: ClusterSettings) -> bool:
+    """Tell whether a kubelet, which shows no credential, is surely told how the server is.
+
+    What the keeper and bootstrap go by is asked with one.
+    """
+    said = settings.apiserver.extra_args
+    is_allowed = str(said.get("anonymous-auth", "true")).lower() in {"true", "t", "1"}
+    return is_allowed and not said.get("authentication-config")
 
 
 def _flags(settings: ClusterSettings, port: int) -> dict[str, str]:

@@ -91,6 +91,11 @@ def probe(path: str, port: int, *, scheme: str = "HTTPS", **timing: int) -> Obje
     }
 
 
+def connection_probe(port: int) -> Object:
+    """Return a probe against loopback that asks nothing, but that somebody takes connections."""
+    return {"tcpSocket": {"host": "127.0.0.1", "port": port}}
+
+
 def static_pod(name: str, labels: Mapping[str, str], spec: Object) -> Object:
     """Return a pod for the kubelet's manifest folder; it may name no API object."""
     return {

@@ -73,7 +73,7 @@ def folder(facts: Facts) -> PodFolder:
 def bootstrap_pod(facts: Facts) -> objects.Object:
     """Return the bootstrap API server: the proven one, else the one that is to be hosted.
 
-    It differs in its port, in its address, and in that it asks nobody outside for admission.
+    It differs in its port, in its address, and in that nobody else's admission binds it.
     """
     template = dict(facts.host.proven.template) if facts.host.proven else _rendered(facts)
     spec = copy.deepcopy(template["spec"])
@@ -105,8 +105,9 @@ def _move(spec: objects.Object, port: int) -> None:
     server = _server(spec)
     _set(server, _PORT, str(port))
     for name in _PROBES:
-        if "httpGet" in server.get(name, {}):
-            server[name]["httpGet"]["port"] = port
+        for kind in ("httpGet", "tcpSocket"):
+            if kind in server.get(name, {}):
+                server[name][kind]["port"] = port
 
 
 def _server(spec: objects.Object) -> objects.Object:

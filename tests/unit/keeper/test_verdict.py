@@ -417,6 +417,11 @@ TABLE = {
         Action.NOTHING,
         "all is well",
     ),
+    "a role that Kubernetes itself needs is put back": (
+        Observation(changed_roles="ClusterRole system:node is gone"),
+        Action.BOOTSTRAP,
+        "ClusterRole system:node is gone",
+    ),
     "other settings of the cluster are taken up": (
         Observation(has_new_settings=True),
         Action.BOOTSTRAP,

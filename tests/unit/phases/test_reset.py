@@ -72,7 +72,8 @@ def test_only_a_file_that_is_ours_goes_or_one_that_only_we_make() -> None:
         if isinstance(one, File) and not one.if_ours and one.path != plugin
     }
 
-    records = {CONFIG.layout.member, CONFIG.layout.progress, CONFIG.layout.cluster}
+    at = CONFIG.layout
+    records = {at.member, at.progress, at.cluster, at.default_roles}
     assert others == {*secrets(), *map(str, records)}
 
 

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from tests.fixed import CLUSTER, on_host
 
+from kubeception.config import Config
+from kubeception.config.model import ApiServer
 from kubeception.facts import Proven
 from kubeception.render import apiserver, revision
 
@@ -118,3 +120,18 @@ def test_ours_needs_no_api() -> None:
 )
 def test_a_template_that_only_an_api_can_start_is_told(template: dict[str, Any], why: str) -> None:
     assert revision.needs_an_api(template) == why
+
+
+@pytest.mark.parametrize(
+    "said", [{"anonymous-auth": "false"}, {"authentication-config": "/etc/kubernetes/auth.yaml"}]
+)
+def test_a_server_that_may_answer_no_strangers_is_asked_for_connections_alone(
+    said: dict[str, str],
+) -> None:
+    of_cluster = on_host(Config(apiserver=ApiServer(extra_args=said))).cluster
+    moved = revision.at_port(apiserver.daemonset(of_cluster)["spec"]["template"], 6446)
+
+    server = moved["spec"]["containers"][0]
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        assert server[probe]["tcpSocket"] == {"host": "127.0.0.1", "port": 6446}
+        assert "httpGet" not in server[probe]

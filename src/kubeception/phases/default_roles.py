@@ -1,0 +1,26 @@
+"""Have the roles and bindings that Kubernetes makes for itself, whoever has taken some away."""
+
+from collections.abc import Iterator
+
+from kubeception.config import Config
+from kubeception.engine import Phase
+from kubeception.facts import Facts
+from kubeception.phases import bootstrap_plane
+from kubeception.resources import Resource
+from kubeception.resources.default_roles import DefaultRoles, KnownRoles
+
+
+def complete(config: Config, facts: Facts) -> Iterator[Resource]:
+    """Want them complete, unless an API server has just started, which has seen to that."""
+    if not facts.needs_api:
+        kubernetes = facts.cluster.settings.release.kubernetes
+        yield DefaultRoles(bootstrap_plane.manifest(config, facts), kubernetes)
+
+
+def known(_config: Config, facts: Facts) -> Iterator[Resource]:
+    """Want it remembered what they are, once an API server of this Kubernetes is ready."""
+    yield KnownRoles(facts.cluster.settings.release.kubernetes)
+
+
+COMPLETE_ROLES = Phase("complete-roles", "looking for Kubernetes' own roles", complete)
+KNOWN_ROLES = Phase("known-roles", "remembering Kubernetes' own roles", known)
