@@ -35,6 +35,7 @@ LONGEST = {
     "test_losses.py": 5,
     "test_power_cut_moments.py": 4,
     "test_address.py": 3,
+    "test_node_reboot.py": 3,
     "test_remembering.py": 3,
 }
 
