@@ -572,6 +572,9 @@ MAY = (
     Right("delete", "configmaps", namespace=CLAIMS),
     Right("delete", CSRS, CERTIFICATES),  # which, a policy says
     Right("list", "nodes"),
+    Right("patch", "nodes"),  # of which fields, a policy says
+    Right("create", "pods/eviction"),
+    Right("delete", "pods"),
 )
 MAY_NOT = (
     *EVERYTHING,
@@ -587,8 +590,11 @@ MAY_NOT = (
     Right("deletecollection", CSRS, CERTIFICATES),
     Right("get", "secrets", namespace=NAMESPACE),
     Right("list", "secrets"),
-    Right("patch", "nodes"),
+    Right("patch", "nodes/status"),
+    Right("delete", "nodes"),
+    Right("deletecollection", "pods", namespace=NAMESPACE),
     Right("create", "pods", namespace=NAMESPACE),
+    Right("patch", "pods", namespace=NAMESPACE),
     Right("patch", "leases", "coordination.k8s.io", keeper.LEASE, NAMESPACE),
     Right("create", "serviceaccounts/token", namespace=NAMESPACE),
     Right("create", "clusterrolebindings", RBAC),

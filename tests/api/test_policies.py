@@ -24,6 +24,7 @@ from kubeception.pki.issue import Signer
 from kubeception.pki.token import Role
 from kubeception.render import (
     cluster_controller,
+    cluster_upgrade,
     flannel,
     join_records,
     join_service,
@@ -219,6 +220,8 @@ def test_every_part_of_a_nodes_status_is_held(rig: Rig) -> None:
 
     served = set(schemas["io.k8s.api.core.v1.NodeStatus"]["properties"])
     assert served == {*policies.NODE_STATUS, "conditions"}
+    served = set(schemas["io.k8s.api.core.v1.NodeSpec"]["properties"])
+    assert served == {*policies.NODE_SPEC, "unschedulable"}
 
 
 @pytest.fixture
@@ -259,6 +262,45 @@ def test_what_people_bring_keeps_its_rights_but_gives_no_role(network: Api, stat
                 continue
             change = {"metadata": {"labels": {label: value}}}
             assert "only administrators" in refused(network, name, change, status=status)
+
+
+@pytest.mark.parametrize("status", [False, True])
+@pytest.mark.parametrize("note", cluster_upgrade.NOTES)
+def test_nobody_has_a_host_reboot_by_whatever_may_write_nodes(
+    rig: Rig, session: Session, network: Api, tmp_path: Path, note: str, *, status: bool
+) -> None:
+    """Not even a kubelet its own; an administrator may, and others leave it as it is then."""
+    wanted, gone = ({"metadata": {"annotations": {note: value}}} for value in ("boot", None))
+    said = "only administrators and the controller have hosts reboot"
+    with closing(kubelet(rig, tmp_path, "w1")) as own:
+        assert said in refused(network, "w2", wanted, status=status)
+        assert said in refused(own, "w1", wanted, status=status)
+        session.api.merge("Node", "w1", wanted)
+        for api in (network, own):
+            api.merge("Node", "w1", {"status": {"phase": "Running"}}, status=True)
+            assert said in refused(api, "w1", gone, status=status)
+    session.api.merge("Node", "w1", gone)
+
+
+NOT_THE_CONTROLLERS: dict[str, Change] = {
+    "a label": {"metadata": {"labels": {"a": "b"}}},
+    "an annotation": {"metadata": {"annotations": {OWN_NOTE: "192.0.2.9"}}},
+    "a finalizer": {"metadata": {"finalizers": ["example.org/kept"]}},
+    "a taint": {"spec": {"taints": [{"key": "a", "effect": "NoExecute"}]}},
+    "a provider": {"spec": {"providerID": "a"}},
+}
+
+
+@pytest.mark.parametrize("change", NOT_THE_CONTROLLERS.values(), ids=NOT_THE_CONTROLLERS.keys())
+def test_the_controller_cordons_nodes_and_has_them_reboot_and_no_more(
+    rig: Rig, tmp_path: Path, change: Change
+) -> None:
+    notes: Change = {"metadata": {"annotations": dict.fromkeys(cluster_upgrade.NOTES, "boot")}}
+    for api in with_token(rig, tmp_path, cluster_controller.NAME):
+        api.merge("Node", "w1", {**notes, "spec": {"unschedulable": True}})
+        assert "kubeception-controller-nodes" in refused(api, "w1", change, status=False)
+        gone: Change = {"metadata": {"annotations": dict.fromkeys(cluster_upgrade.NOTES)}}
+        api.merge("Node", "w1", {**gone, "spec": {"unschedulable": None}})
 
 
 def test_nor_to_a_node_that_it_makes(network: Api, session: Session) -> None:

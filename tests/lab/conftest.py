@@ -36,6 +36,7 @@ LONGEST = {
     "test_power_cut_moments.py": 4,
     "test_address.py": 3,
     "test_firewall.py": 3,
+    "test_node_reboot.py": 3,
     "test_remembering.py": 3,
 }
 

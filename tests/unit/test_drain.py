@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from kubeception.admin.drain import MIRROR_NOTE, is_movable, is_ready
+from kubeception.admin.drain import is_ready
+from kubeception.kube.eviction import MIRROR_NOTE, is_movable
 
 REPLICAS = {"kind": "ReplicaSet", "controller": True}
 DAEMON = {"kind": "DaemonSet", "controller": True}

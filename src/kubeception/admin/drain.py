@@ -5,15 +5,14 @@ What comes back on the node by itself is passed over: pods of DaemonSets, and th
 
 from collections.abc import Callable, Iterator
 
-from kubeception.errors import ApiError, WaitTimeout
+from kubeception.errors import WaitTimeout
 from kubeception.kube.client import Api, Object
+from kubeception.kube.eviction import ENDING, is_movable, told_to_end
 from kubeception.session import Session
 
 Tell = Callable[[str], None]
 
 LOOK_EVERY_S = 0.5
-MIRROR_NOTE = "kubernetes.io/config.mirror"
-_ENDING = "is ending"
 
 
 def cordon(api: Api, node: Object) -> bool:
@@ -53,14 +52,6 @@ def drain(session: Session, node: str, *, timeout_s: float, tell: Tell) -> None:
         clock.sleep(LOOK_EVERY_S)
 
 
-def is_movable(pod: Object) -> bool:
-    """Tell whether a pod has to go for its node to be empty."""
-    metadata = pod["metadata"]
-    owners = metadata.get("ownerReferences") or []
-    is_daemon = any(one.get("controller") and one["kind"] == "DaemonSet" for one in owners)
-    return not is_daemon and MIRROR_NOTE not in (metadata.get("annotations") or {})
-
-
 def is_ready(node: Object) -> bool:
     """Tell whether a node's kubelet says that it works."""
     conditions = node.get("status", {}).get("conditions") or []
@@ -76,13 +67,5 @@ def _evict(api: Api, node: str) -> Iterator[tuple[str, str]]:
         is_ending = "deletionTimestamp" in metadata
         if not is_movable(pod) or (is_ending and not is_alive):
             continue  # a kubelet that is gone ends no pod; they go with the Node
-        why = _ENDING if is_ending else _told_to_end(api, pod)
+        why = ENDING if is_ending else told_to_end(api, pod)
         yield f"{metadata['namespace']}/{metadata['name']}", why
-
-
-def _told_to_end(api: Api, pod: Object) -> str:
-    try:
-        api.evict(pod)
-    except ApiError as error:
-        return _ENDING if error.status == 404 else error.message
-    return _ENDING

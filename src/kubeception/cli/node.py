@@ -1,12 +1,13 @@
-"""`kubeception node`: who is in the cluster, and who is not any more."""
+"""`kubeception node`: who is in the cluster, who is not any more, and who reboots."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from kubeception.cli import options, table
+from kubeception.cli import options, progress, table
 from kubeception.cli.terminal import confirm, emit
 from kubeception.session import Session
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def node() -> None:
-    """List the cluster's nodes, and remove workers.
+    """List the cluster's nodes, remove workers, and have nodes reboot.
 
     On a control-plane host, as root; exit code 3 says who else asked.
     """
@@ -102,6 +103,109 @@ def trust(config_file: Path | None, name: str) -> None:
     with Session(options.loaded(config_file)) as session:
         nodes.trust(session, name)
     click.echo(f"node {name}: the certificate that it asks with next is taken as its own")
+
+
+class _Batch(click.ParamType[int | str]):
+    """A number of nodes, or a percentage."""
+
+    name = "batch"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | str:
+        text = str(value)
+        if not re.fullmatch(r"[1-9]\d{0,3}|([1-9]\d?|100)%", text):
+            self.fail(f"{text!r} is no number of nodes such as 2, and no percentage such as 10%")
+        return int(text) if text.isdecimal() else text
+
+
+@node.command(short_help="Have nodes reboot in batches, each emptied before")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--all", "is_all", is_flag=True, help="Every node: workers first.")
+@click.option(
+    "--batch",
+    type=_Batch(),
+    default="1",
+    show_default=True,
+    metavar="N|N%",
+    help="How many nodes at a time.",
+)
+@click.option(
+    "--drain-timeout",
+    type=options.DURATION,
+    default="5m",
+    show_default=True,
+    help="How long a node's pods may take to go.",
+)
+@click.option("--force", is_flag=True, help="Delete pods then that their budgets keep.")
+@click.option(
+    "--timeout",
+    type=options.DURATION,
+    default="15m",
+    show_default=True,
+    help="How long a node may take until it is Ready again.",
+)
+@click.option(
+    "--offline",
+    type=click.Choice(["stop", "skip"]),
+    default="stop",
+    show_default=True,
+    help="What becomes of a node that is not Ready.",
+)
+@click.option("--no-wait", is_flag=True, help="Ask for it, and don't watch.")
+@options.output
+@options.config_file
+def reboot(
+    names: tuple[str, ...],
+    batch: int | str,
+    drain_timeout: timedelta,
+    timeout: timedelta,
+    offline: str,
+    output: str,
+    config_file: Path | None,
+    *,
+    is_all: bool,
+    force: bool,
+    no_wait: bool,
+) -> None:
+    """Have nodes reboot, a batch at a time.
+
+    A batch is cordoned, then emptied as disruption budgets allow; its hosts reboot, and once they
+    are Ready again they take pods as before. Who was cordoned already stays so. After a batch in
+    which a node failed nothing more begins. A control-plane host goes by itself, and its own
+    control plane, which can run nowhere else, goes and comes with it.
+
+    The cluster does it, so it goes on when this command ends: Ctrl-C only stops watching. See
+    `kubeception upgrade status`, `pause`, `resume` and `abort`. Exit code 1 says that a node failed
+    or that it was aborted, 3 what speaks against it before anything is changed.
+
+    \b
+    Example:
+      kubeception node reboot w1 w2 w3 --batch 2
+    """
+    if bool(names) is is_all:
+        raise click.UsageError("name the nodes, or say --all")
+    options.only_root("reach the cluster's keys", "node …")
+    from kubeception.admin import upgrades
+    from kubeception.render.cluster_upgrade import Order
+
+    order = Order(
+        nodes=tuple(dict.fromkeys(names)),
+        batch=batch,
+        drain_s=int(drain_timeout.total_seconds()),
+        is_forced=force,
+        step_s=int(timeout.total_seconds()),
+        skips_offline=offline == "skip",
+    )
+    with Session(options.loaded(config_file)) as session:
+        made = upgrades.begin(session, order)
+        if no_wait:
+            if output == "json":
+                emit(progress.document(made))
+            else:
+                click.echo(f"{made['metadata']['name']}: see kubeception upgrade status --watch")
+            return
+        progress.follow(session, made["metadata"]["name"], output=output)
 
 
 def _ask(name: str) -> None:

@@ -1,4 +1,4 @@
-"""`kubeception upgrade`: what an upgrade would change, and what forbids it."""
+"""`kubeception upgrade`: what one would change, what forbids it, and how far one is."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from kubeception.cli import dry_run, options, table
+from kubeception.cli import dry_run, options, progress, table
 from kubeception.cli.terminal import emit
 from kubeception.errors import PreflightError
 from kubeception.session import Session
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 @click.group()
 def upgrade() -> None:
-    """Take the cluster to another release of Kubernetes.
+    """Take the cluster to another release of Kubernetes, or its nodes through a reboot.
 
-    So far this says what an upgrade would change and what forbids it; it carries none out.
+    `plan` says what an upgrade would change and what forbids it; none is carried out so far. The
+    others are about what `kubeception node reboot` has asked for.
     """
 
 
@@ -56,6 +57,78 @@ def plan(
     else:
         _show(found)
     context.exit(0 if found.is_allowed else PreflightError.exit_code)
+
+
+@upgrade.command()
+@click.option("--watch", is_flag=True, help="Tell what is new until its end.")
+@options.output
+@options.config_file
+def status(output: str, config_file: Path | None, *, watch: bool) -> None:
+    """Say how far it is that is under way, or how the last one ended.
+
+    With --watch it ends with 1 where a node failed, or it was aborted.
+
+    \b
+    Example:
+      kubeception upgrade status --watch
+    """
+    options.only_root("reach the cluster's keys", "upgrade …")
+    from kubeception.admin import upgrades
+
+    with Session(options.loaded(config_file)) as session:
+        found = upgrades.latest(session)
+        if found and watch:
+            progress.follow(session, found["metadata"]["name"], output=output)
+        elif output == "json":
+            emit(progress.document(found) if found else None)
+        elif found:
+            progress.show(found)
+        else:
+            click.echo("nothing was asked for yet; see: kubeception node reboot --help")
+
+
+@upgrade.command()
+@options.config_file
+def pause(config_file: Path | None) -> None:
+    """Let no further batch begin; the one at hand is finished.
+
+    \b
+    Example:
+      kubeception upgrade pause
+    """
+    _changed(config_file, "no further batch begins", paused=True)
+
+
+@upgrade.command()
+@options.config_file
+def resume(config_file: Path | None) -> None:
+    """Go on with the next batch.
+
+    \b
+    Example:
+      kubeception upgrade resume
+    """
+    _changed(config_file, "goes on", paused=False)
+
+
+@upgrade.command()
+@options.config_file
+def abort(config_file: Path | None) -> None:
+    """End it: nodes that were not told to reboot yet take pods again, the others are waited for.
+
+    \b
+    Example:
+      kubeception upgrade abort
+    """
+    _changed(config_file, "ends as soon as no host is down", aborted=True)
+
+
+def _changed(config_file: Path | None, said: str, **wanted: bool) -> None:
+    options.only_root("reach the cluster's keys", "upgrade …")
+    from kubeception.admin import upgrades
+
+    with Session(options.loaded(config_file)) as session:
+        click.echo(f"{upgrades.change(session, **wanted)}: {said}")
 
 
 def _show(found: "Plan") -> None:

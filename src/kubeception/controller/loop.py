@@ -1,7 +1,8 @@
 """The loop: whenever certificate requests may have changed, judge every one that waits.
 
 It compares what is with what should be, again and again; a watch only wakes it earlier. One bad
-request is told and passed over. Every few minutes what joins have left behind is swept.
+request is told and passed over. Every few minutes what joins have left behind is swept. Beside it
+the nodes are worked off that somebody asked for in batches.
 """
 
 import contextlib
@@ -33,6 +34,7 @@ from kubeception.controller.approval import (
     with_issued,
 )
 from kubeception.controller.leftovers import Found, leftovers
+from kubeception.controller.upgrades import Upgrades
 from kubeception.endpoints import Network
 from kubeception.errors import ApiError
 from kubeception.kube.client import Api, Object
@@ -85,13 +87,14 @@ class Seen:
 
 
 def run(api: Api, watching: Api, settings: ControllerOptions) -> None:
-    """Approve and deny until told to end; `watching` is a second client, for the watch alone."""
+    """Do all of it until told to end; `watching` is a second client, for the watch alone."""
     lease = Lease(settings.lease, settings.name, namespace=NAMESPACE, manager=_MANAGER)
     changed = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     threading.Thread(target=_watch, args=(watching, changed), daemon=True).start()
     log.info("waiting for certificate requests")
     was_leading, looked, problem, seen = False, 0.0, "", Seen()
+    upgrades = Upgrades(lease)
     try:
         while True:
             is_leading = False
@@ -103,6 +106,8 @@ def run(api: Api, watching: Api, settings: ControllerOptions) -> None:
                     changed.clear()
                     looked = monotonic()
                     decide(api, settings, lease, seen)
+                if is_leading:
+                    upgrades.look(api)
                 problem = ""
             except ApiError as error:
                 if error.message != problem:  # not again every two seconds

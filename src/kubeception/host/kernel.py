@@ -37,6 +37,11 @@ def memory_bytes() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+def boot_id(proc: Path) -> str:
+    """Return what tells this boot from every other one; a kubelet says the same of its Node."""
+    return (proc / "sys/kernel/random/boot_id").read_text().strip()
+
+
 def cpus() -> int:
     """Return how many CPUs this host has."""
     return os.cpu_count() or 1

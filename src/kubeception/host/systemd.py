@@ -1,7 +1,7 @@
-"""systemd over D-Bus, the one module that speaks it.
+"""systemd and its logind over D-Bus, the one module that speaks it.
 
-See org.freedesktop.systemd1(5). A job's signal may come right after the call that queued it, so the
-match for it is set up before any call.
+See org.freedesktop.systemd1(5) and org.freedesktop.login1(5). A job's signal may come right after
+the call that queued it, so the match for it is set up before any call.
 """
 
 import time
@@ -26,6 +26,11 @@ JOB_TIMEOUT_S = 90.0
 _SERVICE = "org.freedesktop.systemd1"
 _MANAGER = DBusAddress(
     "/org/freedesktop/systemd1", bus_name=_SERVICE, interface=f"{_SERVICE}.Manager"
+)
+_LOGIND = DBusAddress(
+    "/org/freedesktop/login1",
+    bus_name="org.freedesktop.login1",
+    interface="org.freedesktop.login1.Manager",
 )
 _PROPERTIES = "org.freedesktop.DBus.Properties"
 
@@ -157,6 +162,12 @@ class Systemd:
         """Have systemd read its unit files again."""
         crash.before("reload", "systemd")
         self._call("Reload", "")
+
+    def reboot(self) -> None:
+        """Have the host reboot in good order, by logind; it goes down some moments later."""
+        crash.before("reboot", "the host")
+        interactive = False
+        self._send(new_method_call(_LOGIND, "Reboot", "b", (interactive,)))
 
     def _job(self, method: str, unit: str) -> None:
         bus = self._connection()

@@ -98,6 +98,12 @@ def tell_of_the_network(session: Session, node: str, trouble: Trouble | None) ->
     session.api.merge("Node", node, {"status": {"conditions": [said]}}, status=True)
 
 
+def reboot(session: Session) -> None:
+    """Have the host reboot; asked twice it goes down once."""
+    with _locked(session, "rebooting"):
+        session.host.systemd.reboot()
+
+
 def move(session: Session, rollout: Rollout, lease: Lease) -> None:
     """Write the port that is free into a revision; whose edit it is stays whose it is."""
     with (

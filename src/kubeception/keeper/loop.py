@@ -26,7 +26,8 @@ log = logging.getLogger("kubeception.keeper")
 LOOK_EVERY_S = 2.0
 # While no API answers; or a new server may fail, and the old one is there to go back to.
 LOOK_CLOSELY_S = 0.5
-# After a bootstrap that failed: what it lacked may need a moment, and the log a rest.
+# After a bootstrap that failed: what it lacked may need a moment, and the log a rest. Or after the
+# host was asked to go down.
 REST_S = 5.0
 # After these the host, or what the API says of it, is another one.
 _CHANGES = {Action.BOOTSTRAP, Action.JOIN, Action.KILL, Action.TURN_DOOR, Action.TELL}
@@ -72,7 +73,9 @@ def run(session: Session) -> None:
             hourly.look(seen, verdict)
         notify("WATCHDOG=1")
         is_close = seen.api_silent_s > 0 or (seen.rollout and seen.rollout.others)
-        time.sleep(LOOK_CLOSELY_S if is_close else LOOK_EVERY_S)
+        often_s = LOOK_CLOSELY_S if is_close else LOOK_EVERY_S
+        # systemd ends this process when it goes down; until then there is nothing to do.
+        time.sleep(REST_S if verdict.action is Action.REBOOT else often_s)
     log.info("this host is node %s now; starting anew", node_name(session))
 
 
@@ -111,6 +114,8 @@ def _act(verdict: Verdict, seen: Observation, session: Session, lease: Lease) ->
                 actions.tell_of_the_network(session, node_name(session), seen.trouble)
             case Action.RESTORE_NETWORK:
                 actions.restore_network(session, seen.network_due)
+            case Action.REBOOT:
+                actions.reboot(session)
             case Action.MOVE if rollout:
                 actions.move(session, rollout, lease)
             case Action.PROVE if rollout:

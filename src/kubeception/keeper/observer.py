@@ -21,8 +21,9 @@ from kubeception.endpoints import API_PORT, HOSTED_PORTS
 from kubeception.errors import ApiError, KubeceptionError
 from kubeception.etcd import space
 from kubeception.etcd.space import Space
-from kubeception.host import containers, door, lock, pause
+from kubeception.host import containers, door, kernel, lock, pause
 from kubeception.keeper.host_observer import HostObserver
+from kubeception.keeper.own_node import is_to_reboot
 from kubeception.keeper.rollout import History, Rollout, Server
 from kubeception.keeper.verdict import LEASE_FREE_S, Observation
 from kubeception.kept import default_roles, identity, revisions
@@ -79,7 +80,7 @@ class Observer:
         self._leases: dict[str, tuple[int, float]] = dict.fromkeys(LEASES, (-1, now))
         self._read: tuple[int, ...] = ()
         self._node_problem: str | None = None
-        self._has_new_settings = False
+        self._has_new_settings = self._is_to_reboot = False
         self._not_ready: str | None = None
         self._host.forget()
         self._rollout: Rollout | None = None
@@ -166,6 +167,7 @@ class Observer:
             changed_roles=self._changed_roles,
             lost=next((what for what, at in there if not at), None),
             has_new_settings=self._has_new_settings,
+            is_to_reboot=self._is_to_reboot,
             node_problem=self._node_problem if node else f"Node {self._node} is gone",
             rollout=self._rollout,
             unready=self._host.unready(self._not_ready, now) if answered else None,
@@ -257,6 +259,8 @@ class Observer:
             self._node_problem = nodes.ControlPlaneNode(self._node).drift(self._session)
             self._not_ready = conditions.node_ready(self._node).problem(self._session)
             self._has_new_settings = _has_new_settings(self._session)
+            found = self._session.api.get("Node", self._node)
+            self._is_to_reboot = is_to_reboot(found, kernel.boot_id(self._session.host.proc))
             rollout = _rollout(self._session, self._node)
         except KubeceptionError:  # a moment later it may answer
             return

@@ -1,12 +1,14 @@
-"""This host's node as the keeper sees it: whether it is Ready, and at which address. Pure.
+"""This host's node as the keeper sees it: is it Ready, at which address, is it to reboot. Pure.
 
 A node that is NotReady may have a kubelet that hangs, in what a pod has it wait for, say; a new one
 does not. Where that doesn't help either, it is tried again ever more seldom.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from kubeception.endpoints import Address
+from kubeception.render.cluster_upgrade import REBOOT_NOTE
 
 # A kubelet and a pod network that have just started are Ready well within this.
 UNREADY_S = 60.0
@@ -15,6 +17,15 @@ LONGEST_S = 3600.0
 MOVED_S = 60.0
 # How a kubelet begins to say that no network plugin has set up this host.
 _NO_NETWORK = "container runtime network not ready"
+
+
+def is_to_reboot(node: dict[str, Any] | None, boot: str) -> bool:
+    """Tell whether a Node asks its host to end this boot, by its id.
+
+    By the kernel's word: after a reboot the Node goes on naming the boot before for a while.
+    """
+    notes = (node or {}).get("metadata", {}).get("annotations") or {}
+    return bool(boot) and notes.get(REBOOT_NOTE) == boot
 
 
 @dataclass(frozen=True)

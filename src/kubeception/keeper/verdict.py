@@ -19,6 +19,7 @@ LEASE_STILL_S = 20.0
 LEASE_FREE_S = 5.0
 
 
+_ASKED = "this host's Node asks for it"
 _NEW_SETTINGS = "the cluster goes by other settings than this host"
 
 
@@ -40,6 +41,7 @@ class Action(StrEnum):
     RESTART_KUBELET = "restart the kubelet"
     TELL = "tell of the network"
     RESTORE_NETWORK = "restore the network"
+    REBOOT = "reboot"
     PROVE = "prove"
 
 
@@ -105,6 +107,8 @@ class Observation:
     """What of this host's network somebody took away."""
     network_due: tuple[str, ...] = ()
     """What of it is to be restored now."""
+    is_to_reboot: bool = False
+    """This host's Node asks for it."""
     unready: Unready | None = None
     """How this host's node is not Ready."""
     trouble: Trouble | None = None
@@ -148,7 +152,10 @@ def judge(seen: Observation) -> Verdict:
         or _about_what_may_pass(seen)
         or Verdict(Action.NOTHING, "all is well")
     )
-    may_hide_it = verdict.action in {Action.BOOTSTRAP, Action.WAIT, Action.NOTHING}
+    may_hide_it = verdict.action in {
+        *(Action.BOOTSTRAP, Action.WAIT, Action.NOTHING),
+        Action.REBOOT,  # such a host may not come back
+    }
     return Verdict(Action.REFUSE, seen.refusal) if seen.refusal and may_hide_it else verdict
 
 
@@ -169,6 +176,8 @@ def _about_a_worker(seen: Observation) -> Verdict | None:
         return Verdict(Action.WAIT, f"no API answers: {seen.api_problem}")
     if seen.node_problem:
         return Verdict(Action.WAIT, f"{seen.node_problem}: removed, or to join again")
+    if seen.is_to_reboot:
+        return Verdict(Action.REBOOT, _ASKED)
     if seen.has_new_settings:
         return Verdict(Action.JOIN, _NEW_SETTINGS)
     if seen.expiring:
@@ -250,6 +259,8 @@ def _about_the_api(seen: Observation) -> Verdict | None:
 
 
 def _about_the_rest(seen: Observation) -> Verdict | None:
+    if seen.is_to_reboot:
+        return Verdict(Action.REBOOT, _ASKED)
     if seen.released_leases:
         return Verdict(Action.BOOTSTRAP, f"nobody takes Lease {seen.released_leases[0]}")
     for lease, still_s in seen.stale_leases:

@@ -10,8 +10,9 @@ from kubeception import conditions
 from kubeception.config import Config, cluster
 from kubeception.errors import KubeceptionError
 from kubeception.gather import settings_for_worker
-from kubeception.host import lock, pause
+from kubeception.host import kernel, lock, pause
 from kubeception.keeper.host_observer import HostObserver
+from kubeception.keeper.own_node import is_to_reboot
 from kubeception.keeper.verdict import Observation
 from kubeception.kept import membership
 from kubeception.pki.token import Role
@@ -97,6 +98,7 @@ class WorkerObserver:
             seen,
             node_problem=None if found else f"Node {self._node} is gone",
             told_trouble=conditions.network_problem(found) if found else None,
+            is_to_reboot=is_to_reboot(found, kernel.boot_id(session.host.proc)),
             has_new_settings=is_stale,
             expiring=self._expiring,
         )

@@ -219,9 +219,16 @@ class Api:
         return self._idempotent("PATCH", path, change, content=_STRATEGIC, fieldManager=manager)
 
     def set_fields(
-        self, found: Object, values: Mapping[str, Any], *, manager: str = FIELD_MANAGER
+        self,
+        found: Object,
+        values: Mapping[str, Any],
+        *,
+        manager: str = FIELD_MANAGER,
+        status: bool = False,
     ) -> Object:
         """Set fields (by JSON pointer, RFC 6901) of an object that was read, whatever they were.
+
+        Of its status only where that is asked for, and nothing else then.
 
         Raises:
             ApiError: among others 409 or 422 where somebody else has changed the object meanwhile.
@@ -232,9 +239,8 @@ class Api:
             {"op": "test", "path": "/metadata/resourceVersion", "value": version},
             *({"op": "add", "path": pointer, "value": value} for pointer, value in values.items()),
         ]
-        return self._idempotent(
-            "PATCH", _path(found), change, content=_JSON_PATCH, fieldManager=manager
-        )
+        path = _path(found, *(("status",) if status else ()))
+        return self._idempotent("PATCH", path, change, content=_JSON_PATCH, fieldManager=manager)
 
     def create(self, wanted: Object) -> Object:
         """Create an object; asked once, for a second one may be another.

@@ -57,6 +57,7 @@ KINDS = {
     "CustomResourceDefinition": Kind(
         "apiextensions.k8s.io", "v1", "customresourcedefinitions", namespaced=False
     ),
+    "ClusterUpgrade": Kind("kubeception.dev", "v1alpha1", "clusterupgrades", namespaced=False),
     "ResourceQuota": Kind("", "v1", "resourcequotas", namespaced=True),
     "PriorityLevelConfiguration": Kind(
         FLOWCONTROL, "v1", "prioritylevelconfigurations", namespaced=False

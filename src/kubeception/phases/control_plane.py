@@ -13,6 +13,7 @@ from kubeception.render import (
     apiserver,
     cluster_controller,
     cluster_settings,
+    cluster_upgrade,
     controllers,
     coredns,
     flannel,
@@ -46,6 +47,7 @@ def everything(facts: Facts) -> Iterator[Wanted]:
     yield from proxy.everything(cluster)
     yield from coredns.everything(settings)
     yield from join_service.everything(cluster)
+    yield from cluster_upgrade.everything()
     yield from cluster_controller.everything(cluster)
     yield from limits.everything(settings)
     # So that nobody joins by this host's name, not even while its Node object is gone.

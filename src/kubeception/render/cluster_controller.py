@@ -1,4 +1,4 @@
-"""kubeception inside the cluster: the controller that approves kubelets' certificates.
+"""kubeception inside the cluster: the controller of kubelets' certificates and of reboots.
 
 An account of its own: what parses bytes from the network can approve nothing.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 from kubeception.config.cluster import ClusterSettings
 from kubeception.facts import ClusterFacts
 from kubeception.pki.request import SIGNERS
-from kubeception.render import join_records, objects, own_pod, pod_folder
+from kubeception.render import cluster_upgrade, join_records, objects, own_pod, pod_folder
 from kubeception.render.pod_folder import PodFolder
 
 NAME = "kubeception-controller"
@@ -18,7 +18,13 @@ LEASE = NAME
 _MEMORY = "1Gi"
 _CERTIFICATES = "certificates.k8s.io"
 _CLUSTER_RIGHTS = (
-    objects.rule("", "nodes services", "list"),
+    objects.rule("", "services", "list"),
+    # A policy holds it to cordoning and to its own annotations, where it changes one.
+    objects.rule("", "nodes", "get", "list", "patch"),
+    objects.rule("", "pods", "list", "delete"),
+    objects.rule("", "pods/eviction", "create"),
+    objects.rule(cluster_upgrade.GROUP, cluster_upgrade.PLURAL, "list"),
+    objects.rule(cluster_upgrade.GROUP, f"{cluster_upgrade.PLURAL}/status", "patch"),
     # A policy holds it to those that the join service made, where it deletes.
     objects.rule(_CERTIFICATES, "certificatesigningrequests", "get", "list", "watch", "delete"),
     objects.rule(_CERTIFICATES, "certificatesigningrequests/approval", "update"),

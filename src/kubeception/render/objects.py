@@ -210,7 +210,21 @@ def disruption_budget(name: str, labels: Mapping[str, str]) -> Object:
 def warning(
     about: Object, reason: str, message: str, *, by: Mapping[str, str], at: datetime, **name: str
 ) -> Object:
-    """Return an event that warns about an object, in the object's namespace.
+    """Return an event that warns about an object, as `event` does."""
+    return event(about, reason, message, by=by, at=at, kind="Warning", **name)
+
+
+def event(
+    about: Object,
+    reason: str,
+    message: str,
+    *,
+    by: Mapping[str, str],
+    at: datetime,
+    kind: str = "Normal",
+    **name: str,
+) -> Object:
+    """Return an event about an object, in the object's namespace.
 
     `by` is its source (core/v1), `name` its `name` or its `generateName`. What is in no namespace
     has its events in `default`.
@@ -229,7 +243,7 @@ def warning(
         },
         "reason": reason,
         "message": message[:_EVENT_WIDTH],
-        "type": "Warning",
+        "type": kind,
         "count": 1,
         "firstTimestamp": when,
         "lastTimestamp": when,

@@ -16,7 +16,14 @@ from kubeception.config.model import Cni
 from kubeception.config.names import of_kubelet
 from kubeception.facts import ClusterFacts
 from kubeception.pki.request import CLIENT_SIGNER, NODES
-from kubeception.render import cluster_controller, flannel, join_records, objects, own_pod
+from kubeception.render import (
+    cluster_controller,
+    cluster_upgrade,
+    flannel,
+    join_records,
+    objects,
+    own_pod,
+)
 
 # On a namespace, by an administrator: kubelets of workers may show their static pods in it.
 MIRROR_PODS = {"kubeception.dev/mirror-pods": "allowed"}
@@ -25,6 +32,11 @@ NODE_STATUS = (
     *("addresses", "allocatable", "capacity", "config", "daemonEndpoints", "declaredFeatures"),
     *("features", "images", "nodeInfo", "phase", "runtimeHandlers"),
     *("volumesAttached", "volumesInUse"),
+)
+# All of its spec (core/v1, 1.37), but for what says that it takes no new pods.
+NODE_SPEC = (
+    *("configSource", "externalID", "podCIDR", "podCIDRs", "podPreemptionPolicy", "providerID"),
+    "taints",
 )
 _API = "admissionregistration.k8s.io/v1"
 _FLANNEL = "kubeception-flannel"
@@ -36,6 +48,8 @@ _LINKS = "kubeception-link-addresses"
 _REMOVED_NODES = "kubeception-removed-nodes"
 _JOIN_SERVICE = "kubeception-join-service"
 _CONTROLLER = "kubeception-controller"
+_CONTROLLER_NODES = "kubeception-controller-nodes"
+_NODE_NOTES = "kubeception-node-notes"
 # A claim has some 2 KiB, with a request of 4 KiB at most.
 _SMALL_BYTES = 12 * 1024
 # By which people and local volumes name a host; a kubelet writes it.
@@ -74,12 +88,15 @@ def everything(cluster: ClusterFacts) -> Iterator[objects.Object]:
     yield from _removed_nodes(workers)
     yield from _join_service()
     yield from _controller()
+    yield from _controller_nodes()
+    yield from _notes()
 
 
 def names(settings: ClusterSettings) -> tuple[str, ...]:
     """Return the names of the policies that a cluster has, which are their bindings' as well."""
     of_workers = (_MIRROR_PODS, _OWN_NODES, _ADDRESSES, _REMOVED_NODES)
-    of_all = (_NODE_ROLES, *of_workers, _JOIN_SERVICE, _CONTROLLER)
+    of_controller = (_CONTROLLER, _CONTROLLER_NODES, _NODE_NOTES)
+    of_all = (_NODE_ROLES, *of_workers, _JOIN_SERVICE, *of_controller)
     return (_FLANNEL, _LINKS, *of_all) if settings.net.cni is Cni.FLANNEL else of_all
 
 
@@ -342,6 +359,52 @@ def _controller() -> Iterator[objects.Object]:
         variables={},
         rules=[(made, "the controller deletes requests of the join service alone")],
     )
+
+
+def _controller_nodes() -> Iterator[objects.Object]:
+    """Hold the controller, of Nodes, to cordoning and to what it notes there."""
+    before = "oldObject == null ? optional.none() : oldObject"
+    spec = " && ".join(f"object.spec.?{name} == ({before}.spec.?{name})" for name in NODE_SPEC)
+    metadata = " && ".join(
+        f"object.metadata.?{name} == ({before}.metadata.?{name})"
+        for name in ("labels", "finalizers", "ownerReferences")
+    )
+    yield from _policy(
+        _CONTROLLER_NODES,
+        resources=("nodes",),
+        operations=("UPDATE",),
+        only={"is-controller": _is(cluster_controller.NAME)},
+        variables=_before_and_now("annotations"),
+        rules=[
+            (spec, "the controller cordons nodes, and changes nothing else of them"),
+            (metadata, "the controller changes no label"),
+            (_same(but=f"key in [{_notes_of_ours()}]"), "nor an annotation that is not its own"),
+        ],
+    )
+
+
+def _notes() -> Iterator[objects.Object]:
+    """Let nobody else have hosts reboot, nor say that it was the controller that cordoned one.
+
+    Of their own Nodes kubelets could; and whatever else may write Nodes, a network's token say.
+    """
+    yield from _policy(
+        _NODE_NOTES,
+        resources=_NODE_WRITES,
+        operations=("CREATE", "UPDATE"),
+        only={"is-another": f"!({_is(cluster_controller.NAME)})"},
+        variables=_before_and_now("annotations"),
+        rules=[
+            (
+                f"({_same(but=f'!(key in [{_notes_of_ours()}])')}) || {_IS_ADMINISTRATOR}",
+                "only administrators and the controller have hosts reboot",
+            )
+        ],
+    )
+
+
+def _notes_of_ours() -> str:
+    return ", ".join(f"'{note}'" for note in cluster_upgrade.NOTES)
 
 
 def _policy(

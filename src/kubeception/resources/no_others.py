@@ -17,7 +17,7 @@ _KINDS = (
     *("DaemonSet", "Deployment", "PodDisruptionBudget", "Service", "ConfigMap", "Lease"),
     *("RoleBinding", "Role", "ClusterRoleBinding", "ClusterRole", "ServiceAccount"),
     *("ValidatingAdmissionPolicyBinding", "ValidatingAdmissionPolicy", "ResourceQuota"),
-    *("FlowSchema", "PriorityLevelConfiguration"),
+    *("FlowSchema", "PriorityLevelConfiguration", "CustomResourceDefinition"),
 )
 
 

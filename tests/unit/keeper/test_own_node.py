@@ -1,12 +1,13 @@
-"""How often the kubelet is restarted, and which address a host goes by."""
+"""How often the kubelet is restarted, which address a host goes by, and whether it reboots."""
 
 from itertools import pairwise
 
 import pytest
 from tests.fixed import CONFIG, HOST
 
-from kubeception.keeper.own_node import LONGEST_S, UNREADY_S, Restarts
+from kubeception.keeper.own_node import LONGEST_S, UNREADY_S, Restarts, is_to_reboot
 from kubeception.render import kubelet
+from kubeception.render.cluster_upgrade import REBOOT_NOTE
 
 
 def test_a_node_that_stays_unready_is_tried_ever_more_seldom() -> None:
@@ -51,3 +52,23 @@ def test_a_host_that_goes_by_no_address(text: str) -> None:
 
 def test_the_address_that_a_host_goes_by() -> None:
     assert kubelet.address_in(kubelet.environment(CONFIG, HOST)) == HOST.address
+
+
+@pytest.mark.parametrize(
+    ("notes", "boot", "answer"),
+    [
+        ({REBOOT_NOTE: "now"}, "now", True),
+        ({REBOOT_NOTE: "before"}, "now", False),
+        ({REBOOT_NOTE: ""}, "", False),
+        ({"another": "now"}, "now", False),
+        (None, "now", False),
+    ],
+)
+def test_a_host_ends_the_boot_that_is_named_and_no_other(
+    notes: dict[str, str] | None, boot: str, answer: bool
+) -> None:
+    """What the Node's status says of its boot is older than the boot, for a while."""
+    node = {"metadata": {"annotations": notes}, "status": {"nodeInfo": {"bootID": "before"}}}
+
+    assert is_to_reboot(node, boot) is answer
+    assert not is_to_reboot(None, boot)

@@ -452,6 +452,36 @@ TABLE = {
         Action.WAIT,
         "no API answers: refused",
     ),
+    "a worker reboots that is asked to, before anything that a boot may mend": (
+        worker(is_to_reboot=True, has_new_settings=True, unready=unready(60)),
+        Action.REBOOT,
+        "this host's Node asks for it",
+    ),
+    "not while somebody changes it": (
+        worker(is_to_reboot=True, locked=HELD),
+        Action.STAND_BACK,
+        f"the host is being changed by {HELD}",
+    ),
+    "nor while nobody can say whether that still holds": (
+        worker(is_to_reboot=True, api_problem="refused"),
+        Action.WAIT,
+        "no API answers: refused",
+    ),
+    "a control plane reboots that is asked to": (
+        Observation(is_to_reboot=True, unready=unready(60)),
+        Action.REBOOT,
+        "this host's Node asks for it",
+    ),
+    "not one whose API is about to be brought back": (
+        Observation(is_to_reboot=True, api_silent_s=1.0),
+        Action.WAIT,
+        "no API answers",
+    ),
+    "nor one that has lost what it would need": (
+        Observation(is_to_reboot=True, refusal="the CA's key is gone"),
+        Action.REFUSE,
+        "the CA's key is gone",
+    ),
     "a worker that is well is left alone": (worker(), Action.NOTHING, "all is well"),
     "a worker's keeper stands back for a person": (
         worker(locked=HELD, has_new_settings=True),

@@ -1,0 +1,117 @@
+"""ClusterUpgrades as an administrator has them: begun, looked at, paused, gone on with, aborted."""
+
+from collections.abc import Iterable, Iterator
+
+from kubeception.conditions.reading import condition_of
+from kubeception.controller import cluster_upgrade
+from kubeception.controller.batches import Phase, Run
+from kubeception.errors import ApiError, KubeceptionError, PreflightError, WaitTimeout
+from kubeception.kube.client import Object
+from kubeception.render.cluster_upgrade import KIND, MOST_NODES, Order, rebooting
+from kubeception.session import Session
+
+LOOK_EVERY_S = 2.0
+# An API server's host may be one of those that reboot.
+SILENT_S = 300.0
+_STATUS = "kubeception upgrade status"
+
+
+def begin(session: Session, order: Order) -> Object:
+    """Ask for reboots; return the object that says so.
+
+    Raises:
+        PreflightError: what speaks against it, all of it; nothing was changed.
+    """
+    found = session.api.list("Node")
+    problems = [*_others(session.api.list(KIND)), *problems_of(order, found)]
+    if problems:
+        raise PreflightError(problems)
+    return session.api.create(rebooting(order))
+
+
+def problems_of(order: Order, nodes: Iterable[Object]) -> Iterator[str]:
+    """Yield what is wrong with an order in a cluster of these nodes."""
+    there = {one["metadata"]["name"]: one for one in nodes}
+    wanted = order.nodes or tuple(there)
+    if len(wanted) > MOST_NODES:
+        yield f"{len(wanted)} nodes are more than {MOST_NODES}"
+    for name in wanted:
+        if name not in there:
+            yield f"node {name}: there is none of that name"
+        elif not condition_of(there[name], "Ready") and not order.skips_offline:
+            yield f"node {name}: is not Ready; --offline skip passes it over"
+
+
+def _others(found: Iterable[Object]) -> Iterator[str]:
+    for one in filter(cluster_upgrade.is_open, found):
+        yield f"{one['metadata']['name']} is under way; see: {_STATUS}"
+
+
+def latest(session: Session) -> Object | None:
+    """Return the one that is under way, else the newest one."""
+    found = sorted(
+        session.api.list(KIND), key=lambda one: str(one["metadata"]["creationTimestamp"])
+    )
+    return next(filter(cluster_upgrade.is_open, found), found[-1] if found else None)
+
+
+def named(session: Session, name: str) -> Object:
+    """Return one of them.
+
+    Raises:
+        KubeceptionError: it is gone.
+    """
+    found = session.api.get(KIND, name)
+    if found is None:
+        raise KubeceptionError(f"{KIND} {name} is gone", hint=_STATUS)
+    return found
+
+
+def change(session: Session, **wanted: bool) -> str:
+    """Pause, resume or abort the one that is under way; return its name.
+
+    Raises:
+        KubeceptionError: none is.
+    """
+    found = latest(session)
+    if found is None or not cluster_upgrade.is_open(found):
+        raise KubeceptionError("nothing is under way", hint=_STATUS)
+    name: str = found["metadata"]["name"]
+    session.api.set_fields(found, {f"/spec/{field}": value for field, value in wanted.items()})
+    return name
+
+
+def following(session: Session, name: str) -> Iterator[Run]:
+    """Yield how far it is whenever that is new, to its end.
+
+    Raises:
+        KubeceptionError: it is gone.
+        WaitTimeout: the API has said nothing for long.
+    """
+    clock, last, answered_s = session.host.clock, None, session.host.clock.monotonic()
+    while True:
+        try:
+            run = cluster_upgrade.of(named(session, name))
+        except ApiError as error:
+            session.hang_up()  # our credential may have expired
+            if clock.monotonic() - answered_s >= SILENT_S:
+                raise WaitTimeout(f"{KIND} {name}", error.message, hint=_STATUS) from error
+        else:
+            answered_s = clock.monotonic()
+            if run != last:
+                yield run
+            last = run
+            if run.phase.is_end:
+                return
+        clock.sleep(LOOK_EVERY_S)
+
+
+def news(before: Run | None, after: Run) -> Iterator[str]:
+    """Yield what is new of each node, and of all of it, as lines."""
+    known = {one.name: cluster_upgrade.words(one) for one in before.nodes} if before else {}
+    for one in after.nodes:
+        said = cluster_upgrade.words(one)
+        if one.since and known.get(one.name) != said:
+            yield f"node {one.name}: {said}"
+    if after.phase is Phase.PAUSED and (before is None or before.phase is not Phase.PAUSED):
+        yield "paused: kubeception upgrade resume goes on"

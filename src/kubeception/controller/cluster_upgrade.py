@@ -1,0 +1,187 @@
+"""A ClusterUpgrade and Nodes, as the rules about batches have them, and back."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from kubeception import timestamp
+from kubeception.conditions.reading import condition_of, conditions_of, time
+from kubeception.controller.batches import NodeProgress, Phase, Run, SeenNode, State
+from kubeception.kube.client import Object
+from kubeception.kube.eviction import is_movable
+from kubeception.render import objects
+from kubeception.render.cluster_upgrade import CORDONED_NOTE, REBOOT_NOTE
+
+NOT_SUPPORTED = "NotSupported"
+_ENDED = frozenset({"Succeeded", "Failed"})
+_FEW = 3
+
+
+def of(found: Object) -> Run:
+    """Read what was asked for, and how far it is."""
+    spec, status = found["spec"], found.get("status") or {}
+    drain = spec["drain"]
+    return Run(
+        name=found["metadata"]["name"],
+        nodes=tuple(map(_progress, status.get("nodes") or [])),
+        phase=Phase(status.get("phase") or Phase.PENDING),
+        batch=spec["batch"],
+        drain=timedelta(seconds=drain["timeoutSeconds"]),
+        is_forced=drain["onBlocked"] == "force",
+        step=timedelta(seconds=spec["stepTimeoutSeconds"]),
+        skips_offline=spec["offline"] == "skip",
+        is_paused=spec.get("paused", False),
+        is_aborted=spec.get("aborted", False),
+    )
+
+
+def message(found: Object) -> str:
+    """Return what the controller says of it."""
+    said: str = (found.get("status") or {}).get("message") or ""
+    return said
+
+
+def is_open(found: Object) -> bool:
+    """Tell whether something of it may yet be done."""
+    return not of(found).phase.is_end
+
+
+def in_turn(nodes: list[Object], wanted: list[str] | None) -> tuple[NodeProgress, ...]:
+    """Return the nodes in the order of their turns; workers go first, None means all there are."""
+    planes = {_name(one) for one in nodes if objects.CONTROL_PLANE in _labels(one)}
+    names = map(_name, nodes) if wanted is None else wanted
+    return tuple(NodeProgress(name) for name in sorted(names, key=lambda one: (one in planes, one)))
+
+
+def seen(node: Object, pods: tuple[str, ...] | None = None) -> SeenNode:
+    """Read a Node."""
+    notes = node["metadata"].get("annotations") or {}
+    return SeenNode(
+        boot=node.get("status", {}).get("nodeInfo", {}).get("bootID", ""),
+        is_ready=condition_of(node, "Ready"),
+        is_control_plane=objects.CONTROL_PLANE in _labels(node),
+        is_cordoned=node.get("spec", {}).get("unschedulable", False),
+        is_ours=CORDONED_NOTE in notes,
+        asked=notes.get(REBOOT_NOTE, ""),
+        pods=pods,
+    )
+
+
+def has_to_go(pod: Object) -> bool:
+    """Tell whether a pod ends before its host goes down.
+
+    Not one that has come to its end; and none of ours that only control-plane hosts may run, by
+    their names: who empties the node is one of these, and they come back with their host.
+    """
+    has_ended = pod.get("status", {}).get("phase") in _ENDED
+    return is_movable(pod) and not has_ended and not _is_bound_by_name(pod)
+
+
+def status_of(run: Run, found: Object, now: datetime) -> Object:
+    """Return the status that tells how far it is."""
+    said = _said(run)
+    return {
+        "phase": run.phase.value,
+        "message": said,
+        "done": f"{sum(one.state is State.DONE for one in run.nodes)}/{len(run.nodes)}",
+        "nodes": list(map(_told, run.nodes)),
+        "conditions": list(_conditions(run.phase, run.phase.value, said, found, now)),
+    }
+
+
+def refused(why: str, found: Object, now: datetime) -> Object:
+    """Return the status of one that can't be done."""
+    conditions = _conditions(Phase.FAILED, NOT_SUPPORTED, why, found, now)
+    return {"phase": Phase.FAILED.value, "message": why, "conditions": list(conditions)}
+
+
+def waiting_for(other: str, found: Object, now: datetime) -> Object:
+    """Return the status of one whose turn has not come."""
+    said = f"waits for {other}"
+    conditions = _conditions(Phase.PENDING, Phase.PENDING.value, said, found, now)
+    return {"phase": Phase.PENDING.value, "message": said, "conditions": list(conditions)}
+
+
+def words(node: NodeProgress) -> str:
+    """Return what a node is at, for people."""
+    return f"{node.state.lower()}: {node.message}" if node.message else node.state.lower()
+
+
+def _said(run: Run) -> str:
+    if run.phase is Phase.FAILED:
+        failed = [one for one in run.nodes if one.state is State.FAILED]
+        return f"stopped after the first batch that failed: {_listed(failed)}"
+    if run.phase is Phase.RUNNING:
+        later = ", then ends" if run.is_aborted else ", then pauses" if run.is_paused else ""
+        return _listed(run.at_hand) + later
+    if run.phase is Phase.PAUSED:
+        return "paused before the next batch"
+    if run.phase is Phase.ABORTED:
+        return "aborted; what had not gone down is as before"
+    skipped = [one for one in run.nodes if one.state is State.SKIPPED]
+    return f"passed over: {_listed(skipped)}" if skipped else "all nodes have rebooted"
+
+
+def _listed(nodes: list[NodeProgress] | tuple[NodeProgress, ...]) -> str:
+    few = [f"{one.name} {words(one)}" for one in nodes[:_FEW]]
+    more = [f"{len(nodes) - _FEW} more"] if len(nodes) > _FEW else []
+    return "; ".join(few + more)
+
+
+def _conditions(
+    phase: Phase, reason: str, said: str, found: Object, now: datetime
+) -> Iterator[Object]:
+    before = {one["type"]: one for one in conditions_of(found)}
+    is_over = {Phase.SUCCEEDED: "True", Phase.FAILED: "False", Phase.ABORTED: "False"}
+    values = {
+        "Progressing": str(phase is Phase.RUNNING),
+        "Succeeded": is_over.get(phase, "Unknown"),
+    }
+    for kind, value in values.items():
+        old = before.get(kind)
+        is_same = old is not None and old["status"] == value
+        yield {
+            "type": kind,
+            "status": value,
+            "reason": reason,
+            "message": said,
+            "lastTransitionTime": old["lastTransitionTime"]
+            if old and is_same
+            else timestamp.text(now),
+        }
+
+
+def _progress(found: Object) -> NodeProgress:
+    return NodeProgress(
+        found["name"],
+        State(found["state"]),
+        message=found.get("message", ""),
+        boot=found.get("bootID", ""),
+        since=time(found["since"]) if found.get("since") else None,
+    )
+
+
+def _told(node: NodeProgress) -> Object:
+    more = {"message": node.message, "bootID": node.boot}
+    since = {"since": timestamp.text(node.since)} if node.since else {}
+    given = {key: value for key, value in more.items() if value}
+    return {"name": node.name, "state": node.state.value, **given, **since}
+
+
+def _is_bound_by_name(pod: Object) -> bool:
+    metadata = pod["metadata"]
+    is_ours = objects.MANAGED_BY.items() <= _labels(pod).items()
+    affinity = pod["spec"].get("affinity", {}).get("nodeAffinity", {})
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution", {})
+    terms = required.get("nodeSelectorTerms", [])
+    by_name = bool(terms) and all("matchFields" in one for one in terms)
+    return is_ours and by_name and metadata["namespace"] == objects.NAMESPACE
+
+
+def _labels(found: Object) -> Object:
+    labels: Object = found["metadata"].get("labels") or {}
+    return labels
+
+
+def _name(found: Object) -> str:
+    name: str = found["metadata"]["name"]
+    return name

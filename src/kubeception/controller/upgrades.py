@@ -1,0 +1,233 @@
+"""Work off ClusterUpgrades, the oldest first, one at a time: look, judge, do, write down."""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from time import monotonic
+
+from kubeception import crash
+from kubeception.controller import batches, cluster_upgrade
+from kubeception.controller.batches import Change, Phase, Run, SeenNode, State, Verb
+from kubeception.errors import ApiError
+from kubeception.kube.client import Api, Object
+from kubeception.kube.eviction import ENDING, told_to_end
+from kubeception.kube.lease import Lease
+from kubeception.render import objects
+from kubeception.render.cluster_upgrade import CORDONED_NOTE, KIND, REBOOT_NOTE
+
+log = logging.getLogger("kubeception.controller")
+
+LOOK_EVERY_S = 5.0
+# So often nodes are let go whose ClusterUpgrade somebody has deleted.
+_ORPHANS_EVERY_S = 300.0
+_MANAGER = "kubeception-controller"
+_VERSION = "spec.version: going to another release is not supported yet; leave it out to reboot"
+_WARNINGS = frozenset({Phase.FAILED, Phase.ABORTED})
+
+
+@dataclass
+class _Look:
+    """What one look has read of the batch at hand: its Nodes, and which of their pods have to go.
+
+    A Node is read once, and after a change is as that left it; pods are read at each step.
+    """
+
+    nodes: dict[str, Object] = field(default_factory=dict)
+    pods: dict[str, list[Object]] = field(default_factory=dict)
+
+    def read_all(self, api: Api) -> list[Object]:
+        found = api.list("Node")
+        self.nodes = {one["metadata"]["name"]: one for one in found}
+        return found
+
+    def seen(self, name: str) -> SeenNode | None:
+        if name not in self.nodes:
+            return None
+        pods = self.pods.get(name)
+        return cluster_upgrade.seen(
+            self.nodes[name], None if pods is None else tuple(map(_full_name, pods))
+        )
+
+
+class Upgrades:
+    """Remembers when to look again; all else is in the objects."""
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+        self._due_s = self._orphans_due_s = 0.0
+
+    def look(self, api: Api) -> None:
+        """Go on with the one whose turn it is, where it is time to, as far as nobody is waited for.
+
+        Raises:
+            ApiError: the API can't be asked, or somebody has changed it meanwhile.
+        """
+        if monotonic() < self._due_s:
+            return
+        self._due_s = monotonic() + LOOK_EVERY_S
+        every = api.list(KIND)
+        waiting = sorted(filter(cluster_upgrade.is_open, every), key=_age)
+        if waiting:
+            self._work_off(api, waiting[0])
+        for one in waiting[1:]:
+            status = cluster_upgrade.waiting_for(waiting[0]["metadata"]["name"], one, _now())
+            self._write(api, one, status)
+        if not waiting and monotonic() >= self._orphans_due_s:
+            self._orphans_due_s = monotonic() + _ORPHANS_EVERY_S
+            self._let_orphans_go(api, {one["metadata"]["name"] for one in every})
+
+    def _work_off(self, api: Api, found: Object) -> None:
+        if "version" in found["spec"]:
+            found = self._write(api, found, cluster_upgrade.refused(_VERSION, found, _now()))
+            _tell(api, found, cluster_upgrade.NOT_SUPPORTED, _VERSION, kind="Warning")
+            return
+        run, look = cluster_upgrade.of(found), _Look()
+        if not run.nodes:
+            wanted = None if found["spec"].get("all") else found["spec"]["nodes"]
+            run = replace(run, nodes=cluster_upgrade.in_turn(look.read_all(api), wanted))
+        is_new = True
+        while is_new and self._lease.hold(api):
+            after, changes = batches.step(run, _seen(api, run, look), _now())
+            is_new = after.nodes != run.nodes
+            for change in changes:
+                if not self._lease.hold(api):
+                    return
+                words, is_done = _carried_out(api, change, run.name, look)
+                after = after.saying(change.node, words)
+                is_new |= is_done
+            status = cluster_upgrade.status_of(after, found, _now())
+            found = self._write(api, found, status)
+            for reason, said, kind in _events(run, after, status["message"]):
+                _tell(api, found, reason, said, kind=kind)
+            if not after.at_hand:
+                look = _Look()  # the next batch is of other nodes
+            run, is_new = after, is_new and not after.phase.is_end
+
+    def _write(self, api: Api, found: Object, status: Object) -> Object:
+        """Write a status that says something new."""
+        if status == found.get("status"):
+            return found
+        crash.before("write down", status["message"])
+        return api.set_fields(found, {"/status": status}, manager=_MANAGER, status=True)
+
+    def _let_orphans_go(self, api: Api, known: set[str]) -> None:
+        for node in api.list("Node"):
+            notes, at = node["metadata"].get("annotations") or {}, cluster_upgrade.seen(node)
+            is_marked = at.is_ours or at.asked
+            if is_marked and notes.get(CORDONED_NOTE) not in known and self._lease.hold(api):
+                name = node["metadata"]["name"]
+                api.merge("Node", name, _let_go(at), manager=_MANAGER)
+                log.info("node %s: %s, its %s is gone", name, Verb.LET_GO, KIND)
+
+
+def _seen(api: Api, run: Run, look: _Look) -> dict[str, SeenNode | None]:
+    """Return the nodes that count; with pods only where no more can come: the batch is cordoned."""
+    if not run.at_hand:
+        if not look.nodes:
+            look.read_all(api)
+        return {name: look.seen(name) for name in look.nodes}
+    for one in run.at_hand:
+        if one.name not in look.nodes and (node := api.get("Node", one.name)):
+            look.nodes[one.name] = node
+    draining = [one.name for one in run.at_hand if one.state is State.DRAINING]
+    there = [name for name in draining if name in look.nodes]
+    look.pods = {}
+    if all(at.is_cordoned for name in there if (at := look.seen(name))):
+        look.pods = {name: _pods(api, name) for name in there}
+    return {one.name: look.seen(one.name) for one in run.at_hand}
+
+
+def _carried_out(api: Api, change: Change, run: str, look: _Look) -> tuple[str, bool]:
+    """Do something for a node; return what is to be said of it, and whether to look at once."""
+    crash.before(change.verb, f"node {change.node}")
+    try:
+        if change.verb is Verb.EVICT:
+            return _told(look.pods[change.node], lambda pod: told_to_end(api, pod)), False
+        if change.verb is Verb.DELETE:
+            return _told(look.pods[change.node], lambda pod: _deleted(api, pod)), False
+        at = cluster_upgrade.seen(look.nodes[change.node])
+        wanted = {
+            Verb.CORDON: _noted(CORDONED_NOTE, run) | {"spec": {"unschedulable": True}},
+            Verb.ASK: _noted(REBOOT_NOTE, at.boot),
+            Verb.WITHDRAW: _noted(REBOOT_NOTE, None),
+            Verb.LET_GO: _let_go(at),
+        }[change.verb]
+        look.nodes[change.node] = api.merge("Node", change.node, wanted, manager=_MANAGER)
+    except ApiError as error:
+        if error.status == 0:
+            raise
+        return error.message, False
+    log.info("node %s: %s", change.node, change.verb)
+    return "", True
+
+
+def _pods(api: Api, node: str) -> list[Object]:
+    """Return the pods of a node that have to go."""
+    found = api.list("Pod", fields={"spec.nodeName": node})
+    return list(filter(cluster_upgrade.has_to_go, found))
+
+
+def _told(pods: list[Object], tell: Callable[[Object], str]) -> str:
+    """Have pods end that don't yet; return, in words, which are left and why."""
+    why = {
+        _full_name(pod): ENDING if "deletionTimestamp" in pod["metadata"] else tell(pod)
+        for pod in pods
+    }
+    held = {name: words for name, words in why.items() if words != ENDING}
+    if not held:
+        return f"pods that are ending: {len(why)}"
+    name, words = min(held.items())
+    return f"{len(held)} of {len(why)} pods can't go; {name}: {words}"
+
+
+def _deleted(api: Api, pod: Object) -> str:
+    metadata = pod["metadata"]
+    api.delete("Pod", metadata["name"], namespace=metadata["namespace"])
+    return ENDING
+
+
+def _let_go(at: SeenNode) -> Object:
+    """Return the change that leaves nothing of ours on a Node; who else cordoned it, has it so."""
+    notes = {"metadata": {"annotations": {CORDONED_NOTE: None, REBOOT_NOTE: None}}}
+    return notes | ({"spec": {"unschedulable": None}} if at.is_ours else {})
+
+
+def _noted(note: str, value: str | None) -> Object:
+    return {"metadata": {"annotations": {note: value}}}
+
+
+def _events(before: Run, after: Run, message: str) -> Iterator[tuple[str, str, str]]:
+    """Yield the reason, the words and the kind of what people should know of a step."""
+    begun = {one.name for one in after.at_hand} - {one.name for one in before.at_hand}
+    if begun:
+        yield "BatchBegun", ", ".join(sorted(begun)), "Normal"
+    if after.phase is not before.phase and after.phase is not Phase.RUNNING:
+        kind = "Warning" if after.phase in _WARNINGS else "Normal"
+        yield after.phase.value, message, kind
+
+
+def _tell(api: Api, about: Object, reason: str, message: str, *, kind: str) -> None:
+    event = objects.event(
+        about,
+        reason,
+        message,
+        by={"component": _MANAGER},
+        at=_now(),
+        kind=kind,
+        generateName=f"{_MANAGER}.",
+    )
+    api.create(event)
+
+
+def _full_name(pod: Object) -> str:
+    return f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+
+
+def _age(found: Object) -> tuple[str, str]:
+    metadata = found["metadata"]
+    return metadata["creationTimestamp"], metadata["name"]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

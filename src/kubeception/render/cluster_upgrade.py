@@ -1,0 +1,208 @@
+"""The custom resource by which nodes are worked off in batches, and what it leaves on a Node.
+
+Who asks for something makes a ClusterUpgrade; the controller works off one at a time, and tells in
+its status what each node is at.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kubeception.render import objects
+
+KIND = "ClusterUpgrade"
+GROUP, VERSION, PLURAL = "kubeception.dev", "v1alpha1", "clusterupgrades"
+# On a Node, by the controller alone: the boot that is to end, by its id. A host that has another
+# one by now has done what was asked for, so nobody reboots twice.
+REBOOT_NOTE = "kubeception.dev/reboot"
+# On a Node that the controller has cordoned, and may uncordon: for which ClusterUpgrade.
+CORDONED_NOTE = "kubeception.dev/cordoned-for"
+NOTES = (REBOOT_NOTE, CORDONED_NOTE)
+MOST_NODES = 5000
+DRAIN_S, STEP_S = 300, 900
+_PERCENT = "([1-9][0-9]?|100)%"
+_NAME_LENGTH = 253
+
+
+@dataclass(frozen=True)
+class Order:
+    """What somebody asks for: of these nodes, or of all where none is named.
+
+    `batch` is a number of nodes or a percentage of them.
+    """
+
+    nodes: tuple[str, ...] = ()
+    batch: int | str = 1
+    drain_s: int = DRAIN_S
+    is_forced: bool = False
+    """Pods that their budgets keep after that time are ended all the same."""
+    step_s: int = STEP_S
+    skips_offline: bool = False
+    """A node that is not Ready is passed over."""
+
+
+def rebooting(order: Order) -> objects.Object:
+    """Return the object that has nodes reboot; the API gives it its name."""
+    of = {"nodes": list(order.nodes)} if order.nodes else {"all": True}
+    return {
+        "apiVersion": f"{GROUP}/{VERSION}",
+        "kind": KIND,
+        "metadata": {"generateName": "reboot-"},
+        "spec": {
+            **of,
+            "batch": order.batch,
+            "steps": ["reboot"],
+            "stepTimeoutSeconds": order.step_s,
+            "drain": {
+                "timeoutSeconds": order.drain_s,
+                "onBlocked": "force" if order.is_forced else "stop",
+            },
+            "offline": "skip" if order.skips_offline else "stop",
+        },
+    }
+
+
+def everything() -> Iterator[objects.Object]:
+    """Yield its definition."""
+    names = {
+        "kind": KIND,
+        "listKind": f"{KIND}List",
+        "plural": PLURAL,
+        "singular": KIND.lower(),
+    }
+    columns = {
+        "Phase": ".status.phase",
+        "Done": ".status.done",
+        "Message": ".status.message",
+    }
+    schema = {"type": "object", "properties": {"spec": _spec(), "status": _status()}}
+    version = {
+        "name": VERSION,
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": {**schema, "required": ["spec"]}},
+        "subresources": {"status": {}},
+        "additionalPrinterColumns": [
+            *({"name": name, "type": "string", "jsonPath": at} for name, at in columns.items()),
+            {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
+        ],
+    }
+    yield {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": objects.metadata(f"{PLURAL}.{GROUP}", namespace=None),
+        "spec": {"group": GROUP, "names": names, "scope": "Cluster", "versions": [version]},
+    }
+
+
+def _spec() -> objects.Object:
+    seconds = {"type": "integer", "minimum": 0, "maximum": 86400}
+    drain = _object(
+        "How nodes are emptied.",
+        timeoutSeconds={
+            **seconds,
+            "default": DRAIN_S,
+            "description": "So long budgets are waited for.",
+        },
+        onBlocked=_one_of(
+            "stop",
+            "force",
+            said="What becomes of pods that are left then: the node is let go and nothing more"
+            " begins, or they are deleted.",
+        ),
+    )
+    spec = _object(
+        "What is asked for; which nodes that is counts when it begins.",
+        version={
+            "type": "string",
+            "maxLength": 64,
+            "description": "The version to go to. Not supported yet: leave it out.",
+        },
+        nodes=_names("Which nodes."),
+        all={"type": "boolean", "description": "All nodes, workers first."},
+        batch={
+            "x-kubernetes-int-or-string": True,
+            "maxLength": len("100%"),
+            "default": 1,
+            "description": "How many nodes at a time, or which percentage of them.",
+        },
+        steps={
+            "type": "array",
+            "items": {"type": "string", "enum": ["reboot"]},
+            "minItems": 1,
+            "maxItems": 1,
+            "default": ["reboot"],
+            "description": "What is done with a node that is empty.",
+        },
+        stepTimeoutSeconds={
+            **seconds,
+            "default": STEP_S,
+            "description": "So long a node may take until it is Ready again.",
+        },
+        drain={**drain, "default": {}},
+        offline=_one_of(
+            "stop", "skip", said="What becomes of a node that is not Ready before its turn."
+        ),
+        paused={"type": "boolean", "description": "No further batch begins."},
+        aborted={
+            "type": "boolean",
+            "description": "What has not gone down yet is let go, and nothing more begins.",
+        },
+    )
+    is_all, has_names = "has(self.all) && self.all", "has(self.nodes) && size(self.nodes) > 0"
+    of_batch = f"self.batch.matches('^{_PERCENT}$')"
+    rules = {
+        f"({is_all}) != ({has_names})": "either nodes are named, or all is true",
+        f"type(self.batch) == int ? self.batch >= 1 : {of_batch}": (
+            "batch is a number from 1 on, or a percentage such as 10%"
+        ),
+    }
+    validations = [{"rule": rule, "message": why} for rule, why in rules.items()]
+    return {**spec, "x-kubernetes-validations": validations}
+
+
+def _status() -> objects.Object:
+    text, moment = {"type": "string"}, {"type": "string", "format": "date-time"}
+    condition = _object(
+        "As Kubernetes' own conditions.",
+        **dict.fromkeys(("type", "status", "reason", "message"), text),
+        lastTransitionTime=moment,
+    )
+    node = _object(
+        "What one node is at.",
+        **dict.fromkeys(("name", "state", "message", "bootID"), text),
+        since=moment,
+    )
+    return _object(
+        "What has become of it, by the controller.",
+        **dict.fromkeys(("phase", "message", "done"), text),
+        conditions=_listed(condition, by="type"),
+        nodes=_listed(node, by="name"),
+    )
+
+
+def _object(said: str, **properties: objects.Object) -> objects.Object:
+    return {"type": "object", "description": said, "properties": properties}
+
+
+def _one_of(default: str, *others: str, said: str) -> objects.Object:
+    values = [default, *others]
+    return {"type": "string", "enum": values, "default": default, "description": said}
+
+
+def _names(said: str) -> objects.Object:
+    return {
+        "type": "array",
+        "items": {"type": "string", "maxLength": _NAME_LENGTH},
+        "maxItems": MOST_NODES,
+        "x-kubernetes-list-type": "set",
+        "description": said,
+    }
+
+
+def _listed(item: objects.Object, *, by: str) -> objects.Object:
+    return {
+        "type": "array",
+        "items": {**item, "required": [by]},
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": [by],
+    }

@@ -1,0 +1,566 @@
+"""Nodes that reboot in batches, in a real API and with the controller's own rights.
+
+The hosts are simulated: where a Node asks for the end of a boot, the test says what a kubelet says
+before and after.
+"""
+
+import contextlib
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.api.rig import Rig
+from tests.api.test_controller import account, running
+from tests.conftest import Note
+from tests.killed import ratchet
+
+from kubeception import crash
+from kubeception.admin import upgrades
+from kubeception.controller import cluster_upgrade
+from kubeception.controller.batches import Phase
+from kubeception.controller.upgrades import Upgrades
+from kubeception.errors import ApiError, KubeceptionError, PreflightError
+from kubeception.kube.client import Api, Object, TokenFile
+from kubeception.kube.lease import Lease
+from kubeception.render import cluster_controller
+from kubeception.render.cluster_upgrade import CORDONED_NOTE, KIND, REBOOT_NOTE, Order, rebooting
+from kubeception.render.controllers import CONTROLLER_MANAGER
+from kubeception.render.objects import NAMESPACE
+from kubeception.session import Session
+
+HOME = "rebooted"
+_LEASE = cluster_controller.LEASE
+LABELS = {"app": "kept"}
+FEW = ("b1", "b2", "b3")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def applied(rig: Rig) -> None:
+    """Accounts, rights, policies, the Lease and the definition, as bootstrap makes them."""
+    rig.apply_everything()
+    with rig.session() as session:
+        home = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HOME}}
+        session.api.apply(home)
+        rig.until(
+            "its account",
+            lambda: session.api.get("ServiceAccount", "default", namespace=HOME) is not None,
+        )
+        rig.until("the kind to be served", lambda: _is_served(session.api))
+
+
+def _is_served(api: Api) -> bool:
+    with contextlib.suppress(ApiError):
+        api.list(KIND)
+        return True
+    return False
+
+
+@pytest.fixture(autouse=True)
+def clean(session: Session) -> Iterator[None]:
+    yield
+    api = session.api
+    for kind, namespace in ((KIND, None), ("PodDisruptionBudget", HOME)):
+        for one in api.list(kind, namespace=namespace):
+            api.delete(kind, one["metadata"]["name"], namespace=namespace)
+    for pod in api.list("Pod", namespace=HOME):
+        api.delete("Pod", pod["metadata"]["name"], namespace=HOME, grace_s=0)
+    for node in api.list("Node"):
+        api.delete("Node", node["metadata"]["name"])
+
+
+@pytest.fixture
+def lasting(rig: Rig) -> Iterator[None]:
+    """Nodes stay Ready although no kubelet says so for a minute: who would say that, stands still.
+
+    Budgets are not counted meanwhile.
+    """
+    with rig.programs[CONTROLLER_MANAGER.name].standing_still():
+        yield
+
+
+class Counting(Api):
+    """An API that counts what it is asked."""
+
+    def __init__(self, *how: Any) -> None:
+        super().__init__(*how)
+        self.asked = Counter[str]()
+
+    def _answered(self, method: str, path: str, *rest: Any, **query: Any) -> Any:
+        self.asked[f"{method} {path.split('/')[-1]}"] += 1
+        return super()._answered(method, path, *rest, **query)
+
+
+@pytest.fixture
+def controllers(rig: Rig, tmp_path: Path) -> Iterator[Counting]:
+    """The API with the controller's own token."""
+    token = account(rig, cluster_controller.NAME, tmp_path)
+    ca = rig.session().layout.pki.ca.certificate
+    with contextlib.closing(
+        Counting(f"https://127.0.0.1:{rig.ports.api}", ca, TokenFile(token))
+    ) as api:
+        yield api
+
+
+def leading() -> Lease:
+    """Return the controllers' Lease as a process has it that is just beginning."""
+    return Lease(cluster_controller.LEASE, "test", namespace=NAMESPACE, manager="test")
+
+
+def look(api: Api, lease: Lease) -> None:
+    """Have a controller look once that remembers nothing."""
+    assert lease.hold(api)
+    Upgrades(lease).look(api)
+
+
+def node(api: Api, name: str, *, is_ready: bool = True, **spec: Any) -> None:
+    api.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "spec": spec})
+    says(api, name, f"{name}-0", is_ready=is_ready)
+
+
+def says(api: Api, name: str, boot: str, *, is_ready: bool) -> None:
+    """Say what a kubelet would."""
+    ready = {"type": "Ready", "status": str(is_ready), "reason": "KubeletSaysSo"}
+    status = {"conditions": [ready], "nodeInfo": {**_INFO, "bootID": boot}}
+    api.merge("Node", name, {"status": status}, status=True)
+
+
+_INFO = dict.fromkeys(
+    (
+        *("architecture", "containerRuntimeVersion", "kernelVersion", "kubeProxyVersion"),
+        *("kubeletVersion", "machineID", "operatingSystem", "osImage", "systemUUID"),
+    ),
+    "none",
+)
+
+
+def pod(api: Api, name: str, on: str, **more: Any) -> None:
+    """Have a pod run; without a kubelet one with no grace is gone at once."""
+    api.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, "namespace": HOME, "labels": LABELS, **more},
+            "spec": {
+                "nodeName": on,
+                "automountServiceAccountToken": False,
+                "terminationGracePeriodSeconds": 0,
+                "containers": [{"name": "it", "image": "none"}],
+            },
+        }
+    )
+    running = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+    api.merge("Pod", name, {"status": running}, namespace=HOME, status=True)
+
+
+def budget(rig: Rig, api: Api) -> None:
+    """Let none of the pods be evicted."""
+    api.create(
+        {
+            "apiVersion": "policy/v1",
+            "kind": "PodDisruptionBudget",
+            "metadata": {"name": "all", "namespace": HOME},
+            "spec": {"maxUnavailable": "0%", "selector": {"matchLabels": LABELS}},
+        }
+    )
+
+    def is_counted() -> bool:
+        found = api.get("PodDisruptionBudget", "all", namespace=HOME) or {}
+        return bool(found.get("status", {}).get("observedGeneration"))
+
+    rig.until("the budget to be counted", is_counted)
+
+
+class Hosts:
+    """Hosts that reboot when they are asked to, but for some that are off."""
+
+    def __init__(self, api: Api, *, off: tuple[str, ...] = ()) -> None:
+        self._api = api
+        self._off = off
+        self.most_at_once = 0
+
+    def go_on(self) -> None:
+        """Have all say that they are well, and have go down who is asked to."""
+        asked = 0
+        for found in self._api.list("Node"):
+            name, at = found["metadata"]["name"], cluster_upgrade.seen(found)
+            if name in self._off:
+                continue
+            if at.asked and at.asked == at.boot:
+                assert left(self._api, name) == []
+                asked += 1
+                says(self._api, name, f"{name}-{count(at.boot) + 1}", is_ready=False)
+            elif not at.is_ready:
+                says(self._api, name, at.boot, is_ready=True)
+        self.most_at_once = max(self.most_at_once, asked)
+
+
+def count(boot: str) -> int:
+    """Return how often a host has gone down, by the id of its boot."""
+    return int(boot.rpartition("-")[2])
+
+
+def downs(session: Session) -> dict[str, int]:
+    """Return how often each host has gone down."""
+    found = session.api.list("Node")
+    return {one["metadata"]["name"]: count(cluster_upgrade.seen(one).boot) for one in found}
+
+
+def left(api: Api, on: str) -> list[str]:
+    found = api.list("Pod", fields={"spec.nodeName": on})
+    return [one["metadata"]["name"] for one in found]
+
+
+def order(session: Session, *names: str, **more: Any) -> str:
+    name: str = upgrades.begin(session, Order(names, **more))["metadata"]["name"]
+    return name
+
+
+def told(session: Session, name: str) -> Object:
+    found = session.api.get(KIND, name)
+    assert found
+    return found
+
+
+def states(session: Session, name: str) -> dict[str, str]:
+    return {one["name"]: one["state"] for one in told(session, name)["status"]["nodes"]}
+
+
+def to_its_end(session: Session, api: Api, name: str, hosts: Hosts | None = None) -> str:
+    """Look, and have hosts go on, until it has ended; return its message."""
+    lease, hosts = leading(), hosts or Hosts(session.api)
+    look(api, lease)
+    while not is_over(session, name):
+        hosts.go_on()
+        look(api, lease)
+    lease.release(api)
+    return cluster_upgrade.message(told(session, name))
+
+
+def is_over(session: Session, name: str) -> bool:
+    return cluster_upgrade.of(told(session, name)).phase.is_end
+
+
+def marks(session: Session) -> dict[str, tuple[bool, bool]]:
+    """Return of each node whether it is cordoned, and whether anything of ours is on it."""
+    found = {}
+    for one in session.api.list("Node"):
+        notes = one["metadata"].get("annotations") or {}
+        is_noted = bool({REBOOT_NOTE, CORDONED_NOTE} & notes.keys())
+        found[one["metadata"]["name"]] = (one["spec"].get("unschedulable", False), is_noted)
+    return found
+
+
+FREE = (False, False)
+
+
+@pytest.mark.usefixtures("lasting")
+def test_nodes_reboot_in_batches_and_take_pods_as_before(
+    session: Session, controllers: Counting
+) -> None:
+    for name in FEW:
+        node(session.api, name, unschedulable=name == "b2")
+        pod(session.api, f"on-{name}", name)
+    hosts = Hosts(session.api)
+    name = order(session, *FEW, batch=2)
+
+    said = to_its_end(session, controllers, name, hosts)
+
+    assert said == "all nodes have rebooted"
+    assert downs(session) == dict.fromkeys(FEW, 1)
+    assert hosts.most_at_once == 2
+    assert marks(session) == {"b1": FREE, "b2": (True, False), "b3": FREE}
+    assert told(session, name)["status"]["done"] == "3/3"
+    events = session.api.list("Event", namespace="default")
+    of_it = [one for one in events if one["involvedObject"]["name"] == name]
+    assert sorted((one["reason"], one["message"]) for one in of_it) == [
+        ("BatchBegun", "b1, b2"),
+        ("BatchBegun", "b3"),
+        ("Succeeded", said),
+    ]
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.usefixtures("lasting")
+def test_what_a_node_costs_does_not_depend_on_how_many_there_are(
+    session: Session, controllers: Counting, note: Note
+) -> None:
+    costs = [cost(session, controllers, note, size=size) for size in (10, 100)]
+
+    assert max(costs) <= 20
+    assert max(costs) <= min(costs) * 1.1
+
+
+def cost(session: Session, controllers: Counting, note: Note, *, size: int) -> float:
+    """Return how many calls a node's reboot takes, with a pod on each, five at a time."""
+    names = [f"of{size}-{n}" for n in range(size)]
+    for name in names:
+        node(session.api, name)
+        pod(session.api, f"on-{name}", name)
+    began = time.monotonic()
+    controllers.asked.clear()
+
+    to_its_end(session, controllers, order(session, *names, batch=5))
+
+    assert {one: times for one, times in downs(session).items() if one in names} == dict.fromkeys(
+        names, 1
+    )
+    # How often it says that it leads depends on the time that all takes.
+    asked = {what: n for what, n in controllers.asked.items() if _LEASE not in what}
+    per_node = sum(asked.values()) / size
+    note(f"{size} nodes: {per_node:.1f} calls for each, in {time.monotonic() - began:.1f} s")
+    return per_node
+
+
+def test_a_budget_that_does_not_give_way_stops_it_and_the_node_takes_pods_again(
+    rig: Rig, session: Session, controllers: Counting
+) -> None:
+    for name in FEW:
+        node(session.api, name)
+        pod(session.api, f"on-{name}", name)
+    budget(rig, session.api)
+    name = order(session, *FEW, drain_s=1)
+
+    said = to_its_end(session, controllers, name)
+
+    assert "b1 failed: not empty after" in said
+    assert f"{HOME}/on-b1: Cannot evict pod" in said
+    assert states(session, name) == {"b1": "Failed", "b2": "Waiting", "b3": "Waiting"}
+    assert marks(session) == dict.fromkeys(FEW, FREE)
+    assert left(session.api, "b1") == ["on-b1"]
+
+
+def test_force_ends_pods_that_their_budget_keeps(
+    rig: Rig, session: Session, controllers: Counting
+) -> None:
+    node(session.api, "b1")
+    pod(session.api, "on-b1", "b1")
+    budget(rig, session.api)
+    name = order(session, "b1", drain_s=1, is_forced=True)
+
+    assert to_its_end(session, controllers, name) == "all nodes have rebooted"
+
+
+@pytest.mark.usefixtures("lasting")
+def test_a_host_that_does_not_come_back_stops_it_and_stays_cordoned(
+    session: Session, controllers: Counting
+) -> None:
+    for name in FEW:
+        node(session.api, name)
+
+    name = order(session, *FEW, step_s=1)
+    said = to_its_end(session, controllers, name, Hosts(session.api, off=("b1",)))
+
+    assert "b1 failed: has not rebooted after" in said
+    assert marks(session)["b1"][0]
+    found = session.api.get("Node", "b1")
+    assert found
+    assert REBOOT_NOTE not in found["metadata"]["annotations"], "it would go down some day"
+    # The next one takes it up, and it takes pods again.
+    to_its_end(session, controllers, order(session, *FEW))
+    assert marks(session) == dict.fromkeys(FEW, FREE)
+
+
+def test_an_abort_lets_go_what_was_not_asked_and_a_pause_ends_with_its_batch(
+    rig: Rig, session: Session, controllers: Counting
+) -> None:
+    for name in FEW:
+        node(session.api, name)
+    pod(session.api, "on-b2", "b2")
+    budget(rig, session.api)
+    hosts, lease = Hosts(session.api), leading()
+    name = order(session, *FEW)
+
+    look(controllers, lease)
+    assert upgrades.change(session, paused=True) == name
+    for _ in range(3):
+        hosts.go_on()
+        look(controllers, lease)
+    assert told(session, name)["status"]["phase"] == "Paused"
+    assert states(session, name) == {"b1": "Done", "b2": "Waiting", "b3": "Waiting"}
+    with pytest.raises(PreflightError, match=f"{name} is under way"):
+        order(session, "b3")
+
+    upgrades.change(session, paused=False)
+    look(controllers, lease)
+    assert marks(session)["b2"] == (True, True)
+    upgrades.change(session, aborted=True)
+    look(controllers, lease)
+
+    assert told(session, name)["status"]["phase"] == "Aborted"
+    assert states(session, name) == {"b1": "Done", "b2": "Released", "b3": "Waiting"}
+    assert marks(session) == dict.fromkeys(FEW, FREE)
+    assert downs(session) == {"b1": 1, "b2": 0, "b3": 0}
+    with pytest.raises(KubeceptionError, match="nothing is under way"):
+        upgrades.change(session, paused=True)
+
+
+def test_what_is_deleted_lets_its_nodes_go(session: Session, controllers: Counting) -> None:
+    node(session.api, "b1")
+    lease = leading()
+    name = order(session, "b1")
+    look(controllers, lease)
+    assert marks(session) == {"b1": (True, True)}
+
+    session.api.delete(KIND, name)
+    look(controllers, lease)
+
+    assert marks(session) == {"b1": FREE}
+
+
+@pytest.mark.usefixtures("lasting")
+def test_one_that_is_off_is_passed_over_where_that_is_wanted(
+    session: Session, controllers: Counting
+) -> None:
+    node(session.api, "b1", is_ready=False)
+    node(session.api, "b2")
+
+    name = order(session, "b1", "b2", skips_offline=True)
+
+    said = to_its_end(session, controllers, name, Hosts(session.api, off=("b1",)))
+    assert said == "passed over: b1 skipped: is not Ready"
+    assert states(session, name) == {"b1": "Skipped", "b2": "Done"}
+
+
+def test_what_speaks_against_it_is_said_at_once_and_nothing_changed(session: Session) -> None:
+    node(session.api, "b1", is_ready=False)
+    session.api.create(rebooting(Order(("b1",))))
+
+    with pytest.raises(PreflightError) as caught:
+        order(session, "b1", "b9")
+
+    assert [line.partition(";")[0] for line in caught.value.problems[1:]] == [
+        "node b1: is not Ready",
+        "node b9: there is none of that name",
+    ]
+    assert "is under way" in caught.value.problems[0]
+    assert len(session.api.list(KIND)) == 1
+
+
+def test_another_version_is_refused_in_words(session: Session, controllers: Counting) -> None:
+    node(session.api, "b1")
+    wanted = rebooting(Order(("b1",)))
+    wanted["spec"]["version"] = "1.38.0"
+    name = session.api.create(wanted)["metadata"]["name"]
+
+    assert "going to another release is not supported yet" in to_its_end(session, controllers, name)
+    assert marks(session) == {"b1": FREE}
+
+
+@pytest.mark.usefixtures("lasting")
+def test_one_at_a_time_the_oldest_first(session: Session, controllers: Counting) -> None:
+    for name in FEW:
+        node(session.api, name)
+    for first, of in (("reboot-a", "b1"), ("reboot-b", "b2")):
+        wanted = rebooting(Order((of,)))
+        session.api.create({**wanted, "metadata": {"name": first}})
+
+    look(controllers, leading())
+
+    assert told(session, "reboot-b")["status"]["message"] == "waits for reboot-a"
+    assert to_its_end(session, controllers, "reboot-b") == "all nodes have rebooted"
+    assert told(session, "reboot-a")["status"]["phase"] == "Succeeded"
+
+
+WRONG: dict[str, dict[str, Any]] = {
+    "nodes and all of them": {"nodes": ["a"], "all": True},
+    "none at all": {},
+    "no nodes": {"nodes": []},
+    "a batch of none": {"all": True, "batch": 0},
+    "a batch that is none": {"all": True, "batch": "2"},
+    "too many percent": {"all": True, "batch": "101%"},
+    "an unknown step": {"all": True, "steps": ["explode"]},
+    "an unknown policy": {"all": True, "offline": "wait"},
+}
+
+
+@pytest.mark.parametrize("spec", WRONG.values(), ids=WRONG.keys())
+def test_what_makes_no_sense_is_refused_by_the_api(session: Session, spec: dict[str, Any]) -> None:
+    wanted = {**rebooting(Order()), "spec": spec}
+
+    with pytest.raises(ApiError) as caught:
+        session.api.create(wanted)
+    assert caught.value.status == 422
+
+
+def test_what_is_left_out_has_its_defaults(session: Session) -> None:
+    made = session.api.create({**rebooting(Order()), "spec": {"all": True}})
+
+    found = cluster_upgrade.of(made)
+    assert (found.batch, found.drain.total_seconds(), found.step.total_seconds()) == (1, 300, 900)
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.usefixtures("lasting")
+def test_a_controller_that_is_killed_at_each_of_its_steps_is_gone_on_after(
+    rig: Rig, session: Session, tmp_path: Path
+) -> None:
+    """What its hosts do meanwhile is none of these steps."""
+    for name in FEW:
+        node(session.api, name)
+        pod(session.api, f"on-{name}", name)
+    name = "reboot-killed"
+    session.api.create({**rebooting(Order(FEW, batch=2)), "metadata": {"name": name}})
+    token = account(rig, cluster_controller.NAME, tmp_path)
+    ca, url = rig.session().layout.pki.ca.certificate, f"https://127.0.0.1:{rig.ports.api}"
+    session.hang_up()
+
+    def work() -> None:
+        with rig.session() as own, contextlib.closing(Api(url, ca, TokenFile(token))) as api:
+            hosts, lease = Hosts(own.api), leading()
+            while True:
+                look(api, lease)
+                if is_over(own, name):
+                    return
+                undisturbed(hosts.go_on)
+
+    steps = ratchet(work, log=tmp_path / "steps")
+
+    for verb in ("cordon", "evict", "ask", "let go"):
+        assert {f"{verb} node {one}" for one in FEW} <= set(steps), steps
+    assert told(session, name)["status"]["phase"] == "Succeeded"
+    boots = {
+        one["metadata"]["name"]: cluster_upgrade.seen(one).boot for one in session.api.list("Node")
+    }
+    assert boots == {one: f"{one}-1" for one in FEW}, "each went down once"
+    assert marks(session) == dict.fromkeys(FEW, FREE)
+
+
+def undisturbed(work: Callable[[], None]) -> None:
+    """Do something as if nobody had asked to be killed at a step."""
+    kept = {name: os.environ.pop(name) for name in (crash.AT, crash.LOG) if name in os.environ}
+    work()
+    os.environ.update(kept)
+
+
+def test_the_controller_does_it_beside_its_other_work(
+    rig: Rig, session: Session, tmp_path: Path
+) -> None:
+    for name in FEW[:2]:
+        node(session.api, name)
+    ended = threading.Event()
+
+    def live() -> None:
+        with rig.session() as own:
+            hosts = Hosts(own.api)
+            while not ended.wait(0.2):
+                hosts.go_on()
+
+    thread = threading.Thread(target=live)
+    thread.start()
+    try:
+        with running(rig, tmp_path):
+            name = order(session, *FEW[:2], batch=2)
+            runs = list(upgrades.following(session, name))
+    finally:
+        ended.set()
+        thread.join()
+    assert runs[-1].phase is Phase.SUCCEEDED
+    lines = [
+        line for a, b in zip([None, *runs], runs, strict=False) for line in upgrades.news(a, b)
+    ]
+    assert lines[-1] in {"node b1: done", "node b2: done"}

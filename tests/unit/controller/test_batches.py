@@ -1,0 +1,344 @@
+"""Nodes in batches: what comes next, in every state; and whole runs, however they go."""
+
+import itertools
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from kubeception.controller.batches import (
+    AT_HAND,
+    Change,
+    NodeProgress,
+    Phase,
+    Run,
+    SeenNode,
+    State,
+    Verb,
+    step,
+)
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+DRAIN, STEP = timedelta(minutes=5), timedelta(minutes=15)
+RUN = Run("r", batch=2, drain=DRAIN, step=STEP, phase=Phase.RUNNING)
+OPEN = SeenNode("b1")
+CLOSED = replace(OPEN, is_cordoned=True, is_ours=True)
+ASKED = replace(CLOSED, asked="b1")
+BACK = replace(ASKED, boot="b2")
+
+
+def at(state: State, *, for_: timedelta = timedelta(0), **more: str) -> NodeProgress:
+    boot = {"boot": "b1"} if state is State.REBOOTING else {}
+    return NodeProgress("w1", state, since=NOW - for_, **{**boot, **more})
+
+
+def judged(node: NodeProgress, seen: SeenNode | None, **run: object) -> tuple[State, Verb | None]:
+    """Return a node's next state and what to do, where it is the only one of its batch."""
+    after, changes = step(replace(RUN, nodes=(node,), **run), {"w1": seen}, NOW)  # type: ignore[arg-type]
+    [progress] = after.nodes
+    assert len(changes) <= 1
+    return progress.state, changes[0].verb if changes else None
+
+
+DRAINING = {
+    "one that takes pods is cordoned": (OPEN, {}, State.DRAINING, Verb.CORDON),
+    "one that is closed is looked at": (CLOSED, {}, State.DRAINING, None),
+    "its pods are evicted": (
+        replace(CLOSED, pods=("a/b",)),
+        {},
+        State.DRAINING,
+        Verb.EVICT,
+    ),
+    "an empty one is to reboot": (replace(CLOSED, pods=()), {}, State.REBOOTING, None),
+    "whoever cordoned it": (
+        replace(CLOSED, pods=(), is_ours=False),
+        {},
+        State.REBOOTING,
+        None,
+    ),
+    "a run that is aborted lets it go": (CLOSED, {"is_aborted": True}, State.DRAINING, Verb.LET_GO),
+    "and has then": (OPEN, {"is_aborted": True}, State.RELEASED, None),
+    "as a person had it": (
+        replace(CLOSED, is_ours=False),
+        {"is_aborted": True},
+        State.RELEASED,
+        None,
+    ),
+    "a pause leaves it alone": (
+        replace(CLOSED, pods=()),
+        {"is_paused": True},
+        State.REBOOTING,
+        None,
+    ),
+    "one that is gone has failed": (None, {}, State.FAILED, None),
+}
+
+
+@pytest.mark.parametrize(("seen", "run", "state", "verb"), DRAINING.values(), ids=DRAINING.keys())
+def test_a_node_is_emptied(
+    seen: SeenNode | None, run: dict[str, object], state: State, verb: Verb | None
+) -> None:
+    assert judged(at(State.DRAINING), seen, **run) == (state, verb)
+
+
+LATE = {
+    "it is let go": (replace(CLOSED, pods=("a/b",)), {}, State.DRAINING, Verb.LET_GO),
+    "and has failed then": (OPEN, {}, State.FAILED, None),
+    "one that is empty by now is not": (replace(CLOSED, pods=()), {}, State.REBOOTING, None),
+    "force deletes what is left": (
+        replace(CLOSED, pods=("a/b",)),
+        {"is_forced": True},
+        State.DRAINING,
+        Verb.DELETE,
+    ),
+}
+
+
+@pytest.mark.parametrize(("seen", "run", "state", "verb"), LATE.values(), ids=LATE.keys())
+def test_one_whose_pods_stay_too_long(
+    seen: SeenNode, run: dict[str, object], state: State, verb: Verb | None
+) -> None:
+    assert judged(at(State.DRAINING, for_=DRAIN), seen, **run) == (state, verb)
+
+
+def test_force_has_its_end_too() -> None:
+    seen = replace(CLOSED, pods=("a/b",))
+
+    long = at(State.DRAINING, for_=DRAIN + STEP)
+    assert judged(long, seen, is_forced=True) == (State.DRAINING, Verb.LET_GO)
+
+
+REBOOTING = {
+    "its host is asked": (CLOSED, {}, State.REBOOTING, Verb.ASK),
+    "once": (ASKED, {}, State.REBOOTING, None),
+    "by the boot that is to end, and no other": (
+        replace(CLOSED, asked="b0"),
+        {},
+        State.REBOOTING,
+        Verb.ASK,
+    ),
+    "one that comes back is waited for": (
+        replace(BACK, is_ready=False),
+        {},
+        State.REBOOTING,
+        None,
+    ),
+    "never asked again": (
+        replace(CLOSED, boot="b2", is_ready=False),
+        {},
+        State.REBOOTING,
+        None,
+    ),
+    "one that is down is waited for": (replace(ASKED, is_ready=False), {}, State.REBOOTING, None),
+    "one that is back is let go": (BACK, {}, State.REBOOTING, Verb.LET_GO),
+    "and is done then": (replace(OPEN, boot="b2"), {}, State.DONE, None),
+    "one that a person had cordoned stays so": (
+        replace(OPEN, boot="b2", is_cordoned=True),
+        {},
+        State.DONE,
+        None,
+    ),
+    "an abort waits for one that was asked": (ASKED, {"is_aborted": True}, State.REBOOTING, None),
+    "and lets one go that was not": (
+        CLOSED,
+        {"is_aborted": True},
+        State.REBOOTING,
+        Verb.LET_GO,
+    ),
+    "one that is gone has failed": (None, {}, State.FAILED, None),
+}
+
+
+@pytest.mark.parametrize(("seen", "run", "state", "verb"), REBOOTING.values(), ids=REBOOTING.keys())
+def test_a_host_reboots(
+    seen: SeenNode | None, run: dict[str, object], state: State, verb: Verb | None
+) -> None:
+    assert judged(at(State.REBOOTING), seen, **run) == (state, verb)
+
+
+def test_one_that_does_not_reboot_in_time_is_asked_no_more_and_stays_cordoned() -> None:
+    late = at(State.REBOOTING, for_=STEP)
+
+    assert judged(late, ASKED) == (State.REBOOTING, Verb.WITHDRAW)
+    assert judged(late, CLOSED) == (State.FAILED, None)
+    assert judged(late, replace(BACK, asked="", is_ready=False)) == (State.FAILED, None)
+    assert judged(late, BACK) == (State.REBOOTING, Verb.LET_GO)
+
+
+def run_of(*states: State, **more: object) -> Run:
+    nodes = (NodeProgress(f"w{n}", state, since=NOW) for n, state in enumerate(states, 1))
+    return replace(RUN, nodes=tuple(nodes), **more)  # type: ignore[arg-type]
+
+
+def begun(run: Run, **seen: SeenNode) -> list[str]:
+    """Return the nodes that the next step begins with."""
+    everybody = {node.name: OPEN for node in run.nodes}
+    after, changes = step(run, {**everybody, **seen}, NOW)
+    assert changes == ()
+    return [node.name for node in after.at_hand]
+
+
+WAITING = (State.WAITING,) * 4
+
+
+def test_a_batch_is_cordoned_before_the_first_pod_goes() -> None:
+    run = run_of(State.DRAINING, State.DRAINING)
+    closed = replace(CLOSED, pods=("a/b",))
+
+    assert step(run, {"w1": closed, "w2": OPEN}, NOW)[1] == (Change(Verb.CORDON, "w2"),)
+    assert step(run, {"w1": closed, "w2": closed}, NOW)[1] == (
+        Change(Verb.EVICT, "w1"),
+        Change(Verb.EVICT, "w2"),
+    )
+
+
+def test_a_batch_has_so_many_nodes() -> None:
+    assert begun(run_of(*WAITING)) == ["w1", "w2"]
+    assert begun(run_of(State.DONE, State.SKIPPED, *WAITING)) == ["w3", "w4"]
+    assert begun(run_of(*WAITING, batch=9)) == ["w1", "w2", "w3", "w4"]
+
+
+@pytest.mark.parametrize(("batch", "size"), [("1%", 1), ("25%", 1), ("50%", 2), ("100%", 4)])
+def test_or_such_a_part_of_them(batch: str, size: int) -> None:
+    assert len(begun(run_of(*WAITING, batch=batch))) == size
+
+
+def test_a_host_of_the_control_plane_goes_by_itself() -> None:
+    plane = replace(OPEN, is_control_plane=True)
+
+    assert begun(run_of(*WAITING), w2=plane) == ["w1"]
+    assert begun(run_of(State.DONE, *WAITING), w2=plane, w3=plane) == ["w2"]
+
+
+OFF = replace(OPEN, is_ready=False)
+
+
+def test_one_that_is_off_is_passed_over_where_that_is_wanted() -> None:
+    run = run_of(*WAITING, skips_offline=True)
+    after, _ = step(run, {"w1": OFF, "w2": OPEN, "w3": OPEN}, NOW)
+
+    assert [one.state for one in after.nodes] == [
+        *(State.SKIPPED, State.DRAINING, State.DRAINING),
+        State.WAITING,
+    ]
+
+
+def test_or_stops_it_when_its_turn_has_come() -> None:
+    run = run_of(*WAITING)
+    assert begun(run, w2=OFF) == ["w1"]
+
+    after, _ = step(run, {"w1": OFF, "w2": OPEN}, NOW)
+    assert [one.state for one in after.nodes] == [State.FAILED, *WAITING[1:]]
+    assert step(after, {}, NOW)[0].phase is Phase.FAILED
+
+
+ENDS = {
+    Phase.SUCCEEDED: ((State.DONE, State.SKIPPED, State.RELEASED), {"is_aborted": True}),
+    Phase.FAILED: ((State.DONE, State.FAILED, State.WAITING), {}),
+    Phase.ABORTED: ((State.DONE, State.WAITING), {"is_aborted": True, "is_paused": True}),
+    Phase.PAUSED: ((State.DONE, State.WAITING), {"is_paused": True}),
+}
+
+
+@pytest.mark.parametrize("phase", ENDS)
+def test_between_batches_it_may_end(phase: Phase) -> None:
+    states, more = ENDS[phase]
+    if phase is Phase.SUCCEEDED:
+        states, more = (State.DONE, State.SKIPPED), {}
+    after, changes = step(run_of(*states, **more), {}, NOW)
+
+    assert (after.phase, changes) == (phase, ())
+
+
+def test_every_state_and_sight_has_an_answer_that_comes_to_an_end() -> None:
+    """No combination raises, changes two things of a node at once, or has a node go back."""
+    order = list(State)
+    for node, seen, run in everything():
+        after, changes = step(replace(run, nodes=(node,)), {"w1": seen}, NOW)
+        [progress] = after.nodes
+        moved = progress.state is not node.state
+
+        assert not (moved and changes), (node, seen, run)
+        assert order.index(progress.state) >= order.index(node.state)
+        for change in changes:
+            assert seen is not None
+            if change.verb is Verb.ASK:
+                assert seen.boot == node.boot, "another boot than the one that is to end"
+            if change.verb in {Verb.EVICT, Verb.DELETE}:
+                assert seen.is_cordoned
+                assert seen.pods
+        if progress.state in {State.DONE, State.RELEASED} and seen and moved:
+            assert not seen.is_ours
+            assert not seen.asked
+
+
+def everything() -> Iterator[tuple[NodeProgress, SeenNode | None, Run]]:
+    both = (False, True)
+    sights = [
+        SeenNode(boot, ready, False, cordoned, cordoned and ours, asked, pods)
+        for boot, ready, cordoned, ours, asked, pods in itertools.product(
+            ("b1", "b2"), both, both, both, ("", "b0", "b1"), (None, (), ("a/b",))
+        )
+    ]
+    runs = [
+        replace(RUN, is_forced=forced, is_paused=paused, is_aborted=aborted)
+        for forced, paused, aborted in itertools.product(both, both, both)
+    ]
+    for state, age in itertools.product(AT_HAND, (timedelta(0), DRAIN, STEP, DRAIN + STEP)):
+        yield from itertools.product([at(state, for_=age)], [*sights, None], runs)
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_whole_runs_come_to_an_end_with_each_host_down_once(seed: int) -> None:
+    """Against Nodes that do what they are told, sooner or later, or twice; all by lot."""
+    lot = random.Random(seed)
+    count = lot.randint(1, 7)
+    names = [f"w{n}" for n in range(count)]
+    by_a_person = {name for name in names if lot.random() < 0.2}
+    nodes = {name: replace(OPEN, is_cordoned=name in by_a_person) for name in names}
+    pods: dict[str, tuple[str, ...]] = dict.fromkeys(names, ("a/b",))
+    sizes: list[int | str] = [1, 2, 3, "40%"]
+    run = replace(RUN, nodes=tuple(map(NodeProgress, names)), batch=lot.choice(sizes))
+    downs = dict.fromkeys(names, 0)
+    for _ in range(1000):
+        is_closed = all(nodes[one.name].is_cordoned for one in run.at_hand)
+        seen: dict[str, SeenNode | None] = {
+            name: replace(node, pods=pods[name] if is_closed else None)
+            for name, node in nodes.items()
+        }
+        assert len(run.at_hand) <= run.size
+        after, changes = step(run, seen, NOW)
+        for change in changes:
+            if lot.random() < 0.8:  # or whoever did it was killed
+                nodes[change.node], pods[change.node] = done(
+                    change, nodes[change.node], pods[change.node]
+                )
+        if lot.random() < 0.8:  # or before it was written down
+            run = after
+        for name, node in nodes.items():
+            if node.asked == node.boot and lot.random() < 0.5:
+                assert pods[name] == ()
+                downs[name] += 1
+                nodes[name] = replace(node, boot=f"{node.boot}+")
+        if run.phase.is_end:
+            break
+    assert run.phase is Phase.SUCCEEDED
+    assert downs == dict.fromkeys(names, 1)
+    assert {name for name, node in nodes.items() if node.is_cordoned} == by_a_person
+    assert not any(node.is_ours or node.asked for node in nodes.values())
+
+
+def done(change: Change, node: SeenNode, pods: tuple[str, ...]) -> tuple[SeenNode, tuple[str, ...]]:
+    match change.verb:
+        case Verb.CORDON:
+            return replace(node, is_cordoned=True, is_ours=True), pods
+        case Verb.EVICT:
+            return node, ()
+        case Verb.ASK:
+            return replace(node, asked=node.boot), pods
+        case Verb.LET_GO if node.is_ours:
+            return replace(node, is_cordoned=False, is_ours=False, asked=""), pods
+        case _:
+            return replace(node, asked=""), pods
