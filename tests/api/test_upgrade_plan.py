@@ -1,5 +1,6 @@
 """What the plan of an upgrade sees of a cluster, by a real API server, etcd and programs."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ from msgspec import structs
 from tests.api.rig import Rig
 
 from kubeception.bundle.build import default_folder
-from kubeception.errors import KubeceptionError
+from kubeception.errors import ApiError, KubeceptionError
 from kubeception.kube.client import Api
+from kubeception.render.cluster_upgrade import Order, rebooting
 from kubeception.session import Session
 from kubeception.upgrade import checks
 from kubeception.upgrade.cluster_state import PROGRAMS, ClusterState, inspect
@@ -234,3 +236,19 @@ def test_an_api_that_does_not_answer_forbids_it(rig: Rig, target: Target) -> Non
         session.api_port = rig.spare_port()
         with pytest.raises(KubeceptionError, match="the API server can't be asked"):
             inspect(session, target)
+
+
+def test_reboots_in_batches_that_have_not_ended_forbid_it(
+    rig: Rig, session: Session, target: Target, made: list[dict[str, Any]]
+) -> None:
+    rig.apply_everything()
+
+    def is_made() -> bool:
+        with contextlib.suppress(ApiError):  # the kind is served some moments later
+            made.append(session.api.create(rebooting(Order(("w1",)))))
+        return bool(made)
+
+    rig.until("it to be made", is_made)
+    name = made[0]["metadata"]["name"]
+    said = [f"UpgradeRunning: ClusterUpgrade {name} has not ended"]
+    assert lines(inspect(session, target), "UpgradeRunning") == said

@@ -131,7 +131,7 @@ def header(found: Status) -> Iterator[tuple[str, Mark | None, str]]:
     if found.worker_of is None:
         yield "keeper", None, found.keeper
     for notice in found.notices:
-        yield "identity", Mark.SOON, notice
+        yield "notice", Mark.SOON, notice
     yield "versions", None, _versions(found.versions)
     yield "certificates", *_certificates(found.certificates)
     if found.worker_of is not None:

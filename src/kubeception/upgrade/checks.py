@@ -28,6 +28,13 @@ def skew(seen: ClusterState) -> Iterator[Finding]:
         yield Finding("VersionSkew", f"{what} more than one minor later", f"go to {between} first")
 
 
+def upgrades(seen: ClusterState) -> Iterator[Finding]:
+    """Want nothing that empties nodes meanwhile."""
+    for name in seen.upgrades:
+        hint = "kubeception upgrade status --watch; or: kubeception upgrade abort"
+        yield Finding("UpgradeRunning", f"ClusterUpgrade {name} has not ended", hint)
+
+
 def kubelets(seen: ClusterState) -> Iterator[Finding]:
     """Want no kubelet that is too old for the API server to come."""
     supported = seen.target.supported["kubelet"]
@@ -124,6 +131,7 @@ def host(seen: ClusterState) -> Iterator[Finding]:
 
 CHECKS: tuple[Check, ...] = (
     skew,
+    upgrades,
     kubelets,
     nodes,
     etcd,

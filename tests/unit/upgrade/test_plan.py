@@ -99,6 +99,7 @@ def test_what_is_there_already_is_no_step() -> None:
             {"etcd_version": "3.5.12"},
             "EtcdVersion: etcd is 3.5.12, wanted is 3.5.13 or later",
         ),
+        ({"upgrades": ("reboot-x",)}, "UpgradeRunning: ClusterUpgrade reboot-x has not ended"),
         (
             {"images_size": 300 * 2**20, "images_free": 599 * 2**20},
             "Disk: /var/lib/containerd: 599 MiB are free, its images need 600",
