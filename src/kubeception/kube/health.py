@@ -92,7 +92,7 @@ def _ask(port: int, ca: Path, path: str, *, host: str) -> tuple[int, bytes]:
 
 
 def _answered(port: int, context: ssl.SSLContext, path: str, *, host: str) -> tuple[int, bytes]:
-    connection = http.client.HTTPSConnection(host, port)
+    connection = http.client.HTTPSConnection(host, port, context=context)
     try:
         try:
             plain = socket.create_connection((host, port), TIMEOUT_S)
