@@ -22,6 +22,7 @@ _BEGIN = b"-----BEGIN "
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z ]+)-----\n.*?\n-----END \1-----\n", re.DOTALL)
 # What makes one etcd cluster another one than the next.
 _DRAWN = re.compile(rb'((?:CLUSTER|MEMBER|TOKEN)=)"[0-9a-f]+"')
+UNFINISHED = ".kubeception-unfinished"
 _SUFFIXES = {".crt", ".csr", ".key", ".pem", ".pub"}
 _PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
@@ -73,6 +74,8 @@ def torn(root: Path, *folders: str) -> list[str]:
     found: list[str] = []
     for path in _below(root, folders):
         if path.is_symlink() or not path.is_file() or path.name.startswith("."):
+            continue
+        if path.parent.name.endswith(UNFINISHED):
             continue
         content = path.read_bytes()
         name = path.relative_to(root)

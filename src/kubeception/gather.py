@@ -382,7 +382,7 @@ def _hosted(session: Session, node: str, live: int, of_cluster: ClusterFacts) ->
         port,
         notes.get(apiserver.TEMPLATE_NOTE, ""),
         revision.identity(template),
-        template["spec"]["containers"][0].get("image", ""),
+        revision.image_of(template),
         serves=port == live or not health.problem(port, session.layout.pki.ca.certificate),
         serves_elsewhere=any(
             revision.port_of(pod) == port and conditions.pod_serves(pod) for pod in others

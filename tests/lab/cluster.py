@@ -21,7 +21,7 @@ from kubeception.errors import CommandFailed
 from kubeception.host.process import Completed
 from kubeception.lab import Host
 from kubeception.phases import control_plane
-from kubeception.render import api_service
+from kubeception.render import api_service, join_records
 from kubeception.versions import BUILT_IN
 
 CONFIG = "/etc/kubeception/config.toml"
@@ -149,7 +149,8 @@ def door(host: Host) -> str:
 def our_objects(host: Host) -> list[dict[str, Any]]:
     """Return every object that bootstrap applies, by its plan, and whatever else bears our label.
 
-    What controllers make of a Service copies its labels.
+    What controllers make of a Service copies its labels; flannel's link addresses, which ours
+    lists, are another node's own each.
     """
     planned = {name_of(one): one["kind"] for one in _planned(host)}
     kinds = ",".join(sorted({*planned.values()}))
@@ -160,7 +161,11 @@ def our_objects(host: Host) -> list[dict[str, Any]]:
     return [
         one
         for name, one in found.items()
-        if name in planned or one["kind"] not in {"Endpoints", "EndpointSlice"}
+        if name in planned
+        or (
+            one["kind"] not in {"Endpoints", "EndpointSlice"}
+            and one["metadata"]["name"] != join_records.LINKS
+        )
     ]
 
 

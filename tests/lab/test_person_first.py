@@ -13,6 +13,7 @@ from kubeception.lab import Host
 
 pytestmark = [pytest.mark.hosts(1, bundle=True), pytest.mark.timeout(900)]
 NEW = "/root/new.toml"
+STUCK = "/run/systemd/system/etcd.service.d/stuck.conf"
 # Of the keeper's child: it looks every third of a second whether somebody waits.
 GIVES_WAY_S = 10.0
 
@@ -28,14 +29,15 @@ def cp1(hosts: list[Host]) -> Host:
 
 @pytest.fixture
 def unreachable(cp1: Host) -> Iterator[Host]:
-    """A host whose API servers can't be asked, so that its keeper bootstraps, again and again."""
-    chain = "{ type filter hook input priority -10; }"
-    refuse = ("tcp", "dport", "6444-6450", "reject", "with", "tcp", "reset")
-    cp1.run("nft", "add", "table", "inet", "broken")
-    cp1.run("nft", "add", "chain", "inet", "broken", "input", chain)
-    cp1.run("nft", "add", "rule", "inet", "broken", "input", *refuse)
+    """A host whose etcd never gets ready, so that its keeper bootstraps, again and again."""
+    cp1.put(STUCK, "[Service]\nExecStartPre=/bin/sleep infinity\nTimeoutStartSec=infinity\n")
+    cp1.run("systemctl", "daemon-reload")
+    cp1.run("systemctl", "restart", "--no-block", "etcd")
     yield cp1
-    cp1.run("nft", "delete", "table", "inet", "broken", check=False)
+    cp1.run("rm", STUCK)
+    cp1.run("systemctl", "daemon-reload")
+    cp1.run("systemctl", "stop", "etcd", check=False)  # what waits, waits for ever
+    cp1.run("systemctl", "reset-failed", "etcd", check=False)
 
 
 def until_the_keeper_is_at_it(host: Host) -> None:

@@ -11,7 +11,7 @@ from kubeception.conditions import Condition
 from kubeception.config import Config
 from kubeception.engine import Phase
 from kubeception.facts import Facts
-from kubeception.render import apiserver, controllers
+from kubeception.render import apiserver, controllers, revision
 from kubeception.resources import Resource
 from kubeception.resources.door import Door
 from kubeception.resources.door_gate import DoorGate
@@ -70,15 +70,29 @@ def turn(config: Config, facts: Facts) -> Iterator[Resource]:
 
 def newer_is_stable(config: Config, facts: Facts) -> Iterator[Condition]:
     """Before a turn to one of another release, wait for what a turn of the door waits for."""
-    if facts.is_carried and facts.host.door != facts.port:
+    if _is_newer(facts):
         yield from hosted_controllers_run(config, facts)
         yield from hosted_is_stable(config, facts)
 
 
 def turn_to_newer(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want the door to lead to it before anything asks for what only that one knows."""
-    if facts.is_carried and facts.host.door != facts.port:
+    if _is_newer(facts):
         yield from turn(config, facts)
+
+
+def _is_newer(facts: Facts) -> bool:
+    """Tell whether what is asked for is of another release than what serves, and as it should be.
+
+    What else was asked for is about to be changed, and no reason to wait.
+    """
+    hosted, proven = facts.cluster.hosted, facts.host.proven
+    if not facts.is_carried or hosted is None or facts.host.door == facts.port:
+        return False
+    wanted = apiserver.template_digest(facts.cluster.settings)
+    return hosted.template == wanted and not (
+        proven and revision.image_of(dict(proven.template)) == hosted.image
+    )
 
 
 def retire_apiserver(config: Config, _facts: Facts) -> Iterator[Resource]:

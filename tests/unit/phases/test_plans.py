@@ -370,6 +370,14 @@ def test_the_api_server_of_another_release_serves_before_anything_else_of_it_is_
     assert "the hosted API server on port 6446" in waits
     assert "the door" in " ".join(turns)
 
+    # What else was asked for is about to be changed, and an edit waits for its turn.
+    edited = replace(_HOSTED, port=6446, template="another's")
+    assert wanted(replace(HEALTHY, cluster=replace(CLUSTER, hosted=edited))) == [[], [], []]
+    template = apiserver.daemonset(CLUSTER)["spec"]["template"]
+    proven = replace(
+        rolling, host=replace(rolling.host, proven=Proven("before", template, "kubectl"))
+    )
+    assert wanted(proven) == [[], [], []]
     assert wanted(HEALTHY) == wanted(FACTS) == [[], [], []]
     # After a boot all of it is of that release: the bootstrap API server, too.
     assert wanted(replace(old, host=replace(old.host, door=6444))) == [[], [], []]
