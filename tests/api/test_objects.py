@@ -171,12 +171,13 @@ def test_nobody_is_an_administrator_but_the_administrators(session: Session) -> 
         if not name.endswith("default/kubernetes") and not name.startswith("Namespace ")
     ],
 )
-def test_a_deleted_object_comes_back(name: str, session: Session) -> None:
+def test_a_deleted_object_comes_back(rig: Rig, name: str, session: Session) -> None:
     kind, metadata = PLACES[name]
     wanted = WANTED[name]
     session.api.delete(kind, metadata["name"], namespace=metadata.get("namespace"))
 
-    assert wanted.drift(session) == "missing"
+    # Of a custom resource the objects go first.
+    rig.until("it to be gone", lambda: wanted.drift(session) == "missing")
     wanted.apply(session)
     assert wanted.drift(session) is None
 

@@ -183,9 +183,10 @@ def reboot(
     Example:
       kubeception node reboot w1 w2 w3 --batch 2
     """
+    options.only_root("reach the cluster's keys", "node …")
+    config = options.loaded(config_file)
     if bool(names) is is_all:
         raise click.UsageError("name the nodes, or say --all")
-    options.only_root("reach the cluster's keys", "node …")
     from kubeception.admin import upgrades
     from kubeception.render.cluster_upgrade import Order
 
@@ -197,7 +198,7 @@ def reboot(
         step_s=int(timeout.total_seconds()),
         skips_offline=offline == "skip",
     )
-    with Session(options.loaded(config_file)) as session:
+    with Session(config) as session:
         made = upgrades.begin(session, order)
         if no_wait:
             if output == "json":
