@@ -11,6 +11,9 @@ BOOTSTRAP_PORT = 6444
 # Hosted API servers share a pool: in a roll a host has two, and one that was edited anew a third.
 # Five hosts may be at revisions of their own, and one port is free.
 HOSTED_PORTS = tuple(range(6445, 6451))
+# Of the Service `kubernetes`, and of the cluster's DNS.
+SERVICE_PORT = 443
+DNS_PORT = 53
 ETCD_PORT = 2379
 ETCD_PEER_PORT = 2380
 LOOPBACK = IPv4Address("127.0.0.1")

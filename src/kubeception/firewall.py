@@ -6,7 +6,14 @@ from ipaddress import ip_network
 
 from kubeception.config import Config
 from kubeception.config.model import Cni
-from kubeception.endpoints import API_PORT, BOOTSTRAP_PORT, ETCD_PORT, HOSTED_PORTS
+from kubeception.endpoints import (
+    API_PORT,
+    BOOTSTRAP_PORT,
+    DNS_PORT,
+    ETCD_PORT,
+    HOSTED_PORTS,
+    SERVICE_PORT,
+)
 from kubeception.gather import chosen_address
 from kubeception.host import door, network, ruleset, sockets
 from kubeception.host.packet_filter import Chain, Drop, Packet, dropped
@@ -16,8 +23,6 @@ from kubeception.session import Session
 
 _VXLAN_PORT = 8472
 _API_PORTS = (BOOTSTRAP_PORT, *HOSTED_PORTS)
-_DNS_PORT = 53
-_SERVICE_PORT = 443
 _OURS = frozenset({("ip", door.TABLE), *proxy.TABLES, *flannel.TABLES})
 
 
@@ -198,7 +203,7 @@ def _of_control_plane(config: Config, uplink: str) -> Iterator[Need]:
                     port,
                     enters=flannel.BRIDGE,
                     source=pods,
-                    original=_SERVICE_PORT,
+                    original=SERVICE_PORT,
                 )
                 for port in HOSTED_PORTS
             ),
@@ -251,7 +256,7 @@ def _of_pods(config: Config, uplink: str) -> Iterator[Need]:
             Packet(
                 "forward",
                 "udp",
-                _DNS_PORT,
+                DNS_PORT,
                 enters=enters,
                 leaves=leaves,
                 source=pods,
@@ -265,7 +270,7 @@ def _of_pods(config: Config, uplink: str) -> Iterator[Need]:
         "what pods send to other hosts",
         (
             Packet(
-                "forward", "tcp", _SERVICE_PORT, enters=flannel.BRIDGE, leaves=uplink, source=pods
+                "forward", "tcp", SERVICE_PORT, enters=flannel.BRIDGE, leaves=uplink, source=pods
             ),
         ),
         opening,

@@ -19,9 +19,14 @@ def wanted(session: Session) -> tuple[Resource, ...]:
     return (*found, *node_rules.of_this_host(session))
 
 
-def drifted(session: Session) -> list[tuple[Resource, str]]:
-    """Return what of it is gone or other than it has to be, and how."""
-    return [(one, why) for one in wanted(session) if (why := one.drift(session))]
+def look(session: Session) -> list[tuple[Resource, str | None]]:
+    """Return all of it, each with how it is gone or other than it has to be, or None."""
+    return [(one, one.drift(session)) for one in wanted(session)]
+
+
+def drifted(found: Iterable[tuple[Resource, str | None]]) -> list[tuple[Resource, str]]:
+    """Return what of it is not as it has to be."""
+    return [(one, why) for one, why in found if why]
 
 
 def told(found: Iterable[tuple[Resource, str]]) -> str | None:
@@ -31,4 +36,4 @@ def told(found: Iterable[tuple[Resource, str]]) -> str | None:
 
 def lost(session: Session) -> str | None:
     """Say what of it is gone or other than it has to be."""
-    return told(drifted(session))
+    return told(drifted(look(session)))

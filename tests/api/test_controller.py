@@ -365,7 +365,7 @@ def may_write_nothing(kubelet: Api, joined: Host) -> str:
     serves = serving(joined, own)
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": joined.node}}
     says = {"status": {"phase": "Running"}}
-    event = objects.warning(
+    event = objects.event(
         {**node, "metadata": {"name": joined.node, "namespace": "default"}},
         *("Reason", "words"),
         by={"component": "kubelet"},

@@ -4,11 +4,12 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.api import pods
 from tests.api.rig import Rig
 from tests.killed import ratchet
 
@@ -68,24 +69,7 @@ def joined(session: Session, name: str) -> str:
     return token.id
 
 
-def pod(api: Api, name: str, *, on: str = "n1", grace_s: int = 0, **metadata: Any) -> None:
-    """Have a pod run on a node; without a kubelet one with no grace is gone at once."""
-    api.create(
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": name, "namespace": HOME, "labels": LABELS, **metadata},
-            "spec": {
-                "nodeName": on,
-                "automountServiceAccountToken": False,
-                "terminationGracePeriodSeconds": grace_s,
-                "containers": [{"name": "it", "image": "none"}],
-            },
-        }
-    )
-    ready = {"type": "Ready", "status": "True"}
-    running = {"phase": "Running", "conditions": [ready]}
-    api.merge("Pod", name, {"status": running}, namespace=HOME, status=True)
+pod = partial(pods.running, on="n1", namespace=HOME, labels=LABELS)
 
 
 def budget(rig: Rig, api: Api) -> None:

@@ -10,10 +10,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.api import pods
 from tests.api.rig import Rig
 from tests.api.test_controller import account, running
 from tests.conftest import Note
@@ -138,23 +140,7 @@ _INFO = dict.fromkeys(
 )
 
 
-def pod(api: Api, name: str, on: str, **more: Any) -> None:
-    """Have a pod run; without a kubelet one with no grace is gone at once."""
-    api.create(
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": name, "namespace": HOME, "labels": LABELS, **more},
-            "spec": {
-                "nodeName": on,
-                "automountServiceAccountToken": False,
-                "terminationGracePeriodSeconds": 0,
-                "containers": [{"name": "it", "image": "none"}],
-            },
-        }
-    )
-    running = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
-    api.merge("Pod", name, {"status": running}, namespace=HOME, status=True)
+pod = partial(pods.running, namespace=HOME, labels=LABELS)
 
 
 def budget(rig: Rig, api: Api) -> None:
@@ -264,7 +250,7 @@ def test_nodes_reboot_in_batches_and_take_pods_as_before(
 ) -> None:
     for name in FEW:
         node(session.api, name, unschedulable=name == "b2")
-        pod(session.api, f"on-{name}", name)
+        pod(session.api, f"on-{name}", on=name)
     hosts = Hosts(session.api)
     name = order(session, *FEW, batch=2)
 
@@ -300,7 +286,7 @@ def cost(session: Session, controllers: Counting, note: Note, *, size: int) -> f
     names = [f"of{size}-{n}" for n in range(size)]
     for name in names:
         node(session.api, name)
-        pod(session.api, f"on-{name}", name)
+        pod(session.api, f"on-{name}", on=name)
     began = time.monotonic()
     controllers.asked.clear()
 
@@ -321,7 +307,7 @@ def test_a_budget_that_does_not_give_way_stops_it_and_the_node_takes_pods_again(
 ) -> None:
     for name in FEW:
         node(session.api, name)
-        pod(session.api, f"on-{name}", name)
+        pod(session.api, f"on-{name}", on=name)
     budget(rig, session.api)
     name = order(session, *FEW, drain_s=1)
 
@@ -338,7 +324,7 @@ def test_force_ends_pods_that_their_budget_keeps(
     rig: Rig, session: Session, controllers: Counting
 ) -> None:
     node(session.api, "b1")
-    pod(session.api, "on-b1", "b1")
+    pod(session.api, "on-b1", on="b1")
     budget(rig, session.api)
     name = order(session, "b1", drain_s=1, is_forced=True)
 
@@ -370,7 +356,7 @@ def test_an_abort_lets_go_what_was_not_asked_and_a_pause_ends_with_its_batch(
 ) -> None:
     for name in FEW:
         node(session.api, name)
-    pod(session.api, "on-b2", "b2")
+    pod(session.api, "on-b2", on="b2")
     budget(rig, session.api)
     hosts, lease = Hosts(session.api), leading()
     name = order(session, *FEW)
@@ -502,7 +488,7 @@ def test_a_controller_that_is_killed_at_each_of_its_steps_is_gone_on_after(
     """What its hosts do meanwhile is none of these steps."""
     for name in FEW:
         node(session.api, name)
-        pod(session.api, f"on-{name}", name)
+        pod(session.api, f"on-{name}", on=name)
     name = "reboot-killed"
     session.api.create({**rebooting(Order(FEW, batch=2)), "metadata": {"name": name}})
     token = account(rig, cluster_controller.NAME, tmp_path)

@@ -8,8 +8,7 @@ from tests.lab import cluster
 from tests.lab.cluster import get, until
 from tests.lab.lot import SEED, drawn
 
-from kubeception.conditions import NETWORK_PROBLEM
-from kubeception.conditions.reading import conditions_of
+from kubeception.conditions import network_problem
 from kubeception.keeper.network_watch import Reason
 from kubeception.lab import Host, Lab
 
@@ -97,7 +96,4 @@ def test_what_does_not_work_on_a_node_is_named(
 
 def told(cp1: Host) -> str | None:
     """Return the reason by which w1's Node says that its network does not work."""
-    for said in conditions_of(get(cp1, "node", "w1")):
-        if (said["type"], said["status"]) == (NETWORK_PROBLEM, "True"):
-            return str(said["reason"])
-    return None
+    return network_problem(get(cp1, "node", "w1"))

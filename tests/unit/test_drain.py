@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kubeception.admin.drain import is_ready
+from kubeception.conditions.reading import condition_of
 from kubeception.kube.eviction import MIRROR_NOTE, is_movable
 
 REPLICAS = {"kind": "ReplicaSet", "controller": True}
@@ -36,4 +36,4 @@ def test_pods_that_come_back_by_themselves_may_stay(metadata: dict[str, Any], an
     ],
 )
 def test_a_node_is_ready_if_it_says_so(status: dict[str, Any], answer: bool) -> None:
-    assert is_ready({"status": status}) is answer
+    assert condition_of({"status": status}, "Ready") is answer

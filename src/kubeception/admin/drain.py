@@ -5,6 +5,7 @@ What comes back on the node by itself is passed over: pods of DaemonSets, and th
 
 from collections.abc import Callable, Iterator
 
+from kubeception.conditions.reading import condition_of
 from kubeception.errors import WaitTimeout
 from kubeception.kube.client import Api, Object
 from kubeception.kube.eviction import ENDING, is_movable, told_to_end
@@ -52,16 +53,10 @@ def drain(session: Session, node: str, *, timeout_s: float, tell: Tell) -> None:
         clock.sleep(LOOK_EVERY_S)
 
 
-def is_ready(node: Object) -> bool:
-    """Tell whether a node's kubelet says that it works."""
-    conditions = node.get("status", {}).get("conditions") or []
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
-
-
 def _evict(api: Api, node: str) -> Iterator[tuple[str, str]]:
     """Yield each pod that is still there, and why; one that nothing keeps is told to end."""
     found = api.get("Node", node)
-    is_alive = found is not None and is_ready(found)
+    is_alive = found is not None and condition_of(found, "Ready")
     for pod in api.list("Pod", fields={"spec.nodeName": node}):
         metadata = pod["metadata"]
         is_ending = "deletionTimestamp" in metadata

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from kubeception import timestamp
 from kubeception.admin import drain
 from kubeception.admin.drain import Tell
-from kubeception.conditions.reading import conditions_of
+from kubeception.conditions.reading import condition_of, conditions_of
 from kubeception.config.names import node_of
 from kubeception.errors import ApiError, KubeceptionError
 from kubeception.gather import node_name
@@ -186,7 +186,7 @@ def _role(node: Object | None, record: NodeRecord | None) -> Role:
 def _problem(node: Object | None) -> str | None:
     if node is None:
         return "joined, not seen yet"
-    if drain.is_ready(node):
+    if condition_of(node, "Ready"):
         return None
     conditions = node.get("status", {}).get("conditions") or []
     return next((one.get("reason") for one in conditions if one["type"] == "Ready"), None) or "no"

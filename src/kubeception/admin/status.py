@@ -148,12 +148,7 @@ def look(session: Session) -> Status:
         certificates=_first_to_expire(session, facts),
         revisions=_revisions(session),
         opened=() if silence else _told(webhooks.opened(session)),
-        notices=(
-            *filter(None, (overload.told(),)),
-            *(what for what, _ in changes(session)),
-            *_told(_of_space(session)),
-            *of_nodes,
-        ),
+        notices=(*_of_host(session), *_told(_of_space(session)), *of_nodes),
         checks=tuple(_checks(session, facts, silence)),
         snapshots=_snapshots(session),
     )
@@ -179,10 +174,7 @@ def _of_worker(session: Session, member: Membership) -> Status:
         certificates=_first_to_expire(session, facts),
         revisions=Revisions(),
         opened=(),
-        notices=(
-            *filter(None, (overload.told(),)),
-            *(what for what, _ in changes(session)),
-        ),
+        notices=tuple(_of_host(session)),
         checks=checks,
         worker_of=member.apiserver,
     )
@@ -236,6 +228,12 @@ def _revisions(session: Session) -> Revisions:
             told, put_back=broken.revision, put_back_since=broken.since, because=broken.why
         )
     return told
+
+
+def _of_host(session: Session) -> Iterator[str]:
+    if busy := overload.told():
+        yield busy
+    yield from (what for what, _ in changes(session))
 
 
 def _of_space(session: Session) -> Iterator[str]:
@@ -323,10 +321,11 @@ def _conditions(config: Config, facts: Facts) -> Iterator[tuple[str, Condition]]
     yield "cluster", _roles_whole()
     for condition in all_ready(config, facts):
         yield "cluster", condition
-    yield "nodes", conditions.kubelets_answer()
-    yield "nodes", conditions.networks_work()
+    ready = conditions.ready_nodes()
+    yield "nodes", conditions.kubelets_answer(ready)
+    yield "nodes", conditions.networks_work(ready)
     if config.net.cni is Cni.FLANNEL:
-        yield "nodes", conditions.nodes_reached(facts.host.node)
+        yield "nodes", conditions.nodes_reached(facts.host.node, ready)
         yield "network", conditions.dns_answers()
     yield "network", conditions.api_at_its_service()
 
@@ -364,8 +363,7 @@ def _nothing_lost() -> Condition:
 
 def _roles_whole() -> Condition:
     def problem(session: Session) -> str | None:
-        whole = default_roles.read(session.layout.default_roles)
-        return default_roles.changed(whole, default_roles.look(session.etcd)) if whole else None
+        return default_roles.problem(session.layout.default_roles, session.etcd)
 
     what = "Kubernetes' own roles and bindings to be whole"
     return Condition(what, problem, hint="kubeception bootstrap")

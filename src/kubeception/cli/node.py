@@ -113,8 +113,10 @@ class _Batch(click.ParamType[int | str]):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> int | str:
+        from kubeception.render.cluster_upgrade import PERCENT
+
         text = str(value)
-        if not re.fullmatch(r"[1-9]\d{0,3}|([1-9]\d?|100)%", text):
+        if not re.fullmatch(rf"[1-9]\d{{0,3}}|{PERCENT}", text):
             self.fail(f"{text!r} is no number of nodes such as 2, and no percentage such as 10%")
         return int(text) if text.isdecimal() else text
 

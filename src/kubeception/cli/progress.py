@@ -19,7 +19,7 @@ _STATUS = "kubeception upgrade status"
 
 
 @contextlib.contextmanager
-def left_alone(name: str) -> Iterator[None]:
+def _left_alone(name: str) -> Iterator[None]:
     """Say, where somebody stops watching, that it goes on without them."""
     try:
         yield
@@ -44,7 +44,7 @@ def follow(session: Session, name: str, *, output: str) -> None:
     from kubeception.controller.batches import Phase
 
     before = None
-    with left_alone(name):
+    with _left_alone(name):
         for run in upgrades.following(session, name):
             if output != "json":
                 for line in upgrades.news(before, run):

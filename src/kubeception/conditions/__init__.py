@@ -21,6 +21,8 @@ from kubeception.conditions.nodes import networks_work as networks_work
 from kubeception.conditions.nodes import node_ready as node_ready
 from kubeception.conditions.nodes import node_ready_anew as node_ready_anew
 from kubeception.conditions.nodes import node_registered as node_registered
+from kubeception.conditions.nodes import ready_nodes as ready_nodes
+from kubeception.conditions.nodes import unready as unready
 from kubeception.conditions.services import CRASHES as CRASHES
 from kubeception.conditions.services import apiserver_ready as apiserver_ready
 from kubeception.conditions.services import door_leads_to as door_leads_to

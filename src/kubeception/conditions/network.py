@@ -8,8 +8,8 @@ from ipaddress import ip_network
 from typing import TypeVar
 
 from kubeception.conditions.condition import Condition
-from kubeception.conditions.reading import condition_of
-from kubeception.endpoints import Address
+from kubeception.conditions.nodes import Nodes
+from kubeception.endpoints import SERVICE_PORT, Address
 from kubeception.errors import ApiError
 from kubeception.host import links, network
 from kubeception.kube import dns, health, kubelet
@@ -17,7 +17,6 @@ from kubeception.kube.client import Object
 from kubeception.render import flannel, proxy
 from kubeception.session import Session
 
-SERVICE_PORT = 443
 # So many others each node tries, those that follow it in a ring: each is tried by somebody.
 MOST_PEERS = 8
 _ANSWER_S = 1.0
@@ -49,17 +48,13 @@ def dns_answers() -> Condition:
     return Condition("the cluster's DNS to answer", problem, hint=_logs_of("kube-dns"))
 
 
-def nodes_reached(node: str) -> Condition:
+def nodes_reached(node: str, ready: Nodes) -> Condition:
     """The nodes that follow one by name are reached through the pod network."""
 
     def problem(session: Session) -> str | None:
-        ready = {
-            one["metadata"]["name"]: one
-            for one in session.api.list("Node")
-            if condition_of(one, "Ready")
-        }
-        next_ones = following(node, ready)
-        found = _together(next_ones, lambda name: _reaching_problem(_own_end(ready[name])))
+        there = {one["metadata"]["name"]: one for one in ready(session)}
+        next_ones = following(node, there)
+        found = _together(next_ones, lambda name: _reaching_problem(_own_end(there[name])))
         told = [f"{name}: {why}" for name, why in zip(next_ones, found, strict=True) if why]
         return "; ".join(told) or None
 
@@ -84,7 +79,7 @@ def somebody_reached() -> Condition:
     return Condition(what, problem, hint=_logs_of(flannel.NAME))
 
 
-def kubelets_answer() -> Condition:
+def kubelets_answer(ready: Nodes) -> Condition:
     """The API server gets an answer from each node's kubelet, as logs and exec want."""
 
     def problem(session: Session) -> str | None:
@@ -95,9 +90,8 @@ def kubelets_answer() -> Condition:
                 return f"{node}: {error.message}"
             return None
 
-        nodes = session.api.list("Node")
-        ready = [one["metadata"]["name"] for one in nodes if condition_of(one, "Ready")]
-        return "; ".join(filter(None, _together(ready, ask))) or None
+        names = [one["metadata"]["name"] for one in ready(session)]
+        return "; ".join(filter(None, _together(names, ask))) or None
 
     return Condition("the API server to reach every node's kubelet", problem)
 

@@ -1,22 +1,23 @@
 """Nodes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from kubeception.conditions import log_tail
 from kubeception.conditions.condition import Condition, current_problem
 from kubeception.conditions.reading import condition_of, conditions_of, time
 from kubeception.config.model import Cni
 from kubeception.render import flannel, kubelet
-from kubeception.render.objects import CONTROL_PLANE
+from kubeception.render.objects import CONTROL_PLANE, Object
 from kubeception.session import Session
 
 # A Node's condition, by its host's keeper: something of the cluster's network does not work there.
 NETWORK_PROBLEM = "NetworkProblem"
 # Of the runtime, whom the kubelet repeats.
 NO_NETWORK = "NetworkPluginNotReady"
+
+Nodes = Callable[[Session], list[Object]]
 
 
 def node_registered(node: str) -> Condition:
@@ -65,24 +66,32 @@ def absences(session: Session, *, here: str) -> Iterator[str]:
         yield f"node {node} is not Ready since {since}; pods there are not waited for"
 
 
-def network_problem(node: dict[str, Any]) -> str | None:
+def ready_nodes() -> Nodes:
+    """Return what lists the nodes that are Ready: asked once, however many go by it."""
+    read: list[list[Object]] = []
+
+    def ready(session: Session) -> list[Object]:
+        if not read:
+            found = session.api.list("Node")
+            read.append([one for one in found if condition_of(one, "Ready")])
+        return read[0]
+
+    return ready
+
+
+def network_problem(node: Object) -> str | None:
     """Return the reason by which a Node says that the cluster's network does not work there."""
-    for said in conditions_of(node):
-        if (said["type"], said["status"]) == (NETWORK_PROBLEM, "True"):
-            return str(said["reason"])
-    return None
+    return next((said["reason"] for said in _network_problems(node)), None)
 
 
-def networks_work() -> Condition:
+def networks_work(ready: Nodes) -> Condition:
     """No node that is Ready says that the cluster's network does not work there."""
 
     def problem(session: Session) -> str | None:
         told = [
             f"{found['metadata']['name']}: {said['message']}"
-            for found in session.api.list("Node")
-            if condition_of(found, "Ready")
-            for said in conditions_of(found)
-            if (said["type"], said["status"]) == (NETWORK_PROBLEM, "True")
+            for found in ready(session)
+            for said in _network_problems(found)
         ]
         return "; ".join(told) or None
 
@@ -90,18 +99,28 @@ def networks_work() -> Condition:
     return Condition("the cluster's network to work on every node", problem, hint=hint)
 
 
+def _network_problems(node: Object) -> Iterator[dict[str, str]]:
+    for said in conditions_of(node):
+        if (said["type"], said["status"]) == (NETWORK_PROBLEM, "True"):
+            yield said
+
+
+def unready(found: Object | None, node: str) -> str | None:
+    """Return why a Node that was read is not Ready, None where it is."""
+    if found is None:
+        return f"there is no Node {node}"
+    for condition in conditions_of(found):
+        if condition["type"] == "Ready":
+            words = condition.get("message", condition["status"])
+            return None if condition["status"] == "True" else words
+    return "it has not said anything yet"
+
+
 def node_ready(node: str) -> Condition:
     """The node says that it is Ready."""
 
     def problem(session: Session) -> str | None:
-        found = session.api.get("Node", node)
-        if found is None:
-            return f"there is no Node {node}"
-        for condition in found.get("status", {}).get("conditions", []):
-            if condition["type"] == "Ready":
-                words = condition.get("message", condition["status"])
-                return None if condition["status"] == "True" else str(words)
-        return "it has not said anything yet"
+        return unready(session.api.get("Node", node), node)
 
     def last_words(session: Session) -> Sequence[str]:
         """Return flannel's where the kubelet only waits for it."""

@@ -33,6 +33,7 @@ from kubeception.controller.approval import (
     judge,
     with_issued,
 )
+from kubeception.controller.events import tell
 from kubeception.controller.leftovers import Found, leftovers
 from kubeception.controller.upgrades import Upgrades
 from kubeception.endpoints import Network
@@ -41,14 +42,14 @@ from kubeception.kube.client import Api, Object
 from kubeception.kube.kinds import KINDS
 from kubeception.kube.lease import RENEW_S, Lease
 from kubeception.pki.request import SIGNERS
-from kubeception.render import join_records, objects
+from kubeception.render import join_records
+from kubeception.render.cluster_controller import NAME
 from kubeception.render.join_records import CLAIMS, RECORDS, NodeRecord
 from kubeception.render.objects import NAMESPACE
 
 log = logging.getLogger("kubeception.controller")
 
 KIND = "CertificateSigningRequest"
-_MANAGER = "kubeception-controller"
 # What the watch has missed is found by then.
 LOOK_EVERY_S = 10.0
 # So often all is read, although nothing has happened: somebody may have edited a record.
@@ -88,7 +89,7 @@ class Seen:
 
 def run(api: Api, watching: Api, settings: ControllerOptions) -> None:
     """Do all of it until told to end; `watching` is a second client, for the watch alone."""
-    lease = Lease(settings.lease, settings.name, namespace=NAMESPACE, manager=_MANAGER)
+    lease = Lease(settings.lease, settings.name, namespace=NAMESPACE, manager=NAME)
     changed = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     threading.Thread(target=_watch, args=(watching, changed), daemon=True).start()
@@ -251,11 +252,11 @@ def _carry_out(api: Api, found: Object, verdict: Decision) -> None:
     elif isinstance(verdict, Denied):
         api.approve(found, is_approved=False, reason=verdict.reason, message=verdict.message)
         log.warning("%s by %s: denied: %s", name, by, verdict.message)
-        _tell(api, _request(found), verdict.reason, verdict.message)
+        tell(api, _request(found), verdict.reason, verdict.message)
     elif isinstance(verdict, Held):
         # By a name of its own: it waits, and is told once.
         reason = Reason.UNKNOWN_CREDENTIAL
-        _tell(api, _request(found), reason, verdict.message, name=f"{name}.held")
+        tell(api, _request(found), reason, verdict.message, name=f"{name}.held")
 
 
 def _remember(api: Api, record: NodeRecord, known: Known) -> Known:
@@ -288,7 +289,7 @@ def _tell_of_takeover(api: Api, record: NodeRecord) -> None:
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": record.node}}
     said = f"another host took it over with token {record.token}, while it was Ready"
     log.warning("node %s: %s", record.node, said)
-    _tell(api, node, Reason.TAKEN_OVER, said)
+    tell(api, node, Reason.TAKEN_OVER, said)
 
 
 def _tell_of_links(api: Api, known: Known) -> None:
@@ -297,24 +298,7 @@ def _tell_of_links(api: Api, known: Known) -> None:
         said = f"has the link address of {', '.join(others)} in the pod network: {link}"
         log.warning("node %s %s", last, said)
         node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": last}}
-        _tell(api, node, Reason.LINK_SHARED, said, name=f"{last}.link")
-
-
-def _tell(api: Api, about: Object, reason: Reason, message: str, **name: str) -> None:
-    """Leave an event about a request or a node."""
-    event = objects.warning(
-        about,
-        reason,
-        message,
-        by={"component": _MANAGER},
-        at=datetime.now(UTC),
-        **(name or {"generateName": f"{_MANAGER}."}),
-    )
-    try:
-        api.create(event)
-    except ApiError as error:
-        if error.status != _CONFLICT:
-            raise
+        tell(api, node, Reason.LINK_SHARED, said, name=f"{last}.link")
 
 
 def _watch(api: Api, changed: threading.Event) -> None:

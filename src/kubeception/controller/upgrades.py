@@ -9,11 +9,12 @@ from time import monotonic
 from kubeception import crash
 from kubeception.controller import batches, cluster_upgrade
 from kubeception.controller.batches import Change, Phase, Run, SeenNode, State, Verb
+from kubeception.controller.events import tell
 from kubeception.errors import ApiError
 from kubeception.kube.client import Api, Object
 from kubeception.kube.eviction import ENDING, told_to_end
 from kubeception.kube.lease import Lease
-from kubeception.render import objects
+from kubeception.render.cluster_controller import NAME
 from kubeception.render.cluster_upgrade import CORDONED_NOTE, KIND, REBOOT_NOTE
 
 log = logging.getLogger("kubeception.controller")
@@ -21,7 +22,6 @@ log = logging.getLogger("kubeception.controller")
 LOOK_EVERY_S = 5.0
 # So often nodes are let go whose ClusterUpgrade somebody has deleted.
 _ORPHANS_EVERY_S = 300.0
-_MANAGER = "kubeception-controller"
 _VERSION = "spec.version: going to another release is not supported yet; leave it out to reboot"
 _WARNINGS = frozenset({Phase.FAILED, Phase.ABORTED})
 
@@ -80,7 +80,7 @@ class Upgrades:
     def _work_off(self, api: Api, found: Object) -> None:
         if "version" in found["spec"]:
             found = self._write(api, found, cluster_upgrade.refused(_VERSION, found, _now()))
-            _tell(api, found, cluster_upgrade.NOT_SUPPORTED, _VERSION, kind="Warning")
+            tell(api, found, cluster_upgrade.NOT_SUPPORTED, _VERSION)
             return
         run, look = cluster_upgrade.of(found), _Look()
         if not run.nodes:
@@ -99,7 +99,7 @@ class Upgrades:
             status = cluster_upgrade.status_of(after, found, _now())
             found = self._write(api, found, status)
             for reason, said, kind in _events(run, after, status["message"]):
-                _tell(api, found, reason, said, kind=kind)
+                tell(api, found, reason, said, kind=kind)
             if not after.at_hand:
                 look = _Look()  # the next batch is of other nodes
             run, is_new = after, is_new and not after.phase.is_end
@@ -109,7 +109,7 @@ class Upgrades:
         if status == found.get("status"):
             return found
         crash.before("write down", status["message"])
-        return api.set_fields(found, {"/status": status}, manager=_MANAGER, status=True)
+        return api.set_fields(found, {"/status": status}, manager=NAME, status=True)
 
     def _let_orphans_go(self, api: Api, known: set[str]) -> None:
         for node in api.list("Node"):
@@ -117,7 +117,7 @@ class Upgrades:
             is_marked = at.is_ours or at.asked
             if is_marked and notes.get(CORDONED_NOTE) not in known and self._lease.hold(api):
                 name = node["metadata"]["name"]
-                api.merge("Node", name, _let_go(at), manager=_MANAGER)
+                api.merge("Node", name, _let_go(at), manager=NAME)
                 log.info("node %s: %s, its %s is gone", name, Verb.LET_GO, KIND)
 
 
@@ -153,7 +153,7 @@ def _carried_out(api: Api, change: Change, run: str, look: _Look) -> tuple[str, 
             Verb.WITHDRAW: _noted(REBOOT_NOTE, None),
             Verb.LET_GO: _let_go(at),
         }[change.verb]
-        look.nodes[change.node] = api.merge("Node", change.node, wanted, manager=_MANAGER)
+        look.nodes[change.node] = api.merge("Node", change.node, wanted, manager=NAME)
     except ApiError as error:
         if error.status == 0:
             raise
@@ -205,19 +205,6 @@ def _events(before: Run, after: Run, message: str) -> Iterator[tuple[str, str, s
     if after.phase is not before.phase and after.phase is not Phase.RUNNING:
         kind = "Warning" if after.phase in _WARNINGS else "Normal"
         yield after.phase.value, message, kind
-
-
-def _tell(api: Api, about: Object, reason: str, message: str, *, kind: str) -> None:
-    event = objects.event(
-        about,
-        reason,
-        message,
-        by={"component": _MANAGER},
-        at=_now(),
-        kind=kind,
-        generateName=f"{_MANAGER}.",
-    )
-    api.create(event)
 
 
 def _full_name(pod: Object) -> str:

@@ -14,7 +14,7 @@ import json
 from dataclasses import dataclass
 
 from kubeception import crash
-from kubeception.endpoints import Address
+from kubeception.endpoints import SERVICE_PORT, Address
 from kubeception.host.process import run
 
 TABLE = "kubeception-door"
@@ -109,7 +109,7 @@ def _point(name: str, port: int) -> str:
 
 def _table(port: int, address: Address, service_address: Address, *, identity: str) -> str:
     local = f"fib daddr type local tcp dport {port} redirect to :meta l4proto map"
-    service = f"ip daddr {service_address} tcp dport 443"
+    service = f"ip daddr {service_address} tcp dport {SERVICE_PORT}"
     return f"""
 table ip {TABLE} {{
   map inside {{ type inet_proto : inet_service; }}

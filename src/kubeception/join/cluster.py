@@ -111,7 +111,7 @@ class Cluster:
         }
         # One a reason, so that asking again and again leaves no more than one.
         await self._create(
-            objects.warning(
+            objects.event(
                 about,
                 reason,
                 message,

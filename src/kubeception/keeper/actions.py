@@ -70,7 +70,7 @@ def free_space(session: Session) -> None:
 def restore_network(session: Session, due: Collection[str]) -> None:
     """Set the kernel's values, and have those write their rules anew who keep them."""
     with _locked(session, "restoring the network"):
-        for one, _ in host_network.drifted(session):
+        for one, _ in host_network.drifted(host_network.look(session)):
             if str(one) in due:
                 one.apply(session)
 
@@ -206,7 +206,7 @@ def _held(lease: Lease, session: Session) -> Iterator[None]:
 def _tell(session: Session, about: Object, words: str, *, node: str) -> None:
     """Leave an event with the DaemonSet."""
     session.api.create(
-        objects.warning(
+        objects.event(
             about,
             "PutBack",
             words,

@@ -65,9 +65,9 @@ class HostObserver:
         at_once |= bool(self._network_lost)
         if at_once or last is None or now - last >= NETWORK_EVERY_S:
             self._network_read_s = now
-            self._network_lost = host_network.drifted(self._session)
-            lost = {str(one) for one, _ in self._network_lost}
-            self._was_whole |= {str(one) for one in host_network.wanted(self._session)} - lost
+            found = host_network.look(self._session)
+            self._network_lost = host_network.drifted(found)
+            self._was_whole |= {str(one) for one, why in found if not why}
         due = () if seen.api_silent_s else tuple(self._due(now))
         return replace(seen, network_lost=host_network.told(self._network_lost), network_due=due)
 

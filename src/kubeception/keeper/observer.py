@@ -205,9 +205,8 @@ class Observer:
         """Read once in a while whether the roles are whole that Kubernetes itself needs."""
         if self._roles_read_s is None or now - self._roles_read_s >= ROLES_EVERY_S:
             self._roles_read_s = now
-            whole = default_roles.read(self._session.layout.default_roles)
-            found = default_roles.look(self._session.etcd) if whole else {}
-            self._changed_roles = default_roles.changed(whole, found) if whole else None
+            at, etcd = self._session.layout.default_roles, self._session.etcd
+            self._changed_roles = default_roles.problem(at, etcd)
 
     def _read_certificates(self, *, is_answered: bool) -> None:
         """Read them all once in a while; and go on with our own as soon as that is another one."""
@@ -257,9 +256,9 @@ class Observer:
             return
         try:
             self._node_problem = nodes.ControlPlaneNode(self._node).drift(self._session)
-            self._not_ready = conditions.node_ready(self._node).problem(self._session)
             self._has_new_settings = _has_new_settings(self._session)
             found = self._session.api.get("Node", self._node)
+            self._not_ready = conditions.unready(found, self._node)
             self._is_to_reboot = is_to_reboot(found, kernel.boot_id(self._session.host.proc))
             rollout = _rollout(self._session, self._node)
         except KubeceptionError:  # a moment later it may answer

@@ -81,7 +81,7 @@ class WorkerObserver:
         session.as_kubelet(member)
         try:
             found = session.api.get("Node", self._node)
-            self._not_ready = conditions.node_ready(self._node).problem(session) if found else None
+            self._not_ready = conditions.unready(found, self._node) if found else None
             session.shared = None
             told = settings_for_worker(session)
             self._look_at_serving(now)

@@ -59,6 +59,16 @@ def look(etcd: EtcdClient) -> dict[str, int]:
     return {key: 0 if key.rpartition("/")[2] in _AGGREGATED else at for key, at in found.items()}
 
 
+def problem(path: Path, etcd: EtcdClient) -> str | None:
+    """Say what is gone or changed since they were whole; None where nothing is, or none is known.
+
+    Raises:
+        KubeceptionError: etcd doesn't answer.
+    """
+    whole = read(path)
+    return changed(whole, look(etcd)) if whole else None
+
+
 def changed(whole: Whole, now: dict[str, int]) -> str | None:
     """Say what is gone, or else is another one than it was, None where nothing is."""
     gone = [told(key) for key in sorted(whole.revisions) if key not in now]

@@ -4,10 +4,9 @@ import secrets
 import socket
 import struct
 
-from kubeception.endpoints import Address
+from kubeception.endpoints import DNS_PORT, Address
 
 TIMEOUT_S = 1.0
-_PORT = 53
 _LENGTH = 512
 _HEADER = struct.Struct("!6H")
 _RECURSION_DESIRED, _TYPE_A, _CLASS_IN = 0x0100, 1, 1
@@ -22,7 +21,7 @@ def problem(server: Address, name: str, wanted: Address) -> str | None:
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end:
             end.settimeout(TIMEOUT_S)
-            end.connect((str(server), _PORT))
+            end.connect((str(server), DNS_PORT))
             end.send(asked + struct.pack("!2H", _TYPE_A, _CLASS_IN))
             answer = end.recv(_LENGTH)
     except OSError as error:

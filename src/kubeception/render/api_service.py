@@ -6,7 +6,7 @@ so where the API is to be found is wanted like any other object: at each control
 
 from collections.abc import Iterator
 
-from kubeception.endpoints import API_PORT
+from kubeception.endpoints import API_PORT, SERVICE_PORT
 from kubeception.facts import ClusterFacts
 from kubeception.render import objects
 
@@ -24,7 +24,7 @@ def everything(cluster: ClusterFacts) -> Iterator[objects.Object]:
         "metadata": _metadata({"component": "apiserver", "provider": "kubernetes"}),
         "spec": {
             "clusterIP": str(cluster.settings.net.apiserver_ip),
-            "ports": [{**port, "port": 443, "targetPort": API_PORT}],
+            "ports": [{**port, "port": SERVICE_PORT, "targetPort": API_PORT}],
         },
     }
     yield {

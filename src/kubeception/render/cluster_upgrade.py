@@ -19,7 +19,7 @@ CORDONED_NOTE = "kubeception.dev/cordoned-for"
 NOTES = (REBOOT_NOTE, CORDONED_NOTE)
 MOST_NODES = 5000
 DRAIN_S, STEP_S = 300, 900
-_PERCENT = "([1-9][0-9]?|100)%"
+PERCENT = "([1-9][0-9]?|100)%"
 _NAME_LENGTH = 253
 
 
@@ -149,7 +149,7 @@ def _spec() -> objects.Object:
         },
     )
     is_all, has_names = "has(self.all) && self.all", "has(self.nodes) && size(self.nodes) > 0"
-    of_batch = f"self.batch.matches('^{_PERCENT}$')"
+    of_batch = f"self.batch.matches('^{PERCENT}$')"
     rules = {
         f"({is_all}) != ({has_names})": "either nodes are named, or all is true",
         f"type(self.batch) == int ? self.batch >= 1 : {of_batch}": (

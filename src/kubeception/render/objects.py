@@ -207,13 +207,6 @@ def disruption_budget(name: str, labels: Mapping[str, str]) -> Object:
     }
 
 
-def warning(
-    about: Object, reason: str, message: str, *, by: Mapping[str, str], at: datetime, **name: str
-) -> Object:
-    """Return an event that warns about an object, as `event` does."""
-    return event(about, reason, message, by=by, at=at, kind="Warning", **name)
-
-
 def event(
     about: Object,
     reason: str,
@@ -221,7 +214,7 @@ def event(
     *,
     by: Mapping[str, str],
     at: datetime,
-    kind: str = "Normal",
+    kind: str = "Warning",
     **name: str,
 ) -> Object:
     """Return an event about an object, in the object's namespace.

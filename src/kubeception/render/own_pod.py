@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kubeception.config.cluster import ClusterSettings
-from kubeception.endpoints import url
+from kubeception.endpoints import SERVICE_PORT, url
 from kubeception.facts import ClusterFacts
 from kubeception.render import objects, pod_folder
 from kubeception.render.pod_folder import PodFolder
@@ -24,7 +24,7 @@ _TOKEN: objects.Object = {
 
 def api(settings: ClusterSettings) -> str:
     """Return where it finds the API: the Service address, which the door of its host serves."""
-    return url(settings.net.apiserver_ip, 443)
+    return url(settings.net.apiserver_ip, SERVICE_PORT)
 
 
 def reserved(settings: ClusterSettings) -> list[str]:

@@ -214,9 +214,6 @@ def _own_nodes(workers: Mapping[str, str]) -> Iterator[objects.Object]:
     Every node sends the traffic for a Node's pods to it, and people have pods run by a host's name.
     """
     before = "oldObject == null ? optional.none() : oldObject"
-    ranges = " && ".join(
-        f"object.spec.?{name} == ({before}.spec.?{name})" for name in ("podCIDR", "podCIDRs")
-    )
     host = f"labels[?'{_HOST_LABEL}']"
     yield from _policy(
         _OWN_NODES,
@@ -225,14 +222,17 @@ def _own_nodes(workers: Mapping[str, str]) -> Iterator[objects.Object]:
         only=workers,
         variables={},
         rules=[
-            (ranges, "the range of a node's pods is given to it by the controller-manager"),
+            (
+                _unchanged("spec", ("podCIDR", "podCIDRs")),
+                "the range of a node's pods is given to it by the controller-manager",
+            ),
             (
                 f"object.metadata.?{host}.orValue(object.metadata.name) == object.metadata.name"
                 f" || object.metadata.?{host} == ({before}.metadata.?{host})",
                 "a worker says that its host has the name of its node, and no other",
             ),
             (
-                f"object.metadata.?finalizers == ({before}.metadata.?finalizers)",
+                _unchanged("metadata", ("finalizers",)),
                 "a worker keeps no node from being removed",
             ),
         ],
@@ -363,12 +363,8 @@ def _controller() -> Iterator[objects.Object]:
 
 def _controller_nodes() -> Iterator[objects.Object]:
     """Hold the controller, of Nodes, to cordoning and to what it notes there."""
-    before = "oldObject == null ? optional.none() : oldObject"
-    spec = " && ".join(f"object.spec.?{name} == ({before}.spec.?{name})" for name in NODE_SPEC)
-    metadata = " && ".join(
-        f"object.metadata.?{name} == ({before}.metadata.?{name})"
-        for name in ("labels", "finalizers", "ownerReferences")
-    )
+    spec = _unchanged("spec", NODE_SPEC)
+    metadata = _unchanged("metadata", ("labels", "finalizers", "ownerReferences"))
     yield from _policy(
         _CONTROLLER_NODES,
         resources=("nodes",),
@@ -463,6 +459,12 @@ def _named(expressions: Mapping[str, str]) -> list[objects.Object]:
 
 def _is(account: str) -> str:
     return f"request.userInfo.username == '{objects.user_of(account)}'"
+
+
+def _unchanged(part: str, names: Sequence[str]) -> str:
+    """Return the expression that fields of an object are as before; what is new had none."""
+    before = f"oldObject == null ? optional.none() : oldObject.{part}"
+    return " && ".join(f"object.{part}.?{name} == ({before}.?{name})" for name in names)
 
 
 def _before_and_now(of: str) -> dict[str, str]:

@@ -1,0 +1,60 @@
+"""Which other nodes a node tries, and what of a Node says that its network doesn't work."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kubeception.conditions import network_problem, unready
+from kubeception.conditions.network import MOST_PEERS, following
+from kubeception.host.network import gateways
+
+ROUTES = """\
+Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
+host0\t00000000\t0100590A\t0003\t0\t0\t0\t00000000\t0\t0\t0
+flannel.1\t0002400A\t0002400A\t0003\t0\t0\t0\t00FFFFFF\t0\t0\t0
+flannel.1\t0001400A\t0001400A\t0003\t0\t0\t0\t00FFFFFF\t0\t0\t0
+cni0\t0003400A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
+"""
+
+
+def test_nodes_are_tried_in_a_ring() -> None:
+    names = [f"n{number:02}" for number in range(20)]
+    assert following("n05", names) == names[6 : 6 + MOST_PEERS]
+    assert following("n17", names) == [*names[18:], *names[: MOST_PEERS - 2]]
+    assert following("n00", names[:3]) == ["n01", "n02"]
+    assert following("n00", ["n00"]) == []
+    tried = [one for name in names for one in following(name, names)]
+    assert {name: tried.count(name) for name in names} == dict.fromkeys(names, MOST_PEERS)
+
+
+def test_other_nodes_are_where_routes_through_the_link_lead(tmp_path: Path) -> None:
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net/route").write_text(ROUTES)
+    assert list(map(str, gateways("flannel.1", proc=tmp_path))) == ["10.64.1.0", "10.64.2.0"]
+    assert gateways("cni0", proc=tmp_path) == []
+
+
+def said(kind: str, status: str, **more: str) -> dict[str, Any]:
+    return {"status": {"conditions": [{"type": kind, "status": status, **more}]}}
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (None, "there is no Node w1"),
+        ({}, "it has not said anything yet"),
+        (said("MemoryPressure", "True"), "it has not said anything yet"),
+        (said("Ready", "False", message="no network"), "no network"),
+        (said("Ready", "Unknown"), "Unknown"),
+        (said("Ready", "True", message="kubelet is posting"), None),
+    ],
+)
+def test_why_a_node_is_not_ready(found: dict[str, Any] | None, why: str | None) -> None:
+    assert unready(found, "w1") == why
+
+
+def test_a_node_tells_of_its_network() -> None:
+    assert network_problem({}) is None
+    assert network_problem(said("NetworkProblem", "False", reason="NetworkWorks")) is None
+    assert network_problem(said("NetworkProblem", "True", reason="Dns")) == "Dns"
