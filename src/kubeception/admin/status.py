@@ -13,7 +13,6 @@ from kubeception import (
     firewall,
     host_network,
     losses,
-    overload,
     timestamp,
 )
 from kubeception.admin import nodes
@@ -24,6 +23,7 @@ from kubeception.errors import ApiError, KubeceptionError
 from kubeception.etcd import data, space
 from kubeception.facts import Facts, Membership
 from kubeception.gather import UNITS, changes, gather, worker
+from kubeception.host import overload
 from kubeception.keeper import record
 from kubeception.kept import default_roles, membership, revisions, snapshots
 from kubeception.kube import health

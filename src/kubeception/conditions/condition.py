@@ -4,8 +4,8 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from kubeception import overload
 from kubeception.errors import Hopeless, KubeceptionError, WaitTimeout
+from kubeception.host import overload
 from kubeception.session import Session
 
 log = logging.getLogger("kubeception.k8s")

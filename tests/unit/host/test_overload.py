@@ -2,7 +2,7 @@
 
 import pytest
 
-from kubeception import overload
+from kubeception.host import overload
 
 
 @pytest.mark.parametrize(("load", "cores"), [(0.0, 1), (5.9, 1), (11.9, 2), (90.0, 16)])

@@ -2,13 +2,15 @@
 
 import os
 
+from kubeception.host import kernel
+
 # Tasks that run or want to, for each core; a busy host has two or three.
 _MUCH = 6.0
 
 
 def told() -> str | None:
     """Say that it is overloaded, by its load average of the last minute; None where it isn't."""
-    return of(os.getloadavg()[0], os.cpu_count() or 1)
+    return of(os.getloadavg()[0], kernel.cpus())
 
 
 def of(load: float, cores: int) -> str | None:
