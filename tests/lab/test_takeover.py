@@ -35,12 +35,23 @@ def lab(new_name: Names, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
 
 def has_logs(cp1: Host) -> None:
     """Want the logs of a pod of each node, which the API server asks its kubelet for."""
-    # A pod that gives way to another one has none by the time that it is asked.
+    # A pod that gives way to another one has none by the time that it is asked, and a kubelet
+    # that was just started serves before it knows its pods: it says that there is no such pod.
     kubectl(cp1, "rollout", "status", f"daemonset/{proxy.NAME}", *SYSTEM, "--timeout=90s")
-    for pod in get(cp1, "pods", *SYSTEM, "-l", f"k8s-app={proxy.NAME}")["items"]:
-        if "deletionTimestamp" not in pod["metadata"]:
-            kubectl(cp1, "logs", *SYSTEM, pod["metadata"]["name"], "--tail=1")
+    cluster.until(lambda: all(map(logs(cp1).get, ("cp1", "w1"))), timeout_s=20)
     kubectl(cp1, "get", "--raw", "/api/v1/nodes/cp1/proxy/healthz")
+
+
+def logs(cp1: Host) -> dict[str, str]:
+    """Return the last line of each node's kube-proxy, "" where there is none."""
+    found = get(cp1, "pods", *SYSTEM, "-l", f"k8s-app={proxy.NAME}")["items"]
+    return {
+        pod["spec"]["nodeName"]: kubectl(
+            cp1, "logs", *SYSTEM, "--tail=1", pod["metadata"]["name"], check=False
+        )
+        for pod in found
+        if "deletionTimestamp" not in pod["metadata"]
+    }
 
 
 def signer(host: Host, path: str) -> str:
