@@ -30,7 +30,8 @@ def preflight(context: click.Context, config_file: Path | None, output: str) -> 
     from kubeception import preflight as checks
 
     with Session(options.loaded(config_file), is_attended=True) as session:
-        found = checks.look(session)  # as a bootstrap by the same person would
+        # As a bootstrap by the same person would, or a join on a host that has joined.
+        found = checks.look(session, worker=session.layout.membership.exists())
     errors = sum(finding.severity is checks.Severity.ERROR for finding in found)
     if output == "json":
         emit({"ok": not errors, "findings": [asdict(f) for f in found]})

@@ -14,7 +14,7 @@ from kubeception.pki import catalog
 from kubeception.render import join_service, kubelet
 from kubeception.resources import Resource
 from kubeception.resources.fresh import FreshContainer, FreshUnit
-from kubeception.resources.keypair import NotExpired
+from kubeception.resources.keypair import InItsTime
 from kubeception.resources.kubelet_client import KubeletClient, LiveKubeletClient
 
 # What was asked for by name is issued anew unless that was done just now.
@@ -56,9 +56,9 @@ def kubelets_own(
 
 
 def expired(config: Config, facts: Facts) -> Iterator[Resource]:
-    """Want no leaf that has expired: a control plane that starts with one can't be reached."""
+    """Want no leaf whose time is over, or has not come: a control plane with one isn't reached."""
     for entry, _ in catalog.leaves(config, facts.host.node, facts.host.address):
-        yield NotExpired(pki.pair(config, facts.host, entry))
+        yield InItsTime(pki.pair(config, facts.host, entry))
     yield LiveKubeletClient(kubelets_own(config, facts))
     yield from pki.copies(facts)
 

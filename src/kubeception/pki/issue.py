@@ -203,9 +203,22 @@ def pair_problem(pem: bytes, key: bytes | None, *, ca: bytes | None, now: dateti
         return "is no certificate"
     if cert.public_key() != _load_key(key).public_key():
         return NOT_ITS_KEYS
-    if now > cert.not_valid_after_utc:
-        return f"expired on {cert.not_valid_after_utc:%Y-%m-%d}"
+    if problem := time_problem(pem, ca=ca, now=now):
+        return problem
     return NOT_BY_ITS_CA if ca is not None and not is_signed_by(pem, ca) else None
+
+
+def time_problem(pem: bytes, *, ca: bytes | None, now: datetime) -> str | None:
+    """Say that a certificate's time is over, or has not come while its CA's has; or None.
+
+    Where the CA's has not come either, it is the clock that is wrong.
+    """
+    starts, ends = valid_from(pem), valid_until(pem)
+    if now > ends:
+        return f"expired on {ends:%Y-%m-%d}"
+    if now < starts and ca is not None and is_certificate(ca) and valid_from(ca) <= now:
+        return f"is valid from {starts:%Y-%m-%d %H:%M} on"
+    return None
 
 
 def _missing_names(spec: CertificateSpec, cert: x509.Certificate) -> list[str]:

@@ -113,7 +113,7 @@ def clock(seen: HostState) -> Iterator[Finding]:
         except OSError:
             continue
         starts = issue.valid_from(pem) if issue.is_certificate(pem) else now
-        if starts > now:
+        if starts > now and entry.spec.is_ca:  # a leaf of the future is issued anew
             what = f"{said}; {path} is valid from {starts:%Y-%m-%d %H:%M} on"
             yield Finding("Clock", what, hint)
             return

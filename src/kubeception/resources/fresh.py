@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kubeception.errors import KubeceptionError
 from kubeception.host import containers
-from kubeception.resources.unit import newer
+from kubeception.resources.unit import date_back, newer
 from kubeception.session import Session
 
 
@@ -33,6 +33,7 @@ class FreshUnit:
 
     def apply(self, session: Session) -> None:
         """Restart it; waits for the job's end."""
+        date_back(session, self.started_after)
         session.host.systemd.restart(self.name)
 
 
@@ -54,8 +55,9 @@ class FreshContainer:
 
     def apply(self, session: Session) -> None:
         """End those; the kubelet starts them anew."""
-        socket = session.config.layout.containerd.socket
-        for one, _ in self._stale(session):
+        socket, stale = session.config.layout.containerd.socket, self._stale(session)
+        date_back(session, self.started_after)
+        for one, _ in stale:
             containers.kill(session.host, socket, one=one, name=self.name)
 
     def _stale(self, session: Session) -> list[tuple[containers.Running, Path]]:

@@ -151,8 +151,8 @@ class ServiceAccountKey:
 
 
 @dataclass(frozen=True)
-class NotExpired:
-    """A leaf that is there is wanted not to have expired; what is missing is left to bootstrap."""
+class InItsTime:
+    """A leaf that is there is wanted to be valid now; what is missing is left to bootstrap."""
 
     pair: KeyPair
 
@@ -160,15 +160,14 @@ class NotExpired:
         return str(self.pair)
 
     def drift(self, session: Session) -> str | None:
-        """Say since when it has expired, where its CA's key is here and it can be issued anew."""
+        """Say why it isn't, where its CA's key is here and it can be issued anew."""
         entry = self.pair.entry
         pem, key = _read(session, entry.at)
         if entry.issuer is None or pem is None or key is None or not issue.is_certificate(pem):
             return None
-        until = issue.valid_until(pem)
-        is_past = until < session.host.clock.now()
-        can_be_issued = is_past and None not in _read(session, entry.issuer)
-        return f"expired on {until:%Y-%m-%d}" if can_be_issued else None
+        ca, ca_key = _read(session, entry.issuer)
+        problem = issue.time_problem(pem, ca=ca, now=session.host.clock.now())
+        return problem if ca is not None and ca_key is not None else None
 
     def apply(self, session: Session) -> None:
         """Issue it anew."""

@@ -45,6 +45,16 @@ class KubeletClient:
         problem = issue.certificate_problem(self.spec, certificate, key, ca=ca, now=now)
         return problem or short_of(certificate, self.at_least, now)
 
+    def lifetime_problem(self, session: Session) -> str | None:
+        """Say that its time is over, or has not come, or that another CA has signed it; or None."""
+        pem, ca = self._read(session), session.host.content(self.ca.certificate)
+        if pem is None or ca is None or not issue.is_certificate(issue.halves(pem)[0]):
+            return None
+        certificate, _ = issue.halves(pem)
+        if problem := issue.time_problem(certificate, ca=ca, now=session.host.clock.now()):
+            return problem
+        return None if issue.is_signed_by(certificate, ca) else issue.NOT_BY_ITS_CA
+
     def apply(self, session: Session) -> None:
         """Put a fresh one in its place, for its key unless that is lost.
 
@@ -70,7 +80,10 @@ class KubeletClient:
 
 @dataclass(frozen=True)
 class LiveKubeletClient:
-    """The same, wanted not to have expired where the CA's key is here; nothing else is judged."""
+    """The same, wanted to be valid now and of this CA where its key is here, and no more.
+
+    The kubelet goes by one that was left there before, and by the one that we give it only without.
+    """
 
     client: KubeletClient
 
@@ -78,10 +91,10 @@ class LiveKubeletClient:
         return str(self.client)
 
     def drift(self, session: Session) -> str | None:
-        """Say since when it has expired."""
-        problem = self.client.drift(session)
-        has_key = session.host.real(self.client.ca.key).exists()
-        return problem if problem and problem.startswith("expired") and has_key else None
+        """Say why it isn't."""
+        if not session.host.real(self.client.ca.key).exists():
+            return None
+        return self.client.lifetime_problem(session)
 
     def apply(self, session: Session) -> None:
         """Put a fresh one in its place."""

@@ -17,7 +17,7 @@ from kubeception.pki import catalog
 from kubeception.pki.catalog import Read
 from kubeception.render import join_service
 from kubeception.resources.fresh import FreshContainer, FreshUnit
-from kubeception.resources.keypair import KeyPair, NotExpired
+from kubeception.resources.keypair import InItsTime, KeyPair
 from kubeception.resources.kubelet_client import KubeletClient, LiveKubeletClient
 from kubeception.resources.pod_folder import PodFolder
 
@@ -113,7 +113,7 @@ def test_whatever_has_expired_is_renewed_before_an_api_server_is_started() -> No
 
     assert order.index(renew.EXPIRED) < order.index(FIRST_API) < order.index(PKI)
     assert order.index(KUBELET) < order.index(renew.REREAD)
-    assert [one.pair.entry for one in found if isinstance(one, NotExpired)] == LEAVES
+    assert [one.pair.entry for one in found if isinstance(one, InItsTime)] == LEAVES
     assert isinstance(found[len(LEAVES)], LiveKubeletClient)
 
 

@@ -18,7 +18,7 @@ from kubeception.pki.catalog import Entry
 from kubeception.render import pod_folder
 from kubeception.resources import Resource
 from kubeception.resources.file import File
-from kubeception.resources.keypair import KeyPair, NotExpired, ServiceAccountKey
+from kubeception.resources.keypair import InItsTime, KeyPair, ServiceAccountKey
 from kubeception.resources.kubelet_client import LiveKubeletClient
 from kubeception.resources.pod_folder import PodFolder
 from kubeception.session import Session
@@ -78,7 +78,7 @@ def with_expired(session: Session) -> None:
 
 
 # Where nothing is there, nothing is wanted of these.
-CONTENT_WITH_NOTHING = (COPIES, GONE, OWN, LiveKubeletClient(OWN), NotExpired(pair(ADMIN)))
+CONTENT_WITH_NOTHING = (COPIES, GONE, OWN, LiveKubeletClient(OWN), InItsTime(pair(ADMIN)))
 CASES = {
     "file": Case(File(Path("/etc/a/b/file"), "text")),
     "secret file": Case(SECRET),
@@ -88,7 +88,7 @@ CASES = {
     "copies for a pod": Case(COPIES, with_ca),
     "service account key": Case(SERVICE_ACCOUNT),
     "leaf with time left": Case(replace(pair(ADMIN), at_least=timedelta(days=30)), with_expired),
-    "leaf that has not expired": Case(NotExpired(pair(ADMIN)), with_expired),
+    "leaf that has not expired": Case(InItsTime(pair(ADMIN)), with_expired),
     "the kubelet's own": Case(OWN, with_expired),
     "the kubelet's own at a boot": Case(LiveKubeletClient(OWN), with_expired),
 }

@@ -16,7 +16,7 @@ from kubeception.facts import Accept
 from kubeception.host import files
 from kubeception.layout import Pair
 from kubeception.pki import catalog, issue
-from kubeception.resources.keypair import KeyPair, NotExpired, ServiceAccountKey
+from kubeception.resources.keypair import InItsTime, KeyPair, ServiceAccountKey
 from kubeception.session import Session
 
 AT = CONFIG.layout.pki
@@ -244,15 +244,35 @@ def test_what_can_not_be_renewed_is_used_to_its_end(session: Session, hands: Han
 
 
 def test_only_what_has_expired_can_be_wanted_gone(session: Session, hands: Hands) -> None:
-    live = NotExpired(APISERVER)
+    live = InItsTime(APISERVER)
     spec = replace(APISERVER.entry.spec, dns_names=("another",))
-    other = NotExpired(replace(APISERVER, entry=replace(APISERVER.entry, spec=spec)))
+    other = InItsTime(replace(APISERVER, entry=replace(APISERVER.entry, spec=spec)))
     assert (live.drift(session), other.drift(session)) == (None, None)
 
     hands.sleep(timedelta(days=366).total_seconds())
     assert live.drift(session) == "expired on 2027-03-01"
     live.apply(session)
     assert live.drift(session) is None
+
+
+def test_a_leaf_of_the_future_is_issued_anew(session: Session, hands: Hands) -> None:
+    """As where the clock went fast when it was issued."""
+    hands.sleep(timedelta(hours=3).total_seconds())
+    session.host.at(AT.apiserver.certificate).unlink()
+    APISERVER.apply(session)
+    hands.sleep(-timedelta(hours=3).total_seconds())
+
+    why = "is valid from 2026-03-01 14:55 on"
+    assert (APISERVER.drift(session), InItsTime(APISERVER).drift(session)) == (why, why)
+    APISERVER.apply(session)
+    assert APISERVER.drift(session) is None
+
+
+def test_where_its_ca_is_of_the_future_too_it_is_the_clock(session: Session, hands: Hands) -> None:
+    hands.sleep(-timedelta(hours=3).total_seconds())
+
+    assert (APISERVER.drift(session), CA.drift(session)) == (None, None)
+    assert InItsTime(APISERVER).drift(session) is None
 
 
 @pytest.mark.parametrize("gone", [AT.apiserver.certificate, AT.apiserver.key, AT.ca.key])
@@ -263,4 +283,4 @@ def test_what_has_not_expired_is_no_more_than_that(
     session.host.at(gone).unlink()
     hands.sleep(timedelta(days=366).total_seconds())
 
-    assert NotExpired(APISERVER).drift(session) is None
+    assert InItsTime(APISERVER).drift(session) is None

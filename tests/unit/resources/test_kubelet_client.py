@@ -110,10 +110,33 @@ def test_a_broken_one_gets_a_new_pair(session: Session, spoil: object, problem: 
     session.host.at(DATED).write_bytes(spoil(content(session)))
 
     assert CLIENT.drift(session) == problem
-    # At a boot only what has expired is looked after.
+    # At the start only what its API would refuse is looked after.
     assert LiveKubeletClient(CLIENT).drift(session) is None
     CLIENT.apply(session)
     assert CLIENT.drift(session) is None
+
+
+def test_one_of_another_ca_is_replaced(session: Session, tmp_path: Path) -> None:
+    """As an earlier cluster has left it: the kubelet would go by it, and not by the one of now."""
+    other = session_of(tmp_path / "other")
+    KeyPair(next(iter(catalog.entries(CONFIG, HOST.node, HOST.address))), P256).apply(other)
+    session.host.at(DATED).write_bytes(with_key(other, issue.new_key(P256)))
+
+    live = LiveKubeletClient(CLIENT)
+    assert CLIENT.drift(session) == live.drift(session) == issue.NOT_BY_ITS_CA
+    live.apply(session)
+    assert (CLIENT.drift(session), live.drift(session)) == (None, None)
+
+
+def test_one_of_the_future_is_replaced(session: Session, hands: Hands) -> None:
+    hands.sleep(timedelta(hours=3).total_seconds())
+    session.host.at(DATED).write_bytes(with_key(session, issue.new_key(P256)))
+    hands.sleep(-timedelta(hours=3).total_seconds())
+
+    live = LiveKubeletClient(CLIENT)
+    assert (live.drift(session) or "").startswith("is valid from ")
+    live.apply(session)
+    assert live.drift(session) is None
 
 
 def test_without_the_cas_key_it_is_told_and_a_boot_goes_on(session: Session, hands: Hands) -> None:
