@@ -133,6 +133,15 @@ class Session:
         with contextlib.ExitStack() as stack:
             yield self._connected(url(LOOPBACK, port), stack)
 
+    @contextlib.contextmanager
+    def api_of_kubelet(self) -> "Iterator[Api]":
+        """Give the API as this host's kubelet has it, for a block: who may write its own Node."""
+        own = self.layout.kubelet.renewed_client
+        client = Pair(own, own) if own.exists() else self.layout.pki.kubelet_client
+        at = self.api_url or url(LOOPBACK, self.api_port)
+        with contextlib.ExitStack() as stack:
+            yield self._connected(at, stack, client)
+
     def hang_up(self) -> None:
         """Have the next request to the API open a new connection: a standing one stays where it is.
 
@@ -143,13 +152,16 @@ class Session:
             self._api.close()
             self._api = None
 
-    def _connected(self, url: str, stack: contextlib.ExitStack) -> "Api":
+    def _connected(
+        self, url: str, stack: contextlib.ExitStack, client: Pair | None = None
+    ) -> "Api":
         from kubeception.kube.client import RETRY_S, Api, Credential
 
-        if self.client is None:
+        client = client or self.client
+        if client is None:
             credential = stack.enter_context(self._superuser())
         else:
-            credential = Credential(self.client.certificate, self.client.key)
+            credential = Credential(client.certificate, client.key)
         ca, retry_s = self.layout.pki.ca.certificate, RETRY_S if self.is_patient else 0.0
         api = Api(url, ca, credential, retry_s=retry_s)
         stack.callback(api.close)

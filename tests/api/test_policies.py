@@ -271,7 +271,7 @@ def test_nobody_has_a_host_reboot_by_whatever_may_write_nodes(
 ) -> None:
     """Not even a kubelet its own; an administrator may, and others leave it as it is then."""
     wanted, gone = ({"metadata": {"annotations": {note: value}}} for value in ("boot", None))
-    said = "only administrators and the controller have hosts reboot"
+    said = "only administrators and the controller have hosts reboot or upgrade"
     with closing(kubelet(rig, tmp_path, "w1")) as own:
         assert said in refused(network, "w2", wanted, status=status)
         assert said in refused(own, "w1", wanted, status=status)

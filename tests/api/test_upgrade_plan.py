@@ -12,7 +12,7 @@ from tests.api.rig import Rig
 from kubeception.bundle.build import default_folder
 from kubeception.errors import ApiError, KubeceptionError
 from kubeception.kube.client import Api
-from kubeception.render.cluster_upgrade import Order, rebooting
+from kubeception.render.cluster_upgrade import Order, of_order
 from kubeception.session import Session
 from kubeception.upgrade import checks
 from kubeception.upgrade.cluster_state import PROGRAMS, ClusterState, inspect
@@ -245,7 +245,7 @@ def test_reboots_in_batches_that_have_not_ended_forbid_it(
 
     def is_made() -> bool:
         with contextlib.suppress(ApiError):  # the kind is served some moments later
-            made.append(session.api.create(rebooting(Order(("w1",)))))
+            made.append(session.api.create(of_order(Order(("w1",)))))
         return bool(made)
 
     rig.until("it to be made", is_made)

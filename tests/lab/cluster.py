@@ -17,7 +17,7 @@ from tests.lab.machine import scaled
 from kubeception.bundle.build import default_folder
 from kubeception.bundle.components import SOURCES
 from kubeception.config.load import load
-from kubeception.errors import CommandFailed
+from kubeception.errors import CommandFailed, KubeceptionError
 from kubeception.host.process import Completed
 from kubeception.lab import Host
 from kubeception.phases import control_plane
@@ -124,6 +124,18 @@ def until(holds: Callable[[], bool], *, timeout_s: float, since_s: float | None 
         assert time.time() - started < limit_s, f"not within {limit_s} s"
         time.sleep(LOOK_EVERY_S)
     return time.time() - (started if since_s is None else since_s)
+
+
+def quietly(holds: Callable[[], bool]) -> Callable[[], bool]:
+    """Return a question that is answered with no while its host is down."""
+
+    def answer() -> bool:
+        try:
+            return holds()
+        except (KubeceptionError, ValueError):
+            return False
+
+    return answer
 
 
 def answers(host: Host) -> bool:

@@ -38,6 +38,8 @@ LONGEST = {
     "test_firewall.py": 3,
     "test_node_reboot.py": 3,
     "test_remembering.py": 3,
+    "test_upgrade.py": 5,
+    "test_overload.py": 3,
 }
 
 Report = Generator[None, pytest.TestReport, pytest.TestReport]

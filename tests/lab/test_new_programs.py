@@ -6,22 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec import structs
 from tests.conftest import Note
-from tests.lab import cluster, timeline
+from tests.lab import cluster, releases, timeline
 from tests.lab.cluster import Requests, bootstrap
 from tests.lab.conftest import Names, bundle_folder
 from tests.lab.machine import scaled
 
-from kubeception.bundle import contents, output
-from kubeception.bundle.contents import Bundle
-from kubeception.host import files
+from kubeception.bundle import contents
 from kubeception.lab import Host, Lab
 
 pytestmark = [pytest.mark.hosts(2), pytest.mark.timeout(600)]
 
 GAP_S = 3.0
-PROGRAMS = ("containerd", "etcd", "kubelet")
 KEEPER = "keeper: kubeception-keeper.service: /opt/kubeception/current is newer than its start"
 
 
@@ -38,51 +34,13 @@ def lab(new_name: Names) -> Iterator[Lab]:
         made.down()
 
 
-def another(folder: Path) -> Path:
-    """Lay out a bundle that differs in three programs: each does what it did, and has a byte more.
-
-    As another build of the same version would.
-    """
-    bundle = contents.load(bundle_folder())
-    sources = {}
-    for file in bundle.files:
-        source, name = bundle_folder() / file.path, Path(file.path).name
-        if file.path.startswith("bin/") and name in PROGRAMS:
-            own = folder / name
-            own.write_bytes(source.read_bytes() + b"\0")
-            own.chmod(0o755)
-            file = structs.replace(file, size=own.stat().st_size, sha256=files.digest(own))
-            source = own
-        sources[file] = source
-    other = Bundle.of(
-        components=bundle.components,
-        architecture=bundle.architecture,
-        python=bundle.python,
-        images=bundle.images,
-        files=list(sources),
-        released=bundle.released,
-    )
-    output.lay_out(folder / "bundle", other, sources)
-    return folder / "bundle"
-
-
-def running(host: Host, *programs: str) -> list[Path]:
-    """Return what each unit's main process runs, links followed."""
-    found = []
-    for program in programs:
-        unit = f"{program}.service"
-        pid = host.run("systemctl", "show", "--value", "-p", "MainPID", unit).stdout.strip()
-        found.append(Path(host.run("readlink", f"/proc/{pid}/exe").stdout.strip()))
-    return found
-
-
 def test_hosts_run_the_programs_of_a_new_bundle_and_their_pods_go_on(
     hosts: list[Host], lab: Lab, note: Note, tmp_path: Path
 ) -> None:
     cp1, worker = hosts
     cluster.settle(cp1)
     before = {name(p): restarts(p) for p in cluster.pods(cp1)}
-    bundle = another(tmp_path)
+    bundle = releases.another(tmp_path)
     folder = Path("/opt/kubeception") / contents.load(bundle).version / "bin"
 
     with ExitStack() as stack:
@@ -102,8 +60,8 @@ def test_hosts_run_the_programs_of_a_new_bundle_and_their_pods_go_on(
             for program in ("containerd", "kubelet", "etcd")
         ),
     ]
-    assert running(cp1, *PROGRAMS) == [folder / program for program in PROGRAMS]
-    assert running(worker, "containerd", "kubelet") == [folder / "containerd", folder / "kubelet"]
+    for host, programs in ((cp1, releases.PROGRAMS), (worker, ("containerd", "kubelet"))):
+        assert releases.running(host, *programs) == [folder / program for program in programs]
     for requests in watched:
         # Its one member of etcd starts anew; so much is allowed where one is killed.
         assert timeline.gap_s(timeline.spans(requests.seen)) <= scaled(GAP_S)

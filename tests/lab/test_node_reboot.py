@@ -4,16 +4,15 @@ import json
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
 from tests.lab import cluster
-from tests.lab.cluster import get, kubectl, until
+from tests.lab.cluster import get, kubectl, quietly, until
 from tests.lab.conftest import Note
-from tests.lab.machine import scaled
 
 from kubeception.errors import KubeceptionError
 from kubeception.lab import Host, Lab
@@ -226,21 +225,9 @@ def test_a_control_plane_reboots_itself_and_goes_on(cp1: Host) -> None:
     name = reboot(cp1, "cp1", "--no-wait")["name"]
     boot = cp1.get("/proc/sys/kernel/random/boot_id")
 
-    until(quietly(lambda: standing(cp1)["phase"] == "Succeeded"), timeout_s=scaled(180))
+    until(quietly(lambda: standing(cp1)["phase"] == "Succeeded"), timeout_s=180)
 
     assert standing(cp1)["name"] == name
     assert cp1.get("/proc/sys/kernel/random/boot_id") != boot
     assert is_untouched(node(cp1, "cp1"))
     cluster.settle(cp1)
-
-
-def quietly(holds: Callable[[], bool]) -> Callable[[], bool]:
-    """Return a question that is answered with no while its host is down."""
-
-    def answer() -> bool:
-        try:
-            return holds()
-        except (KubeceptionError, ValueError):
-            return False
-
-    return answer

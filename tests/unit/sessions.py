@@ -20,6 +20,7 @@ class Hands:
 
     start: datetime = NOW
     passed_s: float = 0.0
+    slowness: float = 1.0
 
     def sleep(self, seconds: float) -> None:
         self.passed_s = round(self.passed_s + seconds, 3)
@@ -29,6 +30,7 @@ class Hands:
             now=lambda: self.start + timedelta(seconds=self.passed_s),
             monotonic=lambda: self.passed_s,
             sleep=self.sleep,
+            slowness=lambda: self.slowness,
         )
 
 

@@ -57,6 +57,29 @@ def test_a_failure_starts_the_row_again(tmp_path: Path) -> None:
     assert noted == [one, two, "hiccup", one, two]
 
 
+def test_a_machine_that_is_slow_gets_more_time(tmp_path: Path) -> None:
+    hands = Hands(slowness=3.0)
+    session = session_of(tmp_path, hands=hands)
+
+    with pytest.raises(WaitTimeout):
+        wait_for(Condition("it", Answers("slow"), timeout_s=10), session, lambda _: None)
+    assert hands.passed_s == pytest.approx(30, abs=1)
+
+
+def test_as_long_as_it_is_slow(tmp_path: Path) -> None:
+    hands = Hands(slowness=30.0)
+
+    def look(_: Session) -> str:
+        hands.slowness = 1.0  # at the first limit it is quiet again
+        return "slow"
+
+    with pytest.raises(WaitTimeout):
+        wait_for(
+            Condition("it", look, timeout_s=10), session_of(tmp_path, hands=hands), lambda _: None
+        )
+    assert hands.passed_s == pytest.approx(10, abs=1)
+
+
 def test_what_is_hopeless_is_not_waited_for(tmp_path: Path) -> None:
     def problem(_: Session) -> str | None:
         raise Hopeless("it has restarted 3 times")

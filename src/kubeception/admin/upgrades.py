@@ -1,23 +1,25 @@
 """ClusterUpgrades as an administrator has them: begun, looked at, paused, gone on with, aborted."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from kubeception.conditions.reading import condition_of
 from kubeception.controller import cluster_upgrade
 from kubeception.controller.batches import Phase, Run
 from kubeception.errors import ApiError, KubeceptionError, PreflightError, WaitTimeout
 from kubeception.kube.client import Object
-from kubeception.render.cluster_upgrade import KIND, MOST_NODES, Order, rebooting
+from kubeception.preflight import Finding, Severity
+from kubeception.render.cluster_upgrade import KIND, MOST_NODES, Order, of_order
 from kubeception.session import Session
 
 LOOK_EVERY_S = 2.0
 # An API server's host may be one of those that reboot.
 SILENT_S = 300.0
 _STATUS = "kubeception upgrade status"
+_STAGE = "on each such host: kubeception bundle import DIR --stage"
 
 
 def begin(session: Session, order: Order) -> Object:
-    """Ask for reboots; return the object that says so.
+    """Ask for reboots, or for another release; return the object that says so.
 
     Raises:
         PreflightError: what speaks against it, all of it; nothing was changed.
@@ -26,7 +28,34 @@ def begin(session: Session, order: Order) -> Object:
     problems = [*_others(session.api.list(KIND)), *problems_of(order, found)]
     if problems:
         raise PreflightError(problems)
-    return session.api.create(rebooting(order))
+    return session.api.create(of_order(order))
+
+
+def require(order: Order, found: Sequence[Finding], nodes: Sequence[Object]) -> None:
+    """Let an upgrade begin that nothing speaks against.
+
+    Raises:
+        PreflightError: what does, all of it: of what a plan has found, and bundles that hosts lack.
+    """
+    passed_over = {"NodeReady"} if order.skips_offline else set()
+    if order.keeps_pods or order.is_forced:
+        passed_over.add("PodDisruptionBudget")
+    errors = [
+        one for one in found if one.severity is Severity.ERROR and one.check not in passed_over
+    ]
+    missing = list(_without_bundle(order, nodes))
+    if errors or missing:
+        hints = [*(one.hint for one in errors), *[_STAGE] * bool(missing)]
+        raise PreflightError([*map(str, errors), *missing], hints=hints)
+
+
+def not_on(release: str, kubernetes: str, nodes: Iterable[Object]) -> tuple[str, ...]:
+    """Return the nodes whose hosts don't run a release yet, or have not come to its end."""
+    return tuple(
+        one["metadata"]["name"]
+        for one in nodes
+        if not cluster_upgrade.is_on(release, kubernetes, one)
+    )
 
 
 def problems_of(order: Order, nodes: Iterable[Object]) -> Iterator[str]:
@@ -40,6 +69,15 @@ def problems_of(order: Order, nodes: Iterable[Object]) -> Iterator[str]:
             yield f"node {name}: there is none of that name"
         elif not condition_of(there[name], "Ready") and not order.skips_offline:
             yield f"node {name}: is not Ready; --offline skip passes it over"
+    yield from _without_bundle(order, there.values())
+
+
+def _without_bundle(order: Order, nodes: Iterable[Object]) -> Iterator[str]:
+    for one in nodes:
+        name = one["metadata"]["name"]
+        is_one = not order.nodes or name in order.nodes
+        if order.release and is_one and order.release not in cluster_upgrade.seen(one).bundles:
+            yield f"node {name}: its host has no bundle {order.release}, or not its images yet"
 
 
 def _others(found: Iterable[Object]) -> Iterator[str]:

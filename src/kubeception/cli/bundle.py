@@ -10,6 +10,7 @@ from kubeception.cli import options, table
 from kubeception.cli.terminal import emit
 from kubeception.errors import KubeceptionError
 from kubeception.host.gateway import this_host
+from kubeception.session import Session
 from kubeception.versions import BUILT_IN
 
 _DIR = click.Path(path_type=Path, file_okay=False)
@@ -147,15 +148,22 @@ def import_(folder: Path | None, root: Path | None, sha256: str | None, *, stage
     The links in /usr/local/bin and /opt/cni/bin turn to it in one step; versions that were there
     before stay. A bundle is as good as where it comes from: hand over its sum by another way.
 
+    With --stage nothing uses it yet, but the container runtime gets its images where it runs: the
+    cluster's control plane may go to that release before this host does.
+
     \b
     Example:
       kubeception bundle import /srv/bundle
       kubeception bundle import /srv/bundle --sha256 "$SUM"
     """
-    from kubeception.bundle import install
+    from kubeception.bundle import contents, install, stage
 
-    to = (root or this_host().root).absolute()
-    changes = install.install(_found(folder), to, sha256=sha256, staged=staged)
+    to, source = (root or this_host().root).absolute(), _found(folder)
+    changes = install.install(source, to, sha256=sha256, staged=staged)
+    if staged and root is None:
+        with Session(options.loaded(None)) as session:
+            if stage.is_running(session):
+                changes += stage.import_images(session, contents.load(source).version)
     for change in changes:
         click.echo(change)
     click.echo(f"{len(changes)} changes")

@@ -1,13 +1,13 @@
 """`kubeception node`: who is in the cluster, who is not any more, and who reboots."""
 
-import re
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from kubeception.cli import options, progress, table
+from kubeception.cli import options, table
+from kubeception.cli.batch import Wishes, carry_out, in_batches
 from kubeception.cli.terminal import confirm, emit
 from kubeception.session import Session
 
@@ -105,70 +105,19 @@ def trust(config_file: Path | None, name: str) -> None:
     click.echo(f"node {name}: the certificate that it asks with next is taken as its own")
 
 
-class _Batch(click.ParamType[int | str]):
-    """A number of nodes, or a percentage."""
-
-    name = "batch"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | str:
-        from kubeception.render.cluster_upgrade import PERCENT
-
-        text = str(value)
-        if not re.fullmatch(rf"[1-9]\d{{0,3}}|{PERCENT}", text):
-            self.fail(f"{text!r} is no number of nodes such as 2, and no percentage such as 10%")
-        return int(text) if text.isdecimal() else text
-
-
 @node.command(short_help="Have nodes reboot in batches, each emptied before")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--all", "is_all", is_flag=True, help="Every node: workers first.")
-@click.option(
-    "--batch",
-    type=_Batch(),
-    default="1",
-    show_default=True,
-    metavar="N|N%",
-    help="How many nodes at a time.",
-)
-@click.option(
-    "--drain-timeout",
-    type=options.DURATION,
-    default="5m",
-    show_default=True,
-    help="How long a node's pods may take to go.",
-)
-@click.option("--force", is_flag=True, help="Delete pods then that their budgets keep.")
-@click.option(
-    "--timeout",
-    type=options.DURATION,
-    default="15m",
-    show_default=True,
-    help="How long a node may take until it is Ready again.",
-)
-@click.option(
-    "--offline",
-    type=click.Choice(["stop", "skip"]),
-    default="stop",
-    show_default=True,
-    help="What becomes of a node that is not Ready.",
-)
-@click.option("--no-wait", is_flag=True, help="Ask for it, and don't watch.")
+@in_batches
 @options.output
 @options.config_file
 def reboot(
     names: tuple[str, ...],
-    batch: int | str,
-    drain_timeout: timedelta,
-    timeout: timedelta,
-    offline: str,
+    wishes: Wishes,
     output: str,
     config_file: Path | None,
     *,
     is_all: bool,
-    force: bool,
-    no_wait: bool,
 ) -> None:
     """Have nodes reboot, a batch at a time.
 
@@ -189,26 +138,9 @@ def reboot(
     config = options.loaded(config_file)
     if bool(names) is is_all:
         raise click.UsageError("name the nodes, or say --all")
-    from kubeception.admin import upgrades
-    from kubeception.render.cluster_upgrade import Order
-
-    order = Order(
-        nodes=tuple(dict.fromkeys(names)),
-        batch=batch,
-        drain_s=int(drain_timeout.total_seconds()),
-        is_forced=force,
-        step_s=int(timeout.total_seconds()),
-        skips_offline=offline == "skip",
-    )
+    order = wishes.order(nodes=tuple(dict.fromkeys(names)))
     with Session(config) as session:
-        made = upgrades.begin(session, order)
-        if no_wait:
-            if output == "json":
-                emit(progress.document(made))
-            else:
-                click.echo(f"{made['metadata']['name']}: see kubeception upgrade status --watch")
-            return
-        progress.follow(session, made["metadata"]["name"], output=output)
+        carry_out(session, order, output=output, is_watched=not wishes.no_wait)
 
 
 def _ask(name: str) -> None:

@@ -1,5 +1,7 @@
-"""`kubeception upgrade`: what one would change, what forbids it, and how far one is."""
+"""`kubeception upgrade`: what one would change, what forbids it, one itself, how far it is."""
 
+import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,11 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from kubeception.cli import dry_run, options, progress, table
-from kubeception.cli.terminal import emit
+from kubeception.cli.batch import Wishes, carry_out, in_batches
+from kubeception.cli.terminal import confirm, emit
 from kubeception.errors import PreflightError
 from kubeception.session import Session
 
 if TYPE_CHECKING:
+    from kubeception.render.cluster_upgrade import Order
     from kubeception.upgrade.plan import Plan
 
 
@@ -19,8 +23,8 @@ if TYPE_CHECKING:
 def upgrade() -> None:
     """Take the cluster to another release of Kubernetes, or its nodes through a reboot.
 
-    `plan` says what an upgrade would change and what forbids it; none is carried out so far. The
-    others are about what `kubeception node reboot` has asked for.
+    `plan` says what an upgrade would change and what forbids it, and `apply` carries it out. The
+    others are about what is under way, `kubeception node reboot` too.
     """
 
 
@@ -59,6 +63,88 @@ def plan(
     context.exit(0 if found.is_allowed else PreflightError.exit_code)
 
 
+@upgrade.command(short_help="Carry an upgrade out")
+@click.argument("version", required=False)
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.option(
+    "--no-drain",
+    "keeps_pods",
+    is_flag=True,
+    help="Neither cordon nodes nor move their pods.",
+)
+@in_batches
+@options.output
+@options.config_file
+def apply(
+    version: str | None,
+    wishes: Wishes,
+    output: str,
+    config_file: Path | None,
+    *,
+    yes: bool,
+    keeps_pods: bool,
+) -> None:
+    """Take the cluster to another release, control-plane hosts first, then workers in batches.
+
+    VERSION is one of Kubernetes, or the name of a bundle that `bundle list` shows; by default the
+    newest on this host. Every host has to have its bundle: `bundle import DIR --stage`, there. The
+    plan is made first, and a snapshot of etcd taken. A node is cordoned and emptied as disruption
+    budgets allow, then its keeper brings its host to the release. Where there is but one node, pods
+    stay where they are. After a batch in which a node failed nothing more begins.
+
+    The cluster does it, so it goes on when this command ends: Ctrl-C only stops watching. See
+    `kubeception upgrade status`, `pause`, `resume` and `abort`. Run again it goes on with what is
+    left. Exit code 1 says that a node failed or that it was aborted, 3 what forbids it before
+    anything is changed.
+
+    \b
+    Example:
+      kubeception bundle import DIR --stage
+      kubeception upgrade apply 1.37.1 --batch 2
+    """
+    from kubeception.admin import upgrades
+    from kubeception.kept import snapshots, taking
+    from kubeception.upgrade import cluster_state, target
+    from kubeception.upgrade import plan as planning
+
+    options.only_root("take the cluster to another release", "upgrade apply")
+    with Session(options.loaded(config_file)) as session:
+        wanted = target.find(session.host, version, is_one=True)
+        target.hand_over(wanted, session.host, sys.argv[1:])
+        release = wanted.folder.name
+        there = session.api.list("Node")
+        nodes = upgrades.not_on(release, wanted.release.kubernetes, there)
+        if not nodes:
+            _say_done(f"every node runs {release}", output=output)
+            return
+        found = planning.of(cluster_state.inspect(session, wanted))
+        order = wishes.order(nodes=nodes, release=release, keeps_pods=keeps_pods or len(there) == 1)
+        upgrades.require(order, found.findings, there)
+        if output != "json":
+            _show(found)
+        if not yes:
+            confirm("upgrade apply", _meaning(order), hint="kubeception upgrade apply --yes")
+        taking.take(session, snapshots.Kind.MANUAL)
+        carry_out(session, order, output=output, is_watched=not wishes.no_wait)
+
+
+def _meaning(order: "Order") -> Iterator[str]:
+    yield ""
+    yield f"This takes {len(order.nodes)} nodes to {order.release}, control-plane hosts first."
+    if order.keeps_pods:
+        yield "  pods: stay; those of the control plane are replaced"
+    else:
+        yield "  pods of a node: evicted before its turn, as their disruption budgets allow"
+    yield "  a snapshot of etcd: taken before"
+
+
+def _say_done(said: str, *, output: str) -> None:
+    if output == "json":
+        emit({"name": None, "phase": "Succeeded", "message": said, "done": "0/0", "nodes": []})
+    else:
+        click.echo(f"{said}; nothing was changed")
+
+
 @upgrade.command()
 @click.option("--watch", is_flag=True, help="Tell what is new until its end.")
 @options.output
@@ -84,7 +170,7 @@ def status(output: str, config_file: Path | None, *, watch: bool) -> None:
         elif found:
             progress.show(found)
         else:
-            click.echo("nothing was asked for yet; see: kubeception node reboot --help")
+            click.echo("nothing was asked for yet; see: kubeception upgrade apply --help")
 
 
 @upgrade.command()
@@ -114,7 +200,7 @@ def resume(config_file: Path | None) -> None:
 @upgrade.command()
 @options.config_file
 def abort(config_file: Path | None) -> None:
-    """End it: nodes that were not told to reboot yet take pods again, the others are waited for.
+    """End it: nodes whose hosts were not asked yet take pods again, the others are waited for.
 
     \b
     Example:

@@ -38,12 +38,14 @@ class Condition:
 def wait_for(condition: Condition, session: Session, note: Callable[[str], None]) -> None:
     """Wait until a condition holds; `note` hears what is in the way.
 
+    Its time is that of a usual machine: one that is slower when it has passed gets more.
+
     Raises:
         WaitTimeout: it did not hold in time.
         Hopeless: it never will.
     """
     clock = session.host.clock
-    deadline = clock.monotonic() + condition.timeout_s
+    started, limit_s = clock.monotonic(), condition.timeout_s
     in_a_row = 0
     while True:
         problem = _problem(condition, session)
@@ -51,9 +53,13 @@ def wait_for(condition: Condition, session: Session, note: Callable[[str], None]
         if in_a_row >= condition.successes:
             return
         note(problem or f"{in_a_row} of {condition.successes} in a row")
-        if clock.monotonic() > deadline:
+        if (passed_s := clock.monotonic() - started) > limit_s:
             if not condition.required:
                 return
+            limit_s = condition.timeout_s * clock.slowness()
+            if passed_s <= limit_s:
+                log.warning("this machine is slow just now: waiting for up to %.0f s", limit_s)
+                continue
             last = problem or f"only {in_a_row} of {condition.successes} in a row"
             if why := overload.told():
                 log.warning("%s", why)

@@ -17,6 +17,7 @@ class State(StrEnum):
     WAITING = "Waiting"
     DRAINING = "Draining"
     REBOOTING = "Rebooting"
+    UPGRADING = "Upgrading"
     DONE = "Done"
     SKIPPED = "Skipped"
     RELEASED = "Released"
@@ -39,7 +40,7 @@ class Phase(StrEnum):
         return self in {Phase.SUCCEEDED, Phase.FAILED, Phase.ABORTED}
 
 
-AT_HAND = frozenset({State.DRAINING, State.REBOOTING})
+AT_HAND = frozenset({State.DRAINING, State.REBOOTING, State.UPGRADING})
 
 
 class Verb(StrEnum):
@@ -72,12 +73,23 @@ class Run:
     nodes: tuple[NodeProgress, ...] = ()
     phase: Phase = Phase.PENDING
     batch: int | str = 1
+    identity: str = ""
+    """What tells it from every other one, also from one of the same name."""
+    release: str = ""
+    """The bundle that hosts go to; none where they reboot."""
     drain: timedelta = timedelta(0)
+    keeps_pods: bool = False
+    """Nodes are neither cordoned nor emptied."""
     is_forced: bool = False
     step: timedelta = timedelta(0)
     skips_offline: bool = False
     is_paused: bool = False
     is_aborted: bool = False
+
+    @property
+    def ask(self) -> str:
+        """What a host is asked for, and answers by: which release, and by whom."""
+        return f"{self.identity}/{self.release}"
 
     @property
     def at_hand(self) -> tuple[NodeProgress, ...]:
@@ -110,7 +122,11 @@ class SeenNode:
     is_ours: bool = False
     """It was the controller that cordoned it."""
     asked: str = ""
-    """Which boot its host is asked to end."""
+    """Which boot its host is asked to end, or which release to go to."""
+    bundles: tuple[str, ...] = ()
+    """Which ones lie on its host, by its keeper's word."""
+    answer: str = ""
+    """What its keeper has said last of a release that it was asked for."""
     pods: tuple[str, ...] | None = None
 
 
@@ -121,6 +137,9 @@ class Change:
     verb: Verb
     node: str
 
+
+# How it ends what is said of a node that has failed.
+_CLOSED, _OPEN = "; takes no new pods", "; takes pods as before"
 
 Seen = Mapping[str, SeenNode | None]
 _Next = tuple[NodeProgress, Verb | None]
@@ -156,10 +175,11 @@ def _begun(run: Run, seen: Seen, now: datetime) -> Run:
     waiting = [node for node in run.nodes if node.state is State.WAITING]
     if any(node.state is State.FAILED for node in run.nodes):
         return replace(run, phase=Phase.FAILED)
+    is_short = waiting or any(node.state is State.RELEASED for node in run.nodes)
+    if run.is_aborted and is_short:
+        return replace(run, phase=Phase.ABORTED)
     if not waiting:
         return replace(run, phase=Phase.SUCCEEDED)
-    if run.is_aborted:
-        return replace(run, phase=Phase.ABORTED)
     if run.is_paused:
         return replace(run, phase=Phase.PAUSED)
     changed = {node.name: node for node in _batch(run, waiting, seen, now)}
@@ -178,14 +198,17 @@ def _batch(
     count = 0
     for node in waiting:
         at = seen.get(node.name)
-        why, is_plane = _absence(at), at is not None and at.is_control_plane
+        why, is_plane = _absence(run, at), at is not None and at.is_control_plane
         is_full = count == run.size or (is_plane and count)
-        if is_full or (why and count and not run.skips_offline):
+        # Workers never go to a release before their control plane.
+        is_off = why is not None and (at is None or not at.is_ready)
+        may_be_skipped = run.skips_offline and is_off and not (run.release and is_plane)
+        if is_full or (why and count and not may_be_skipped):
             return
         if why:
-            state = State.SKIPPED if run.skips_offline else State.FAILED
+            state = State.SKIPPED if may_be_skipped else State.FAILED
             yield replace(node, state=state, message=why, since=now)
-            if not run.skips_offline:
+            if not may_be_skipped:
                 return
             continue
         yield replace(node, state=State.DRAINING, message="", since=now)
@@ -194,12 +217,14 @@ def _batch(
             return
 
 
-def _absence(at: SeenNode | None) -> str | None:
+def _absence(run: Run, at: SeenNode | None) -> str | None:
     """Say why nothing can be done with a node."""
     if at is None:
         return "there is no such node"
     if not at.is_ready:
         return "is not Ready"
+    if run.release and run.release not in at.bundles:
+        return f"has no bundle {run.release}"
     return None if at.boot else "tells no id of its boot"
 
 
@@ -211,6 +236,8 @@ def _advanced(
     passed = now - (node.since or now)
     if node.state is State.DRAINING:
         return _drained(node, run, at, now, passed=passed, may_empty=may_empty)
+    if node.state is State.UPGRADING:
+        return _upgraded(node, run, at, now, passed=passed)
     return _rebooted(node, run, at, now, passed=passed)
 
 
@@ -225,6 +252,8 @@ def _drained(
 ) -> _Next:
     if run.is_aborted:
         return _let_go(node, at, State.RELEASED, now)
+    if run.keeps_pods:
+        return _asked_next(node, run, at, now)
     is_empty = may_empty and at.pods == ()
     is_late = passed >= (run.drain + run.step if run.is_forced else run.drain)
     if is_late and not is_empty:
@@ -234,30 +263,64 @@ def _drained(
     if not at.is_cordoned:
         return node, Verb.CORDON
     if is_empty:
-        asked = replace(node, state=State.REBOOTING, message="", boot=at.boot, since=now)
-        return asked, None
+        return _asked_next(node, run, at, now)
     if not may_empty or at.pods is None:
         return node, None
     return node, Verb.DELETE if run.is_forced and passed >= run.drain else Verb.EVICT
+
+
+def _asked_next(node: NodeProgress, run: Run, at: SeenNode, now: datetime) -> _Next:
+    state = State.UPGRADING if run.release else State.REBOOTING
+    return replace(node, state=state, message="", boot=at.boot, since=now), None
 
 
 def _rebooted(
     node: NodeProgress, run: Run, at: SeenNode, now: datetime, *, passed: timedelta
 ) -> _Next:
     is_new = at.boot != node.boot
-    if run.is_aborted and not is_new and not at.asked:
-        return _let_go(node, at, State.RELEASED, now)
     if is_new and at.is_ready:
         return _let_go(node, at, State.DONE, now)
-    if passed >= run.step:
-        # Nobody is to go down later, when nobody expects it. New pods are kept away as before.
-        if at.asked:
-            return node, Verb.WITHDRAW
+    is_free = run.is_aborted and not is_new and not at.asked
+    if is_free and not _has_failed(node):
+        return _let_go(node, at, State.RELEASED, now)
+    if passed >= run.step or _has_failed(node):
         why = "not Ready" if is_new else "has not rebooted"
-        said = f"{why} after {passed.total_seconds():.0f} s; takes no new pods"
-        return replace(node, state=State.FAILED, message=said, since=now), None
+        return _failed(node, at, f"{why} after {passed.total_seconds():.0f} s", now)
     said = "has rebooted, is not Ready yet" if is_new else ""
     return replace(node, message=said), None if is_new or at.asked == node.boot else Verb.ASK
+
+
+def _upgraded(
+    node: NodeProgress, run: Run, at: SeenNode, now: datetime, *, passed: timedelta
+) -> _Next:
+    if at.answer == run.ask and at.is_ready:
+        return _let_go(node, at, State.DONE, now)
+    failure = at.answer.removeprefix(f"{run.ask}: ")
+    if failure != at.answer:
+        return _failed(node, at, failure, now)
+    if run.is_aborted and not at.asked and not _has_failed(node):
+        return _let_go(node, at, State.RELEASED, now)
+    if passed >= run.step or _has_failed(node):
+        why = node.message or "no answer from its keeper"
+        return _failed(node, at, f"{why} after {passed.total_seconds():.0f} s", now)
+    said = "runs the release, is not Ready yet" if at.answer == run.ask else ""
+    return replace(node, message=said), None if at.asked == run.ask else Verb.ASK
+
+
+def _failed(node: NodeProgress, at: SeenNode, why: str, now: datetime) -> _Next:
+    """Go on once its host is asked no more: nobody is to go down later, when nobody expects it.
+
+    New pods are kept away as before.
+    """
+    said = node.message if _has_failed(node) else f"{why}{_CLOSED if at.is_cordoned else _OPEN}"
+    if at.asked:
+        return replace(node, message=said), Verb.WITHDRAW
+    return replace(node, state=State.FAILED, message=said, since=now), None
+
+
+def _has_failed(node: NodeProgress) -> bool:
+    """Tell whether a node is about to have failed, as it was written down."""
+    return node.message.endswith((_CLOSED, _OPEN))
 
 
 def _let_go(node: NodeProgress, at: SeenNode, then: State, now: datetime) -> _Next:

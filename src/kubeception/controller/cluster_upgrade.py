@@ -9,9 +9,14 @@ from kubeception.controller.batches import NodeProgress, Phase, Run, SeenNode, S
 from kubeception.kube.client import Object
 from kubeception.kube.eviction import is_movable
 from kubeception.render import objects
-from kubeception.render.cluster_upgrade import CORDONED_NOTE, REBOOT_NOTE
+from kubeception.render.cluster_upgrade import (
+    ANSWER_NOTE,
+    BUNDLES_NOTE,
+    CORDONED_NOTE,
+    REBOOT_NOTE,
+    RELEASE_NOTE,
+)
 
-NOT_SUPPORTED = "NotSupported"
 _ENDED = frozenset({"Succeeded", "Failed"})
 _FEW = 3
 
@@ -25,7 +30,10 @@ def of(found: Object) -> Run:
         nodes=tuple(map(_progress, status.get("nodes") or [])),
         phase=Phase(status.get("phase") or Phase.PENDING),
         batch=spec["batch"],
+        identity=found["metadata"].get("uid", ""),
+        release=spec.get("version", ""),
         drain=timedelta(seconds=drain["timeoutSeconds"]),
+        keeps_pods=drain.get("pods") == "keep",
         is_forced=drain["onBlocked"] == "force",
         step=timedelta(seconds=spec["stepTimeoutSeconds"]),
         skips_offline=spec["offline"] == "skip",
@@ -45,11 +53,18 @@ def is_open(found: Object) -> bool:
     return not of(found).phase.is_end
 
 
-def in_turn(nodes: list[Object], wanted: list[str] | None) -> tuple[NodeProgress, ...]:
-    """Return the nodes in the order of their turns; workers go first, None means all there are."""
+def in_turn(
+    nodes: list[Object], wanted: list[str] | None, *, is_upgrade: bool = False
+) -> tuple[NodeProgress, ...]:
+    """Return the nodes in the order of their turns; None means all there are.
+
+    To reboot workers go first. To another release they go last: a kubelet is never newer than its
+    API server (https://kubernetes.io/releases/version-skew-policy/).
+    """
     planes = {_name(one) for one in nodes if objects.CONTROL_PLANE in _labels(one)}
     names = map(_name, nodes) if wanted is None else wanted
-    return tuple(NodeProgress(name) for name in sorted(names, key=lambda one: (one in planes, one)))
+    turns = sorted(names, key=lambda one: ((one in planes) is not is_upgrade, one))
+    return tuple(map(NodeProgress, turns))
 
 
 def seen(node: Object, pods: tuple[str, ...] | None = None) -> SeenNode:
@@ -61,9 +76,19 @@ def seen(node: Object, pods: tuple[str, ...] | None = None) -> SeenNode:
         is_control_plane=objects.CONTROL_PLANE in _labels(node),
         is_cordoned=node.get("spec", {}).get("unschedulable", False),
         is_ours=CORDONED_NOTE in notes,
-        asked=notes.get(REBOOT_NOTE, ""),
+        asked=notes.get(REBOOT_NOTE) or notes.get(RELEASE_NOTE, ""),
+        bundles=tuple(notes.get(BUNDLES_NOTE, "").split()),
+        answer=notes.get(ANSWER_NOTE, ""),
         pods=pods,
     )
+
+
+def is_on(release: str, kubernetes: str, node: Object) -> bool:
+    """Tell whether a Node's host runs a release, and is not on the way to one, or left there."""
+    at = seen(node)
+    kubelet = node.get("status", {}).get("nodeInfo", {}).get("kubeletVersion", "")
+    is_on_its_way = at.is_ours or at.asked or f"/{release}: " in at.answer
+    return at.bundles[:1] == (release,) and kubelet == f"v{kubernetes}" and not is_on_its_way
 
 
 def has_to_go(pod: Object) -> bool:
@@ -88,12 +113,6 @@ def status_of(run: Run, found: Object, now: datetime) -> Object:
     }
 
 
-def refused(why: str, found: Object, now: datetime) -> Object:
-    """Return the status of one that can't be done."""
-    conditions = _conditions(Phase.FAILED, NOT_SUPPORTED, why, found, now)
-    return {"phase": Phase.FAILED.value, "message": why, "conditions": list(conditions)}
-
-
 def waiting_for(other: str, found: Object, now: datetime) -> Object:
     """Return the status of one whose turn has not come."""
     said = f"waits for {other}"
@@ -116,9 +135,11 @@ def _said(run: Run) -> str:
     if run.phase is Phase.PAUSED:
         return "paused before the next batch"
     if run.phase is Phase.ABORTED:
-        return "aborted; what had not gone down is as before"
+        return "aborted; what was not told to go on is as before"
     skipped = [one for one in run.nodes if one.state is State.SKIPPED]
-    return f"passed over: {_listed(skipped)}" if skipped else "all nodes have rebooted"
+    if skipped:
+        return f"passed over: {_listed(skipped)}"
+    return f"all nodes run {run.release}" if run.release else "all nodes have rebooted"
 
 
 def _listed(nodes: list[NodeProgress] | tuple[NodeProgress, ...]) -> str:

@@ -1,7 +1,7 @@
 """Work off ClusterUpgrades, the oldest first, one at a time: look, judge, do, write down."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from time import monotonic
@@ -15,14 +15,14 @@ from kubeception.kube.client import Api, Object
 from kubeception.kube.eviction import ENDING, told_to_end
 from kubeception.kube.lease import Lease
 from kubeception.render.cluster_controller import NAME
-from kubeception.render.cluster_upgrade import CORDONED_NOTE, KIND, REBOOT_NOTE
+from kubeception.render.cluster_upgrade import CORDONED_NOTE, KIND, REBOOT_NOTE, RELEASE_NOTE
 
 log = logging.getLogger("kubeception.controller")
 
 LOOK_EVERY_S = 5.0
 # So often nodes are let go whose ClusterUpgrade somebody has deleted.
 _ORPHANS_EVERY_S = 300.0
-_VERSION = "spec.version: going to another release is not supported yet; leave it out to reboot"
+_NOT_ASKED = {REBOOT_NOTE: None, RELEASE_NOTE: None}
 _WARNINGS = frozenset({Phase.FAILED, Phase.ABORTED})
 
 
@@ -78,14 +78,13 @@ class Upgrades:
             self._let_orphans_go(api, {one["metadata"]["name"] for one in every})
 
     def _work_off(self, api: Api, found: Object) -> None:
-        if "version" in found["spec"]:
-            found = self._write(api, found, cluster_upgrade.refused(_VERSION, found, _now()))
-            tell(api, found, cluster_upgrade.NOT_SUPPORTED, _VERSION)
-            return
         run, look = cluster_upgrade.of(found), _Look()
         if not run.nodes:
             wanted = None if found["spec"].get("all") else found["spec"]["nodes"]
-            run = replace(run, nodes=cluster_upgrade.in_turn(look.read_all(api), wanted))
+            turns = cluster_upgrade.in_turn(
+                look.read_all(api), wanted, is_upgrade=bool(run.release)
+            )
+            run = replace(run, nodes=turns)
         is_new = True
         while is_new and self._lease.hold(api):
             after, changes = batches.step(run, _seen(api, run, look), _now())
@@ -93,7 +92,7 @@ class Upgrades:
             for change in changes:
                 if not self._lease.hold(api):
                     return
-                words, is_done = _carried_out(api, change, run.name, look)
+                words, is_done = _carried_out(api, change, run, look)
                 after = after.saying(change.node, words)
                 is_new |= is_done
             status = cluster_upgrade.status_of(after, found, _now())
@@ -133,12 +132,13 @@ def _seen(api: Api, run: Run, look: _Look) -> dict[str, SeenNode | None]:
     draining = [one.name for one in run.at_hand if one.state is State.DRAINING]
     there = [name for name in draining if name in look.nodes]
     look.pods = {}
-    if all(at.is_cordoned for name in there if (at := look.seen(name))):
+    is_closed = all(at.is_cordoned for name in there if (at := look.seen(name)))
+    if is_closed and not run.keeps_pods:
         look.pods = {name: _pods(api, name) for name in there}
     return {one.name: look.seen(one.name) for one in run.at_hand}
 
 
-def _carried_out(api: Api, change: Change, run: str, look: _Look) -> tuple[str, bool]:
+def _carried_out(api: Api, change: Change, run: Run, look: _Look) -> tuple[str, bool]:
     """Do something for a node; return what is to be said of it, and whether to look at once."""
     crash.before(change.verb, f"node {change.node}")
     try:
@@ -148,9 +148,9 @@ def _carried_out(api: Api, change: Change, run: str, look: _Look) -> tuple[str, 
             return _told(look.pods[change.node], lambda pod: _deleted(api, pod)), False
         at = cluster_upgrade.seen(look.nodes[change.node])
         wanted = {
-            Verb.CORDON: _noted(CORDONED_NOTE, run) | {"spec": {"unschedulable": True}},
-            Verb.ASK: _noted(REBOOT_NOTE, at.boot),
-            Verb.WITHDRAW: _noted(REBOOT_NOTE, None),
+            Verb.CORDON: _noted({CORDONED_NOTE: run.name}) | {"spec": {"unschedulable": True}},
+            Verb.ASK: _noted({RELEASE_NOTE: run.ask} if run.release else {REBOOT_NOTE: at.boot}),
+            Verb.WITHDRAW: _noted(_NOT_ASKED),
             Verb.LET_GO: _let_go(at),
         }[change.verb]
         look.nodes[change.node] = api.merge("Node", change.node, wanted, manager=NAME)
@@ -189,12 +189,12 @@ def _deleted(api: Api, pod: Object) -> str:
 
 def _let_go(at: SeenNode) -> Object:
     """Return the change that leaves nothing of ours on a Node; who else cordoned it, has it so."""
-    notes = {"metadata": {"annotations": {CORDONED_NOTE: None, REBOOT_NOTE: None}}}
+    notes = _noted({CORDONED_NOTE: None, **_NOT_ASKED})
     return notes | ({"spec": {"unschedulable": None}} if at.is_ours else {})
 
 
-def _noted(note: str, value: str | None) -> Object:
-    return {"metadata": {"annotations": {note: value}}}
+def _noted(notes: Mapping[str, str | None]) -> Object:
+    return {"metadata": {"annotations": notes}}
 
 
 def _events(before: Run, after: Run, message: str) -> Iterator[tuple[str, str, str]]:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from ipaddress import IPv4Address
 from pathlib import Path
 
+from kubeception import pace
 from kubeception.host import process
 from kubeception.host.process import Completed
 from kubeception.host.systemd import SOCKET, Systemd
@@ -30,6 +31,8 @@ class Clock:
     now: Callable[[], datetime] = _now
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    slowness: Callable[[], float] = pace.slowness
+    """How much longer than usual all takes just now."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ the call that queued it, so the match for it is set up before any call.
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGKILL
@@ -131,6 +132,22 @@ class Systemd:
     def start(self, unit: str) -> None:
         """Start a unit and wait until its job is done; nothing happens if it runs."""
         self._job("StartUnit", unit)
+
+    def run_apart(self, unit: str, said: str, *commands: Sequence[str], stays: bool = True) -> None:
+        """Have a unit run commands to their ends, one after the other, and go on at once.
+
+        One that `stays` is there until the host goes down: `active` once all have ended well. One
+        that has failed always is.
+        """
+        crash.before("run apart", unit)
+        is_ignored = False  # a failure
+        properties = [
+            ("Description", ("s", said)),
+            ("Type", ("s", "oneshot")),
+            ("RemainAfterExit", ("b", stays)),
+            ("ExecStart", ("a(sasb)", [(one[0], list(one), is_ignored) for one in commands])),
+        ]
+        self._call("StartTransientUnit", "ssa(sv)a(sa(sv))", unit, "fail", properties, [])
 
     def restart(self, unit: str) -> None:
         """Stop and start a unit and wait until its job is done."""

@@ -6,7 +6,7 @@ Lease.
 
 import contextlib
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 
 from kubeception import authorities, conditions, host_network, timestamp
@@ -14,6 +14,7 @@ from kubeception.errors import KubeceptionError
 from kubeception.etcd import space
 from kubeception.facts import Proven
 from kubeception.gather import gather
+from kubeception.keeper import release
 from kubeception.keeper.network_watch import Trouble
 from kubeception.keeper.rollout import Rollout
 from kubeception.kept import revisions
@@ -102,6 +103,27 @@ def reboot(session: Session) -> None:
     """Have the host reboot; asked twice it goes down once."""
     with _locked(session, "rebooting"):
         session.host.systemd.reboot()
+
+
+def upgrade(session: Session, wanted: release.Asked) -> None:
+    """Have a unit of its own take this host to a release: the keeper is restarted on the way."""
+    with _locked(session, "going to another release"):
+        said = f"kubeception: this host goes to {wanted.bundle}, as {wanted.run} asks"
+        session.host.systemd.run_apart(wanted.unit, said, *release.commands(session, wanted))
+
+
+def prepare(session: Session, bundle: str) -> None:
+    """Have a unit give the runtime the images of a bundle; some hundred megabytes take a while."""
+    with _locked(session, "preparing a release"):
+        unit, command = release.preparing(bundle), release.preparation(session, bundle)
+        said = f"kubeception: images of {bundle}"
+        session.host.systemd.run_apart(unit, said, command, stays=False)
+
+
+def note(session: Session, node: str, notes: Mapping[str, str]) -> None:
+    """Have this host's Node say something of its releases."""
+    with session.api_of_kubelet() as api:
+        api.merge("Node", node, {"metadata": {"annotations": notes}})
 
 
 def move(session: Session, rollout: Rollout, lease: Lease) -> None:

@@ -11,7 +11,7 @@ from kubeception.gather import address
 from kubeception.host import network
 from kubeception.keeper.network_watch import NetworkWatch, Trouble
 from kubeception.keeper.own_node import Moved, Restarts, Unready
-from kubeception.keeper.verdict import Observation
+from kubeception.keeper.verdict import LEASE_STILL_S, Observation
 from kubeception.render import kubelet
 from kubeception.resources import Resource
 from kubeception.resources.node_rules import NodeRules
@@ -20,6 +20,7 @@ from kubeception.session import Session
 NETWORK_EVERY_S = 10.0
 # What did not help may later.
 RESTORE_EVERY_S = 30.0
+PACE_EVERY_S, PACE_COUNTS_S = 5.0, 30.0
 
 
 class HostObserver:
@@ -35,6 +36,7 @@ class HostObserver:
         self._was_whole: set[str] = set()
         self._network_read_s: float | None = None
         self._restored_s: float | None = None
+        self._paces: dict[float, float] = {}
         self.forget()
 
     def forget(self) -> None:
@@ -70,6 +72,20 @@ class HostObserver:
             self._was_whole |= {str(one) for one, why in found if not why}
         due = () if seen.api_silent_s else tuple(self._due(now))
         return replace(seen, network_lost=host_network.told(self._network_lost), network_due=due)
+
+    def with_pace(self, seen: Observation, now: float) -> Observation:
+        """Add how slow this machine is, where somebody is late."""
+        is_late = bool(seen.api_silent_s or seen.etcd_silent_s or seen.unready) or any(
+            still_s >= LEASE_STILL_S / 2 for _, still_s in seen.stale_leases
+        )
+        return replace(seen, slowness=self.slowness(now)) if is_late else seen
+
+    def slowness(self, now: float) -> float:
+        """Return how slow this machine is, or was a moment ago, when who is late was asked."""
+        self._paces = {at: pace for at, pace in self._paces.items() if now - at < PACE_COUNTS_S}
+        if not self._paces or now - max(self._paces) >= PACE_EVERY_S:
+            self._paces[now] = self._session.host.clock.slowness()
+        return max(self._paces.values())
 
     def _due(self, now: float) -> Iterator[str]:
         """Yield what is to be restored now: of rules, those that have been there.

@@ -59,10 +59,12 @@ def run(session: Session) -> None:
             last = verdict
             log.info("%s: %s", verdict.action, verdict.why)
             record.write(session.layout.keeper, verdict, session.host.clock.now())
-        _act(verdict, seen, session, lease)
+        is_done = _act(verdict, seen, session, lease)
         if verdict.action in _CHANGES:
             watch.forget()
             session.hang_up()  # a certificate may be another one by now
+        if verdict.action in {Action.UPGRADE, Action.PREPARE, Action.NOTE}:
+            watch.has_told(in_vain=not is_done)
         if verdict.action is Action.FREE_SPACE and isinstance(watch, Observer):
             watch.has_freed_space()
         if verdict.action is Action.RESTART_KUBELET:
@@ -92,8 +94,8 @@ def _read_again(session: Session) -> None:
     session.hang_up()
 
 
-def _act(verdict: Verdict, seen: Observation, session: Session, lease: Lease) -> None:
-    """Do what the verdict says; what can't be done now is judged anew at the next look."""
+def _act(verdict: Verdict, seen: Observation, session: Session, lease: Lease) -> bool:
+    """Do what the verdict says, and tell whether that worked; if not, it is judged anew."""
     rollout = seen.rollout
     try:
         match verdict.action:
@@ -116,6 +118,12 @@ def _act(verdict: Verdict, seen: Observation, session: Session, lease: Lease) ->
                 actions.restore_network(session, seen.network_due)
             case Action.REBOOT:
                 actions.reboot(session)
+            case Action.UPGRADE if seen.releases.asked:
+                actions.upgrade(session, seen.releases.asked)
+            case Action.PREPARE if seen.releases.unprepared:
+                actions.prepare(session, seen.releases.unprepared)
+            case Action.NOTE:
+                actions.note(session, node_name(session), dict(seen.releases.notes))
             case Action.MOVE if rollout:
                 actions.move(session, rollout, lease)
             case Action.PROVE if rollout:
@@ -126,6 +134,8 @@ def _act(verdict: Verdict, seen: Observation, session: Session, lease: Lease) ->
                 pass
     except KubeceptionError as error:
         log.warning("%s: %s", verdict.action, error.message)
+        return False
+    return True
 
 
 def _boot(session: Session) -> None:

@@ -22,6 +22,7 @@ from kubeception.errors import ApiError, KubeceptionError
 from kubeception.etcd import space
 from kubeception.etcd.space import Space
 from kubeception.host import containers, door, kernel, lock, pause
+from kubeception.keeper import release
 from kubeception.keeper.host_observer import HostObserver
 from kubeception.keeper.own_node import is_to_reboot
 from kubeception.keeper.rollout import History, Rollout, Server
@@ -69,6 +70,7 @@ class Observer:
         self._space: Space | None = None
         self._space_read_s: float | None = None
         self._freed_s: float | None = None
+        self._bundles = release.Bundles(session)
         self.forget()
 
     def forget(self) -> None:
@@ -81,6 +83,7 @@ class Observer:
         self._read: tuple[int, ...] = ()
         self._node_problem: str | None = None
         self._has_new_settings = self._is_to_reboot = False
+        self._releases = release.NONE_ASKED
         self._not_ready: str | None = None
         self._host.forget()
         self._rollout: Rollout | None = None
@@ -101,8 +104,17 @@ class Observer:
         """Remember it."""
         self._host.has_restored_the_network()
 
+    def has_told(self, *, in_vain: bool) -> None:
+        """Ask at once what the Node says now; where that was in vain, when that is another one."""
+        self._releases = release.NONE_ASKED
+        if not in_vain:
+            self._read = ()
+
     def observe(self) -> Observation:
         """Return what is to be seen now."""
+        return self._host.with_pace(self._seen(), self._session.host.clock.monotonic())
+
+    def _seen(self) -> Observation:
         session = self._session
         ca = session.layout.pki.ca.certificate
         answered = health.problem(API_PORT, ca) is None
@@ -155,7 +167,7 @@ class Observer:
             )
         self._etcd_answered_s = now
         if answered and server and node:
-            self._ask((server, node, shared), now)
+            self._ask((server, node, shared, release.changed_at(session)), now)
         still = self._still(leases, now)
         there = ((f"DaemonSet {apiserver.NAME}", server), *zip(self._policies, held, strict=True))
         return replace(
@@ -168,6 +180,7 @@ class Observer:
             lost=next((what for what, at in there if not at), None),
             has_new_settings=self._has_new_settings,
             is_to_reboot=self._is_to_reboot,
+            releases=self._releases,
             node_problem=self._node_problem if node else f"Node {self._node} is gone",
             rollout=self._rollout,
             unready=self._host.unready(self._not_ready, now) if answered else None,
@@ -252,7 +265,11 @@ class Observer:
     def _ask(self, changed: tuple[int, ...], now: float) -> None:
         """Ask the API for what etcd alone can't tell, where it may have changed."""
         is_on = self._rollout is not None and not self._rollout.is_settled
-        if changed == self._read and not is_on:
+        if (
+            changed == self._read
+            and not is_on
+            and not (self._releases.work or self._releases.unprepared)
+        ):
             return
         try:
             self._node_problem = nodes.ControlPlaneNode(self._node).drift(self._session)
@@ -260,11 +277,14 @@ class Observer:
             found = self._session.api.get("Node", self._node)
             self._not_ready = conditions.unready(found, self._node)
             self._is_to_reboot = is_to_reboot(found, kernel.boot_id(self._session.host.proc))
+            self._releases = self._bundles.look(found or {"metadata": {}})
             rollout = _rollout(self._session, self._node)
         except KubeceptionError:  # a moment later it may answer
             return
         self._read = changed
         if rollout is not None:
+            if not (rollout.newest and rollout.newest.answers):
+                rollout = replace(rollout, slowness=self._host.slowness(now))
             self._history = self._history.then(rollout, now)
             rollout = self._history.tell(rollout, now)
         self._rollout = rollout

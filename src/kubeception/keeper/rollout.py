@@ -53,6 +53,8 @@ class Rollout:
     """The revision that another host's keeper says is proven."""
     broken: str = ""
     """The revision that was put back last."""
+    slowness: float = 1.0
+    """How many times longer a new server may take, and be silent, than on a usual machine."""
     asked_s: float = 0.0
     steady_s: float = 0.0
     behind_s: float = 0.0
@@ -126,8 +128,8 @@ class Rollout:
         newest = self.newest
         if newest and newest.restarts >= CRASHES:
             return f"it has restarted {newest.restarts} times"
-        if not (newest and newest.answers) and self.asked_s >= START_S:
-            return f"it is not ready after {START_S:.0f} s"
+        if not (newest and newest.answers) and self.asked_s >= START_S * self.slowness:
+            return f"it is not ready after {START_S * self.slowness:.0f} s"
         return None
 
     def is_in_its_own_way(self) -> bool:
@@ -184,7 +186,8 @@ class History:
         silent_since = None if newest.answers else _since(self.silent_since, now)
         is_steady = newest.answers and not has_restarted
         is_behind = is_steady and newest.port == rollout.live
-        is_lost = has_restarted or (silent_since is not None and now - silent_since >= SILENT_S)
+        patience_s = SILENT_S * rollout.slowness
+        is_lost = has_restarted or (silent_since is not None and now - silent_since >= patience_s)
         return replace(
             self,
             asked_at=self.asked_at if self.has_come else now,

@@ -6,6 +6,7 @@ from enum import StrEnum
 from kubeception.etcd.space import Space
 from kubeception.keeper.network_watch import Trouble
 from kubeception.keeper.own_node import Moved, Unready
+from kubeception.keeper.release import NONE_ASKED, Releases, Work
 from kubeception.keeper.rollout import Rollout
 from kubeception.pki.token import Role
 
@@ -42,6 +43,9 @@ class Action(StrEnum):
     TELL = "tell of the network"
     RESTORE_NETWORK = "restore the network"
     REBOOT = "reboot"
+    UPGRADE = "go to another release"
+    PREPARE = "prepare a release"
+    NOTE = "tell of releases"
     PROVE = "prove"
 
 
@@ -87,6 +91,8 @@ class Observation:
     """It is a while since that was tried."""
     stale_leases: tuple[tuple[str, float], ...] = ()
     """For how many seconds each Lease has not moved."""
+    slowness: float = 1.0
+    """By what every limit of a usual machine is to be multiplied."""
     released_leases: tuple[str, ...] = ()
     """Which were let go, and have not moved since."""
     lost: str | None = None
@@ -109,6 +115,8 @@ class Observation:
     """What of it is to be restored now."""
     is_to_reboot: bool = False
     """This host's Node asks for it."""
+    releases: Releases = NONE_ASKED
+    """What its Node asks for and is to be told about releases."""
     unready: Unready | None = None
     """How this host's node is not Ready."""
     trouble: Trouble | None = None
@@ -154,7 +162,8 @@ def judge(seen: Observation) -> Verdict:
     )
     may_hide_it = verdict.action in {
         *(Action.BOOTSTRAP, Action.WAIT, Action.NOTHING),
-        Action.REBOOT,  # such a host may not come back
+        *(Action.REBOOT, Action.UPGRADE),  # such a host may not come back
+        *(Action.PREPARE, Action.NOTE),
     }
     return Verdict(Action.REFUSE, seen.refusal) if seen.refusal and may_hide_it else verdict
 
@@ -176,8 +185,8 @@ def _about_a_worker(seen: Observation) -> Verdict | None:
         return Verdict(Action.WAIT, f"no API answers: {seen.api_problem}")
     if seen.node_problem:
         return Verdict(Action.WAIT, f"{seen.node_problem}: removed, or to join again")
-    if seen.is_to_reboot:
-        return Verdict(Action.REBOOT, _ASKED)
+    if verdict := _about_what_is_asked(seen):
+        return verdict
     if seen.has_new_settings:
         return Verdict(Action.JOIN, _NEW_SETTINGS)
     if seen.expiring:
@@ -186,13 +195,31 @@ def _about_a_worker(seen: Observation) -> Verdict | None:
         return verdict
     if (seen.trouble and seen.trouble.reason) != seen.told_trouble:
         return Verdict(Action.TELL, str(seen.trouble or "the cluster's network works again"))
+    return _about_what_to_tell(seen)
+
+
+def _about_what_is_asked(seen: Observation) -> Verdict | None:
+    if seen.is_to_reboot:
+        return Verdict(Action.REBOOT, _ASKED)
+    if seen.releases.asked and seen.releases.work is Work.DUE:
+        return Verdict(Action.UPGRADE, f"{_ASKED}: {seen.releases.asked.bundle}")
+    return None
+
+
+def _about_what_to_tell(seen: Observation) -> Verdict | None:
+    if seen.releases.unprepared:
+        why = f"bundle {seen.releases.unprepared} is there, and the runtime lacks its images"
+        return Verdict(Action.PREPARE, why)
+    if seen.releases.notes:
+        said = "; ".join(value for _, value in seen.releases.notes)
+        return Verdict(Action.NOTE, f"this host's Node does not say yet: {said}")
     return None
 
 
 def _about_etcd(seen: Observation) -> Verdict | None:
     if seen.etcd_problem and seen.moved and seen.moved.now is None:
         return Verdict(Action.WAIT, str(seen.moved))
-    if seen.etcd_problem and seen.etcd_silent_s >= ETCD_SILENT_S:
+    if seen.etcd_problem and seen.etcd_silent_s >= ETCD_SILENT_S * seen.slowness:
         return Verdict(Action.BOOTSTRAP, f"etcd has not served for {seen.etcd_silent_s:.0f} s")
     if seen.etcd_problem:
         return Verdict(Action.WAIT, f"etcd does not serve: {seen.etcd_problem}")
@@ -245,26 +272,29 @@ def _about_the_api(seen: Observation) -> Verdict | None:
     if seen.manifests:
         standing = ", ".join(seen.manifests)
         return Verdict(Action.BOOTSTRAP, f"nobody takes these away: {standing}")
-    if seen.api_silent_s >= API_SILENT_S and seen.is_unresponsive:
-        return Verdict(Action.KILL, f"an API server has said no word for {API_SILENT_S:.0f} s")
-    if seen.api_silent_s >= API_SILENT_S:
+    is_late = seen.api_silent_s >= API_SILENT_S * seen.slowness
+    if is_late and seen.is_unresponsive:
+        why = f"an API server has said no word for {seen.api_silent_s:.0f} s"
+        return Verdict(Action.KILL, why)
+    if is_late:
         return Verdict(Action.BOOTSTRAP, f"no API has answered for {seen.api_silent_s:.0f} s")
     if seen.api_silent_s and seen.has_server is False:
         return Verdict(Action.BOOTSTRAP, "no API answers, and none is about to")
     if seen.api_silent_s:
-        return Verdict(Action.WAIT, "no API answers")
+        slow = f"; {_slow(seen)}" if seen.slowness > 1 else ""
+        return Verdict(Action.WAIT, f"no API answers{slow}")
     if seen.api_is_back:
         return Verdict(Action.BOOTSTRAP, "an API answers again; making sure that all is as wanted")
     return None
 
 
 def _about_the_rest(seen: Observation) -> Verdict | None:
-    if seen.is_to_reboot:
-        return Verdict(Action.REBOOT, _ASKED)
+    if verdict := _about_what_is_asked(seen):
+        return verdict
     if seen.released_leases:
         return Verdict(Action.BOOTSTRAP, f"nobody takes Lease {seen.released_leases[0]}")
     for lease, still_s in seen.stale_leases:
-        if still_s >= LEASE_STILL_S:
+        if still_s >= LEASE_STILL_S * seen.slowness:
             return Verdict(Action.BOOTSTRAP, f"Lease {lease} has not moved for {still_s:.0f} s")
     if seen.changed_roles:
         return Verdict(Action.BOOTSTRAP, seen.changed_roles)
@@ -279,13 +309,15 @@ def _about_the_rest(seen: Observation) -> Verdict | None:
     if verdict := _about_the_kubelet(seen):
         return verdict
     verdict = _about_the_rollout(seen.rollout) if seen.rollout else None
-    if seen.expiring and (verdict is None or verdict.action is Action.WAIT):
+    if verdict and verdict.action is not Action.WAIT:
+        return verdict
+    if seen.expiring:
         return Verdict(Action.BOOTSTRAP, seen.expiring)
-    return verdict
+    return _about_what_to_tell(seen) or verdict
 
 
 def _about_the_kubelet(seen: Observation) -> Verdict | None:
-    if seen.unready and seen.unready.may_need_a_new_kubelet:
+    if seen.unready and seen.unready.may_need_a_new_kubelet(seen.slowness):
         node, for_s = seen.unready.node, seen.unready.for_s
         why = f"node {node} has been NotReady for {for_s:.0f} s: restarting the kubelet"
         return Verdict(Action.RESTART_KUBELET, why)
@@ -295,7 +327,15 @@ def _about_the_kubelet(seen: Observation) -> Verdict | None:
 def _about_what_may_pass(seen: Observation) -> Verdict | None:
     near = seen.space if seen.space and seen.space.is_near else None
     what = seen.moved or seen.network_lost or seen.unready or seen.trouble or near
+    if seen.releases.asked and seen.releases.work is Work.RUNNING and not what:
+        what = f"{seen.releases.asked.unit} takes this host to {seen.releases.asked.bundle}"
+    if seen.slowness > 1 and not what:
+        what = _slow(seen)
     return Verdict(Action.WAIT, str(what)) if what else None
+
+
+def _slow(seen: Observation) -> str:
+    return f"this machine is {seen.slowness:.0f} times too slow"
 
 
 def _about_the_rollout(rollout: Rollout) -> Verdict | None:

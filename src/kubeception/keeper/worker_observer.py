@@ -11,6 +11,7 @@ from kubeception.config import Config, cluster
 from kubeception.errors import KubeceptionError
 from kubeception.gather import settings_for_worker
 from kubeception.host import kernel, lock, pause
+from kubeception.keeper import release
 from kubeception.keeper.host_observer import HostObserver
 from kubeception.keeper.own_node import is_to_reboot
 from kubeception.keeper.verdict import Observation
@@ -22,6 +23,8 @@ from kubeception.session import Session
 
 # A cluster may have thousands of workers.
 ASK_EVERY_S = 20.0
+# While this host goes to another release, and others wait for it.
+ASK_OFTEN_S = 2.0
 # What is asked for in vain is asked for again then.
 LOOK_AT_SERVING_EVERY_S = 600.0
 
@@ -39,6 +42,7 @@ class WorkerObserver:
         self._asked_s: float | None = None
         self._expiring: str | None = None
         self._serving_read_s: float | None = None
+        self._bundles = release.Bundles(session)
 
     def forget(self) -> None:
         """Start every count anew, and ask at once, as after a change of the host."""
@@ -53,10 +57,17 @@ class WorkerObserver:
         """Remember it."""
         self._host.has_restored_the_network()
 
+    def has_told(self, *, in_vain: bool) -> None:
+        """Ask at once what the Node says now; where that was in vain, when it is time to."""
+        self._said = replace(self._said, releases=release.NONE_ASKED)
+        if not in_vain:
+            self._asked_s = None
+
     def observe(self) -> Observation:
         """Return what is to be seen now."""
         session, now = self._session, self._session.host.clock.monotonic()
-        if self._asked_s is None or now - self._asked_s >= ASK_EVERY_S:
+        often_s = ASK_EVERY_S if self._said.releases.work is None else ASK_OFTEN_S
+        if self._asked_s is None or now - self._asked_s >= often_s:
             self._asked_s = now
             self._said = self._ask(now)
         seen = replace(
@@ -67,7 +78,7 @@ class WorkerObserver:
             trouble=self._host.trouble(),
             unready=None if self._said.api_problem else self._host.unready(self._not_ready, now),
         )
-        return self._host.with_network(seen, now)
+        return self._host.with_pace(self._host.with_network(seen, now), now)
 
     def _ask(self, now: float) -> Observation:
         """Ask the API for what the host alone can't tell."""
@@ -99,6 +110,7 @@ class WorkerObserver:
             node_problem=None if found else f"Node {self._node} is gone",
             told_trouble=conditions.network_problem(found) if found else None,
             is_to_reboot=is_to_reboot(found, kernel.boot_id(session.host.proc)),
+            releases=self._bundles.look(found) if found else release.NONE_ASKED,
             has_new_settings=is_stale,
             expiring=self._expiring,
         )

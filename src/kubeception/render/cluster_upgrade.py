@@ -16,7 +16,14 @@ GROUP, VERSION, PLURAL = "kubeception.dev", "v1alpha1", "clusterupgrades"
 REBOOT_NOTE = "kubeception.dev/reboot"
 # On a Node that the controller has cordoned, and may uncordon: for which ClusterUpgrade.
 CORDONED_NOTE = "kubeception.dev/cordoned-for"
-NOTES = (REBOOT_NOTE, CORDONED_NOTE)
+# On a Node, by the controller alone: which ClusterUpgrade, by its uid, asks its host to go to which
+# bundle.
+RELEASE_NOTE = "kubeception.dev/release"
+NOTES = (REBOOT_NOTE, CORDONED_NOTE, RELEASE_NOTE)
+# On a Node, by its host's keeper: what it was asked for and has done, or `: ` and why it could not;
+# and which bundles lie on the host, the one in use first.
+ANSWER_NOTE = "kubeception.dev/release-answer"
+BUNDLES_NOTE = "kubeception.dev/bundles"
 MOST_NODES = 5000
 DRAIN_S, STEP_S = 300, 900
 PERCENT = "([1-9][0-9]?|100)%"
@@ -27,12 +34,16 @@ _NAME_LENGTH = 253
 class Order:
     """What somebody asks for: of these nodes, or of all where none is named.
 
-    `batch` is a number of nodes or a percentage of them.
+    They go to a `release`, by the name of its bundle, or reboot. `batch` is a number of nodes or a
+    percentage of them.
     """
 
     nodes: tuple[str, ...] = ()
+    release: str | None = None
     batch: int | str = 1
     drain_s: int = DRAIN_S
+    keeps_pods: bool = False
+    """Nodes are neither cordoned nor emptied."""
     is_forced: bool = False
     """Pods that their budgets keep after that time are ended all the same."""
     step_s: int = STEP_S
@@ -40,19 +51,22 @@ class Order:
     """A node that is not Ready is passed over."""
 
 
-def rebooting(order: Order) -> objects.Object:
-    """Return the object that has nodes reboot; the API gives it its name."""
-    of = {"nodes": list(order.nodes)} if order.nodes else {"all": True}
+def of_order(order: Order) -> objects.Object:
+    """Return the object that asks for it; the API gives it its name."""
+    of: objects.Object = {"nodes": list(order.nodes)} if order.nodes else {"all": True}
+    if order.release:
+        of["version"] = order.release
     return {
         "apiVersion": f"{GROUP}/{VERSION}",
         "kind": KIND,
-        "metadata": {"generateName": "reboot-"},
+        "metadata": {"generateName": "upgrade-" if order.release else "reboot-"},
         "spec": {
             **of,
             "batch": order.batch,
-            "steps": ["reboot"],
+            "steps": ["binaries" if order.release else "reboot"],
             "stepTimeoutSeconds": order.step_s,
             "drain": {
+                "pods": "keep" if order.keeps_pods else "evict",
                 "timeoutSeconds": order.drain_s,
                 "onBlocked": "force" if order.is_forced else "stop",
             },
@@ -98,6 +112,11 @@ def _spec() -> objects.Object:
     seconds = {"type": "integer", "minimum": 0, "maximum": 86400}
     drain = _object(
         "How nodes are emptied.",
+        pods=_one_of(
+            "evict",
+            "keep",
+            said="Whether a node is cordoned and its pods leave it before its turn, or neither.",
+        ),
         timeoutSeconds={
             **seconds,
             "default": DRAIN_S,
@@ -115,10 +134,14 @@ def _spec() -> objects.Object:
         version={
             "type": "string",
             "maxLength": 64,
-            "description": "The version to go to. Not supported yet: leave it out.",
+            "pattern": "^[0-9A-Za-z][0-9A-Za-z.+~-]*$",
+            "description": "The release to go to, by the name of a bundle that each host has.",
         },
         nodes=_names("Which nodes."),
-        all={"type": "boolean", "description": "All nodes, workers first."},
+        all={
+            "type": "boolean",
+            "description": "All nodes: to reboot workers go first, to another release last.",
+        },
         batch={
             "x-kubernetes-int-or-string": True,
             "maxLength": len("100%"),
@@ -127,11 +150,12 @@ def _spec() -> objects.Object:
         },
         steps={
             "type": "array",
-            "items": {"type": "string", "enum": ["reboot"]},
+            "items": {"type": "string", "enum": ["reboot", "binaries"]},
             "minItems": 1,
             "maxItems": 1,
             "default": ["reboot"],
-            "description": "What is done with a node that is empty.",
+            "description": "What is done with a node that is empty: its host reboots, or goes to"
+            " the version's programs.",
         },
         stepTimeoutSeconds={
             **seconds,
@@ -145,7 +169,7 @@ def _spec() -> objects.Object:
         paused={"type": "boolean", "description": "No further batch begins."},
         aborted={
             "type": "boolean",
-            "description": "What has not gone down yet is let go, and nothing more begins.",
+            "description": "What was not told to go on yet is let go, and nothing more begins.",
         },
     )
     is_all, has_names = "has(self.all) && self.all", "has(self.nodes) && size(self.nodes) > 0"
@@ -154,6 +178,9 @@ def _spec() -> objects.Object:
         f"({is_all}) != ({has_names})": "either nodes are named, or all is true",
         f"type(self.batch) == int ? self.batch >= 1 : {of_batch}": (
             "batch is a number from 1 on, or a percentage such as 10%"
+        ),
+        "has(self.version) == (self.steps == ['binaries'])": (
+            "a version goes with the step binaries, and with none else"
         ),
     }
     validations = [{"rule": rule, "message": why} for rule, why in rules.items()]

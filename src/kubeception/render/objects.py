@@ -18,6 +18,11 @@ MANAGED_BY = {"app.kubernetes.io/managed-by": "kubeception"}
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 TOLERATE_EVERYTHING: list[Object] = [{"operator": "Exists"}]
 TOLERATE_CONTROL_PLANE: list[Object] = [{"key": CONTROL_PLANE, "effect": "NoSchedule"}]
+TOLERATE_CORDON: Object = {
+    "key": "node.kubernetes.io/unschedulable",
+    "operator": "Exists",
+    "effect": "NoSchedule",
+}
 _EVENT_WIDTH = 1024  # the API takes no more
 NODE_CRITICAL = "system-node-critical"
 CLUSTER_CRITICAL = "system-cluster-critical"

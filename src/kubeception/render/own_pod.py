@@ -65,7 +65,8 @@ def deployment(
                     "priorityClassName": objects.CLUSTER_CRITICAL,
                     "serviceAccountName": name,
                     "affinity": objects.only_on(cluster.control_planes),
-                    "tolerations": objects.TOLERATE_CONTROL_PLANE,
+                    # Where its host is emptied, it is the one who does it.
+                    "tolerations": [*objects.TOLERATE_CONTROL_PLANE, objects.TOLERATE_CORDON],
                     "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
                     "terminationGracePeriodSeconds": 5,
                     "containers": [

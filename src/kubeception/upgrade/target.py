@@ -34,13 +34,13 @@ class Target:
         return tuple(sorted(host.at(self.folder / "images").glob("*.tar")))
 
 
-def find(host: Host, asked: str | None) -> Target:
+def find(host: Host, asked: str | None, *, is_one: bool = False) -> Target:
     """Return the bundle of a version of Kubernetes, or of a name; by default the newest one.
 
-    Of several the one in use counts, else the last by name.
+    Of several the one in use counts, else the last by name, unless there `is_one` to be.
 
     Raises:
-        PreflightError: the host has none of it.
+        PreflightError: the host has none of it, or several.
     """
     there = [one for one in installed(host.root) if one.kubernetes]
     wanted = [one for one in there if asked is None or asked in _names(one)]
@@ -50,6 +50,12 @@ def find(host: Host, asked: str | None) -> Target:
             [f"{asked or 'a newer release'}: this host has no bundle of it; it has {known}"],
             hint=_STAGE,
         )
+    newest = max(numbers(one.kubernetes or "") for one in wanted)
+    same = [one for one in wanted if numbers(one.kubernetes or "") == newest]
+    if is_one and len(same) > 1:
+        names = ", ".join(f"{one.name} (in use)" if one.in_use else one.name for one in same)
+        what = f"{same[0].kubernetes}: this host has several bundles of it: {names}"
+        raise PreflightError([what], hint="kubeception upgrade apply NAME, with the name of one")
     found = max(wanted, key=lambda one: (numbers(one.kubernetes or ""), one.in_use, one.name))
     folder = Layout.bundles / found.name
     return Target(folder, Release.read(host.real(folder)))

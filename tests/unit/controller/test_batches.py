@@ -158,6 +158,112 @@ def test_a_host_reboots(
     assert judged(at(State.REBOOTING), seen, **run) == (state, verb)
 
 
+UPGRADE = {"identity": "u", "release": "new"}
+TOLD = replace(CLOSED, asked="u/new")
+DONE = replace(TOLD, answer="u/new")
+BROKEN = replace(TOLD, answer="u/new: error: no room")
+UPGRADING = {
+    "its host is asked": (CLOSED, {}, State.UPGRADING, Verb.ASK),
+    "once": (TOLD, {}, State.UPGRADING, None),
+    "for this release by this upgrade": (
+        replace(CLOSED, asked="t/new"),
+        {},
+        State.UPGRADING,
+        Verb.ASK,
+    ),
+    "what it has said to others is no answer": (
+        replace(TOLD, answer="t/new"),
+        {},
+        State.UPGRADING,
+        None,
+    ),
+    "one that has done it is let go": (DONE, {}, State.UPGRADING, Verb.LET_GO),
+    "and is done then": (replace(OPEN, answer="u/new"), {}, State.DONE, None),
+    "not before it is Ready": (replace(DONE, is_ready=False), {}, State.UPGRADING, None),
+    "one that could not is asked no more": (BROKEN, {}, State.UPGRADING, Verb.WITHDRAW),
+    "and has failed then": (replace(BROKEN, asked=""), {}, State.FAILED, None),
+    "after an abort, too": (replace(BROKEN, asked=""), {"is_aborted": True}, State.FAILED, None),
+    "an abort waits for one that was asked": (TOLD, {"is_aborted": True}, State.UPGRADING, None),
+    "and lets one go that was not": (CLOSED, {"is_aborted": True}, State.UPGRADING, Verb.LET_GO),
+    "a reboot meanwhile is nothing": (replace(TOLD, boot="b2"), {}, State.UPGRADING, None),
+}
+
+
+@pytest.mark.parametrize(("seen", "run", "state", "verb"), UPGRADING.values(), ids=UPGRADING.keys())
+def test_a_host_goes_to_another_release(
+    seen: SeenNode | None, run: dict[str, object], state: State, verb: Verb | None
+) -> None:
+    assert judged(at(State.UPGRADING), seen, **UPGRADE, **run) == (state, verb)
+
+
+def test_one_that_does_not_get_there_in_time_is_asked_no_more_and_stays_cordoned() -> None:
+    late = at(State.UPGRADING, for_=STEP)
+
+    assert judged(late, TOLD, **UPGRADE) == (State.UPGRADING, Verb.WITHDRAW)
+    assert judged(late, CLOSED, **UPGRADE) == (State.FAILED, None)
+    assert judged(late, DONE, **UPGRADE) == (State.UPGRADING, Verb.LET_GO)
+
+
+@pytest.mark.parametrize("release", ["", "new"])
+@pytest.mark.parametrize("aborted", [False, True])
+def test_one_that_is_late_has_failed_also_where_it_is_aborted(release: str, aborted: bool) -> None:
+    """Once asked, a host may have done half of it."""
+    state = State.UPGRADING if release else State.REBOOTING
+    late = at(state, for_=STEP, boot="b1")
+    run = replace(RUN, identity="u", release=release, is_aborted=aborted, nodes=(late,))
+    asked = replace(CLOSED, asked="u/new" if release else "b1")
+
+    first, changes = step(run, {"w1": asked}, NOW)
+    assert [change.verb for change in changes] == [Verb.WITHDRAW]
+    last, _ = step(first, {"w1": CLOSED}, NOW)
+    assert last.nodes[0].state is State.FAILED
+    assert last.nodes[0].message.endswith("after 900 s; takes no new pods")
+
+
+def test_an_abort_that_lets_go_of_the_last_ones_is_no_success() -> None:
+    run = run_of(State.DONE, State.RELEASED, is_aborted=True)
+
+    assert step(run, {}, NOW)[0].phase is Phase.ABORTED
+
+
+def test_a_control_plane_is_never_passed_over_on_the_way_to_a_release() -> None:
+    off = replace(OPEN, is_ready=False, bundles=("new",))
+    run = run_of(State.WAITING, **UPGRADE, skips_offline=True)
+
+    assert step(run, {"w1": off}, NOW)[0].nodes[0].state is State.SKIPPED
+    plane = replace(off, is_control_plane=True)
+    assert step(run, {"w1": plane}, NOW)[0].nodes[0].state is State.FAILED
+    without = replace(OPEN, bundles=())
+    assert step(run, {"w1": without}, NOW)[0].nodes[0].state is State.FAILED
+
+
+def test_why_a_host_could_not_is_said() -> None:
+    run = replace(RUN, identity="u", release="new", nodes=(at(State.UPGRADING),))
+    after, _ = step(run, {"w1": replace(BROKEN, asked="")}, NOW)
+
+    assert after.nodes[0].message == "error: no room; takes no new pods"
+
+
+def test_pods_stay_where_that_is_wanted() -> None:
+    keeps = {**UPGRADE, "keeps_pods": True}
+
+    full = replace(OPEN, pods=("a/b",))
+    assert judged(at(State.DRAINING), full, **keeps) == (State.UPGRADING, None)
+    assert judged(at(State.UPGRADING), OPEN, **keeps) == (State.UPGRADING, Verb.ASK)
+    done = replace(OPEN, asked="u/new", answer="u/new")
+    assert judged(at(State.UPGRADING), done, **keeps) == (State.UPGRADING, Verb.LET_GO)
+
+
+def test_nothing_is_begun_on_a_host_that_lacks_the_release() -> None:
+    there = replace(OPEN, bundles=("old", "new"))
+    run = run_of(*WAITING, **UPGRADE)
+    assert begun(run, w1=there) == ["w1"]
+
+    after, _ = step(run, {"w1": OPEN, "w2": there}, NOW)
+    assert [one.state for one in after.nodes] == [State.FAILED, *WAITING[1:]]
+    assert after.nodes[0].message == "has no bundle new"
+
+
 def test_one_that_does_not_reboot_in_time_is_asked_no_more_and_stays_cordoned() -> None:
     late = at(State.REBOOTING, for_=STEP)
 
@@ -235,7 +341,7 @@ def test_or_stops_it_when_its_turn_has_come() -> None:
 
 
 ENDS = {
-    Phase.SUCCEEDED: ((State.DONE, State.SKIPPED, State.RELEASED), {"is_aborted": True}),
+    Phase.SUCCEEDED: ((State.DONE, State.SKIPPED), {"is_aborted": True}),
     Phase.FAILED: ((State.DONE, State.FAILED, State.WAITING), {}),
     Phase.ABORTED: ((State.DONE, State.WAITING), {"is_aborted": True, "is_paused": True}),
     Phase.PAUSED: ((State.DONE, State.WAITING), {"is_paused": True}),
@@ -245,8 +351,6 @@ ENDS = {
 @pytest.mark.parametrize("phase", ENDS)
 def test_between_batches_it_may_end(phase: Phase) -> None:
     states, more = ENDS[phase]
-    if phase is Phase.SUCCEEDED:
-        states, more = (State.DONE, State.SKIPPED), {}
     after, changes = step(run_of(*states, **more), {}, NOW)
 
     assert (after.phase, changes) == (phase, ())
@@ -264,43 +368,76 @@ def test_every_state_and_sight_has_an_answer_that_comes_to_an_end() -> None:
         assert order.index(progress.state) >= order.index(node.state)
         for change in changes:
             assert seen is not None
-            if change.verb is Verb.ASK:
+            if change.verb is Verb.ASK and node.state is State.REBOOTING:
                 assert seen.boot == node.boot, "another boot than the one that is to end"
             if change.verb in {Verb.EVICT, Verb.DELETE}:
                 assert seen.is_cordoned
                 assert seen.pods
+                assert not run.keeps_pods
         if progress.state in {State.DONE, State.RELEASED} and seen and moved:
             assert not seen.is_ours
             assert not seen.asked
 
 
+_ASKS = (
+    *(("", ""), ("b0", ""), ("b1", "")),
+    *(("u/new", ""), ("u/new", "u/new"), ("", "u/new"), ("u/new", "u/new: it broke")),
+)
+
+
 def everything() -> Iterator[tuple[NodeProgress, SeenNode | None, Run]]:
     both = (False, True)
     sights = [
-        SeenNode(boot, ready, False, cordoned, cordoned and ours, asked, pods)
-        for boot, ready, cordoned, ours, asked, pods in itertools.product(
-            ("b1", "b2"), both, both, both, ("", "b0", "b1"), (None, (), ("a/b",))
+        SeenNode(
+            boot,
+            is_ready=ready,
+            is_cordoned=cordoned,
+            is_ours=cordoned and ours,
+            asked=asked,
+            answer=answer,
+            pods=pods,
+        )
+        for boot, ready, cordoned, ours, (asked, answer), pods in itertools.product(
+            ("b1", "b2"), both, both, both, _ASKS, (None, (), ("a/b",))
         )
     ]
     runs = [
-        replace(RUN, is_forced=forced, is_paused=paused, is_aborted=aborted)
-        for forced, paused, aborted in itertools.product(both, both, both)
+        replace(
+            RUN,
+            identity="u",
+            release=release,
+            keeps_pods=keeps,
+            is_forced=forced,
+            is_paused=paused,
+            is_aborted=aborted,
+        )
+        for forced, paused, aborted, (release, keeps) in itertools.product(
+            both, both, both, (("", False), ("new", False), ("new", True))
+        )
     ]
     for state, age in itertools.product(AT_HAND, (timedelta(0), DRAIN, STEP, DRAIN + STEP)):
         yield from itertools.product([at(state, for_=age)], [*sights, None], runs)
 
 
+@pytest.mark.parametrize("release", ["", "new"])
 @pytest.mark.parametrize("seed", range(50))
-def test_whole_runs_come_to_an_end_with_each_host_down_once(seed: int) -> None:
+def test_whole_runs_come_to_an_end_with_each_host_asked_once(seed: int, release: str) -> None:
     """Against Nodes that do what they are told, sooner or later, or twice; all by lot."""
     lot = random.Random(seed)
+    there = replace(OPEN, bundles=("old", "new"))
     count = lot.randint(1, 7)
     names = [f"w{n}" for n in range(count)]
     by_a_person = {name for name in names if lot.random() < 0.2}
-    nodes = {name: replace(OPEN, is_cordoned=name in by_a_person) for name in names}
+    nodes = {name: replace(there, is_cordoned=name in by_a_person) for name in names}
     pods: dict[str, tuple[str, ...]] = dict.fromkeys(names, ("a/b",))
     sizes: list[int | str] = [1, 2, 3, "40%"]
-    run = replace(RUN, nodes=tuple(map(NodeProgress, names)), batch=lot.choice(sizes))
+    run = replace(
+        RUN,
+        identity="u",
+        release=release,
+        nodes=tuple(map(NodeProgress, names)),
+        batch=lot.choice(sizes),
+    )
     downs = dict.fromkeys(names, 0)
     for _ in range(1000):
         is_closed = all(nodes[one.name].is_cordoned for one in run.at_hand)
@@ -313,15 +450,20 @@ def test_whole_runs_come_to_an_end_with_each_host_down_once(seed: int) -> None:
         for change in changes:
             if lot.random() < 0.8:  # or whoever did it was killed
                 nodes[change.node], pods[change.node] = done(
-                    change, nodes[change.node], pods[change.node]
+                    change, run, nodes[change.node], pods[change.node]
                 )
         if lot.random() < 0.8:  # or before it was written down
             run = after
         for name, node in nodes.items():
-            if node.asked == node.boot and lot.random() < 0.5:
+            is_new = node.asked == (node.boot if not release else run.ask) != node.answer
+            if is_new and lot.random() < 0.5:
                 assert pods[name] == ()
                 downs[name] += 1
-                nodes[name] = replace(node, boot=f"{node.boot}+")
+                nodes[name] = (
+                    replace(node, answer=run.ask)
+                    if release
+                    else replace(node, boot=f"{node.boot}+")
+                )
         if run.phase.is_end:
             break
     assert run.phase is Phase.SUCCEEDED
@@ -330,14 +472,16 @@ def test_whole_runs_come_to_an_end_with_each_host_down_once(seed: int) -> None:
     assert not any(node.is_ours or node.asked for node in nodes.values())
 
 
-def done(change: Change, node: SeenNode, pods: tuple[str, ...]) -> tuple[SeenNode, tuple[str, ...]]:
+def done(
+    change: Change, run: Run, node: SeenNode, pods: tuple[str, ...]
+) -> tuple[SeenNode, tuple[str, ...]]:
     match change.verb:
         case Verb.CORDON:
             return replace(node, is_cordoned=True, is_ours=True), pods
         case Verb.EVICT:
             return node, ()
         case Verb.ASK:
-            return replace(node, asked=node.boot), pods
+            return replace(node, asked=run.ask if run.release else node.boot), pods
         case Verb.LET_GO if node.is_ours:
             return replace(node, is_cordoned=False, is_ours=False, asked=""), pods
         case _:

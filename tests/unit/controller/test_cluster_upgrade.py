@@ -11,7 +11,14 @@ from kubeception.controller import cluster_upgrade
 from kubeception.controller.batches import NodeProgress, Phase, Run, State
 from kubeception.kube.eviction import MIRROR_NOTE
 from kubeception.render import cluster_controller, controllers, coredns
-from kubeception.render.cluster_upgrade import Order, rebooting
+from kubeception.render.cluster_upgrade import (
+    ANSWER_NOTE,
+    BUNDLES_NOTE,
+    CORDONED_NOTE,
+    RELEASE_NOTE,
+    Order,
+    of_order,
+)
 from kubeception.render.objects import CONTROL_PLANE
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -74,6 +81,8 @@ def test_workers_go_first() -> None:
 
     assert [one.name for one in cluster_upgrade.in_turn(nodes, None)] == ["b", "c", "a"]
     assert [one.name for one in cluster_upgrade.in_turn(nodes, ["a", "c"])] == ["c", "a"]
+    turns = cluster_upgrade.in_turn(nodes, None, is_upgrade=True)
+    assert [one.name for one in turns] == ["a", "b", "c"]
 
 
 NODES = (
@@ -82,11 +91,12 @@ NODES = (
     NodeProgress("w3", State.FAILED, "the node is gone", since=NOW),
     NodeProgress("w4"),
 )
-ORDER = Order(("w1",), "10%", drain_s=1, is_forced=True, step_s=2, skips_offline=True)
+ORDER = Order(("w1",), batch="10%", drain_s=1, is_forced=True, step_s=2, skips_offline=True)
+UPGRADE = Order(("w1",), "1.37.1-0123", keeps_pods=True)
 
 
 def test_what_is_written_down_is_read_as_it_was() -> None:
-    found = {**rebooting(ORDER), "metadata": {"name": "r"}}
+    found = {**of_order(ORDER), "metadata": {"name": "r", "uid": "0"}}
     run = replace(cluster_upgrade.of(found), nodes=NODES, phase=Phase.RUNNING)
 
     status = cluster_upgrade.status_of(run, found, NOW)
@@ -94,32 +104,70 @@ def test_what_is_written_down_is_read_as_it_was() -> None:
     assert cluster_upgrade.of({**found, "status": status}) == run
     assert status["done"] == "1/4"
     assert run == Run(
-        *("r", NODES, Phase.RUNNING, "10%", timedelta(seconds=1)),
+        *("r", NODES, Phase.RUNNING, "10%"),
+        identity="0",
+        drain=timedelta(seconds=1),
         is_forced=True,
         step=timedelta(seconds=2),
         skips_offline=True,
     )
 
 
+def test_so_is_one_to_another_release() -> None:
+    found = {**of_order(UPGRADE), "metadata": {"name": "r", "uid": "0"}}
+    run = cluster_upgrade.of(found)
+
+    assert (run.release, run.keeps_pods, run.ask) == ("1.37.1-0123", True, "0/1.37.1-0123")
+    ended = replace(run, phase=Phase.SUCCEEDED)
+    status = cluster_upgrade.status_of(ended, found, NOW)
+    assert status["message"] == "all nodes run 1.37.1-0123"
+
+
+RUNS = {BUNDLES_NOTE: "1.37.1-b 1.36.4-a"}
+
+
+@pytest.mark.parametrize(
+    ("notes", "kubelet", "answer"),
+    [
+        (RUNS, "v1.37.1", True),
+        (RUNS, "v1.36.4", False),
+        ({BUNDLES_NOTE: "1.36.4-a 1.37.1-b"}, "v1.37.1", False),
+        ({**RUNS, ANSWER_NOTE: "u/1.37.1-b"}, "v1.37.1", True),
+        ({**RUNS, ANSWER_NOTE: "u/1.37.1-b: it broke"}, "v1.37.1", False),
+        ({**RUNS, ANSWER_NOTE: "t/1.36.4-a: it broke"}, "v1.37.1", True),
+        ({**RUNS, RELEASE_NOTE: "u/1.37.1-b"}, "v1.37.1", False),
+        ({**RUNS, CORDONED_NOTE: "r"}, "v1.37.1", False),
+        ({}, "v1.37.1", False),
+    ],
+)
+def test_a_host_is_on_a_release_that_it_came_to_the_end_of(
+    notes: dict[str, str], kubelet: str, answer: bool
+) -> None:
+    metadata = {"name": "w1", "annotations": notes}
+    node = {"metadata": metadata, "status": {"nodeInfo": {"kubeletVersion": kubelet}}}
+
+    assert cluster_upgrade.is_on("1.37.1-b", "1.37.1", node) is answer
+
+
 SAID = {
     Phase.RUNNING: "w2 rebooting: has rebooted, is not Ready yet",
     Phase.FAILED: "stopped after the first batch that failed: w3 failed: the node is gone",
     Phase.PAUSED: "paused before the next batch",
-    Phase.ABORTED: "aborted; what had not gone down is as before",
+    Phase.ABORTED: "aborted; what was not told to go on is as before",
     Phase.SUCCEEDED: "all nodes have rebooted",
 }
 
 
 @pytest.mark.parametrize("phase", SAID)
 def test_people_are_told_in_a_sentence(phase: Phase) -> None:
-    found = {**rebooting(ORDER), "metadata": {"name": "r"}}
+    found = {**of_order(ORDER), "metadata": {"name": "r", "uid": "0"}}
     run = replace(cluster_upgrade.of(found), nodes=NODES, phase=phase)
 
     assert cluster_upgrade.status_of(run, found, NOW)["message"] == SAID[phase]
 
 
 def test_a_condition_keeps_the_moment_since_which_it_is_so() -> None:
-    found = {**rebooting(ORDER), "metadata": {"name": "r"}}
+    found = {**of_order(ORDER), "metadata": {"name": "r", "uid": "0"}}
     run = replace(cluster_upgrade.of(found), nodes=NODES, phase=Phase.RUNNING)
     before = cluster_upgrade.status_of(run, found, NOW)
 

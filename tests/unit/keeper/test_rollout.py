@@ -131,6 +131,16 @@ def test_what_no_host_has_a_pod_of_is_put_back_in_time() -> None:
     assert told((0, of_two()), (121, of_two())).broken_because() == "it is not ready after 120 s"
 
 
+def test_on_a_machine_that_is_slow_a_new_server_has_more_time() -> None:
+    slow = of_two(slowness=5.0)
+
+    assert told((0, slow), (599, slow)).broken_because() is None
+    assert told((0, slow), (600, slow)).broken_because() == "it is not ready after 600 s"
+    silent = replace(of(BEHIND, answers=False), slowness=5.0)
+    assert not told((0, BEHIND), (2, silent), (51, silent)).has_failed
+    assert told((0, BEHIND), (2, silent), (52, silent)).has_failed
+
+
 def test_a_pod_that_is_made_again_and_again_has_no_new_time() -> None:
     due = of_two(servers=(OLD, replace(NEW, answers=False)), elsewhere=(FIRST,))
     gone = replace(due, servers=(OLD,))

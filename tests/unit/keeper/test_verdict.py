@@ -9,6 +9,7 @@ import pytest
 from kubeception.etcd.space import Space
 from kubeception.keeper.network_watch import Reason, Trouble
 from kubeception.keeper.own_node import Moved, Unready
+from kubeception.keeper.release import Asked, Releases, Work
 from kubeception.keeper.rollout import Rollout, Server
 from kubeception.keeper.verdict import Action, Observation, judge
 from kubeception.pki.token import Role
@@ -42,6 +43,7 @@ NEAR = Space(size=8 * MIB, in_use=7 * MIB, quota=10 * MIB)
 DROPPED = "chain inet fw input (policy drop) drops tcp 6445 of this host itself"
 FLUSHED = "kube-proxy's rules are gone"
 HELD = "pid 7: kubeception bootstrap"
+ASKED = Asked("0a-1b", "1.37.1-b")
 
 TABLE = {
     "a healthy host is left alone": (Observation(), Action.NOTHING, "all is well"),
@@ -200,6 +202,31 @@ TABLE = {
         Observation(api_silent_s=10.0, is_unresponsive=True),
         Action.KILL,
         "an API server has said no word for 10 s",
+    ),
+    "one that is only slow, as all is on its machine, is not killed": (
+        Observation(api_silent_s=99.0, is_unresponsive=True, slowness=10.0),
+        Action.WAIT,
+        "no API answers; this machine is 10 times too slow",
+    ),
+    "but has its end, too": (
+        Observation(api_silent_s=100.0, is_unresponsive=True, slowness=10.0),
+        Action.KILL,
+        "an API server has said no word for 100 s",
+    ),
+    "nor is anything begun for etcd's sake there": (
+        Observation(etcd_problem="timed out", etcd_silent_s=59.0, slowness=3.0),
+        Action.WAIT,
+        "etcd does not serve: timed out",
+    ),
+    "nor for a Lease": (
+        Observation(stale_leases=(("kube-scheduler", 59.0),), slowness=3.0),
+        Action.WAIT,
+        "this machine is 3 times too slow",
+    ),
+    "nor a kubelet restarted": (
+        worker(unready=unready(179), slowness=3.0),
+        Action.WAIT,
+        str(unready(179)),
     ),
     "but a slow one may be slow for a while": (
         Observation(api_silent_s=9.0, is_unresponsive=True),
@@ -481,6 +508,63 @@ TABLE = {
         Observation(is_to_reboot=True, refusal="the CA's key is gone"),
         Action.REFUSE,
         "the CA's key is gone",
+    ),
+    "a host goes to the release that it is asked for": (
+        worker(releases=Releases(ASKED, Work.DUE), has_new_settings=True),
+        Action.UPGRADE,
+        "this host's Node asks for it: 1.37.1-b",
+    ),
+    "a control plane's, too": (
+        Observation(releases=Releases(ASKED, Work.DUE), unready=unready(60)),
+        Action.UPGRADE,
+        "this host's Node asks for it: 1.37.1-b",
+    ),
+    "not one that has lost what it would have to find again": (
+        Observation(releases=Releases(ASKED, Work.DUE), refusal="the CA's key is gone"),
+        Action.REFUSE,
+        "the CA's key is gone",
+    ),
+    "nor while no API answers": (
+        Observation(releases=Releases(ASKED, Work.DUE), api_silent_s=1.0),
+        Action.WAIT,
+        "no API answers",
+    ),
+    "what is on its way there is left alone, and told": (
+        Observation(releases=Releases(ASKED, Work.RUNNING)),
+        Action.WAIT,
+        "kubeception-release-0a-1b.service takes this host to 1.37.1-b",
+    ),
+    "its answer is told": (
+        worker(releases=Releases(ASKED, notes=(("a", "0a-1b/1.37.1-b"),))),
+        Action.NOTE,
+        "this host's Node does not say yet: 0a-1b/1.37.1-b",
+    ),
+    "also while a revision is on trial": (
+        Observation(
+            rollout=rollout(OLD, NEW, steady_s=59.9), releases=Releases(notes=(("a", "b"),))
+        ),
+        Action.NOTE,
+        "this host's Node does not say yet: b",
+    ),
+    "a release that lies there gets its images to the runtime": (
+        worker(releases=Releases(unprepared="1.37.1-b")),
+        Action.PREPARE,
+        "bundle 1.37.1-b is there, and the runtime lacks its images",
+    ),
+    "not in place of what is lost": (
+        Observation(releases=Releases(notes=(("a", "b"),)), refusal="the CA's key is gone"),
+        Action.REFUSE,
+        "the CA's key is gone",
+    ),
+    "when nothing is left to do": (
+        Observation(releases=Releases(notes=(("a", "b"),)), has_new_settings=True),
+        Action.BOOTSTRAP,
+        "the cluster goes by other settings than this host",
+    ),
+    "a control plane's, as well": (
+        Observation(releases=Releases(notes=(("a", "b"),))),
+        Action.NOTE,
+        "this host's Node does not say yet: b",
     ),
     "a worker that is well is left alone": (worker(), Action.NOTHING, "all is well"),
     "a worker's keeper stands back for a person": (

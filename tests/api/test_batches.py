@@ -1,7 +1,7 @@
-"""Nodes that reboot in batches, in a real API and with the controller's own rights.
+"""Nodes in batches, to a reboot or another release, in a real API and by the controller's rights.
 
-The hosts are simulated: where a Node asks for the end of a boot, the test says what a kubelet says
-before and after.
+The hosts are simulated: where a Node asks for the end of a boot, or for a release, the test says
+what a kubelet and a keeper say before and after.
 """
 
 import contextlib
@@ -24,15 +24,24 @@ from tests.killed import ratchet
 from kubeception import crash
 from kubeception.admin import upgrades
 from kubeception.controller import cluster_upgrade
-from kubeception.controller.batches import Phase
+from kubeception.controller.batches import Phase, SeenNode
 from kubeception.controller.upgrades import Upgrades
 from kubeception.errors import ApiError, KubeceptionError, PreflightError
 from kubeception.kube.client import Api, Object, TokenFile
 from kubeception.kube.lease import Lease
 from kubeception.render import cluster_controller
-from kubeception.render.cluster_upgrade import CORDONED_NOTE, KIND, REBOOT_NOTE, Order, rebooting
+from kubeception.render.cluster_upgrade import (
+    ANSWER_NOTE,
+    BUNDLES_NOTE,
+    KIND,
+    NOTES,
+    REBOOT_NOTE,
+    RELEASE_NOTE,
+    Order,
+    of_order,
+)
 from kubeception.render.controllers import CONTROLLER_MANAGER
-from kubeception.render.objects import NAMESPACE
+from kubeception.render.objects import CONTROL_PLANE, NAMESPACE
 from kubeception.session import Session
 
 HOME = "rebooted"
@@ -161,13 +170,26 @@ def budget(rig: Rig, api: Api) -> None:
     rig.until("the budget to be counted", is_counted)
 
 
-class Hosts:
-    """Hosts that reboot when they are asked to, but for some that are off."""
+OLD, NEW = "1.36.4-0123", "1.37.1-4567"
 
-    def __init__(self, api: Api, *, off: tuple[str, ...] = ()) -> None:
+
+def has(api: Api, name: str, *bundles: str, **notes: str) -> None:
+    """Say what a host's keeper would of its bundles."""
+    said = {BUNDLES_NOTE: " ".join(bundles), **notes}
+    api.merge("Node", name, {"metadata": {"annotations": said}})
+
+
+class Hosts:
+    """Hosts that do what they are asked to, but for some that are off, or can't take a release."""
+
+    def __init__(
+        self, api: Api, *, off: tuple[str, ...] = (), broken: tuple[str, ...] = ()
+    ) -> None:
         self._api = api
         self._off = off
+        self._broken = broken
         self.most_at_once = 0
+        self.upgraded: list[str] = []
 
     def go_on(self) -> None:
         """Have all say that they are well, and have go down who is asked to."""
@@ -180,6 +202,14 @@ class Hosts:
                 assert left(self._api, name) == []
                 asked += 1
                 says(self._api, name, f"{name}-{count(at.boot) + 1}", is_ready=False)
+            elif "/" in at.asked and not at.answer.startswith(at.asked):
+                assert left(self._api, name) == []
+                asked += 1
+                is_broken = name in self._broken
+                answer = f"{at.asked}: error: no room" if is_broken else at.asked
+                has(self._api, name, NEW, OLD, **{ANSWER_NOTE: answer})
+                self.upgraded.append(name)
+                says(self._api, name, at.boot, is_ready=False)
             elif not at.is_ready:
                 says(self._api, name, at.boot, is_ready=True)
         self.most_at_once = max(self.most_at_once, asked)
@@ -204,6 +234,12 @@ def left(api: Api, on: str) -> list[str]:
 def order(session: Session, *names: str, **more: Any) -> str:
     name: str = upgrades.begin(session, Order(names, **more))["metadata"]["name"]
     return name
+
+
+def seen_of(session: Session, name: str) -> SeenNode:
+    found = session.api.get("Node", name)
+    assert found
+    return cluster_upgrade.seen(found)
 
 
 def told(session: Session, name: str) -> Object:
@@ -236,7 +272,7 @@ def marks(session: Session) -> dict[str, tuple[bool, bool]]:
     found = {}
     for one in session.api.list("Node"):
         notes = one["metadata"].get("annotations") or {}
-        is_noted = bool({REBOOT_NOTE, CORDONED_NOTE} & notes.keys())
+        is_noted = bool({*NOTES} & notes.keys())
         found[one["metadata"]["name"]] = (one["spec"].get("unschedulable", False), is_noted)
     return found
 
@@ -414,7 +450,7 @@ def test_one_that_is_off_is_passed_over_where_that_is_wanted(
 
 def test_what_speaks_against_it_is_said_at_once_and_nothing_changed(session: Session) -> None:
     node(session.api, "b1", is_ready=False)
-    session.api.create(rebooting(Order(("b1",))))
+    session.api.create(of_order(Order(("b1",))))
 
     with pytest.raises(PreflightError) as caught:
         order(session, "b1", "b9")
@@ -427,14 +463,80 @@ def test_what_speaks_against_it_is_said_at_once_and_nothing_changed(session: Ses
     assert len(session.api.list(KIND)) == 1
 
 
-def test_another_version_is_refused_in_words(session: Session, controllers: Counting) -> None:
-    node(session.api, "b1")
-    wanted = rebooting(Order(("b1",)))
-    wanted["spec"]["version"] = "1.38.0"
-    name = session.api.create(wanted)["metadata"]["name"]
+@pytest.mark.usefixtures("lasting")
+def test_nodes_go_to_another_release_their_control_plane_first(
+    session: Session, controllers: Counting
+) -> None:
+    for name in FEW:
+        node(session.api, name)
+        has(session.api, name, OLD, NEW)
+        pod(session.api, f"on-{name}", on=name)
+    session.api.merge("Node", "b3", {"metadata": {"labels": {CONTROL_PLANE: ""}}})
+    hosts = Hosts(session.api)
+    name = order(session, *FEW, release=NEW, batch=2)
 
-    assert "going to another release is not supported yet" in to_its_end(session, controllers, name)
-    assert marks(session) == {"b1": FREE}
+    assert to_its_end(session, controllers, name, hosts) == f"all nodes run {NEW}"
+
+    assert hosts.upgraded == ["b3", "b1", "b2"]
+    assert hosts.most_at_once == 2
+    assert marks(session) == dict.fromkeys(FEW, FREE)
+    assert downs(session) == dict.fromkeys(FEW, 0)
+    assert upgrades.not_on(NEW, "none", session.api.list("Node")) == FEW, "their kubelets say none"
+
+
+@pytest.mark.usefixtures("lasting")
+def test_a_host_that_can_not_stops_it_stays_cordoned_and_is_taken_up_by_the_next_one(
+    session: Session, controllers: Counting
+) -> None:
+    for name in FEW:
+        node(session.api, name)
+        has(session.api, name, OLD, NEW)
+    name = order(session, *FEW, release=NEW)
+
+    said = to_its_end(session, controllers, name, Hosts(session.api, broken=("b2",)))
+
+    assert "b2 failed: error: no room; takes no new pods" in said
+    assert states(session, name) == {"b1": "Done", "b2": "Failed", "b3": "Waiting"}
+    assert marks(session)["b2"][0]
+    found = session.api.get("Node", "b2")
+    assert found
+    assert RELEASE_NOTE not in found["metadata"]["annotations"], "it would go there some day"
+    Hosts(session.api).go_on()  # it is Ready again
+    to_its_end(session, controllers, order(session, "b2", "b3", release=NEW))
+    assert marks(session) == dict.fromkeys(FEW, FREE)
+
+
+def test_a_release_that_hosts_lack_is_told_at_once_and_nothing_changed(session: Session) -> None:
+    for name in FEW:
+        node(session.api, name)
+    has(session.api, "b2", OLD, NEW)
+
+    with pytest.raises(PreflightError) as caught:
+        order(session, *FEW, release=NEW)
+
+    assert caught.value.problems == tuple(
+        f"node {name}: its host has no bundle {NEW}, or not its images yet" for name in ("b1", "b3")
+    )
+    assert session.api.list(KIND) == []
+
+
+@pytest.mark.usefixtures("lasting")
+def test_pods_stay_where_that_is_wanted(session: Session, controllers: Counting) -> None:
+    node(session.api, "b1")
+    has(session.api, "b1", OLD, NEW)
+    pod(session.api, "on-b1", on="b1")
+    name, lease = order(session, "b1", release=NEW, keeps_pods=True), leading()
+
+    look(controllers, lease)
+
+    assert marks(session) == {"b1": (False, True)}
+    ask = cluster_upgrade.of(told(session, name)).ask
+    assert seen_of(session, "b1").asked == ask
+    assert left(session.api, "b1") == ["on-b1"]
+    upgrades.change(session, aborted=True)
+    has(session.api, "b1", NEW, OLD, **{ANSWER_NOTE: ask})
+    look(controllers, lease)
+    assert states(session, name) == {"b1": "Done"}, "who was told is waited for"
 
 
 @pytest.mark.usefixtures("lasting")
@@ -442,7 +544,7 @@ def test_one_at_a_time_the_oldest_first(session: Session, controllers: Counting)
     for name in FEW:
         node(session.api, name)
     for first, of in (("reboot-a", "b1"), ("reboot-b", "b2")):
-        wanted = rebooting(Order((of,)))
+        wanted = of_order(Order((of,)))
         session.api.create({**wanted, "metadata": {"name": first}})
 
     look(controllers, leading())
@@ -460,13 +562,18 @@ WRONG: dict[str, dict[str, Any]] = {
     "a batch that is none": {"all": True, "batch": "2"},
     "too many percent": {"all": True, "batch": "101%"},
     "an unknown step": {"all": True, "steps": ["explode"]},
+    "a version without its step": {"all": True, "version": "1.38.0"},
+    "a version and another step": {"all": True, "version": "1.38.0", "steps": ["reboot"]},
+    "a version of no letters": {"all": True, "version": "", "steps": ["binaries"]},
+    "a version that leads elsewhere": {"all": True, "version": "../x", "steps": ["binaries"]},
+    "that step without a version": {"all": True, "steps": ["binaries"]},
     "an unknown policy": {"all": True, "offline": "wait"},
 }
 
 
 @pytest.mark.parametrize("spec", WRONG.values(), ids=WRONG.keys())
 def test_what_makes_no_sense_is_refused_by_the_api(session: Session, spec: dict[str, Any]) -> None:
-    wanted = {**rebooting(Order()), "spec": spec}
+    wanted = {**of_order(Order()), "spec": spec}
 
     with pytest.raises(ApiError) as caught:
         session.api.create(wanted)
@@ -474,7 +581,7 @@ def test_what_makes_no_sense_is_refused_by_the_api(session: Session, spec: dict[
 
 
 def test_what_is_left_out_has_its_defaults(session: Session) -> None:
-    made = session.api.create({**rebooting(Order()), "spec": {"all": True}})
+    made = session.api.create({**of_order(Order()), "spec": {"all": True}})
 
     found = cluster_upgrade.of(made)
     assert (found.batch, found.drain.total_seconds(), found.step.total_seconds()) == (1, 300, 900)
@@ -482,15 +589,17 @@ def test_what_is_left_out_has_its_defaults(session: Session) -> None:
 
 @pytest.mark.timeout(400)
 @pytest.mark.usefixtures("lasting")
+@pytest.mark.parametrize("release", [None, NEW])
 def test_a_controller_that_is_killed_at_each_of_its_steps_is_gone_on_after(
-    rig: Rig, session: Session, tmp_path: Path
+    rig: Rig, session: Session, tmp_path: Path, release: str | None
 ) -> None:
     """What its hosts do meanwhile is none of these steps."""
     for name in FEW:
         node(session.api, name)
+        has(session.api, name, OLD, NEW)
         pod(session.api, f"on-{name}", on=name)
-    name = "reboot-killed"
-    session.api.create({**rebooting(Order(FEW, batch=2)), "metadata": {"name": name}})
+    name = "killed"
+    session.api.create({**of_order(Order(FEW, release, batch=2)), "metadata": {"name": name}})
     token = account(rig, cluster_controller.NAME, tmp_path)
     ca, url = rig.session().layout.pki.ca.certificate, f"https://127.0.0.1:{rig.ports.api}"
     session.hang_up()
@@ -509,10 +618,13 @@ def test_a_controller_that_is_killed_at_each_of_its_steps_is_gone_on_after(
     for verb in ("cordon", "evict", "ask", "let go"):
         assert {f"{verb} node {one}" for one in FEW} <= set(steps), steps
     assert told(session, name)["status"]["phase"] == "Succeeded"
-    boots = {
-        one["metadata"]["name"]: cluster_upgrade.seen(one).boot for one in session.api.list("Node")
-    }
-    assert boots == {one: f"{one}-1" for one in FEW}, "each went down once"
+    after = {one: seen_of(session, one) for one in FEW}
+    if release:
+        assert {one.bundles for one in after.values()} == {(NEW, OLD)}
+    else:
+        assert {name: one.boot for name, one in after.items()} == {n: f"{n}-1" for n in FEW}, (
+            "each went down once"
+        )
     assert marks(session) == dict.fromkeys(FEW, FREE)
 
 

@@ -1,0 +1,91 @@
+"""Another release for hosts to go to, and what they run of it."""
+
+import io
+import json
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from msgspec import structs
+from tests.lab.cluster import get, until
+from tests.lab.conftest import bundle_folder
+
+from kubeception.bundle import contents, install, output
+from kubeception.bundle.contents import Bundle
+from kubeception.host import files
+from kubeception.lab import Host
+from kubeception.render.cluster_upgrade import BUNDLES_NOTE
+
+PROGRAMS = ("containerd", "etcd", "kubelet")
+# Of Deployments: one that control-plane hosts alone may run, and one that may run anywhere.
+IMAGES = ("kubeception", "coredns")
+
+
+def another(folder: Path, *, more: bytes = b"\0", of_images: Sequence[str] = ()) -> Path:
+    """Lay out a bundle with other programs and images: each does what it did, by other bytes.
+
+    As another build of the same version would. Programs have `more` at their end; some images
+    another tag, so that whoever runs them is replaced.
+    """
+    bundle = contents.load(bundle_folder())
+    sources = {}
+    images = {name: f"{bundle.images[name]}-{len(more)}" for name in of_images}
+    for file in bundle.files:
+        source, name = bundle_folder() / file.path, Path(file.path)
+        own = folder / file.path.replace("/", "-")
+        if name.parts[0] == "bin" and name.name in PROGRAMS:
+            own.write_bytes(source.read_bytes() + more)
+            own.chmod(0o755)
+        elif name.parts[0] == "images" and name.stem in images:
+            _tag(source, own, images[name.stem])
+        if own.exists():
+            file = structs.replace(file, size=own.stat().st_size, sha256=files.digest(own))
+            source = own
+        sources[file] = source
+    other = Bundle.of(
+        components=bundle.components,
+        architecture=bundle.architecture,
+        python=bundle.python,
+        images={**bundle.images, **images},
+        files=list(sources),
+        released=bundle.released,
+    )
+    output.lay_out(folder / "bundle", other, sources)
+    return folder / "bundle"
+
+
+def _tag(source: Path, target: Path, name: str) -> None:
+    """Copy an image's archive, which is imported under another name then."""
+    with tarfile.open(source) as before, tarfile.open(target, "w") as after:
+        for member in before:
+            content = before.extractfile(member)
+            if member.name == "index.json" and content:
+                index = json.load(content)
+                index["manifests"][0]["annotations"] = {"io.containerd.image.name": name}
+                text = json.dumps(index).encode()
+                member.size, content = len(text), io.BytesIO(text)
+            after.addfile(member, content)
+
+
+def running(host: Host, *programs: str) -> list[Path]:
+    """Return what each unit's main process runs, links followed."""
+    found = []
+    for program in programs:
+        unit = f"{program}.service"
+        pid = host.run("systemctl", "show", "--value", "-p", "MainPID", unit).stdout.strip()
+        found.append(Path(host.run("readlink", f"/proc/{pid}/exe").stdout.strip()))
+    return found
+
+
+def stage(bundle: Path, cp1: Host, *, on: Sequence[Host]) -> None:
+    """Put a bundle on hosts, which go on with theirs, and wait until their Nodes say so."""
+    for host in on:
+        install.install(bundle, host.root(), staged=True)
+    name = contents.load(bundle).version
+
+    def is_told() -> bool:
+        nodes = {one["metadata"]["name"]: one["metadata"] for one in get(cp1, "nodes")["items"]}
+        notes = [nodes[host.name]["annotations"].get(BUNDLES_NOTE, "") for host in on]
+        return all(name in note.split() for note in notes)
+
+    until(is_told, timeout_s=40)
