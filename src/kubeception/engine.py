@@ -50,10 +50,13 @@ class Summary:
 def carry_out(
     phases: Sequence[Phase], session: Session, *, gather: Callable[[], Facts], steps: Steps
 ) -> Summary:
-    """Carry out phases in order; each gathers the facts anew, one that wants nothing is passed."""
-    summary = Summary(times=steps.times)
+    """Carry out phases in order; one that wants nothing is passed.
+
+    Facts are gathered anew after a phase that has changed something or had to wait.
+    """
+    summary, facts = Summary(times=steps.times), None
     for phase in phases:
-        facts = gather()
+        facts = facts or gather()
         config = facts.cluster.settings.over(session.asked)
         wanted = list(phase.plan(config, facts))
         until = list(phase.until(config, facts))
@@ -62,12 +65,27 @@ def carry_out(
         log = _log_of(phase)
         with steps.step(phase.name, phase.title, quiet=True) as note:
             log.info("%s", phase.title)
+            noted = _Noted(note)
             for resource in wanted:
-                if drift := _converge(resource, phase, session, note):
+                if drift := _converge(resource, phase, session, noted):
                     summary.changes.append(f"{phase.name}: {resource}: {drift}")
-            _wait(until, session, note, log)
+            _wait(until, session, noted, log)
+        if noted.count:
+            facts = None
         log.debug("%s: %.1fs", phase.name, steps.times[phase.name])
     return summary
+
+
+@dataclass
+class _Noted:
+    """Counts what is noted: changes, and what is waited for."""
+
+    note: Note
+    count: int = 0
+
+    def __call__(self, said: str) -> None:
+        self.count += 1
+        self.note(said)
 
 
 @dataclass(frozen=True)

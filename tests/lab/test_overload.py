@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.hosts(1, bundle=True), pytest.mark.timeout(1800)]
 
 # Fifty for each core of the smallest machine that CI has.
 TASKS = 100
-FOR_S = 600 if IS_SOAK else 100
+FOR_S = 600 if IS_SOAK else 60
 SPIN = f"for n in $(seq {TASKS}); do (while :; do :; done) & done; wait"
 
 
@@ -51,9 +51,9 @@ def test_nothing_is_killed_that_is_only_slow(cp1: Host, note: Note) -> None:
     since = cp1.run("date", "+%s").stdout.strip()
     answered: list[float] = []
     with busy(cp1):
-        ends_s = time.monotonic() + FOR_S
         until(lambda: "overloaded" in status(cp1), timeout_s=90)
-        changes = bootstrap(cp1).changes
+        run = bootstrap(cp1)
+        ends_s = time.monotonic() + FOR_S
         while time.monotonic() < ends_s:
             asked_s = time.monotonic()
             kubectl(cp1, "get", "namespace", "default", "--request-timeout=60s")
@@ -63,9 +63,10 @@ def test_nothing_is_killed_that_is_only_slow(cp1: Host, note: Note) -> None:
     said = cp1.run(
         *("journalctl", "-u", "kubeception-keeper", "--output=cat", f"--since=@{since}")
     ).stdout
-    note(f"{len(answered)} requests, the slowest took {max(answered):.1f} s; the keeper: {said}")
-
-    assert changes == []
+    slowest_s = max(answered)
+    note(f"a bootstrap took {run.wall_s:.0f} s, the slowest of {len(answered)} {slowest_s:.1f} s")
+    note(f"the keeper: {said}")
+    assert run.changes == []
     assert during == before
     assert cluster.units(cp1) == units
     assert len(answered) > FOR_S / 10

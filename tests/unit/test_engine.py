@@ -85,7 +85,7 @@ def test_a_change_that_does_not_hold_ends_the_run(tmp_path: Path) -> None:
     assert session.host.at(FIRST).exists() and not session.host.at(SECOND).exists()
 
 
-def test_facts_are_gathered_anew_for_each_phase(tmp_path: Path) -> None:
+def test_facts_are_gathered_anew_after_a_change_and_only_then(tmp_path: Path) -> None:
     """What one phase did decides what the next one wants."""
     session, seen = session_of(tmp_path), list[bool]()
 
@@ -102,6 +102,32 @@ def test_facts_are_gathered_anew_for_each_phase(tmp_path: Path) -> None:
 
     assert seen == [True, False]
     assert list(summary.times) == ["a", "b"]
+
+    gathered = list[Facts]()
+
+    def count() -> Facts:
+        gathered.append(FACTS)
+        return FACTS
+
+    with Steps(LOG) as steps:
+        carry_out(phases, session, gather=count, steps=steps)
+    assert len(gathered) == 1
+
+
+def test_and_after_a_phase_that_had_to_wait(tmp_path: Path) -> None:
+    """Somebody else has changed something meanwhile."""
+    gathered = list[Facts]()
+    answers = iter(["not yet", None, None])
+
+    def count() -> Facts:
+        gathered.append(FACTS)
+        return FACTS
+
+    waits = Phase("waits", "", until=lambda *_: [Condition("it", lambda _: next(answers))])
+    with Steps(LOG) as steps:
+        phases = [waits, wants(File(FIRST, "one"))]
+        carry_out(phases, session_of(tmp_path), gather=count, steps=steps)
+    assert len(gathered) == 2
 
 
 def test_a_phase_that_wants_nothing_is_passed_in_silence(tmp_path: Path) -> None:

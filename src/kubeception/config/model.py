@@ -4,6 +4,7 @@ The first keys of most sections are the original's and mean what they did there.
 docstring and each key's description end up in the reference and in the JSON Schema.
 """
 
+import functools
 from datetime import timedelta
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network
@@ -286,15 +287,28 @@ class Config(Section, frozen=True):
     @property
     def layout(self) -> Layout:
         """Every path on the host, by this configuration."""
-        secrets = Path(self.secrets.path)
-        return Layout(
-            pki=PkiPaths.under(secrets, Path(self.etcd.config_path)),
+        return _layout(
+            self.secrets.path,
             kubelet=KubeletPaths(
                 environment=Path(self.kubelet.config_file),
                 manifests=Path(self.bootstrap.manifests_path),
             ),
             etcd=EtcdPaths(environment=Path(self.etcd.config_file)),
-            kubeconfig_bootstrap=secrets / "kubeconfig-bootstrap",
-            kubeconfig_cluster=secrets / "kubeconfig",
-            public_cas=Path(self.certificates.ca_path),
+            etcd_pki=self.etcd.config_path,
+            public_cas=self.certificates.ca_path,
         )
+
+
+@functools.lru_cache(maxsize=8)  # it is asked for a thousand times in a run
+def _layout(
+    secrets: str, *, kubelet: KubeletPaths, etcd: EtcdPaths, etcd_pki: str, public_cas: str
+) -> Layout:
+    folder = Path(secrets)
+    return Layout(
+        pki=PkiPaths.under(folder, Path(etcd_pki)),
+        kubelet=kubelet,
+        etcd=etcd,
+        kubeconfig_bootstrap=folder / "kubeconfig-bootstrap",
+        kubeconfig_cluster=folder / "kubeconfig",
+        public_cas=Path(public_cas),
+    )
