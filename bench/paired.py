@@ -48,6 +48,7 @@ def _compare() -> None:
     parser.add_argument("before", help="the commit of the version before")
     parser.add_argument("--after", default="HEAD", help="the other one's (default: HEAD)")
     parser.add_argument("--rounds", type=int, default=10, help="pairs (default: 10)")
+    parser.add_argument("--no-power-cuts", action="store_true", help="what else there is, sooner")
     parser.add_argument("--results", type=Path, help="the file of what was measured")
     given = parser.parse_args()
     report.configure()
@@ -65,7 +66,7 @@ def _compare() -> None:
     for one in sides.values() if missing else ():
         one.build()
     for number, side in missing:
-        known.append(_measure(number, side, sides[side]))
+        known.append(_measure(number, side, sides[side], cuts_power=not given.no_power_cuts))
         with results.open("a") as file:
             file.write(json.dumps(vars(known[-1])) + "\n")
     print(f"{machine.words()}\n{results}\n\n" + "\n".join(table(ratios(known))))
@@ -110,8 +111,8 @@ def table(found: dict[str, Ratio]) -> Iterator[str]:
         )
 
 
-def _measure(number: int, side: str, one: Version) -> Measured:
-    figures = one.measure()
+def _measure(number: int, side: str, one: Version, *, cuts_power: bool) -> Measured:
+    figures = one.measure(cuts_power=cuts_power)
     told = ", ".join(f"{name} {value:.2f}" for name, value in figures.items())
     log.info("round %d, %s (%s): %s", number, side, one.commit, told)
     return Measured(number, side, one.commit, figures)

@@ -37,6 +37,8 @@ class Phase:
     plan: Callable[[Config, Facts], Iterable[Resource]] = _nothing
     until: Callable[[Config, Facts], Iterable[Condition]] = _nothing
     module: str = "k8s"
+    is_of_others: bool = False
+    """What it wants depends on what others do meanwhile."""
 
 
 @dataclass
@@ -52,11 +54,12 @@ def carry_out(
 ) -> Summary:
     """Carry out phases in order; one that wants nothing is passed.
 
-    Facts are gathered anew after a phase that has changed something or had to wait.
+    Facts are gathered anew after a phase that has changed something or had to wait, and before one
+    that depends on others.
     """
     summary, facts = Summary(times=steps.times), None
     for phase in phases:
-        facts = facts or gather()
+        facts = gather() if facts is None or phase.is_of_others else facts
         config = facts.cluster.settings.over(session.asked)
         wanted = list(phase.plan(config, facts))
         until = list(phase.until(config, facts))

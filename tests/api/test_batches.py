@@ -10,6 +10,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from tests.killed import ratchet
 from kubeception import crash
 from kubeception.admin import upgrades
 from kubeception.controller import cluster_upgrade
-from kubeception.controller.batches import Phase, SeenNode
+from kubeception.controller.batches import Phase, Run, SeenNode
 from kubeception.controller.upgrades import Upgrades
 from kubeception.errors import ApiError, KubeceptionError, PreflightError
 from kubeception.kube.client import Api, Object, TokenFile
@@ -33,6 +35,7 @@ from kubeception.render import cluster_controller
 from kubeception.render.cluster_upgrade import (
     ANSWER_NOTE,
     BUNDLES_NOTE,
+    CORDONED_NOTE,
     KIND,
     NOTES,
     REBOOT_NOTE,
@@ -506,6 +509,27 @@ def test_a_host_that_can_not_stops_it_stays_cordoned_and_is_taken_up_by_the_next
     assert marks(session) == dict.fromkeys(FEW, FREE)
 
 
+@pytest.mark.usefixtures("lasting")
+def test_status_says_what_is_under_way_and_what_has_stopped_until_nothing_is_left_of_it(
+    session: Session, controllers: Counting
+) -> None:
+    for name in FEW[:2]:
+        node(session.api, name)
+        has(session.api, name, OLD, NEW)
+    assert list(upgrades.notices(session)) == []
+    name = order(session, *FEW[:2], release=NEW)
+    look(controllers, leading())
+    [said] = upgrades.notices(session)
+    assert said.startswith(f"{name}: b1 ")
+
+    to_its_end(session, controllers, name, Hosts(session.api, broken=("b1",)))
+    [said] = upgrades.notices(session)
+    assert said.startswith(f"{name}: stopped after the first batch that failed: b1 failed: ")
+    Hosts(session.api).go_on()
+    to_its_end(session, controllers, order(session, *FEW[:2], release=NEW))
+    assert list(upgrades.notices(session)) == []
+
+
 def test_a_release_that_hosts_lack_is_told_at_once_and_nothing_changed(session: Session) -> None:
     for name in FEW:
         node(session.api, name)
@@ -518,6 +542,10 @@ def test_a_release_that_hosts_lack_is_told_at_once_and_nothing_changed(session: 
         f"node {name}: its host has no bundle {NEW}, or not its images yet" for name in ("b1", "b3")
     )
     assert session.api.list(KIND) == []
+    says(session.api, "b1", "b1-0", is_ready=False)
+    with pytest.raises(PreflightError) as caught:
+        order(session, *FEW, release=NEW, skips_offline=True)
+    assert len(caught.value.problems) == 1, "who is off is passed over"
 
 
 @pytest.mark.usefixtures("lasting")
@@ -552,6 +580,32 @@ def test_one_at_a_time_the_oldest_first(session: Session, controllers: Counting)
     assert told(session, "reboot-b")["status"]["message"] == "waits for reboot-a"
     assert to_its_end(session, controllers, "reboot-b") == "all nodes have rebooted"
     assert told(session, "reboot-a")["status"]["phase"] == "Succeeded"
+
+
+def test_of_those_that_have_ended_the_last_are_kept(
+    session: Session, controllers: Counting
+) -> None:
+    lease = leading()
+    node(session.api, "b1")
+    named = {**of_order(Order()), "metadata": {"name": "a-persons"}}
+    made = [session.api.create(one) for one in (*[of_order(Order())] * 23, named)]
+    for found in made:
+        status = cluster_upgrade.status_of(ended(found), found, datetime.now(UTC))
+        session.api.set_fields(found, {"/status": status}, status=True)
+    names = sorted(one["metadata"]["name"] for one in made[:-1])
+    noted = {"metadata": {"annotations": {CORDONED_NOTE: names[0]}}}
+    session.api.merge("Node", "b1", noted)
+
+    look(controllers, lease)
+
+    # All are of the same second or two: which go is told by their age and name.
+    left = {one["metadata"]["name"] for one in session.api.list(KIND)}
+    assert {"a-persons", names[0]} <= left
+    assert 20 <= len(left & {*names}) <= 21
+
+
+def ended(found: Object) -> Run:
+    return replace(cluster_upgrade.of(found), phase=Phase.SUCCEEDED)
 
 
 WRONG: dict[str, dict[str, Any]] = {

@@ -25,7 +25,7 @@ TESTS = Path(__file__).parent
 ARTIFACTS = TESTS.parents[1] / "artifacts"
 TIMEOUT_S = 300
 # What takes too long for every run.
-collect_ignore = [] if IS_SOAK else ["test_minor_upgrade.py", "test_soak.py"]
+collect_ignore = [] if IS_SOAK else ["test_minor_upgrade.py", "test_overload.py", "test_soak.py"]
 
 # How many minutes a file takes, roughly, where that is many.
 LONGEST = {
@@ -39,7 +39,7 @@ LONGEST = {
     "test_node_reboot.py": 3,
     "test_remembering.py": 3,
     "test_upgrade.py": 5,
-    "test_overload.py": 3,
+    "test_bad_release.py": 3,
 }
 
 Report = Generator[None, pytest.TestReport, pytest.TestReport]

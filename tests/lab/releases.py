@@ -3,15 +3,16 @@
 import io
 import json
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from msgspec import structs
 from tests.lab.cluster import get, until
 from tests.lab.conftest import bundle_folder
 
-from kubeception.bundle import contents, install, output
+from kubeception.bundle import contents, install, oci, output
 from kubeception.bundle.contents import Bundle
+from kubeception.bundle.store import Product
 from kubeception.host import files
 from kubeception.lab import Host
 from kubeception.render.cluster_upgrade import BUNDLES_NOTE
@@ -21,15 +22,22 @@ PROGRAMS = ("containerd", "etcd", "kubelet")
 IMAGES = ("kubeception", "coredns")
 
 
-def another(folder: Path, *, more: bytes = b"\0", of_images: Sequence[str] = ()) -> Path:
+def another(
+    folder: Path,
+    *,
+    more: bytes = b"\0",
+    of_images: Sequence[str] = (),
+    spoiled: Mapping[str, str] | None = None,
+) -> Path:
     """Lay out a bundle with other programs and images: each does what it did, by other bytes.
 
     As another build of the same version would. Programs have `more` at their end; some images
-    another tag, so that whoever runs them is replaced.
+    another tag, so that whoever runs them is replaced. What is `spoiled` runs, by its image, a
+    program of the bundle that does something else.
     """
-    bundle = contents.load(bundle_folder())
+    bundle, spoiled = contents.load(bundle_folder()), spoiled or {}
     sources = {}
-    images = {name: f"{bundle.images[name]}-{len(more)}" for name in of_images}
+    images = {name: f"{bundle.images[name]}-{len(more)}" for name in (*of_images, *spoiled)}
     for file in bundle.files:
         source, name = bundle_folder() / file.path, Path(file.path)
         own = folder / file.path.replace("/", "-")
@@ -37,7 +45,10 @@ def another(folder: Path, *, more: bytes = b"\0", of_images: Sequence[str] = ())
             own.write_bytes(source.read_bytes() + more)
             own.chmod(0o755)
         elif name.parts[0] == "images" and name.stem in images:
-            _tag(source, own, images[name.stem])
+            if program := spoiled.get(name.stem):
+                _spoil(own, images[name.stem], name.stem, bundle_folder() / program)
+            else:
+                _tag(source, own, images[name.stem])
         if own.exists():
             file = structs.replace(file, size=own.stat().st_size, sha256=files.digest(own))
             source = own
@@ -52,6 +63,19 @@ def another(folder: Path, *, more: bytes = b"\0", of_images: Sequence[str] = ())
     )
     output.lay_out(folder / "bundle", other, sources)
     return folder / "bundle"
+
+
+def _spoil(target: Path, name: str, component: str, program: Path) -> None:
+    """Write an image whose program is another one."""
+    layer = target.with_suffix(".layer")
+    oci.write_layer(layer, [oci.Member(f"usr/local/bin/{component}", program, mode=0o755)])
+    oci.write_archive(
+        target,
+        name,
+        [Product(layer, layer.stat().st_size, files.digest(layer))],
+        entrypoint=[component],
+        architecture=contents.load(bundle_folder()).architecture,
+    )
 
 
 def _tag(source: Path, target: Path, name: str) -> None:

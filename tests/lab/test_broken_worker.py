@@ -174,7 +174,7 @@ def test_a_label_brings_nothing_to_a_worker(broken: Cluster) -> None:
     """Whoever gives it the role: what can hurt stays away, also while its own host takes none."""
     cp1 = broken.cp1
     kubectl(cp1, "label", "node", "w1", f"{CONTROL_PLANE}=")
-    kubectl(cp1, "cordon", "cp1")
+    kubectl(cp1, "taint", "node", "cp1", "full=:NoSchedule")
     try:
         for name in TRUSTED:
             kubectl(cp1, *SYSTEM, "rollout", "restart", f"deployment/{name}")
@@ -191,7 +191,7 @@ def test_a_label_brings_nothing_to_a_worker(broken: Cluster) -> None:
             p["metadata"]["name"] for p in bound if not p["metadata"]["name"].startswith(owners)
         } == set()
     finally:
-        kubectl(cp1, "uncordon", "cp1")
+        kubectl(cp1, "taint", "node", "cp1", "full-")
         kubectl(cp1, "label", "node", "w1", f"{CONTROL_PLANE}-")
     assert healing.wait(cp1, patience_s=120) == []
 

@@ -114,6 +114,23 @@ def test_facts_are_gathered_anew_after_a_change_and_only_then(tmp_path: Path) ->
     assert len(gathered) == 1
 
 
+def test_and_before_a_phase_that_depends_on_others(tmp_path: Path) -> None:
+    gathered = list[Facts]()
+
+    def count() -> Facts:
+        gathered.append(FACTS)
+        return FACTS
+
+    quiet = wants(File(FIRST, "one"))
+    with Steps(LOG) as steps:
+        phases = [quiet, replace(quiet, name="theirs", is_of_others=True)]
+        session = session_of(tmp_path)
+        carry_out(phases[:1], session, gather=count, steps=steps)
+        gathered.clear()
+        carry_out(phases, session, gather=count, steps=steps)
+    assert len(gathered) == 2
+
+
 def test_and_after_a_phase_that_had_to_wait(tmp_path: Path) -> None:
     """Somebody else has changed something meanwhile."""
     gathered = list[Facts]()

@@ -15,7 +15,7 @@ from kubeception import (
     losses,
     timestamp,
 )
-from kubeception.admin import nodes
+from kubeception.admin import nodes, upgrades
 from kubeception.conditions import Condition, admission, webhooks
 from kubeception.config import Config
 from kubeception.config.model import Cni
@@ -245,6 +245,7 @@ def _of_space(session: Session) -> Iterator[str]:
 def _of_cluster(session: Session, here: str) -> Iterator[str]:
     yield from conditions.absences(session, here=here)
     yield from nodes.notices(session)
+    yield from upgrades.notices(session)
     yield from admission.refusals(session)
 
 

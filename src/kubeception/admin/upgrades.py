@@ -15,6 +15,7 @@ LOOK_EVERY_S = 2.0
 # An API server's host may be one of those that reboot.
 SILENT_S = 300.0
 _STATUS = "kubeception upgrade status"
+_NOT_FOUND = 404
 _STAGE = "on each such host: kubeception bundle import DIR --stage"
 
 
@@ -74,9 +75,10 @@ def problems_of(order: Order, nodes: Iterable[Object]) -> Iterator[str]:
 
 def _without_bundle(order: Order, nodes: Iterable[Object]) -> Iterator[str]:
     for one in nodes:
-        name = one["metadata"]["name"]
+        name, at = one["metadata"]["name"], cluster_upgrade.seen(one)
         is_one = not order.nodes or name in order.nodes
-        if order.release and is_one and order.release not in cluster_upgrade.seen(one).bundles:
+        is_passed_over = order.skips_offline and not (at.is_ready or at.is_control_plane)
+        if order.release and is_one and not is_passed_over and order.release not in at.bundles:
             yield f"node {name}: its host has no bundle {order.release}, or not its images yet"
 
 
@@ -91,6 +93,22 @@ def latest(session: Session) -> Object | None:
         session.api.list(KIND), key=lambda one: str(one["metadata"]["creationTimestamp"])
     )
     return next(filter(cluster_upgrade.is_open, found), found[-1] if found else None)
+
+
+def notices(session: Session) -> Iterator[str]:
+    """Yield what is under way, or has stopped and left nodes cordoned."""
+    try:
+        found = latest(session)
+    except ApiError as error:
+        if error.status == _NOT_FOUND:  # a cluster of an earlier version has no such kind
+            return
+        raise
+    phase = cluster_upgrade.of(found).phase if found else None
+    has_stopped = phase is Phase.FAILED and any(
+        cluster_upgrade.seen(one).is_ours for one in session.api.list("Node")
+    )
+    if found and phase and (has_stopped or not phase.is_end):
+        yield f"{found['metadata']['name']}: {cluster_upgrade.message(found) or phase}; {_STATUS}"
 
 
 def named(session: Session, name: str) -> Object:

@@ -22,6 +22,8 @@ log = logging.getLogger("kubeception.controller")
 LOOK_EVERY_S = 5.0
 # So often nodes are let go whose ClusterUpgrade somebody has deleted.
 _ORPHANS_EVERY_S = 300.0
+# So many of those that have ended are kept, for people to look at.
+_KEPT = 20
 _NOT_ASKED = {REBOOT_NOTE: None, RELEASE_NOTE: None}
 _WARNINGS = frozenset({Phase.FAILED, Phase.ABORTED})
 
@@ -75,7 +77,8 @@ class Upgrades:
             self._write(api, one, status)
         if not waiting and monotonic() >= self._orphans_due_s:
             self._orphans_due_s = monotonic() + _ORPHANS_EVERY_S
-            self._let_orphans_go(api, {one["metadata"]["name"] for one in every})
+            held = self._let_orphans_go(api, {one["metadata"]["name"] for one in every})
+            self._forget(api, every, held)
 
     def _work_off(self, api: Api, found: Object) -> None:
         run, look = cluster_upgrade.of(found), _Look()
@@ -110,19 +113,35 @@ class Upgrades:
         crash.before("write down", status["message"])
         return api.set_fields(found, {"/status": status}, manager=NAME, status=True)
 
-    def _let_orphans_go(self, api: Api, known: set[str]) -> None:
+    def _forget(self, api: Api, every: list[Object], held: set[str]) -> None:
+        """Delete those of commands that have ended long ago and hold no node.
+
+        What people have named would be applied anew by whoever sees that it is missing.
+        """
+        of_commands = [one for one in every if "generateName" in one["metadata"]]
+        for one in sorted(of_commands, key=_age)[:-_KEPT]:
+            if one["metadata"]["name"] not in held and self._lease.hold(api):
+                api.delete(KIND, one["metadata"]["name"])
+
+    def _let_orphans_go(self, api: Api, known: set[str]) -> set[str]:
+        """Let nodes go whose ClusterUpgrade is gone; return which ones hold nodes still."""
+        held = set[str]()
         for node in api.list("Node"):
             notes, at = node["metadata"].get("annotations") or {}, cluster_upgrade.seen(node)
+            held.add(notes.get(CORDONED_NOTE, ""))
             is_marked = at.is_ours or at.asked
             if is_marked and notes.get(CORDONED_NOTE) not in known and self._lease.hold(api):
                 name = node["metadata"]["name"]
                 api.merge("Node", name, _let_go(at), manager=NAME)
                 log.info("node %s: %s, its %s is gone", name, Verb.LET_GO, KIND)
+        return held
 
 
 def _seen(api: Api, run: Run, look: _Look) -> dict[str, SeenNode | None]:
     """Return the nodes that count; with pods only where no more can come: the batch is cordoned."""
     if not run.at_hand:
+        if run.is_paused:  # nothing begins
+            return {}
         if not look.nodes:
             look.read_all(api)
         return {name: look.seen(name) for name in look.nodes}

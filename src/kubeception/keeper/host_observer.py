@@ -11,7 +11,8 @@ from kubeception.gather import address
 from kubeception.host import network
 from kubeception.keeper.network_watch import NetworkWatch, Trouble
 from kubeception.keeper.own_node import Moved, Restarts, Unready
-from kubeception.keeper.verdict import LEASE_STILL_S, Observation
+from kubeception.keeper.verdict import API_SILENT_S, ETCD_SILENT_S, LEASE_STILL_S, Observation
+from kubeception.pki.token import Role
 from kubeception.render import kubelet
 from kubeception.resources import Resource
 from kubeception.resources.node_rules import NodeRules
@@ -74,9 +75,12 @@ class HostObserver:
         return replace(seen, network_lost=host_network.told(self._network_lost), network_due=due)
 
     def with_pace(self, seen: Observation, now: float) -> Observation:
-        """Add how slow this machine is, where somebody is late."""
-        is_late = bool(seen.api_silent_s or seen.etcd_silent_s or seen.unready) or any(
-            still_s >= LEASE_STILL_S / 2 for _, still_s in seen.stale_leases
+        """Add how slow this machine is, where somebody is about to be late."""
+        is_late = (
+            (seen.role is Role.CONTROL_PLANE and seen.api_silent_s >= API_SILENT_S / 2)
+            or seen.etcd_silent_s >= ETCD_SILENT_S / 2
+            or any(still_s >= LEASE_STILL_S / 2 for _, still_s in seen.stale_leases)
+            or (seen.unready is not None and seen.unready.may_need_a_new_kubelet())
         )
         return replace(seen, slowness=self.slowness(now)) if is_late else seen
 

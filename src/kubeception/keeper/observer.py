@@ -265,11 +265,7 @@ class Observer:
     def _ask(self, changed: tuple[int, ...], now: float) -> None:
         """Ask the API for what etcd alone can't tell, where it may have changed."""
         is_on = self._rollout is not None and not self._rollout.is_settled
-        if (
-            changed == self._read
-            and not is_on
-            and not (self._releases.work or self._releases.unprepared)
-        ):
+        if changed == self._read and not is_on and not self._releases.work:
             return
         try:
             self._node_problem = nodes.ControlPlaneNode(self._node).drift(self._session)

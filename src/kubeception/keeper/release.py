@@ -7,12 +7,12 @@ unit is at says all: after a reboot there is none, so it is run again, and chang
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from kubeception.bundle import stage
 from kubeception.bundle.install import installed
-from kubeception.bundle.stage import images
 from kubeception.errors import KubeceptionError
 from kubeception.host import logs
 from kubeception.kube.client import Object
@@ -64,33 +64,45 @@ class Releases:
     unprepared: str | None = None
 
 
-NONE_ASKED = Releases()
-
-
 def asked(notes: Mapping[str, str]) -> Asked | None:
     """Return what a Node's annotations ask for."""
     found = _ASKED.fullmatch(notes.get(RELEASE_NOTE, ""))
     return Asked(found[1], found[2]) if found else None
 
 
+NONE_ASKED = Releases()
+
+
 class Bundles:
-    """Remembers which bundles lie on this host, with their images, until the folder changes."""
+    """Remembers which bundles lie on this host, and of which the runtime has the images.
+
+    That is read anew when their folder has changed, or could not be read.
+    """
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._changed: int | None = None
         self._there: tuple[str, ...] = ()
-        self._unprepared: str | None = None
+        self._lacking: tuple[str, ...] = ()
 
     def look(self, node: Object) -> Releases:
         """Return what there is to do about releases on this host."""
         session, changed = self._session, changed_at(self._session)
-        if changed != self._changed or self._unprepared:
-            self._read()
+        if changed != self._changed:
+            try:
+                self._read()
+            except KubeceptionError as error:  # the runtime may be about to start
+                log.warning("bundles: %s", error.message)
+                return NONE_ASKED
             self._changed = changed
         said: dict[str, str] = node["metadata"].get("annotations") or {}
-        found = due(said, self._there, lambda wanted: _standing(session, wanted))
-        return replace(found, unprepared=self._unprepared) if found.work is None else found
+        found = due(
+            said,
+            self._there,
+            lambda wanted: _standing(session, wanted),
+            lacking=self._lacking,
+        )
+        return found if found.work else replace(found, unprepared=self._unprepared())
 
     def _read(self) -> None:
         """Read which there are.
@@ -100,15 +112,17 @@ class Bundles:
         """
         session = self._session
         found = [] if session.host.is_contained else installed(session.host.root)
-        there = sorted((one for one in found if not one.problem), key=lambda one: not one.in_use)
-        lacking = [
-            one.name
-            for one in there
-            if not one.in_use and any(image.drift(session) for image in images(session, one.name))
-        ]
-        self._there = tuple(one.name for one in there if one.name not in lacking)
-        waiting = (name for name in lacking if not _is_known(session, preparing(name)))
-        self._unprepared = next(waiting, None)
+        whole = sorted((one for one in found if not one.problem), key=lambda one: not one.in_use)
+        lacking = stage.lacking(session, [one.name for one in whole if not one.in_use])
+        self._there = tuple(one.name for one in whole if one.name not in lacking)
+        self._lacking = tuple(lacking)
+
+    def _unprepared(self) -> str | None:
+        """Return a bundle whose images are to be imported; one after the other."""
+        units = {name: preparing(name) for name in self._lacking}
+        known = {name for name, unit in units.items() if _is_known(self._session, unit)}
+        waiting = (name for name in self._lacking if name not in known)
+        return next(waiting, None)
 
 
 def changed_at(session: Session) -> int:
@@ -121,16 +135,21 @@ def due(
     said: Mapping[str, str],
     there: Sequence[str],
     standing: Callable[[Asked], tuple[Work | None, str]],
+    *,
+    lacking: Collection[str] = (),
 ) -> Releases:
     """Return what a Node's annotations leave to do, where these bundles are there. Pure.
 
-    `standing` says of what is asked for what there is to do, or the answer.
+    `standing` says of what is asked for what there is to do, or the answer. Others are there, too,
+    `lacking` their images yet.
     """
     wanted, work = asked(said), None
     notes = {BUNDLES_NOTE: " ".join(there)}
     if wanted and not _is_answer(said.get(ANSWER_NOTE, ""), wanted):
         if wanted.bundle in there:
             work, answer = standing(wanted)
+        elif wanted.bundle in lacking:
+            answer = ""
         else:
             answer = f"{wanted}: this host has no bundle {wanted.bundle}"
         if answer:

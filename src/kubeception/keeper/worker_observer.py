@@ -96,6 +96,7 @@ class WorkerObserver:
             session.shared = None
             told = settings_for_worker(session)
             self._look_at_serving(now)
+            releases = self._bundles.look(found) if found else release.NONE_ASKED
         except KubeceptionError as error:
             session.hang_up()  # the kubelet may have another certificate by now
             return replace(seen, api_problem=error.message, api_silent_s=now - self._answered_s)
@@ -110,7 +111,7 @@ class WorkerObserver:
             node_problem=None if found else f"Node {self._node} is gone",
             told_trouble=conditions.network_problem(found) if found else None,
             is_to_reboot=is_to_reboot(found, kernel.boot_id(session.host.proc)),
-            releases=self._bundles.look(found) if found else release.NONE_ASKED,
+            releases=releases,
             has_new_settings=is_stale,
             expiring=self._expiring,
         )

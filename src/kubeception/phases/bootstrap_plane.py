@@ -140,7 +140,11 @@ LEADERS = Phase(
     "waiting for the hosted controllers to lead",
     free_leases,
     until=hosted_controllers_lead,
+    is_of_others=True,
 )
 BOOTSTRAP_CONTROLLERS = Phase(
-    "bootstrap-controllers", "placing bootstrap controller-manager and scheduler", place_controllers
+    "bootstrap-controllers",
+    "placing bootstrap controller-manager and scheduler",
+    place_controllers,
+    is_of_others=True,
 )

@@ -19,6 +19,10 @@ from kubeception.resources.kubelet_client import KubeletClient, LiveKubeletClien
 
 # What was asked for by name is issued anew unless that was done just now.
 JUST_NOW = timedelta(minutes=1)
+# With these of people's own, another CA signs what kubelets ask for.
+SIGNED_BY_ANOTHER = frozenset(
+    {"cluster-signing-cert-file", "cluster-signing-kubelet-client-cert-file"}
+)
 
 
 def renewed(asked: frozenset[str]) -> tuple[Phase, ...]:
@@ -59,7 +63,8 @@ def expired(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want no leaf whose time is over, or has not come: a control plane with one isn't reached."""
     for entry, _ in catalog.leaves(config, facts.host.node, facts.host.address):
         yield InItsTime(pki.pair(config, facts.host, entry))
-    yield LiveKubeletClient(kubelets_own(config, facts))
+    of_any_ca = not SIGNED_BY_ANOTHER.isdisjoint(config.controller_manager.extra_args)
+    yield LiveKubeletClient(kubelets_own(config, facts), of_any_ca=of_any_ca)
     yield from pki.copies(facts)
 
 

@@ -22,4 +22,4 @@ def copy(config: Config, facts: Facts) -> Iterator[Resource]:
 
 
 COPY = Phase("copy", "keeping a copy of the cluster's settings", copy)
-SETTINGS = Phase("settings", "keeping the cluster's settings", plan)
+SETTINGS = Phase("settings", "keeping the cluster's settings", plan, is_of_others=True)

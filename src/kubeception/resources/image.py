@@ -11,6 +11,20 @@ _CTR = ("ctr", "--namespace", "k8s.io")
 _PINNED = ("io.cri-containerd.pinned", "pinned")
 
 
+_ANSWER_S = 10.0
+
+
+def imported(session: Session) -> frozenset[str]:
+    """Return the names of all images that were imported whole.
+
+    Raises:
+        KubeceptionError: the runtime can't be asked.
+    """
+    label, value = _PINNED
+    ask = [*_CTR, "images", "list", "--quiet", f'labels."{label}"=={value}']
+    return frozenset(session.host.run(ask, timeout=_ANSWER_S).stdout.split())
+
+
 @dataclass(frozen=True)
 class ImportedImage:
     """A wanted image and the OCI archive that it comes from; pinned against garbage collection."""

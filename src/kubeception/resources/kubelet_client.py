@@ -86,6 +86,8 @@ class LiveKubeletClient:
     """
 
     client: KubeletClient
+    of_any_ca: bool = False
+    """Another CA than the cluster's signs what kubelets ask for."""
 
     def __str__(self) -> str:
         return str(self.client)
@@ -94,7 +96,8 @@ class LiveKubeletClient:
         """Say why it isn't."""
         if not session.host.real(self.client.ca.key).exists():
             return None
-        return self.client.lifetime_problem(session)
+        problem = self.client.lifetime_problem(session)
+        return None if problem == issue.NOT_BY_ITS_CA and self.of_any_ca else problem
 
     def apply(self, session: Session) -> None:
         """Put a fresh one in its place."""

@@ -1,5 +1,7 @@
 """A systemd unit that runs, is enabled, and started after its files were last changed."""
 
+import contextlib
+import itertools
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -77,17 +79,22 @@ def date_back(session: Session, paths: Iterable[Path]) -> None:
     Otherwise whoever reads them at its start would be older than they are for ever.
     """
     now_s = session.host.clock.now().timestamp()
-    for path in paths:
-        at = session.host.at(path)
-        if at.exists() and at.stat().st_mtime > now_s:
-            os.utime(at, (now_s, now_s))
+    for path, follows in itertools.product(paths, (True, False)):
+        with contextlib.suppress(OSError):  # it is gone, or not ours to date
+            at = session.host.at(path)
+            if at.stat(follow_symlinks=follows).st_mtime > now_s:
+                os.utime(at, (now_s, now_s), follow_symlinks=follows)
 
 
 def newer(session: Session, paths: Iterable[Path], *, than_s: float) -> Path | None:
-    """Return a file that was changed later than a moment, in seconds since the epoch, or None."""
+    """Return a file that was changed later than a moment, in seconds since the epoch, or None.
+
+    A link that was turned has changed, too.
+    """
     for path in paths:
+        at = session.host.at(path)
         try:
-            changed_s = session.host.at(path).stat().st_mtime
+            changed_s = max(at.stat().st_mtime, at.lstat().st_mtime)
         except FileNotFoundError:
             continue
         if changed_s > than_s:

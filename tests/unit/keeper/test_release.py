@@ -55,6 +55,12 @@ def test_its_end_is_told_once(answer: str) -> None:
     assert due({**ASKING, ANSWER_NOTE: answer}, THERE, nobody) == Releases(WANTED)
 
 
+def test_one_whose_images_are_on_their_way_is_waited_for() -> None:
+    told = due({**ASKING, BUNDLES_NOTE: "old"}, ("old",), nobody, lacking=("new",))
+
+    assert told == Releases(WANTED)
+
+
 @pytest.mark.parametrize("before", ["0a-1c/new", "0a-1b/older", "0a-1b/new2"])
 def test_what_was_told_of_another_is_no_answer(before: str) -> None:
     said = {**ASKING, ANSWER_NOTE: before}

@@ -25,6 +25,20 @@ def test_what_was_changed_after_a_start_is_newer(
     assert found == (FILES[0] if is_newer else None)
 
 
+def test_a_link_that_was_turned_is_newer_whatever_it_leads_to(tmp_path: Path) -> None:
+    session = session_of(tmp_path)
+    written(tmp_path, -2)
+    link = tmp_path / "etc/current"
+    link.symlink_to("a")
+    at_s = (NOW + timedelta(hours=1)).timestamp()
+    os.utime(link, (at_s, at_s), follow_symlinks=False)
+
+    path = Path("/etc/current")
+    assert newer(session, [path], than_s=NOW.timestamp()) == path
+    date_back(session, [path])
+    assert newer(session, [path], than_s=NOW.timestamp()) is None
+
+
 @pytest.mark.parametrize("hours", [-2, 2])
 def test_a_file_of_the_future_makes_nobody_start_twice(tmp_path: Path, hours: int) -> None:
     session = session_of(tmp_path)

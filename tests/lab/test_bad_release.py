@@ -1,0 +1,91 @@
+"""A release that is no good stops where it is, says why, and what ran before goes on."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from tests.conftest import Note
+from tests.lab import cluster, lot, releases, timeline
+from tests.lab.cluster import Requests, bootstrap, get
+from tests.lab.conftest import Names, bundle_folder
+from tests.lab.machine import scaled
+
+from kubeception.bundle import contents
+from kubeception.lab import Host, Lab
+
+pytestmark = [pytest.mark.hosts(1), pytest.mark.timeout(900)]
+
+# Its one member of etcd may start anew.
+GAP_S = 3.0
+# What fails is put back, or has stopped the rest, by then.
+BACK_S = 180.0
+# What an image runs instead: a program that knows none of its arguments.
+ENDS = "bin/etcdutl"
+BAD = {
+    "an API server that ends": ("kube-apiserver", ENDS),
+    "a controller-manager that ends": ("kube-controller-manager", ENDS),
+    "a scheduler that ends": ("kube-scheduler", ENDS),
+    "a DNS that ends": ("coredns", ENDS),
+}
+
+
+@pytest.fixture(scope="module")
+def cp1(new_name: Names) -> Iterator[Host]:
+    """A control plane by itself."""
+    lab = Lab(new_name())
+    try:
+        [host] = lab.up(bundle=bundle_folder())
+        lab.bootstrap()
+        cluster.settle(host)
+        yield host
+    finally:
+        lab.down()
+
+
+@pytest.mark.parametrize("what", lot.drawn(list(BAD), 1))
+def test_it_stops_says_why_and_goes_back(cp1: Host, tmp_path: Path, note: Note, what: str) -> None:
+    component, program = BAD[what]
+    number = 1 + list(BAD).index(what)
+    bundle = releases.another(tmp_path, more=b"\0" * number, spoiled={component: program})
+    bad, good = (contents.load(one).version for one in (bundle, bundle_folder()))
+    releases.stage(bundle, cp1, on=[cp1])
+    before = pods(cp1, component)
+
+    with ExitStack() as stack:
+        asking = [Requests.on(cp1), Requests.from_outside(cp1)]
+        watched = [stack.enter_context(requests) for requests in asking]
+        began_s = time.monotonic()
+        failed = cp1.run(
+            "kubeception", "upgrade", "apply", bad, "--yes", check=False, timeout_s=600
+        )
+        took_s = time.monotonic() - began_s
+        back = cp1.run("kubeception", "upgrade", "apply", good, "--yes", timeout_s=600)
+        cluster.settle(cp1)
+
+    note(f"{what}: stopped after {took_s:.0f} s; {watched[0]}; {failed.stderr.splitlines()[0]}")
+    for requests in watched:
+        assert requests.failed == []
+        assert timeline.gap_s(timeline.spans(requests.seen)) <= scaled(GAP_S)
+    assert failed.code == 1
+    assert component in failed.stderr
+    assert took_s <= scaled(BACK_S)
+    assert f"all nodes run {good}" in back.stdout
+    assert pods(cp1, component) == before
+    assert bootstrap(cp1).changes == []
+    assert cp1.run("kubeception", "status", check=False).code == 0
+    said = json.loads(cp1.run("kubeception", "upgrade", "status", "-o", "json").stdout)
+    assert said["phase"] == "Succeeded"
+
+
+def pods(cp1: Host, component: str) -> set[str]:
+    """Return what the pods of a component run."""
+    found = get(cp1, "pods", "-n", "kube-system")["items"]
+    return {
+        container["image"]
+        for pod in found
+        for container in pod["spec"]["containers"]
+        if container["name"] == component and "deletionTimestamp" not in pod["metadata"]
+    }
