@@ -39,7 +39,10 @@ def test_what_lives_is_used(cp1: Host) -> None:
 def test_without_an_api_a_kept_revision_is(cp1: Host, note: Note) -> None:
     without_an_api(cp1)
 
-    assert "stand back: paused" in cp1.run("kubeception", "status", check=False).stdout
+    until(
+        lambda: "stand back: paused" in cp1.run("kubeception", "status", check=False).stdout,
+        timeout_s=20,
+    )
     assert recovered_from(cp1) == "revisions"
 
     note("recovered by hand from a kept revision")

@@ -116,6 +116,9 @@ class Observer:
 
     def _seen(self) -> Observation:
         session = self._session
+        if said := pause.said(session.layout.keeper, datetime.now(UTC)):
+            self.forget()  # what is silent meanwhile is a person's affair
+            return Observation(paused=said)
         ca = session.layout.pki.ca.certificate
         answered = health.problem(API_PORT, ca) is None
         self._read_certificates(is_answered=answered)
@@ -126,7 +129,6 @@ class Observer:
         silent_s = now - self._answered_s
         manifests = session.layout.kubelet.manifests
         seen = Observation(
-            paused=pause.said(session.layout.keeper, datetime.now(UTC)),
             locked=lock.holder(session.layout.lock),
             manifests=tuple(n for n in _MANIFESTS if (manifests / f"{n}.yaml").exists()),
             api_silent_s=silent_s,
