@@ -6,6 +6,9 @@ from pathlib import Path
 
 from kubeception.session import Session
 
+_OF_SYSTEMD = frozenset({"systemd", "systemd-executor"})
+_RUN_WITHIN_S, _LOOK_EVERY_S = 30.0, 0.02
+
 
 @dataclass(frozen=True)
 class CurrentProgram:
@@ -27,6 +30,7 @@ class CurrentProgram:
         runs = session.host.proc / str(state.pid) / "exe"
         wanted = session.host.real(self.program)
         try:
+            _wait_until_run(session, runs)
             is_same = runs.samefile(wanted) or filecmp.cmp(runs, wanted, shallow=False)
         except FileNotFoundError:  # it has ended meanwhile, or the host has no such program
             return None
@@ -37,3 +41,14 @@ class CurrentProgram:
         if self.is_killed:
             session.host.systemd.kill(self.unit)
         session.host.systemd.restart(self.unit)
+
+
+def _wait_until_run(session: Session, exe: Path) -> None:
+    """Wait for the process to run its program: until then it is systemd's own, a moment.
+
+    The job that starts a unit of `Type=simple` ends when the process is there (systemd.service(5)).
+    """
+    clock = session.host.clock
+    ends_s = clock.monotonic() + _RUN_WITHIN_S
+    while exe.readlink().name in _OF_SYSTEMD and clock.monotonic() < ends_s:
+        clock.sleep(_LOOK_EVERY_S)
