@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import Note
-from tests.lab import cluster, lot, releases, timeline
+from tests.lab import cluster, healing, lot, releases, timeline
 from tests.lab.cluster import Requests, bootstrap, get
 from tests.lab.conftest import Names, bundle_folder
 from tests.lab.machine import scaled
@@ -34,13 +34,11 @@ BAD = {
 
 @pytest.fixture(scope="module")
 def cp1(new_name: Names) -> Iterator[Host]:
-    """A control plane by itself."""
+    """A control plane by itself, with a revision that can be gone back to."""
     lab = Lab(new_name())
     try:
-        [host] = lab.up(bundle=bundle_folder())
-        lab.bootstrap()
-        cluster.settle(host)
-        yield host
+        lab.up(bundle=bundle_folder())
+        yield healing.proven(lab)
     finally:
         lab.down()
 

@@ -154,6 +154,7 @@ def judge(seen: Observation) -> Verdict:
         or _about_space(seen)
         or _about_the_door(seen)
         or _about_the_network(seen)
+        or _about_what_to_tell(seen)
         or _about_what_is_broken(seen)
         or _about_the_api(seen)
         or _about_the_rest(seen)
@@ -185,7 +186,7 @@ def _about_a_worker(seen: Observation) -> Verdict | None:
         return Verdict(Action.WAIT, f"no API answers: {seen.api_problem}")
     if seen.node_problem:
         return Verdict(Action.WAIT, f"{seen.node_problem}: removed, or to join again")
-    if verdict := _about_what_is_asked(seen):
+    if verdict := _about_what_is_asked(seen) or _about_what_to_tell(seen):
         return verdict
     if seen.has_new_settings:
         return Verdict(Action.JOIN, _NEW_SETTINGS)
@@ -195,7 +196,7 @@ def _about_a_worker(seen: Observation) -> Verdict | None:
         return verdict
     if (seen.trouble and seen.trouble.reason) != seen.told_trouble:
         return Verdict(Action.TELL, str(seen.trouble or "the cluster's network works again"))
-    return _about_what_to_tell(seen)
+    return _about_what_to_prepare(seen)
 
 
 def _about_what_is_asked(seen: Observation) -> Verdict | None:
@@ -206,11 +207,16 @@ def _about_what_is_asked(seen: Observation) -> Verdict | None:
     return None
 
 
-def _about_what_to_tell(seen: Observation) -> Verdict | None:
+def _about_what_to_prepare(seen: Observation) -> Verdict | None:
     if seen.releases.unprepared:
         why = f"bundle {seen.releases.unprepared} is there, and the runtime lacks its images"
         return Verdict(Action.PREPARE, why)
-    if seen.releases.notes:
+    return None
+
+
+def _about_what_to_tell(seen: Observation) -> Verdict | None:
+    """Tell it before what has failed is tried again, and again: others wait for the answer."""
+    if seen.releases.notes and not seen.api_silent_s:
         said = "; ".join(value for _, value in seen.releases.notes)
         return Verdict(Action.NOTE, f"this host's Node does not say yet: {said}")
     return None
@@ -313,7 +319,7 @@ def _about_the_rest(seen: Observation) -> Verdict | None:
         return verdict
     if seen.expiring:
         return Verdict(Action.BOOTSTRAP, seen.expiring)
-    return _about_what_to_tell(seen) or verdict
+    return _about_what_to_prepare(seen) or verdict
 
 
 def _about_the_kubelet(seen: Observation) -> Verdict | None:

@@ -11,7 +11,7 @@ from kubeception import pace
 
 TIMEOUT_S = 2.0
 # On a machine that is much slower than usual; the keeper's watchdog has more patience.
-LONGEST_S = 10.0
+LONGEST_S = 6.0
 # Who is asked anonymously may say that it doesn't know who asks, or that nobody unknown may.
 _WANTS_A_NAME = frozenset({401, 403})
 # Beside the CA where there is an API server: whoever has it may ask how that is.

@@ -63,7 +63,7 @@ Type=notify
 {command}
 Restart=always
 RestartSec=1
-WatchdogSec=180
+WatchdogSec=60
 
 [Install]
 WantedBy=multi-user.target

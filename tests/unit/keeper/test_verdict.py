@@ -556,10 +556,19 @@ TABLE = {
         Action.REFUSE,
         "the CA's key is gone",
     ),
-    "when nothing is left to do": (
-        Observation(releases=Releases(notes=(("a", "b"),)), has_new_settings=True),
-        Action.BOOTSTRAP,
-        "the cluster goes by other settings than this host",
+    "before what has failed is tried again": (
+        Observation(
+            releases=Releases(notes=(("a", "b"),)),
+            has_new_settings=True,
+            released_leases=("kube-scheduler",),
+        ),
+        Action.NOTE,
+        "this host's Node does not say yet: b",
+    ),
+    "not while nobody would hear it": (
+        Observation(releases=Releases(notes=(("a", "b"),)), api_silent_s=1.0),
+        Action.WAIT,
+        "no API answers",
     ),
     "a control plane's, as well": (
         Observation(releases=Releases(notes=(("a", "b"),))),
