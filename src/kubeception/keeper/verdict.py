@@ -155,6 +155,7 @@ def judge(seen: Observation) -> Verdict:
         or _about_the_door(seen)
         or _about_the_network(seen)
         or _about_what_to_tell(seen)
+        or _about_a_release(seen)
         or _about_what_is_broken(seen)
         or _about_the_api(seen)
         or _about_the_rest(seen)
@@ -202,7 +203,12 @@ def _about_a_worker(seen: Observation) -> Verdict | None:
 def _about_what_is_asked(seen: Observation) -> Verdict | None:
     if seen.is_to_reboot:
         return Verdict(Action.REBOOT, _ASKED)
-    if seen.releases.asked and seen.releases.work is Work.DUE:
+    return _about_a_release(seen)
+
+
+def _about_a_release(seen: Observation) -> Verdict | None:
+    """Go to it before what fails by the one of now is tried again: it may be the way back."""
+    if seen.releases.asked and seen.releases.work is Work.DUE and not seen.api_silent_s:
         return Verdict(Action.UPGRADE, f"{_ASKED}: {seen.releases.asked.bundle}")
     return None
 

@@ -565,6 +565,11 @@ TABLE = {
         Action.NOTE,
         "this host's Node does not say yet: b",
     ),
+    "a release that is asked for, too: it may be the way back": (
+        Observation(releases=Releases(ASKED, Work.DUE), manifests=("bootstrap-kube-scheduler",)),
+        Action.UPGRADE,
+        "this host's Node asks for it: 1.37.1-b",
+    ),
     "not while nobody would hear it": (
         Observation(releases=Releases(notes=(("a", "b"),)), api_silent_s=1.0),
         Action.WAIT,
