@@ -26,8 +26,6 @@ BACK_S = 180.0
 ENDS = "bin/etcdutl"
 BAD = {
     "an API server that ends": ("kube-apiserver", ENDS),
-    "a controller-manager that ends": ("kube-controller-manager", ENDS),
-    "a scheduler that ends": ("kube-scheduler", ENDS),
     "a DNS that ends": ("coredns", ENDS),
 }
 
