@@ -8,6 +8,8 @@ import threading
 import time
 
 MOST = 30.0
+# For as long anybody is waited for who says no word; the keeper's watchdog has more patience.
+LONGEST_S = 6.0
 # Threads that measure at once would slow each other down.
 _ONE = threading.Lock()
 # What it takes on a quiet machine; one that takes three times as long is still as usual.
@@ -22,6 +24,11 @@ def slowness() -> float:
         for n in range(_WORK):
             total += n & 7
         return of(time.perf_counter() - started)
+
+
+def patience_s(usual_s: float) -> float:
+    """Return how long to wait for who has said no word in that time: longer where all is slow."""
+    return usual_s if usual_s >= LONGEST_S else min(usual_s * slowness(), LONGEST_S)
 
 
 def of(took_s: float) -> float:

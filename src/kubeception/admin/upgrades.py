@@ -15,7 +15,6 @@ LOOK_EVERY_S = 2.0
 # An API server's host may be one of those that reboot.
 SILENT_S = 300.0
 _STATUS = "kubeception upgrade status"
-_NOT_FOUND = 404
 _STAGE = "on each such host: kubeception bundle import DIR --stage"
 
 
@@ -89,20 +88,17 @@ def _others(found: Iterable[Object]) -> Iterator[str]:
 
 def latest(session: Session) -> Object | None:
     """Return the one that is under way, else the newest one."""
-    found = sorted(
-        session.api.list(KIND), key=lambda one: str(one["metadata"]["creationTimestamp"])
-    )
+    return _latest(session.api.list(KIND))
+
+
+def _latest(every: Iterable[Object]) -> Object | None:
+    found = sorted(every, key=lambda one: str(one["metadata"]["creationTimestamp"]))
     return next(filter(cluster_upgrade.is_open, found), found[-1] if found else None)
 
 
 def notices(session: Session) -> Iterator[str]:
     """Yield what is under way, or has stopped and left nodes cordoned."""
-    try:
-        found = latest(session)
-    except ApiError as error:
-        if error.status == _NOT_FOUND:  # a cluster of an earlier version has no such kind
-            return
-        raise
+    found = _latest(cluster_upgrade.listed(session.api))
     phase = cluster_upgrade.of(found).phase if found else None
     has_stopped = phase is Phase.FAILED and any(
         cluster_upgrade.seen(one).is_ours for one in session.api.list("Node")

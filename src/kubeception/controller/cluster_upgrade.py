@@ -6,19 +6,36 @@ from datetime import datetime, timedelta
 from kubeception import timestamp
 from kubeception.conditions.reading import condition_of, conditions_of, time
 from kubeception.controller.batches import NodeProgress, Phase, Run, SeenNode, State
-from kubeception.kube.client import Object
+from kubeception.errors import ApiError
+from kubeception.kube.client import Api, Object
 from kubeception.kube.eviction import is_movable
 from kubeception.render import objects
 from kubeception.render.cluster_upgrade import (
     ANSWER_NOTE,
     BUNDLES_NOTE,
     CORDONED_NOTE,
+    KIND,
     REBOOT_NOTE,
     RELEASE_NOTE,
 )
 
+_NOT_FOUND = 404
 _ENDED = frozenset({"Succeeded", "Failed"})
 _FEW = 3
+
+
+def listed(api: Api) -> list[Object]:
+    """Return every one; none in a cluster of an earlier version, which has no such kind.
+
+    Raises:
+        ApiError: the API can't be asked.
+    """
+    try:
+        return api.list(KIND)
+    except ApiError as error:
+        if error.status != _NOT_FOUND:
+            raise
+        return []
 
 
 def of(found: Object) -> Run:

@@ -18,8 +18,6 @@ from kubeception.errors import KubeceptionError
 from kubeception.facts import Stored
 
 TIMEOUT_S = 2.0
-# On a machine that is much slower than usual.
-LONGEST_S = 6.0
 # What rewrites the whole file; the keeper's watchdog has more patience.
 LONG_S = 40.0
 # A database of gigabytes is read from a disk that others use, too.
@@ -136,10 +134,10 @@ class EtcdClient:
             return self._answered(path, question, timeout_s=timeout_s)
         except KubeceptionError as error:
             # Whoever says no word in time is only slow where everything is.
-            is_silent = isinstance(error.__cause__, TimeoutError) and timeout_s < LONGEST_S
-            if not is_silent or (slowness := pace.slowness()) == 1:
+            is_silent = isinstance(error.__cause__, TimeoutError)
+            if not is_silent or (longer_s := pace.patience_s(timeout_s)) == timeout_s:
                 raise
-        return self._answered(path, question, timeout_s=min(timeout_s * slowness, LONGEST_S))
+        return self._answered(path, question, timeout_s=longer_s)
 
     def _answered(self, path: str, question: dict[str, Any], *, timeout_s: float) -> dict[str, Any]:
         with self._asked(path, question, timeout_s=timeout_s) as response:

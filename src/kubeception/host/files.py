@@ -266,6 +266,14 @@ def finished(path: Path) -> Path:
     return path
 
 
+def changed_ns(path: Path) -> int:
+    """Return when a file was last written, or a folder's entries changed, 0 where there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
 @contextlib.contextmanager
 def told(path: Path) -> Iterator[None]:
     """Tell what the disk refuses of `path` as an expected failure; a bug stays what it is."""

@@ -5,13 +5,12 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from kubeception import gather, workflows
 from kubeception.config.load import load
 from kubeception.errors import ConfigError, KubeceptionError, Locked
 from kubeception.gather import node_name
-from kubeception.host import door
+from kubeception.host import door, files
 from kubeception.host.notify import notify
 from kubeception.keeper import actions, record
 from kubeception.keeper.hourly import Hourly
@@ -48,9 +47,9 @@ def run(session: Session) -> None:
     lease = actions.lease_of(session, node)
     hourly = None if is_worker else Hourly(session)
     last: Verdict | None = None
-    settings = _changed(session.layout.config)
+    settings = files.changed_ns(session.layout.config)
     while node_name(session) == node and session.layout.membership.exists() is is_worker:
-        if (now := _changed(session.layout.config)) != settings:
+        if (now := files.changed_ns(session.layout.config)) != settings:
             settings = now
             _read_again(session)
         seen = watch.observe()
@@ -79,10 +78,6 @@ def run(session: Session) -> None:
         # systemd ends this process when it goes down; until then there is nothing to do.
         time.sleep(REST_S if verdict.action is Action.REBOOT else often_s)
     log.info("this host is node %s now; starting anew", node_name(session))
-
-
-def _changed(path: Path) -> int | None:
-    return path.stat().st_mtime_ns if path.exists() else None
 
 
 def _read_again(session: Session) -> None:

@@ -21,7 +21,7 @@ from kubeception.endpoints import API_PORT, HOSTED_PORTS
 from kubeception.errors import ApiError, KubeceptionError
 from kubeception.etcd import space
 from kubeception.etcd.space import Space
-from kubeception.host import containers, door, kernel, lock, pause
+from kubeception.host import containers, door, files, kernel, lock, pause
 from kubeception.keeper import release
 from kubeception.keeper.host_observer import HostObserver
 from kubeception.keeper.own_node import is_to_reboot
@@ -169,7 +169,7 @@ class Observer:
             )
         self._etcd_answered_s = now
         if answered and server and node:
-            self._ask((server, node, shared, release.changed_at(session)), now)
+            self._ask((server, node, shared, files.changed_ns(session.layout.bundles)), now)
         still = self._still(leases, now)
         there = ((f"DaemonSet {apiserver.NAME}", server), *zip(self._policies, held, strict=True))
         return replace(
@@ -238,13 +238,10 @@ class Observer:
             self._own_certificate = age
             session.hang_up()
 
-    def _own_age(self) -> float:
+    def _own_age(self) -> int:
         """Return when the certificate that we show the API was written, 0 for none."""
         own = self._session.client
-        try:
-            return own.certificate.stat().st_mtime if own else 0
-        except FileNotFoundError:
-            return 0
+        return files.changed_ns(own.certificate) if own else 0
 
     def _still(self, revisions_now: Sequence[int], now: float) -> tuple[tuple[str, float], ...]:
         """Return for how long each Lease has not moved in etcd; no clock of others is asked."""

@@ -14,7 +14,7 @@ from enum import StrEnum
 from kubeception.bundle import stage
 from kubeception.bundle.install import installed
 from kubeception.errors import KubeceptionError
-from kubeception.host import logs
+from kubeception.host import files, logs
 from kubeception.kube.client import Object
 from kubeception.layout import Layout
 from kubeception.render.cluster_upgrade import ANSWER_NOTE, BUNDLES_NOTE, RELEASE_NOTE
@@ -87,7 +87,8 @@ class Bundles:
 
     def look(self, node: Object) -> Releases:
         """Return what there is to do about releases on this host."""
-        session, changed = self._session, changed_at(self._session)
+        session = self._session
+        changed = files.changed_ns(session.layout.bundles)
         if changed != self._changed:
             try:
                 self._read()
@@ -118,17 +119,9 @@ class Bundles:
         self._lacking = tuple(lacking)
 
     def _unprepared(self) -> str | None:
-        """Return a bundle whose images are to be imported; one after the other."""
-        units = {name: preparing(name) for name in self._lacking}
-        known = {name for name, unit in units.items() if _is_known(self._session, unit)}
-        waiting = (name for name in self._lacking if name not in known)
-        return next(waiting, None)
-
-
-def changed_at(session: Session) -> int:
-    """Return when a bundle was last put on this host, taken away or put to use, 0 for never."""
-    folder = session.layout.bundles
-    return folder.stat().st_mtime_ns if folder.is_dir() else 0
+        """Return a bundle whose images nobody has begun to import."""
+        units = ((name, preparing(name)) for name in self._lacking)
+        return next((name for name, unit in units if not _is_known(self._session, unit)), None)
 
 
 def due(

@@ -187,7 +187,9 @@ def _about_a_worker(seen: Observation) -> Verdict | None:
         return Verdict(Action.WAIT, f"no API answers: {seen.api_problem}")
     if seen.node_problem:
         return Verdict(Action.WAIT, f"{seen.node_problem}: removed, or to join again")
-    if verdict := _about_what_is_asked(seen) or _about_what_to_tell(seen):
+    if seen.is_to_reboot:
+        return Verdict(Action.REBOOT, _ASKED)
+    if verdict := _about_a_release(seen) or _about_what_to_tell(seen):
         return verdict
     if seen.has_new_settings:
         return Verdict(Action.JOIN, _NEW_SETTINGS)
@@ -198,12 +200,6 @@ def _about_a_worker(seen: Observation) -> Verdict | None:
     if (seen.trouble and seen.trouble.reason) != seen.told_trouble:
         return Verdict(Action.TELL, str(seen.trouble or "the cluster's network works again"))
     return _about_what_to_prepare(seen)
-
-
-def _about_what_is_asked(seen: Observation) -> Verdict | None:
-    if seen.is_to_reboot:
-        return Verdict(Action.REBOOT, _ASKED)
-    return _about_a_release(seen)
 
 
 def _about_a_release(seen: Observation) -> Verdict | None:
@@ -301,8 +297,8 @@ def _about_the_api(seen: Observation) -> Verdict | None:
 
 
 def _about_the_rest(seen: Observation) -> Verdict | None:
-    if verdict := _about_what_is_asked(seen):
-        return verdict
+    if seen.is_to_reboot:
+        return Verdict(Action.REBOOT, _ASKED)
     if seen.released_leases:
         return Verdict(Action.BOOTSTRAP, f"nobody takes Lease {seen.released_leases[0]}")
     for lease, still_s in seen.stale_leases:

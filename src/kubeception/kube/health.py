@@ -10,8 +10,6 @@ from pathlib import Path
 from kubeception import pace
 
 TIMEOUT_S = 2.0
-# On a machine that is much slower than usual; the keeper's watchdog has more patience.
-LONGEST_S = 6.0
 # Who is asked anonymously may say that it doesn't know who asks, or that nobody unknown may.
 _WANTS_A_NAME = frozenset({401, 403})
 # Beside the CA where there is an API server: whoever has it may ask how that is.
@@ -93,9 +91,8 @@ def _ask(port: int, ca: Path, path: str, *, host: str) -> tuple[int, bytes]:
         raise
     except TimeoutError:
         # Whoever says no word in time is only slow where everything is.
-        if (slowness := pace.slowness()) == 1:
+        if (longer_s := pace.patience_s(TIMEOUT_S)) == TIMEOUT_S:
             raise
-        longer_s = min(TIMEOUT_S * slowness, LONGEST_S)
         status, body = _answered(port, context, path, host=host, timeout_s=longer_s)
     own = ca.with_name(f"{_CREDENTIAL}.crt")
     if status in _WANTS_A_NAME and own.exists():

@@ -203,6 +203,11 @@ def pair_problem(pem: bytes, key: bytes | None, *, ca: bytes | None, now: dateti
         return "is no certificate"
     if cert.public_key() != _load_key(key).public_key():
         return NOT_ITS_KEYS
+    return trust_problem(pem, ca=ca, now=now)
+
+
+def trust_problem(pem: bytes, *, ca: bytes | None, now: datetime) -> str | None:
+    """Say why nobody who trusts a CA would take a certificate now, or None."""
     if problem := time_problem(pem, ca=ca, now=now):
         return problem
     return NOT_BY_ITS_CA if ca is not None and not is_signed_by(pem, ca) else None

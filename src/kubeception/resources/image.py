@@ -9,8 +9,6 @@ from kubeception.session import Session
 _CTR = ("ctr", "--namespace", "k8s.io")
 # Against garbage collection. It is given last, so it also says that all of the image is there.
 _PINNED = ("io.cri-containerd.pinned", "pinned")
-
-
 _ANSWER_S = 10.0
 
 

@@ -45,15 +45,13 @@ class KubeletClient:
         problem = issue.certificate_problem(self.spec, certificate, key, ca=ca, now=now)
         return problem or short_of(certificate, self.at_least, now)
 
-    def lifetime_problem(self, session: Session) -> str | None:
+    def trust_problem(self, session: Session) -> str | None:
         """Say that its time is over, or has not come, or that another CA has signed it; or None."""
         pem, ca = self._read(session), session.host.content(self.ca.certificate)
-        if pem is None or ca is None or not issue.is_certificate(issue.halves(pem)[0]):
+        certificate, _ = issue.halves(pem or b"")
+        if ca is None or not issue.is_certificate(certificate):
             return None
-        certificate, _ = issue.halves(pem)
-        if problem := issue.time_problem(certificate, ca=ca, now=session.host.clock.now()):
-            return problem
-        return None if issue.is_signed_by(certificate, ca) else issue.NOT_BY_ITS_CA
+        return issue.trust_problem(certificate, ca=ca, now=session.host.clock.now())
 
     def apply(self, session: Session) -> None:
         """Put a fresh one in its place, for its key unless that is lost.
@@ -96,7 +94,7 @@ class LiveKubeletClient:
         """Say why it isn't."""
         if not session.host.real(self.client.ca.key).exists():
             return None
-        problem = self.client.lifetime_problem(session)
+        problem = self.client.trust_problem(session)
         return None if problem == issue.NOT_BY_ITS_CA and self.of_any_ca else problem
 
     def apply(self, session: Session) -> None:

@@ -8,12 +8,11 @@ from typing import Any
 
 from kubeception.conditions.reading import condition_of
 from kubeception.conditions.webhooks import Unanswered, backend_problem, unanswered
-from kubeception.controller.cluster_upgrade import is_open
-from kubeception.errors import ApiError, KubeceptionError
+from kubeception.controller.cluster_upgrade import is_open, listed
+from kubeception.errors import KubeceptionError
 from kubeception.host import process
 from kubeception.kube import health
 from kubeception.preflight import Finding, look
-from kubeception.render.cluster_upgrade import KIND
 from kubeception.render.objects import CONTROL_PLANE
 from kubeception.session import Session
 from kubeception.upgrade.image_program import unpacked
@@ -21,7 +20,6 @@ from kubeception.upgrade.target import Target
 from kubeception.versions import Release, in_use
 
 _ANSWER_S = 30.0
-_NOT_FOUND = 404
 # Which program a section of the configuration is about; those of a bundle that are in images alone
 # are only asked where people have set flags of theirs.
 PROGRAMS = {
@@ -128,7 +126,7 @@ def inspect(session: Session, target: Target) -> ClusterState:
         deprecated=tuple(deprecated(session.api.metrics())),
         args=args,
         listed={name: _listed(session, target, PROGRAMS[name]) for name in args if args[name]},
-        upgrades=tuple(_upgrades(session)),
+        upgrades=tuple(one["metadata"]["name"] for one in filter(is_open, listed(session.api))),
         etcd_version=None if etcd_problem else session.etcd.version(),
         etcd_problem=etcd_problem,
         images_size=sum(path.stat().st_size for path in target.images(session.host)),
@@ -156,16 +154,6 @@ def _budget(found: dict[str, Any]) -> Budget:
         healthy=status.get("currentHealthy", 0),
         allowed=status.get("disruptionsAllowed", 0),
     )
-
-
-def _upgrades(session: Session) -> Iterator[str]:
-    try:
-        found = session.api.list(KIND)
-    except ApiError as error:
-        if error.status != _NOT_FOUND:  # a cluster of an earlier version has no such kind
-            raise
-        return
-    yield from (one["metadata"]["name"] for one in found if is_open(one))
 
 
 def _conversions(session: Session) -> Iterator[tuple[str, str]]:

@@ -50,15 +50,19 @@ def find(host: Host, asked: str | None, *, is_one: bool = False) -> Target:
             [f"{asked or 'a newer release'}: this host has no bundle of it; it has {known}"],
             hint=_STAGE,
         )
-    newest = max(numbers(one.kubernetes or "") for one in wanted)
-    same = [one for one in wanted if numbers(one.kubernetes or "") == newest]
+    newest = max(map(_version, wanted))
+    same = [one for one in wanted if _version(one) == newest]
     if is_one and len(same) > 1:
         names = ", ".join(f"{one.name} (in use)" if one.in_use else one.name for one in same)
         what = f"{same[0].kubernetes}: this host has several bundles of it: {names}"
         raise PreflightError([what], hint="kubeception upgrade apply NAME, with the name of one")
-    found = max(wanted, key=lambda one: (numbers(one.kubernetes or ""), one.in_use, one.name))
+    found = max(same, key=lambda one: (one.in_use, one.name))
     folder = Layout.bundles / found.name
     return Target(folder, Release.read(host.real(folder)))
+
+
+def _version(one: Installed) -> tuple[int, ...]:
+    return numbers(one.kubernetes or "")
 
 
 def _names(one: Installed) -> tuple[str, ...]:
