@@ -182,6 +182,13 @@ def has(api: Api, name: str, *bundles: str, **notes: str) -> None:
     api.merge("Node", name, {"metadata": {"annotations": said}})
 
 
+def staged(api: Api, *names: str) -> None:
+    """Have nodes whose hosts run a release and have another one."""
+    for name in names:
+        node(api, name)
+        has(api, name, OLD, NEW)
+
+
 class Hosts:
     """Hosts that do what they are asked to, but for some that are off, or can't take a release."""
 
@@ -470,9 +477,8 @@ def test_what_speaks_against_it_is_said_at_once_and_nothing_changed(session: Ses
 def test_nodes_go_to_another_release_their_control_plane_first(
     session: Session, controllers: Counting
 ) -> None:
+    staged(session.api, *FEW)
     for name in FEW:
-        node(session.api, name)
-        has(session.api, name, OLD, NEW)
         pod(session.api, f"on-{name}", on=name)
     session.api.merge("Node", "b3", {"metadata": {"labels": {CONTROL_PLANE: ""}}})
     hosts = Hosts(session.api)
@@ -491,9 +497,7 @@ def test_nodes_go_to_another_release_their_control_plane_first(
 def test_a_host_that_can_not_stops_it_stays_cordoned_and_is_taken_up_by_the_next_one(
     session: Session, controllers: Counting
 ) -> None:
-    for name in FEW:
-        node(session.api, name)
-        has(session.api, name, OLD, NEW)
+    staged(session.api, *FEW)
     name = order(session, *FEW, release=NEW)
 
     said = to_its_end(session, controllers, name, Hosts(session.api, broken=("b2",)))
@@ -513,9 +517,7 @@ def test_a_host_that_can_not_stops_it_stays_cordoned_and_is_taken_up_by_the_next
 def test_status_says_what_is_under_way_and_what_has_stopped_until_nothing_is_left_of_it(
     session: Session, controllers: Counting
 ) -> None:
-    for name in FEW[:2]:
-        node(session.api, name)
-        has(session.api, name, OLD, NEW)
+    staged(session.api, *FEW[:2])
     assert list(upgrades.notices(session)) == []
     name = order(session, *FEW[:2], release=NEW)
     look(controllers, leading())
@@ -550,8 +552,7 @@ def test_a_release_that_hosts_lack_is_told_at_once_and_nothing_changed(session: 
 
 @pytest.mark.usefixtures("lasting")
 def test_pods_stay_where_that_is_wanted(session: Session, controllers: Counting) -> None:
-    node(session.api, "b1")
-    has(session.api, "b1", OLD, NEW)
+    staged(session.api, "b1")
     pod(session.api, "on-b1", on="b1")
     name, lease = order(session, "b1", release=NEW, keeps_pods=True), leading()
 
@@ -648,9 +649,8 @@ def test_a_controller_that_is_killed_at_each_of_its_steps_is_gone_on_after(
     rig: Rig, session: Session, tmp_path: Path, release: str | None
 ) -> None:
     """What its hosts do meanwhile is none of these steps."""
+    staged(session.api, *FEW)
     for name in FEW:
-        node(session.api, name)
-        has(session.api, name, OLD, NEW)
         pod(session.api, f"on-{name}", on=name)
     name = "killed"
     session.api.create({**of_order(Order(FEW, release, batch=2)), "metadata": {"name": name}})

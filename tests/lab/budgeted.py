@@ -1,14 +1,12 @@
 """A Deployment of four pods of which a disruption budget keeps three, and how many are ready."""
 
 import json
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
-from tests.lab.cluster import get, is_ready, kubectl
+from tests.lab.cluster import again_and_again, get, is_ready, kubectl
 
-from kubeception.errors import KubeceptionError
 from kubeception.lab import Host
 
 REPLICAS, FEWEST = 4, 3
@@ -61,17 +59,6 @@ def ready(cp1: Host) -> int:
 @contextmanager
 def watched(cp1: Host) -> Iterator[list[int]]:
     """Look all the time, for a block; give what was seen."""
-    seen, ended = list[int](), threading.Event()
-
-    def look() -> None:
-        while not ended.wait(_EVERY_S):
-            with suppress(KubeceptionError):  # who asks has a limit of its own
-                seen.append(ready(cp1))
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
+    seen = list[int]()
+    with again_and_again(lambda: seen.append(ready(cp1)), every_s=_EVERY_S):
         yield seen
-    finally:
-        ended.set()
-        thread.join()

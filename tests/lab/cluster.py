@@ -4,8 +4,10 @@ import json
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -136,6 +138,30 @@ def quietly(holds: Callable[[], bool]) -> Callable[[], bool]:
             return False
 
     return answer
+
+
+@contextmanager
+def again_and_again(look: Callable[[], object], *, every_s: float) -> Iterator[None]:
+    """Look all the time, for a block; who can't be asked meanwhile is asked again."""
+    ended = threading.Event()
+
+    def go_on() -> None:
+        while not ended.wait(every_s):
+            with suppress(KubeceptionError):
+                look()
+
+    thread = threading.Thread(target=go_on)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def upgrade_status(host: Host) -> Any:
+    """Return how far the ClusterUpgrade is that is under way, or was last; None for none yet."""
+    return json.loads(host.run("kubeception", "upgrade", "status", "-o", "json").stdout)
 
 
 def answers(host: Host) -> bool:

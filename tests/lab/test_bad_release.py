@@ -1,6 +1,5 @@
 """A release that is no good stops where it is, says why, and what ran before goes on."""
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -9,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import Note
 from tests.lab import cluster, healing, lot, releases, timeline
-from tests.lab.cluster import Requests, bootstrap, get
+from tests.lab.cluster import Requests, bootstrap, get, upgrade_status
 from tests.lab.conftest import Names, bundle_folder
 from tests.lab.machine import scaled
 
@@ -72,8 +71,7 @@ def test_it_stops_says_why_and_goes_back(cp1: Host, tmp_path: Path, note: Note, 
     assert pods(cp1, component) == before
     assert bootstrap(cp1).changes == []
     assert cp1.run("kubeception", "status", check=False).code == 0
-    said = json.loads(cp1.run("kubeception", "upgrade", "status", "-o", "json").stdout)
-    assert said["phase"] == "Succeeded"
+    assert upgrade_status(cp1)["phase"] == "Succeeded"
 
 
 def pods(cp1: Host, component: str) -> set[str]:

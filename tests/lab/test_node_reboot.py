@@ -6,15 +6,14 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from tests.lab import cluster
-from tests.lab.cluster import get, kubectl, quietly, until
+from tests.lab.cluster import again_and_again, get, kubectl, quietly, until, upgrade_status
 from tests.lab.conftest import Note
 
-from kubeception.errors import KubeceptionError
 from kubeception.lab import Host, Lab
 
 pytestmark = [pytest.mark.hosts(3, bundle=True), pytest.mark.timeout(600)]
@@ -113,20 +112,9 @@ def _is_ready(found: dict[str, Any]) -> bool:
 @contextmanager
 def watched(host: Host) -> Iterator[Watched]:
     """Look at the cluster all the time, for the length of the block."""
-    seen, ended = Watched(), threading.Event()
-
-    def look() -> None:
-        while not ended.wait(0.3):
-            with suppress(KubeceptionError):  # its API server may be down
-                seen.look(host)
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
+    seen = Watched()
+    with again_and_again(lambda: seen.look(host), every_s=0.3):
         yield seen
-    finally:
-        ended.set()
-        thread.join()
     seen.look(host)
 
 
@@ -134,13 +122,6 @@ def reboot(host: Host, *words: str) -> dict[str, Any]:
     """Have nodes reboot, and return what that came to."""
     done = host.run("kubeception", "node", "reboot", "-o", "json", *words, timeout_s=500)
     said: dict[str, Any] = json.loads(done.stdout)
-    return said
-
-
-def standing(host: Host) -> dict[str, Any]:
-    said: dict[str, Any] = json.loads(
-        host.run("kubeception", "upgrade", "status", "-o", "json").stdout
-    )
     return said
 
 
@@ -225,9 +206,9 @@ def test_a_control_plane_reboots_itself_and_goes_on(cp1: Host) -> None:
     name = reboot(cp1, "cp1", "--no-wait")["name"]
     boot = cp1.get("/proc/sys/kernel/random/boot_id")
 
-    until(quietly(lambda: standing(cp1)["phase"] == "Succeeded"), timeout_s=180)
+    until(quietly(lambda: upgrade_status(cp1)["phase"] == "Succeeded"), timeout_s=180)
 
-    assert standing(cp1)["name"] == name
+    assert upgrade_status(cp1)["name"] == name
     assert cp1.get("/proc/sys/kernel/random/boot_id") != boot
     assert is_untouched(node(cp1, "cp1"))
     cluster.settle(cp1)

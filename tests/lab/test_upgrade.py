@@ -1,6 +1,5 @@
 """One command takes a cluster to another release: what runs on it is served, and told why not."""
 
-import json
 import random
 import time
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 from tests.conftest import Note
 from tests.lab import budgeted, cluster, healing, releases, timeline
-from tests.lab.cluster import Requests, bootstrap, get, quietly, until
+from tests.lab.cluster import Requests, bootstrap, get, quietly, until, upgrade_status
 from tests.lab.conftest import Names, bundle_folder
 from tests.lab.lot import IS_SOAK, SEED
 from tests.lab.machine import scaled
@@ -77,7 +76,7 @@ def test_a_release_that_a_host_lacks_is_told_and_nothing_begins(made: Made) -> N
     assert failed.code == 3
     assert f"error: node w2: its host has no bundle {made.release}" in failed.stderr
     assert "hint: on each such host: kubeception bundle import DIR --stage" in failed.stderr
-    assert standing(cp1) is None
+    assert upgrade_status(cp1) is None
     releases.stage(made.bundle, cp1, on=[w2])
 
 
@@ -135,21 +134,16 @@ def test_it_is_gone_on_with_after_a_power_cut(
     time.sleep(MOMENTS_S[number])
     healing.cut_power(cp1)
 
-    took_s = until(quietly(lambda: standing(cp1)["phase"] == "Succeeded"), timeout_s=400)
+    took_s = until(quietly(lambda: upgrade_status(cp1)["phase"] == "Succeeded"), timeout_s=400)
 
     note(f"cp1 lost power after {MOMENTS_S[number]} s; all done {took_s:.1f} s later")
-    assert standing(cp1)["message"] == f"all nodes run {other.release}"
+    assert upgrade_status(cp1)["message"] == f"all nodes run {other.release}"
     assert releases.running(cp1, *releases.PROGRAMS) == programs(other, *releases.PROGRAMS)
     for host in workers:
         there = releases.running(host, "containerd", "kubelet")
         assert there == programs(other, "containerd", "kubelet")
     cluster.settle(cp1)
     assert bootstrap(cp1).changes == []
-
-
-def standing(cp1: Host) -> Any:
-    """Return how far the upgrade is."""
-    return json.loads(cp1.run("kubeception", "upgrade", "status", "-o", "json").stdout)
 
 
 def is_closed(node: dict[str, Any]) -> bool:
