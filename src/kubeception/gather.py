@@ -15,6 +15,7 @@ from pathlib import Path
 from msgspec import structs
 
 from kubeception import authorities, conditions, versions
+from kubeception.conditions import upgrades
 from kubeception.config import Config, cluster, flags
 from kubeception.config.cluster import ClusterSettings
 from kubeception.endpoints import API_PORT, HOSTED_PORTS, Address
@@ -89,7 +90,9 @@ def changes(session: Session) -> Iterator[tuple[str, str]]:
     copy = cluster.read(session.layout.cluster)
     if copy and not session.layout.membership.exists():
         yield from _files_that_differ(session, copy)
-        asked_for = structs.replace(copy.asked, files=copy.settings.files)
+        decided = ("files", "emulates")  # by no host's own file
+        kept = {name: getattr(copy.settings, name) for name in decided}
+        asked_for = structs.replace(copy.asked, **kept)
         for name, there, here in cluster.differing(copy.settings, asked_for):
             yield (
                 f"this host asks for {name} {here}, and its cluster goes by {there}",
@@ -139,7 +142,13 @@ def gather(session: Session, *, rebuild: bool = False) -> Facts:
     broken = revisions.broken(session.layout.revisions)
     known = remembered(session)
     is_renamed = bool(known.former) or known.node not in {"", of_host.node}
-    of_cluster = replace(of_cluster, hosted=hosted, has_leaders=has_leaders)
+    emulates = emulated(session, of_cluster, hosted)
+    of_cluster = replace(
+        of_cluster,
+        settings=structs.replace(of_cluster.settings, emulates=emulates),
+        hosted=hosted,
+        has_leaders=has_leaders,
+    )
     # Only a host that is alone can tell; with several, the holder may live on another.
     is_alone = answers and not {*of_cluster.control_planes} - {of_host.node, known.node}
     of_cluster = replace(of_cluster, dead_leases=_dead_leases(session) if is_alone else ())
@@ -192,6 +201,27 @@ def cluster_of(session: Session, of_host: HostFacts, told: Shared) -> ClusterFac
         structs.replace(asks, files=files),
         {**others, of_host.node: of_host.address},
     )
+
+
+def emulated(session: Session, of_cluster: ClusterFacts, hosted: Hosted | None) -> str:
+    """Return the minor that the control plane is to pass for, "" for its own.
+
+    The one before, while an upgrade may be gone back from; and then until an API server of the
+    release has proven itself on this host, for that is what would be put back. By hand a release
+    is gone to for good.
+    """
+    there, wanted = of_cluster.before, of_cluster.settings
+    before = there or wanted
+    if versions.numbers(before.oldest) >= versions.numbers(wanted.release.minor):
+        return ""
+    try:
+        if there is None or upgrades.may_be_gone_back_from(session.api, wanted.release.kubernetes):
+            return before.oldest
+    except KubeceptionError:
+        return before.oldest
+    kept = {one.proven.revision for one in revisions.kept(session.layout.revisions)}
+    is_on_trial = hosted is not None and hosted.revision not in kept
+    return before.emulates if is_on_trial else ""
 
 
 def _files_that_differ(session: Session, copy: cluster.Copy) -> Iterator[tuple[str, str]]:

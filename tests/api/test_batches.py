@@ -26,7 +26,7 @@ from tests.killed import ratchet
 from kubeception import crash
 from kubeception.admin import upgrades
 from kubeception.controller import cluster_upgrade
-from kubeception.controller.batches import Phase, Run, SeenNode
+from kubeception.controller.batches import Run, SeenNode, State
 from kubeception.controller.upgrades import Upgrades
 from kubeception.errors import ApiError, KubeceptionError, PreflightError
 from kubeception.kube.client import Api, Object, TokenFile
@@ -41,6 +41,7 @@ from kubeception.render.cluster_upgrade import (
     REBOOT_NOTE,
     RELEASE_NOTE,
     Order,
+    Phase,
     of_order,
 )
 from kubeception.render.controllers import CONTROLLER_MANAGER
@@ -51,6 +52,8 @@ HOME = "rebooted"
 _LEASE = cluster_controller.LEASE
 LABELS = {"app": "kept"}
 FEW = ("b1", "b2", "b3")
+IS_SOAK = "KUBECEPTION_SOAK" in os.environ
+SIZES = (10, 100, 1000) if IS_SOAK else (10, 100)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -133,13 +136,13 @@ def look(api: Api, lease: Lease) -> None:
 
 def node(api: Api, name: str, *, is_ready: bool = True, **spec: Any) -> None:
     api.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "spec": spec})
-    says(api, name, f"{name}-0", is_ready=is_ready)
+    says(api, name, f"{name}-0", is_ready=is_ready, **_INFO)
 
 
-def says(api: Api, name: str, boot: str, *, is_ready: bool) -> None:
+def says(api: Api, name: str, boot: str, *, is_ready: bool, **info: str) -> None:
     """Say what a kubelet would."""
     ready = {"type": "Ready", "status": str(is_ready), "reason": "KubeletSaysSo"}
-    status = {"conditions": [ready], "nodeInfo": {**_INFO, "bootID": boot}}
+    status = {"conditions": [ready], "nodeInfo": {**info, "bootID": boot}}
     api.merge("Node", name, {"status": status}, status=True)
 
 
@@ -174,6 +177,7 @@ def budget(rig: Rig, api: Api) -> None:
 
 
 OLD, NEW = "1.36.4-0123", "1.37.1-4567"
+KUBELETS = {OLD: "v1.36.4", NEW: "v1.37.1"}
 
 
 def has(api: Api, name: str, *bundles: str, **notes: str) -> None:
@@ -186,6 +190,7 @@ def staged(api: Api, *names: str) -> None:
     """Have nodes whose hosts run a release and have another one."""
     for name in names:
         node(api, name)
+        says(api, name, f"{name}-0", is_ready=True, kubeletVersion=KUBELETS[OLD])
         has(api, name, OLD, NEW)
 
 
@@ -217,9 +222,12 @@ class Hosts:
                 asked += 1
                 is_broken = name in self._broken
                 answer = f"{at.asked}: error: no room" if is_broken else at.asked
-                has(self._api, name, NEW, OLD, **{ANSWER_NOTE: answer})
+                bundle = at.asked.partition("/")[2]
+                [other] = {OLD, NEW} - {bundle}
+                has(self._api, name, bundle, other, **{ANSWER_NOTE: answer})
                 self.upgraded.append(name)
-                says(self._api, name, at.boot, is_ready=False)
+                kubelet = KUBELETS[bundle]
+                says(self._api, name, at.boot, is_ready=False, kubeletVersion=kubelet)
             elif not at.is_ready:
                 says(self._api, name, at.boot, is_ready=True)
         self.most_at_once = max(self.most_at_once, asked)
@@ -316,35 +324,40 @@ def test_nodes_reboot_in_batches_and_take_pods_as_before(
     ]
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(2400 if IS_SOAK else 240)
 @pytest.mark.usefixtures("lasting")
+@pytest.mark.parametrize("release", [None, NEW])
 def test_what_a_node_costs_does_not_depend_on_how_many_there_are(
-    session: Session, controllers: Counting, note: Note
+    session: Session, controllers: Counting, note: Note, release: str | None
 ) -> None:
-    costs = [cost(session, controllers, note, size=size) for size in (10, 100)]
+    costs = [cost(session, controllers, note, size=size, release=release) for size in SIZES]
 
     assert max(costs) <= 20
     assert max(costs) <= min(costs) * 1.1
 
 
-def cost(session: Session, controllers: Counting, note: Note, *, size: int) -> float:
-    """Return how many calls a node's reboot takes, with a pod on each, five at a time."""
-    names = [f"of{size}-{n}" for n in range(size)]
+def cost(
+    session: Session, controllers: Counting, note: Note, *, size: int, release: str | None
+) -> float:
+    """Return how many calls a node takes, with a pod on each, five at a time."""
+    names = tuple(f"of{size}-{n}" for n in range(size))
+    staged(session.api, *names)
     for name in names:
-        node(session.api, name)
         pod(session.api, f"on-{name}", on=name)
     began = time.monotonic()
     controllers.asked.clear()
 
-    to_its_end(session, controllers, order(session, *names, batch=5))
+    to_its_end(session, controllers, order(session, *names, batch=5, release=release))
 
-    assert {one: times for one, times in downs(session).items() if one in names} == dict.fromkeys(
-        names, 1
-    )
+    assert {downs(session)[one] for one in names} == {0 if release else 1}
+    if release:
+        assert upgrades.not_on(NEW, "1.37.1", session.api.list("Node")) == ()
     # How often it says that it leads depends on the time that all takes.
     asked = {what: n for what, n in controllers.asked.items() if _LEASE not in what}
     per_node = sum(asked.values()) / size
-    note(f"{size} nodes: {per_node:.1f} calls for each, in {time.monotonic() - began:.1f} s")
+    took_s = time.monotonic() - began
+    what = f"go to {release}" if release else "reboot"
+    note(f"{size} nodes {what}: {per_node:.1f} calls for each, in {took_s:.1f} s")
     return per_node
 
 
@@ -420,7 +433,7 @@ def test_an_abort_lets_go_what_was_not_asked_and_a_pause_ends_with_its_batch(
     upgrades.change(session, paused=False)
     look(controllers, lease)
     assert marks(session)["b2"] == (True, True)
-    upgrades.change(session, aborted=True)
+    upgrades.abort(session)
     look(controllers, lease)
 
     assert told(session, name)["status"]["phase"] == "Aborted"
@@ -490,7 +503,78 @@ def test_nodes_go_to_another_release_their_control_plane_first(
     assert hosts.most_at_once == 2
     assert marks(session) == dict.fromkeys(FEW, FREE)
     assert downs(session) == dict.fromkeys(FEW, 0)
-    assert upgrades.not_on(NEW, "none", session.api.list("Node")) == FEW, "their kubelets say none"
+    there = session.api.list("Node")
+    assert upgrades.not_on(NEW, "1.37.1", there) == ()
+    assert upgrades.not_on(NEW, "1.36.4", there) == FEW, "by what their kubelets say"
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.usefixtures("lasting")
+@pytest.mark.parametrize("looks", range(6))
+def test_an_abort_takes_back_who_has_gone_and_workers_first(
+    session: Session, controllers: Counting, looks: int
+) -> None:
+    """After each look at which the controller had to wait for somebody."""
+    staged(session.api, *FEW)
+    session.api.merge("Node", "b2", {"metadata": {"labels": {CONTROL_PLANE: ""}}})
+    hosts, lease = Hosts(session.api), leading()
+    name = order(session, *FEW, release=NEW, previous=OLD)
+    for _ in range(looks):
+        look(controllers, lease)
+        hosts.go_on()
+    gone = tuple(hosts.upgraded)
+
+    said = upgrades.abort(session)
+
+    assert said.startswith(f"{name}: ends as soon as no host is under way")
+    to_its_end(session, controllers, name, hosts)
+    back = f"{name}-back"
+    assert (session.api.get(KIND, back) is not None) is bool(gone)
+    if gone:
+        assert to_its_end(session, controllers, back, hosts) == f"all nodes run {OLD}"
+        assert gone[0] == "b2"
+        assert hosts.upgraded[len(gone) :] == sorted(gone, key=lambda one: (one == "b2", one))
+    assert upgrades.not_on(OLD, "1.36.4", session.api.list("Node")) == ()
+    assert marks(session) == dict.fromkeys(FEW, FREE)
+    with pytest.raises(KubeceptionError, match="nothing is under way"):
+        upgrades.abort(session)
+
+
+@pytest.mark.usefixtures("lasting")
+def test_one_that_has_stopped_is_gone_back_from_too(
+    session: Session, controllers: Counting
+) -> None:
+    staged(session.api, *FEW)
+    wanted = {"release": NEW, "previous": OLD}
+    to_its_end(
+        session, controllers, order(session, *FEW, **wanted), Hosts(session.api, broken=("b2",))
+    )
+    Hosts(session.api).go_on()  # it is Ready again
+    assert upgrades.previous(session, NEW, NEW) == OLD, "whoever goes on knows the same way back"
+
+    upgrades.abort(session)
+
+    [back] = [one for one in session.api.list(KIND) if one["metadata"]["name"].endswith("-back")]
+    assert back["spec"]["nodes"] == ["b1", "b2"]
+    to_its_end(session, controllers, back["metadata"]["name"])
+    assert upgrades.not_on(OLD, "1.36.4", session.api.list("Node")) == ()
+    assert marks(session) == dict.fromkeys(FEW, FREE)
+
+
+@pytest.mark.usefixtures("lasting")
+def test_one_that_has_ended_well_is_not_gone_back_from(
+    session: Session, controllers: Counting
+) -> None:
+    staged(session.api, "b1")
+    name = order(session, "b1", release=NEW, previous=OLD)
+    to_its_end(session, controllers, name)
+
+    with pytest.raises(KubeceptionError, match=f"{name} has ended well") as caught:
+        upgrades.abort(session)
+
+    assert caught.value.hint == f"within a minor: kubeception upgrade apply {OLD}"
+    assert upgrades.previous(session, NEW, NEW) is None
+    assert upgrades.previous(session, NEW, OLD) == OLD
 
 
 @pytest.mark.usefixtures("lasting")
@@ -562,7 +646,7 @@ def test_pods_stay_where_that_is_wanted(session: Session, controllers: Counting)
     ask = cluster_upgrade.of(told(session, name)).ask
     assert seen_of(session, "b1").asked == ask
     assert left(session.api, "b1") == ["on-b1"]
-    upgrades.change(session, aborted=True)
+    upgrades.abort(session)
     has(session.api, "b1", NEW, OLD, **{ANSWER_NOTE: ask})
     look(controllers, lease)
     assert states(session, name) == {"b1": "Done"}, "who was told is waited for"
@@ -621,6 +705,7 @@ WRONG: dict[str, dict[str, Any]] = {
     "a version and another step": {"all": True, "version": "1.38.0", "steps": ["reboot"]},
     "a version of no letters": {"all": True, "version": "", "steps": ["binaries"]},
     "a version that leads elsewhere": {"all": True, "version": "../x", "steps": ["binaries"]},
+    "a way back from reboots": {"all": True, "previous": "1.36.4"},
     "that step without a version": {"all": True, "steps": ["binaries"]},
     "an unknown policy": {"all": True, "offline": "wait"},
 }
@@ -644,16 +729,22 @@ def test_what_is_left_out_has_its_defaults(session: Session) -> None:
 
 @pytest.mark.timeout(400)
 @pytest.mark.usefixtures("lasting")
-@pytest.mark.parametrize("release", [None, NEW])
+@pytest.mark.parametrize(
+    ("release", "is_aborted"),
+    [(None, False), (NEW, False), (NEW, True)],
+    ids=["reboots", "a release", "and back"],
+)
 def test_a_controller_that_is_killed_at_each_of_its_steps_is_gone_on_after(
-    rig: Rig, session: Session, tmp_path: Path, release: str | None
+    rig: Rig, session: Session, tmp_path: Path, release: str | None, *, is_aborted: bool
 ) -> None:
-    """What its hosts do meanwhile is none of these steps."""
+    """What its hosts and a person do meanwhile is none of these steps."""
     staged(session.api, *FEW)
     for name in FEW:
         pod(session.api, f"on-{name}", on=name)
     name = "killed"
-    session.api.create({**of_order(Order(FEW, release, batch=2)), "metadata": {"name": name}})
+    wanted = of_order(Order(FEW, release, OLD if release else None, batch=2))
+    session.api.create({**wanted, "metadata": {"name": name}})
+    last = f"{name}-back" if is_aborted else name
     token = account(rig, cluster_controller.NAME, tmp_path)
     ca, url = rig.session().layout.pki.ca.certificate, f"https://127.0.0.1:{rig.ports.api}"
     session.hang_up()
@@ -663,18 +754,25 @@ def test_a_controller_that_is_killed_at_each_of_its_steps_is_gone_on_after(
             hosts, lease = Hosts(own.api), leading()
             while True:
                 look(api, lease)
-                if is_over(own, name):
+                if own.api.get(KIND, last) and is_over(own, last):
                     return
                 undisturbed(hosts.go_on)
+                if (
+                    is_aborted
+                    and State.DONE in states(own, name).values()
+                    and not is_over(own, name)
+                ):
+                    undisturbed(lambda: upgrades.abort(own))
 
     steps = ratchet(work, log=tmp_path / "steps")
 
+    asked = FEW[:2] if is_aborted else FEW
     for verb in ("cordon", "evict", "ask", "let go"):
-        assert {f"{verb} node {one}" for one in FEW} <= set(steps), steps
-    assert told(session, name)["status"]["phase"] == "Succeeded"
+        assert {f"{verb} node {one}" for one in asked} <= set(steps), steps
+    assert told(session, last)["status"]["phase"] == "Succeeded"
     after = {one: seen_of(session, one) for one in FEW}
     if release:
-        assert {one.bundles for one in after.values()} == {(NEW, OLD)}
+        assert {one.bundles for one in after.values()} == {(OLD, NEW) if is_aborted else (NEW, OLD)}
     else:
         assert {name: one.boot for name, one in after.items()} == {n: f"{n}-1" for n in FEW}, (
             "each went down once"
@@ -682,7 +780,7 @@ def test_a_controller_that_is_killed_at_each_of_its_steps_is_gone_on_after(
     assert marks(session) == dict.fromkeys(FEW, FREE)
 
 
-def undisturbed(work: Callable[[], None]) -> None:
+def undisturbed(work: Callable[[], object]) -> None:
     """Do something as if nobody had asked to be killed at a step."""
     kept = {name: os.environ.pop(name) for name in (crash.AT, crash.LOG) if name in os.environ}
     work()

@@ -4,6 +4,8 @@ import io
 import json
 import tarfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from msgspec import structs
@@ -16,10 +18,21 @@ from kubeception.bundle.store import Product
 from kubeception.host import files
 from kubeception.lab import Host
 from kubeception.render.cluster_upgrade import BUNDLES_NOTE
+from kubeception.upgrade.image_program import unpacked
 
 PROGRAMS = ("containerd", "etcd", "kubelet")
 # Of Deployments: one that control-plane hosts alone may run, and one that may run anywhere.
 IMAGES = ("kubeception", "coredns")
+_CODE = "lib/kubeception.tar"
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A change of a file of ours: one text, which is there once, becomes another."""
+
+    file: str
+    before: str
+    after: str
 
 
 def another(
@@ -28,12 +41,13 @@ def another(
     more: bytes = b"\0",
     of_images: Sequence[str] = (),
     spoiled: Mapping[str, str] | None = None,
+    edits: Sequence[Edit] = (),
 ) -> Path:
     """Lay out a bundle with other programs and images: each does what it did, by other bytes.
 
     As another build of the same version would. Programs have `more` at their end; some images
     another tag, so that whoever runs them is replaced. What is `spoiled` runs, by its image, a
-    program of the bundle that does something else.
+    program of the bundle that does something else. `edits` are of the code that renders it all.
     """
     bundle, spoiled = contents.load(bundle_folder()), spoiled or {}
     sources = {}
@@ -49,6 +63,8 @@ def another(
                 _spoil(own, images[name.stem], name.stem, bundle_folder() / program)
             else:
                 _tag(source, own, images[name.stem])
+        elif file.path == _CODE and edits:
+            _edit(source, own, edits)
         if own.exists():
             file = structs.replace(file, size=own.stat().st_size, sha256=files.digest(own))
             source = own
@@ -66,9 +82,12 @@ def another(
 
 
 def _spoil(target: Path, name: str, component: str, program: Path) -> None:
-    """Write an image whose program is another one."""
+    """Write an image whose program is another one, or that of another image."""
     layer = target.with_suffix(".layer")
-    oci.write_layer(layer, [oci.Member(f"usr/local/bin/{component}", program, mode=0o755)])
+    with ExitStack() as stack:
+        if program.suffix == ".tar":
+            program = stack.enter_context(unpacked(program, program.stem))
+        oci.write_layer(layer, [oci.Member(f"usr/local/bin/{component}", program, mode=0o755)])
     oci.write_archive(
         target,
         name,
@@ -76,6 +95,25 @@ def _spoil(target: Path, name: str, component: str, program: Path) -> None:
         entrypoint=[component],
         architecture=contents.load(bundle_folder()).architecture,
     )
+
+
+def _edit(source: Path, target: Path, edits: Sequence[Edit]) -> None:
+    """Copy an archive of code with changes, each of which has to find its place."""
+    left = list(edits)
+    compiled = {f"{Path(one.file).parent}/__pycache__/{Path(one.file).stem}." for one in edits}
+    with tarfile.open(source) as before, tarfile.open(target, "w") as after:
+        for member in before:
+            if any(name in member.name for name in compiled):
+                continue  # nobody would look at the file itself
+            content = before.extractfile(member) if member.isfile() else None
+            for edit in [one for one in left if content and member.name.endswith(one.file)]:
+                text = content.read().decode() if content else ""
+                assert text.count(edit.before) == 1, edit
+                changed = text.replace(edit.before, edit.after).encode()
+                member.size, content = len(changed), io.BytesIO(changed)
+                left.remove(edit)
+            after.addfile(member, content)
+    assert left == []
 
 
 def _tag(source: Path, target: Path, name: str) -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.lab import cluster, healing, lot, releases, timeline
 from tests.lab.cluster import Requests, bootstrap, get, upgrade_status
 from tests.lab.conftest import Names, bundle_folder
 from tests.lab.machine import scaled
+from tests.lab.releases import Edit
 
 from kubeception.bundle import contents
 from kubeception.lab import Host, Lab
@@ -21,11 +23,59 @@ pytestmark = [pytest.mark.hosts(1), pytest.mark.timeout(900)]
 GAP_S = 3.0
 # What fails is put back, or has stopped the rest, by then.
 BACK_S = 180.0
-# What an image runs instead: a program that knows none of its arguments.
-ENDS = "bin/etcdutl"
+# What an image runs instead: a program that knows none of its arguments, and one that minds none.
+ENDS, HANGS = "bin/etcdutl", "images/pause.tar"
+
+
+@dataclass(frozen=True)
+class Bad:
+    """What is wrong with a release: a component, what its image runs, how its pod is rendered."""
+
+    component: str
+    runs: str | None = None
+    before: str = ""
+    after: str = ""
+
+    @property
+    def edits(self) -> list[Edit]:
+        """What is changed of the code."""
+        at = "kubeception/render/apiserver.py"
+        return [Edit(at, self.before, self.after)] if self.before else []
+
+
+def rendered(before: str, after: str) -> Bad:
+    """Return an API server whose pod is rendered otherwise."""
+    return Bad("kube-apiserver", before=before, after=after)
+
+
 BAD = {
-    "an API server that ends": ("kube-apiserver", ENDS),
-    "a DNS that ends": ("coredns", ENDS),
+    "an API server that ends": Bad("kube-apiserver", ENDS),
+    "an API server that hangs": Bad("kube-apiserver", HANGS),
+    "an API server with a flag that is none": rendered(
+        '"allow-privileged": "true",', '"allow-privileged": "true", "no-such-flag": "1",'
+    ),
+    "an API server with admission that is none": rendered(
+        'ENABLED: "NodeRestriction"', 'ENABLED: "NodeRestriction,NoSuchPlugin"'
+    ),
+    "an API server without its image": rendered(
+        '"image": settings.release.images[NAME]', '"image": settings.release.images[NAME] + "-gone"'
+    ),
+    "an API server without its keys": rendered(
+        '"volumeMounts": seen["volumeMounts"],',
+        """"volumeMounts": [m for m in seen["volumeMounts"] if m["name"] != "pki"],""",
+    ),
+    "an API server with too little memory": rendered(
+        '"resources": {"requests": {"cpu": "250m"}}',
+        '"resources": {"requests": {"cpu": "250m"}, "limits": {"memory": "40Mi"}}',
+    ),
+    "an API server that is ready, and ends behind the door": rendered(
+        '"livenessProbe": ("/livez", {"periodSeconds": 10, "failureThreshold": 8})',
+        '"livenessProbe": ("/none", {"periodSeconds": 1, "failureThreshold": 20})',
+    ),
+    "a controller-manager that ends": Bad("kube-controller-manager", ENDS),
+    "a scheduler that ends": Bad("kube-scheduler", ENDS),
+    "a DNS that ends": Bad("coredns", ENDS),
+    "a DNS that is never ready": Bad("coredns", HANGS),
 }
 
 
@@ -42,10 +92,15 @@ def cp1(new_name: Names) -> Iterator[Host]:
 
 @pytest.mark.parametrize("what", lot.drawn(list(BAD), 1))
 def test_it_stops_says_why_and_goes_back(cp1: Host, tmp_path: Path, note: Note, what: str) -> None:
-    component, program = BAD[what]
-    number = 1 + list(BAD).index(what)
-    bundle = releases.another(tmp_path, more=b"\0" * number, spoiled={component: program})
-    bad, good = (contents.load(one).version for one in (bundle, bundle_folder()))
+    bad, number = BAD[what], 1 + list(BAD).index(what)
+    component = bad.component
+    bundle = releases.another(
+        tmp_path,
+        more=b"\0" * number,
+        spoiled={component: bad.runs} if bad.runs else {},
+        edits=bad.edits,
+    )
+    release, good = (contents.load(one).version for one in (bundle, bundle_folder()))
     releases.stage(bundle, cp1, on=[cp1])
     before = pods(cp1, component)
 
@@ -54,7 +109,7 @@ def test_it_stops_says_why_and_goes_back(cp1: Host, tmp_path: Path, note: Note, 
         watched = [stack.enter_context(requests) for requests in asking]
         began_s = time.monotonic()
         failed = cp1.run(
-            "kubeception", "upgrade", "apply", bad, "--yes", check=False, timeout_s=600
+            "kubeception", "upgrade", "apply", release, "--yes", check=False, timeout_s=600
         )
         took_s = time.monotonic() - began_s
         back = cp1.run("kubeception", "upgrade", "apply", good, "--yes", timeout_s=600)

@@ -139,7 +139,7 @@ def test_what_is_renewed_arrives_in_running_pods(cp1: Host) -> None:
     # The controller has no certificate; all others have one each.
     until(has_arrived, timeout_s=60)
     # A file that is there says nothing about the process that is to end for it.
-    until(is_other, timeout_s=60)
+    until(lambda: bool(is_other()), timeout_s=60)
     [join] = [name for name in started if JOIN_POD.match(name)]
     assert is_other() == {join}
     checked = cp1.run("kubeception", "certs", "check", check=False)

@@ -3,13 +3,16 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from kubeception.conditions.reading import condition_of
+from kubeception.conditions.upgrades import age, is_on, is_open, listed, phase
 from kubeception.controller import cluster_upgrade
-from kubeception.controller.batches import Phase, Run
+from kubeception.controller.batches import Run
 from kubeception.errors import ApiError, KubeceptionError, PreflightError, WaitTimeout
+from kubeception.gather import settings
 from kubeception.kube.client import Object
 from kubeception.preflight import Finding, Severity
-from kubeception.render.cluster_upgrade import KIND, MOST_NODES, Order, of_order
+from kubeception.render.cluster_upgrade import KIND, MOST_NODES, Order, Phase, of_order
 from kubeception.session import Session
+from kubeception.versions import numbers
 
 LOOK_EVERY_S = 2.0
 # An API server's host may be one of those that reboot.
@@ -51,11 +54,7 @@ def require(order: Order, found: Sequence[Finding], nodes: Sequence[Object]) -> 
 
 def not_on(release: str, kubernetes: str, nodes: Iterable[Object]) -> tuple[str, ...]:
     """Return the nodes whose hosts don't run a release yet, or have not come to its end."""
-    return tuple(
-        one["metadata"]["name"]
-        for one in nodes
-        if not cluster_upgrade.is_on(release, kubernetes, one)
-    )
+    return tuple(one["metadata"]["name"] for one in nodes if not is_on(release, kubernetes, one))
 
 
 def problems_of(order: Order, nodes: Iterable[Object]) -> Iterator[str]:
@@ -82,7 +81,7 @@ def _without_bundle(order: Order, nodes: Iterable[Object]) -> Iterator[str]:
 
 
 def _others(found: Iterable[Object]) -> Iterator[str]:
-    for one in filter(cluster_upgrade.is_open, found):
+    for one in filter(is_open, found):
         yield f"{one['metadata']['name']} is under way; see: {_STATUS}"
 
 
@@ -92,19 +91,19 @@ def latest(session: Session) -> Object | None:
 
 
 def _latest(every: Iterable[Object]) -> Object | None:
-    found = sorted(every, key=lambda one: str(one["metadata"]["creationTimestamp"]))
-    return next(filter(cluster_upgrade.is_open, found), found[-1] if found else None)
+    found = sorted(every, key=age)
+    return next(filter(is_open, found), found[-1] if found else None)
 
 
 def notices(session: Session) -> Iterator[str]:
     """Yield what is under way, or has stopped and left nodes cordoned."""
-    found = _latest(cluster_upgrade.listed(session.api))
-    phase = cluster_upgrade.of(found).phase if found else None
-    has_stopped = phase is Phase.FAILED and any(
+    found = _latest(listed(session.api))
+    at = phase(found) if found else None
+    has_stopped = at is Phase.FAILED and any(
         cluster_upgrade.seen(one).is_ours for one in session.api.list("Node")
     )
-    if found and phase and (has_stopped or not phase.is_end):
-        yield f"{found['metadata']['name']}: {cluster_upgrade.message(found) or phase}; {_STATUS}"
+    if found and at and (has_stopped or not at.is_end):
+        yield f"{found['metadata']['name']}: {cluster_upgrade.message(found) or at}; {_STATUS}"
 
 
 def named(session: Session, name: str) -> Object:
@@ -119,14 +118,62 @@ def named(session: Session, name: str) -> Object:
     return found
 
 
+def previous(session: Session, release: str, there: str | None) -> str | None:
+    """Return the release to go back to from another; `there` is the one that this host runs.
+
+    Who goes on with what has stopped may run the other one already.
+    """
+    before = [one for one in listed(session.api) if one["spec"].get("version") == release]
+    last = max(before, key=age, default=None)
+    if last and phase(last) is not Phase.SUCCEEDED and there == release:
+        known: str | None = last["spec"].get("previous")
+        return known
+    return there if there != release else None
+
+
+def abort(session: Session) -> str:
+    """End the one that is under way, or go back from the last one; say what comes of it.
+
+    Raises:
+        KubeceptionError: nothing is under way, and from the last one nothing goes back.
+    """
+    found = latest(session)
+    if found and is_open(found):
+        session.api.set_fields(found, {"/spec/aborted": True})
+        then = "ends as soon as no host is under way"
+        goes_back = ", then who has gone on goes back" if "previous" in found["spec"] else ""
+        return f"{found['metadata']['name']}: {then}{goes_back}"
+    if found is None or "previous" not in found["spec"]:
+        raise KubeceptionError("nothing is under way", hint=_STATUS)
+    _require_way_back(session, found)
+    back = cluster_upgrade.way_back(found, session.api.list("Node"))
+    if back is None:
+        raise KubeceptionError("nothing is under way, and no host has gone on", hint=_STATUS)
+    session.api.create(back)
+    return f"{back['metadata']['name']}: goes back to {back['spec']['version']}"
+
+
+def _require_way_back(session: Session, found: Object) -> None:
+    """Let one be gone back from that has stopped, or is over and has not proven itself yet."""
+    name, before = found["metadata"]["name"], found["spec"]["previous"]
+    there = settings(session)
+    is_on_trial = there is not None and there.emulates
+    if phase(found) is Phase.SUCCEEDED and not is_on_trial:
+        hint = f"within a minor: kubeception upgrade apply {before}"
+        raise KubeceptionError(f"{name} has ended well, so nothing is under way", hint=hint)
+    if there and numbers(before)[:2] < numbers(there.oldest):
+        what = f"{name}: the API serves what {there.oldest} has brought, which no {before} reads"
+        raise KubeceptionError(what, hint="mend what has failed, then: kubeception upgrade apply")
+
+
 def change(session: Session, **wanted: bool) -> str:
-    """Pause, resume or abort the one that is under way; return its name.
+    """Pause or resume the one that is under way; return its name.
 
     Raises:
         KubeceptionError: none is.
     """
     found = latest(session)
-    if found is None or not cluster_upgrade.is_open(found):
+    if found is None or not is_open(found):
         raise KubeceptionError("nothing is under way", hint=_STATUS)
     name: str = found["metadata"]["name"]
     session.api.set_fields(found, {f"/spec/{field}": value for field, value in wanted.items()})

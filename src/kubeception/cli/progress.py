@@ -41,7 +41,7 @@ def follow(session: Session, name: str, *, output: str) -> None:
         KubeceptionError: it did not come to a good end.
     """
     from kubeception.admin import upgrades
-    from kubeception.controller.batches import Phase
+    from kubeception.render.cluster_upgrade import Phase
 
     before = None
     with _left_alone(name):

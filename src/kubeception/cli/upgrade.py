@@ -117,8 +117,15 @@ def apply(
         if not nodes:
             _say_done(f"every node runs {release}", output=output)
             return
-        found = planning.of(cluster_state.inspect(session, wanted))
-        order = wishes.order(nodes=nodes, release=release, keeps_pods=keeps_pods or len(there) == 1)
+        state = cluster_state.inspect(session, wanted)
+        here = state.present.version if state.present else None
+        order = wishes.order(
+            nodes=nodes,
+            release=release,
+            previous=upgrades.previous(session, release, here),
+            keeps_pods=keeps_pods or len(there) == 1,
+        )
+        found = planning.of(state)
         upgrades.require(order, found.findings, there)
         if output != "json":
             _show(found)
@@ -202,11 +209,20 @@ def resume(config_file: Path | None) -> None:
 def abort(config_file: Path | None) -> None:
     """End it: nodes whose hosts were not asked yet take pods again, the others are waited for.
 
+    Hosts that have gone to another release go back to the one before, workers first; so they do
+    from an upgrade that has stopped, or is over and has not proven itself yet. Between minors the
+    control plane passes for the one before until then; afterwards nothing leads back.
+
     \b
     Example:
       kubeception upgrade abort
+      kubeception upgrade status --watch
     """
-    _changed(config_file, "ends as soon as no host is down", aborted=True)
+    options.only_root("reach the cluster's keys", "upgrade …")
+    from kubeception.admin import upgrades
+
+    with Session(options.loaded(config_file)) as session:
+        click.echo(upgrades.abort(session))
 
 
 def _changed(config_file: Path | None, said: str, **wanted: bool) -> None:

@@ -63,6 +63,9 @@ class ClusterSettings(Struct, frozen=True, omit_defaults=False):
     """Whether kube-proxy sets the size of the kernel's connection table."""
     files: dict[str, str] = field(default_factory=dict)
     """The SHA-256 of each file that flags of pods name, as on the host that rolled it out last."""
+    emulates: str = ""
+    """The minor of Kubernetes, as in 1.36, that its control plane passes for: it can be gone back
+    to (KEP-4330). Nobody asks for it; an upgrade has it so until the release has proven itself."""
 
     @property
     def layout(self) -> Layout:
@@ -91,6 +94,11 @@ class ClusterSettings(Struct, frozen=True, omit_defaults=False):
             etcd_pki=config.etcd.config_path,
             public_cas=config.certificates.ca_path,
         )
+
+    @property
+    def oldest(self) -> str:
+        """The minor that its control plane may be gone back to."""
+        return self.emulates or self.release.minor
 
     def over(self, config: Config) -> Config:
         """Return a host's configuration with the cluster's part of it as the cluster has it."""

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from kubeception.render.cluster_upgrade import Phase
+
 
 class State(StrEnum):
     """What a node is at."""
@@ -22,22 +24,6 @@ class State(StrEnum):
     SKIPPED = "Skipped"
     RELEASED = "Released"
     FAILED = "Failed"
-
-
-class Phase(StrEnum):
-    """What all of it is at."""
-
-    PENDING = "Pending"
-    RUNNING = "Running"
-    PAUSED = "Paused"
-    SUCCEEDED = "Succeeded"
-    FAILED = "Failed"
-    ABORTED = "Aborted"
-
-    @property
-    def is_end(self) -> bool:
-        """Whether nothing comes after it."""
-        return self in {Phase.SUCCEEDED, Phase.FAILED, Phase.ABORTED}
 
 
 AT_HAND = frozenset({State.DRAINING, State.REBOOTING, State.UPGRADING})
@@ -77,6 +63,8 @@ class Run:
     """What tells it from every other one, also from one of the same name."""
     release: str = ""
     """The bundle that hosts go to; none where they reboot."""
+    previous: str = ""
+    """The one that they go back to where it is aborted."""
     drain: timedelta = timedelta(0)
     keeps_pods: bool = False
     """Nodes are neither cordoned nor emptied."""

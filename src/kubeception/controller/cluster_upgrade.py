@@ -1,41 +1,31 @@
 """A ClusterUpgrade and Nodes, as the rules about batches have them, and back."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from kubeception import timestamp
+from kubeception.conditions import upgrades
 from kubeception.conditions.reading import condition_of, conditions_of, time
-from kubeception.controller.batches import NodeProgress, Phase, Run, SeenNode, State
-from kubeception.errors import ApiError
-from kubeception.kube.client import Api, Object
+from kubeception.controller.batches import NodeProgress, Run, SeenNode, State
+from kubeception.kube.client import Object
 from kubeception.kube.eviction import is_movable
 from kubeception.render import objects
 from kubeception.render.cluster_upgrade import (
     ANSWER_NOTE,
     BUNDLES_NOTE,
     CORDONED_NOTE,
-    KIND,
     REBOOT_NOTE,
     RELEASE_NOTE,
+    Phase,
 )
+from kubeception.versions import numbers
 
-_NOT_FOUND = 404
 _ENDED = frozenset({"Succeeded", "Failed"})
 _FEW = 3
-
-
-def listed(api: Api) -> list[Object]:
-    """Return every one; none in a cluster of an earlier version, which has no such kind.
-
-    Raises:
-        ApiError: the API can't be asked.
-    """
-    try:
-        return api.list(KIND)
-    except ApiError as error:
-        if error.status != _NOT_FOUND:
-            raise
-        return []
+# What a node has come to that may run the release.
+_GONE = frozenset({State.DONE, State.FAILED})
+# How the name ends of the one by which another is gone back from.
+_BACK = "-back"
 
 
 def of(found: Object) -> Run:
@@ -45,10 +35,11 @@ def of(found: Object) -> Run:
     return Run(
         name=found["metadata"]["name"],
         nodes=tuple(map(_progress, status.get("nodes") or [])),
-        phase=Phase(status.get("phase") or Phase.PENDING),
+        phase=upgrades.phase(found),
         batch=spec["batch"],
         identity=found["metadata"].get("uid", ""),
         release=spec.get("version", ""),
+        previous=spec.get("previous", ""),
         drain=timedelta(seconds=drain["timeoutSeconds"]),
         keeps_pods=drain.get("pods") == "keep",
         is_forced=drain["onBlocked"] == "force",
@@ -65,22 +56,20 @@ def message(found: Object) -> str:
     return said
 
 
-def is_open(found: Object) -> bool:
-    """Tell whether something of it may yet be done."""
-    return not of(found).phase.is_end
-
-
 def in_turn(
-    nodes: list[Object], wanted: list[str] | None, *, is_upgrade: bool = False
+    nodes: list[Object], wanted: list[str] | None, *, release: str = ""
 ) -> tuple[NodeProgress, ...]:
     """Return the nodes in the order of their turns; None means all there are.
 
-    To reboot workers go first. To another release they go last: a kubelet is never newer than its
-    API server (https://kubernetes.io/releases/version-skew-policy/).
+    To reboot workers go first, and to an earlier `release`. To a later one they go last: a kubelet
+    is never newer than its API server (https://kubernetes.io/releases/version-skew-policy/).
     """
-    planes = {_name(one) for one in nodes if objects.CONTROL_PLANE in _labels(one)}
+    planes = [one for one in nodes if objects.CONTROL_PLANE in _labels(one)]
+    is_earlier = any(numbers(_kubelet(one)) > numbers(release) for one in planes)
+    is_later = bool(release) and not is_earlier
+    first = {_name(one) for one in nodes if (one in planes) is is_later}
     names = map(_name, nodes) if wanted is None else wanted
-    turns = sorted(names, key=lambda one: ((one in planes) is not is_upgrade, one))
+    turns = sorted(names, key=lambda one: (one not in first, one))
     return tuple(map(NodeProgress, turns))
 
 
@@ -100,14 +89,6 @@ def seen(node: Object, pods: tuple[str, ...] | None = None) -> SeenNode:
     )
 
 
-def is_on(release: str, kubernetes: str, node: Object) -> bool:
-    """Tell whether a Node's host runs a release, and is not on the way to one, or left there."""
-    at = seen(node)
-    kubelet = node.get("status", {}).get("nodeInfo", {}).get("kubeletVersion", "")
-    is_on_its_way = at.is_ours or at.asked or f"/{release}: " in at.answer
-    return at.bundles[:1] == (release,) and kubelet == f"v{kubernetes}" and not is_on_its_way
-
-
 def has_to_go(pod: Object) -> bool:
     """Tell whether a pod ends before its host goes down.
 
@@ -116,6 +97,28 @@ def has_to_go(pod: Object) -> bool:
     """
     has_ended = pod.get("status", {}).get("phase") in _ENDED
     return is_movable(pod) and not has_ended and not _is_bound_by_name(pod)
+
+
+def way_back(found: Object, nodes: Iterable[Object]) -> Object | None:
+    """Return the one that takes back whoever has gone to a release; None where nobody has.
+
+    Its name says which one it ends, so however often it is made, there is one.
+    """
+    spec, name = found["spec"], _name(found)
+    asked = {one.name for one in of(found).nodes if one.state in _GONE}
+    gone = [
+        _name(one)
+        for one in nodes
+        if _name(one) in asked or seen(one).bundles[:1] == (spec.get("version"),)
+    ]
+    if not gone or "previous" not in spec:
+        return None
+    kept = {key: spec[key] for key in ("batch", "steps", "stepTimeoutSeconds", "drain", "offline")}
+    return {
+        **{key: found[key] for key in ("apiVersion", "kind")},
+        "metadata": {"generateName": "upgrade-", "name": f"{name}{_BACK}"},
+        "spec": {"nodes": sorted(gone), "version": spec["previous"], **kept},
+    }
 
 
 def status_of(run: Run, found: Object, now: datetime) -> Object:
@@ -152,7 +155,9 @@ def _said(run: Run) -> str:
     if run.phase is Phase.PAUSED:
         return "paused before the next batch"
     if run.phase is Phase.ABORTED:
-        return "aborted; what was not told to go on is as before"
+        has_way_back = run.previous and any(one.state in _GONE for one in run.nodes)
+        who_went = f", and who went on goes back by {run.name}{_BACK}" if has_way_back else ""
+        return f"aborted; what was not told to go on is as before{who_went}"
     skipped = [one for one in run.nodes if one.state is State.SKIPPED]
     if skipped:
         return f"passed over: {_listed(skipped)}"
@@ -213,6 +218,11 @@ def _is_bound_by_name(pod: Object) -> bool:
     terms = required.get("nodeSelectorTerms", [])
     by_name = bool(terms) and all("matchFields" in one for one in terms)
     return is_ours and by_name and metadata["namespace"] == objects.NAMESPACE
+
+
+def _kubelet(node: Object) -> str:
+    version: str = node.get("status", {}).get("nodeInfo", {}).get("kubeletVersion", "")
+    return version
 
 
 def _labels(found: Object) -> Object:

@@ -7,21 +7,23 @@ from datetime import UTC, datetime
 from time import monotonic
 
 from kubeception import crash
+from kubeception.conditions.upgrades import age, is_open
 from kubeception.controller import batches, cluster_upgrade
-from kubeception.controller.batches import Change, Phase, Run, SeenNode, State, Verb
+from kubeception.controller.batches import Change, Run, SeenNode, State, Verb
 from kubeception.controller.events import tell
 from kubeception.errors import ApiError
 from kubeception.kube.client import Api, Object
 from kubeception.kube.eviction import ENDING, told_to_end
 from kubeception.kube.lease import Lease
 from kubeception.render.cluster_controller import NAME
-from kubeception.render.cluster_upgrade import CORDONED_NOTE, KIND, REBOOT_NOTE, RELEASE_NOTE
+from kubeception.render.cluster_upgrade import CORDONED_NOTE, KIND, REBOOT_NOTE, RELEASE_NOTE, Phase
 
 log = logging.getLogger("kubeception.controller")
 
 LOOK_EVERY_S = 5.0
 # So often nodes are let go whose ClusterUpgrade somebody has deleted.
 _ORPHANS_EVERY_S = 300.0
+_EXISTS = 409
 # So many of those that have ended are kept, for people to look at.
 _KEPT = 20
 _NOT_ASKED = {REBOOT_NOTE: None, RELEASE_NOTE: None}
@@ -69,7 +71,7 @@ class Upgrades:
             return
         self._due_s = monotonic() + LOOK_EVERY_S
         every = api.list(KIND)
-        waiting = sorted(filter(cluster_upgrade.is_open, every), key=_age)
+        waiting = sorted(filter(is_open, every), key=age)
         if waiting:
             self._work_off(api, waiting[0])
         for one in waiting[1:]:
@@ -84,9 +86,7 @@ class Upgrades:
         run, look = cluster_upgrade.of(found), _Look()
         if not run.nodes:
             wanted = None if found["spec"].get("all") else found["spec"]["nodes"]
-            turns = cluster_upgrade.in_turn(
-                look.read_all(api), wanted, is_upgrade=bool(run.release)
-            )
+            turns = cluster_upgrade.in_turn(look.read_all(api), wanted, release=run.release)
             run = replace(run, nodes=turns)
         is_new = True
         while is_new and self._lease.hold(api):
@@ -99,6 +99,8 @@ class Upgrades:
                 after = after.saying(change.node, words)
                 is_new |= is_done
             status = cluster_upgrade.status_of(after, found, _now())
+            if after.is_aborted and after.phase.is_end:
+                _send_back(api, found)
             found = self._write(api, found, status)
             for reason, said, kind in _events(run, after, status["message"]):
                 tell(api, found, reason, said, kind=kind)
@@ -119,7 +121,7 @@ class Upgrades:
         What people have named would be applied anew by whoever sees that it is missing.
         """
         of_commands = [one for one in every if "generateName" in one["metadata"]]
-        for one in sorted(of_commands, key=_age)[:-_KEPT]:
+        for one in sorted(of_commands, key=age)[:-_KEPT]:
             if one["metadata"]["name"] not in held and self._lease.hold(api):
                 api.delete(KIND, one["metadata"]["name"])
 
@@ -155,6 +157,19 @@ def _seen(api: Api, run: Run, look: _Look) -> dict[str, SeenNode | None]:
     if is_closed and not run.keeps_pods:
         look.pods = {name: _pods(api, name) for name in there}
     return {one.name: look.seen(one.name) for one in run.at_hand}
+
+
+def _send_back(api: Api, found: Object) -> None:
+    """Ask for the way back from one that ends, before it does: nobody would think of it later."""
+    back = cluster_upgrade.way_back(found, api.list("Node"))
+    if back is None:
+        return
+    crash.before("send back", f"{KIND} {back['metadata']['name']}")
+    try:
+        api.create(back)
+    except ApiError as error:
+        if error.status != _EXISTS:
+            raise
 
 
 def _carried_out(api: Api, change: Change, run: Run, look: _Look) -> tuple[str, bool]:
@@ -228,11 +243,6 @@ def _events(before: Run, after: Run, message: str) -> Iterator[tuple[str, str, s
 
 def _full_name(pod: Object) -> str:
     return f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
-
-
-def _age(found: Object) -> tuple[str, str]:
-    metadata = found["metadata"]
-    return metadata["creationTimestamp"], metadata["name"]
 
 
 def _now() -> datetime:

@@ -14,7 +14,7 @@ from itertools import repeat
 from typing import Any
 
 from kubeception import certificates, conditions, firewall, losses, serving
-from kubeception.conditions import LEASES
+from kubeception.conditions import LEASES, upgrades
 from kubeception.conditions.reading import condition_of
 from kubeception.config import cluster
 from kubeception.endpoints import API_PORT, HOSTED_PORTS
@@ -84,6 +84,8 @@ class Observer:
         self._node_problem: str | None = None
         self._has_new_settings = self._is_to_reboot = False
         self._releases = release.NONE_ASKED
+        self._emulated = ""
+        self._is_upgrade_over = False
         self._not_ready: str | None = None
         self._host.forget()
         self._rollout: Rollout | None = None
@@ -181,6 +183,7 @@ class Observer:
             changed_roles=self._changed_roles,
             lost=next((what for what, at in there if not at), None),
             has_new_settings=self._has_new_settings,
+            emulates=self._emulated if self._is_upgrade_over else None,
             is_to_reboot=self._is_to_reboot,
             releases=self._releases,
             node_problem=self._node_problem if node else f"Node {self._node} is gone",
@@ -264,11 +267,14 @@ class Observer:
     def _ask(self, changed: tuple[int, ...], now: float) -> None:
         """Ask the API for what etcd alone can't tell, where it may have changed."""
         is_on = self._rollout is not None and not self._rollout.is_settled
-        if changed == self._read and not is_on and not self._releases.work:
+        # That an upgrade is over, nothing of this host's tells.
+        is_waiting = is_on or self._releases.work or self._emulated
+        if changed == self._read and not is_waiting:
             return
         try:
             self._node_problem = nodes.ControlPlaneNode(self._node).drift(self._session)
             self._has_new_settings = _has_new_settings(self._session)
+            self._emulated, self._is_upgrade_over = _emulated(self._session)
             found = self._session.api.get("Node", self._node)
             self._not_ready = conditions.unready(found, self._node)
             self._is_to_reboot = is_to_reboot(found, kernel.boot_id(self._session.host.proc))
@@ -311,6 +317,15 @@ def _has_new_settings(session: Session) -> bool:
         return cluster.followed(cluster_settings.of(found), copy) != copy.settings
     except ValueError:  # of another version: bootstrap tells it, and goes by the copy
         return False
+
+
+def _emulated(session: Session) -> tuple[str, bool]:
+    """Return which minor the control plane passes for, and whether no upgrade needs that."""
+    copy = cluster.read(session.layout.cluster)
+    if copy is None or not copy.settings.emulates:
+        return "", False
+    kubernetes = copy.settings.release.kubernetes
+    return copy.settings.emulates, not upgrades.may_be_gone_back_from(session.api, kubernetes)
 
 
 def _broken_certificate(session: Session) -> str | None:

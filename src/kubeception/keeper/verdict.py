@@ -101,6 +101,8 @@ class Observation:
     """Which roles that Kubernetes itself needs are gone, or others."""
     has_new_settings: bool = False
     """The cluster goes by other settings than this host."""
+    emulates: str | None = None
+    """Which minor the control plane still passes for, though the upgrade from it is over."""
     node_problem: str | None = None
     """What this host's Node lacks."""
     credential_problem: str | None = None
@@ -321,6 +323,9 @@ def _about_the_rest(seen: Observation) -> Verdict | None:
         return verdict
     if seen.expiring:
         return Verdict(Action.BOOTSTRAP, seen.expiring)
+    if seen.emulates and seen.rollout and seen.rollout.is_proven:
+        why = f"the upgrade is over, and its API servers still emulate {seen.emulates}"
+        return Verdict(Action.BOOTSTRAP, why)
     return _about_what_to_prepare(seen) or verdict
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from kubeception.config.cluster import ClusterSettings
 from kubeception.endpoints import ETCD_PORT, HOSTED_PORTS, LOOPBACK, url
 from kubeception.facts import ClusterFacts, HostFacts
-from kubeception.render import extras, objects, pod_folder
+from kubeception.render import emulation, extras, objects, pod_folder
 from kubeception.render.pod_folder import PodFolder
 
 NAME = "kube-apiserver"
@@ -215,6 +215,7 @@ def _flags(settings: ClusterSettings, port: int) -> dict[str, str]:
         "shutdown-watch-termination-grace-period": "5s",
         "tls-cert-file": at.apiserver.certificate,
         "tls-private-key-file": at.apiserver.key,
+        **emulation.flags(settings),
         **settings.apiserver.extra_args,
         "secure-port": port,
     }

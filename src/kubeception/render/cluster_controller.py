@@ -23,7 +23,7 @@ _CLUSTER_RIGHTS = (
     objects.rule("", "nodes", "get", "list", "patch"),
     objects.rule("", "pods", "list", "delete"),
     objects.rule("", "pods/eviction", "create"),
-    objects.rule(cluster_upgrade.GROUP, cluster_upgrade.PLURAL, "list", "delete"),
+    objects.rule(cluster_upgrade.GROUP, cluster_upgrade.PLURAL, "list", "create", "delete"),
     objects.rule(cluster_upgrade.GROUP, f"{cluster_upgrade.PLURAL}/status", "patch"),
     # A policy holds it to those that the join service made, where it deletes.
     objects.rule(_CERTIFICATES, "certificatesigningrequests", "get", "list", "watch", "delete"),

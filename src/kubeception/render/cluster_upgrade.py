@@ -6,6 +6,7 @@ its status what each node is at.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 
 from kubeception.render import objects
 
@@ -28,18 +29,36 @@ MOST_NODES = 5000
 DRAIN_S, STEP_S = 300, 900
 PERCENT = "([1-9][0-9]?|100)%"
 _NAME_LENGTH = 253
+_BUNDLE = {"type": "string", "maxLength": 64, "pattern": "^[0-9A-Za-z][0-9A-Za-z.+~-]*$"}
+
+
+class Phase(StrEnum):
+    """What one is at."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    PAUSED = "Paused"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    ABORTED = "Aborted"
+
+    @property
+    def is_end(self) -> bool:
+        """Whether nothing comes after it."""
+        return self in {Phase.SUCCEEDED, Phase.FAILED, Phase.ABORTED}
 
 
 @dataclass(frozen=True)
 class Order:
     """What somebody asks for: of these nodes, or of all where none is named.
 
-    They go to a `release`, by the name of its bundle, or reboot. `batch` is a number of nodes or a
-    percentage of them.
+    They go to a `release`, by the name of its bundle, and back to the `previous` one where that is
+    aborted; or they reboot. `batch` is a number of nodes or a percentage of them.
     """
 
     nodes: tuple[str, ...] = ()
     release: str | None = None
+    previous: str | None = None
     batch: int | str = 1
     drain_s: int = DRAIN_S
     keeps_pods: bool = False
@@ -56,6 +75,8 @@ def of_order(order: Order) -> objects.Object:
     of: objects.Object = {"nodes": list(order.nodes)} if order.nodes else {"all": True}
     if order.release:
         of["version"] = order.release
+    if order.previous:
+        of["previous"] = order.previous
     return {
         "apiVersion": f"{GROUP}/{VERSION}",
         "kind": KIND,
@@ -132,10 +153,13 @@ def _spec() -> objects.Object:
     spec = _object(
         "What is asked for; which nodes that is counts when it begins.",
         version={
-            "type": "string",
-            "maxLength": 64,
-            "pattern": "^[0-9A-Za-z][0-9A-Za-z.+~-]*$",
+            **_BUNDLE,
             "description": "The release to go to, by the name of a bundle that each host has.",
+        },
+        previous={
+            **_BUNDLE,
+            "description": "The release to go back to where it is aborted, by the name of a bundle"
+            " that each host has.",
         },
         nodes=_names("Which nodes."),
         all={
@@ -169,7 +193,8 @@ def _spec() -> objects.Object:
         paused={"type": "boolean", "description": "No further batch begins."},
         aborted={
             "type": "boolean",
-            "description": "What was not told to go on yet is let go, and nothing more begins.",
+            "description": "What was not told to go on yet is let go, and nothing more begins; who"
+            " has gone to the version goes back to the previous one.",
         },
     )
     is_all, has_names = "has(self.all) && self.all", "has(self.nodes) && size(self.nodes) > 0"
@@ -182,6 +207,7 @@ def _spec() -> objects.Object:
         "has(self.version) == (self.steps == ['binaries'])": (
             "a version goes with the step binaries, and with none else"
         ),
+        "!has(self.previous) || has(self.version)": "a previous one goes with a version",
     }
     validations = [{"rule": rule, "message": why} for rule, why in rules.items()]
     return {**spec, "x-kubernetes-validations": validations}

@@ -12,7 +12,7 @@ from kubeception.config.cluster import ClusterSettings
 from kubeception.config.model import Pod
 from kubeception.facts import ClusterFacts
 from kubeception.layout import Pair
-from kubeception.render import extras, objects, pod_folder
+from kubeception.render import emulation, extras, objects, pod_folder
 from kubeception.render.pod_folder import PodFolder
 
 REPLICAS = 2
@@ -200,6 +200,7 @@ def _flags(controller: Controller, settings: ClusterSettings) -> dict[str, str]:
         "leader-elect-retry-period": "1s",
         "requestheader-client-ca-file": str(pki.front_proxy_ca.certificate),
         **controller.flags(settings),
+        **emulation.flags(settings),
         **{flag: value for flag, value in asked.extra_args.items() if flag not in _OF_ALL_SIGNERS},
     }
 

@@ -16,13 +16,15 @@ _TWICE = 2
 
 
 def skew(seen: ClusterState) -> Iterator[Finding]:
-    """Want a release that is no older than the API server, and one minor later at most."""
+    """Want a release of no minor before the one that can be gone back to, and one later at most."""
     there, wanted = numbers(seen.serving), numbers(seen.target.kubernetes)
     what = f"the API server is of {seen.serving}, and {seen.target.kubernetes} is"
-    if wanted < there:
-        yield Finding(
-            "VersionSkew", f"{what} older", "kubeception bundle list shows what else there is"
-        )
+    if wanted[:2] < (numbers(seen.oldest) or there)[:2]:
+        hint = "kubeception bundle list shows what else there is"
+        yield Finding("VersionSkew", f"{what} a minor older, which nothing goes back to", hint)
+    elif wanted < there:
+        hint = "kubeception bundle list shows what else there is"
+        yield warning("VersionSkew", f"{what} older", hint)
     elif wanted[:2] > (1, there[1] + 1):
         between = dotted((1, there[1] + 1))
         yield Finding("VersionSkew", f"{what} more than one minor later", f"go to {between} first")
@@ -36,10 +38,15 @@ def upgrades(seen: ClusterState) -> Iterator[Finding]:
 
 
 def kubelets(seen: ClusterState) -> Iterator[Finding]:
-    """Want no kubelet that is too old for the API server to come."""
-    supported = seen.target.supported["kubelet"]
+    """Want no kubelet that the API server to come is too new for, or too old.
+
+    Those that are to go back themselves do so before it.
+    """
+    supported, there = seen.target.supported["kubelet"], numbers(seen.serving)
+    goes_back = numbers(seen.target.kubernetes) < there
     for node in seen.nodes:
-        if numbers(node.kubelet) not in supported:
+        kubelet = numbers(node.kubelet)
+        if kubelet not in supported and not (goes_back and supported.at_least <= kubelet <= there):
             what = f"{node.name}: its kubelet is of {node.kubelet or 'no known version'}"
             yield Finding(
                 "KubeletSkew", f"{what}, wanted is {supported}", "upgrade that host first"

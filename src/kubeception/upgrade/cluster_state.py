@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from kubeception import gather
 from kubeception.conditions.reading import condition_of
+from kubeception.conditions.upgrades import is_open, listed
 from kubeception.conditions.webhooks import Unanswered, backend_problem, unanswered
-from kubeception.controller.cluster_upgrade import is_open, listed
 from kubeception.errors import KubeceptionError
 from kubeception.host import process
 from kubeception.kube import health
@@ -79,13 +80,15 @@ class Listed:
 class ClusterState:
     """A cluster, its host that is asked, and the release that it is to go to.
 
-    `serving` is the version of the API server behind the door, without the v, and `present` what
-    the host runs now. `args` are the flags that people have set, by program, and `listed` what the
-    programs that they are for list. `upgrades` are the ClusterUpgrades that have not ended.
+    `serving` is the version of the API server behind the door, without the v, `oldest` the minor
+    that can be gone back to, "" where nobody tells, and `present` what the host runs now. `args`
+    are the flags that people have set, by program, and `listed` what the programs that they are for
+    list. `upgrades` are the ClusterUpgrades that have not ended.
     """
 
     target: Release
     serving: str
+    oldest: str = ""
     present: Release | None = None
     nodes: tuple[NodeState, ...] = ()
     budgets: tuple[Budget, ...] = ()
@@ -113,11 +116,12 @@ def inspect(session: Session, target: Target) -> ClusterState:
     if serving is None:
         why = health.problem(session.api_port, session.layout.pki.ca.certificate)
         raise KubeceptionError(f"the API server can't be asked: {why}", hint="kubeception status")
-    etcd_problem = session.etcd.problem()
+    etcd_problem, settings = session.etcd.problem(), gather.settings(session)
     args = {name: dict(getattr(session.config, name).extra_args) for name in PROGRAMS}
     return ClusterState(
         target=target.release,
         serving=serving.removeprefix("v"),
+        oldest=settings.oldest if settings else "",
         present=in_use(session.layout.bundle),
         nodes=tuple(map(_node, session.api.list("Node"))),
         budgets=tuple(map(_budget, session.api.list("PodDisruptionBudget"))),

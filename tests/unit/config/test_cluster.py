@@ -69,6 +69,14 @@ def test_a_release_is_taken_whole() -> None:
     assert cluster.settled(now, before, there).release == now.release
 
 
+def test_what_the_control_plane_passes_for_is_no_hosts_to_ask() -> None:
+    there = structs.replace(SETTINGS, emulates="0.9")
+    now = asked(OTHER, release=Release("1.1.0", {"a": "a:2"}))
+
+    assert cluster.settled(now, asked(), there).emulates == "0.9"
+    assert (there.oldest, SETTINGS.oldest) == ("0.9", "1.0")
+
+
 @pytest.mark.parametrize(
     ("own", "before", "there", "found"),
     [

@@ -12,13 +12,13 @@ from kubeception.controller.batches import (
     AT_HAND,
     Change,
     NodeProgress,
-    Phase,
     Run,
     SeenNode,
     State,
     Verb,
     step,
 )
+from kubeception.render.cluster_upgrade import Phase
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DRAIN, STEP = timedelta(minutes=5), timedelta(minutes=15)

@@ -8,15 +8,13 @@ import pytest
 from tests.fixed import CLUSTER
 
 from kubeception.controller import cluster_upgrade
-from kubeception.controller.batches import NodeProgress, Phase, Run, State
+from kubeception.controller.batches import NodeProgress, Run, State
 from kubeception.kube.eviction import MIRROR_NOTE
 from kubeception.render import cluster_controller, controllers, coredns
 from kubeception.render.cluster_upgrade import (
-    ANSWER_NOTE,
     BUNDLES_NOTE,
-    CORDONED_NOTE,
-    RELEASE_NOTE,
     Order,
+    Phase,
     of_order,
 )
 from kubeception.render.objects import CONTROL_PLANE
@@ -73,16 +71,65 @@ def test_what_has_ended_or_comes_back_by_itself_stays(more: dict[str, Any]) -> N
     assert not cluster_upgrade.has_to_go(pod({**ANY, **more}))
 
 
-def test_workers_go_first() -> None:
-    def node(name: str, **labels: str) -> dict[str, Any]:
-        return {"metadata": {"name": name, "labels": labels}}
+def node(name: str, *bundles: str, **labels: str) -> dict[str, Any]:
+    metadata = {"name": name, "labels": labels, "annotations": {BUNDLES_NOTE: " ".join(bundles)}}
+    return {"metadata": metadata, "status": {"nodeInfo": {"kubeletVersion": "v1.37.1"}}}
 
+
+@pytest.mark.parametrize(
+    ("release", "turns"),
+    [
+        ("", ["b", "c", "a"]),
+        ("1.38.0-0123", ["a", "b", "c"]),
+        ("1.37.1-0123", ["a", "b", "c"]),
+        ("1.37.0-0123", ["b", "c", "a"]),
+        ("1.36.4-0123", ["b", "c", "a"]),
+    ],
+)
+def test_workers_go_first_but_to_a_later_release(release: str, turns: list[str]) -> None:
     nodes = [node("a", **{CONTROL_PLANE: ""}), node("c"), node("b")]
 
-    assert [one.name for one in cluster_upgrade.in_turn(nodes, None)] == ["b", "c", "a"]
-    assert [one.name for one in cluster_upgrade.in_turn(nodes, ["a", "c"])] == ["c", "a"]
-    turns = cluster_upgrade.in_turn(nodes, None, is_upgrade=True)
-    assert [one.name for one in turns] == ["a", "b", "c"]
+    found = cluster_upgrade.in_turn(nodes, None, release=release)
+    named = cluster_upgrade.in_turn(nodes, ["a", "c"], release=release)
+
+    assert [one.name for one in found] == turns
+    assert [one.name for one in named] == [name for name in turns if name != "b"]
+
+
+OLD, NEW = "1.36.4-0123", "1.37.1-0123"
+TO_NEW = Order(("a", "b", "c", "d"), NEW, OLD, batch=2, drain_s=7)
+ABORTED = tuple(
+    map(NodeProgress, "abcd", (State.DONE, State.FAILED, State.RELEASED, State.WAITING))
+)
+
+
+def ended(order: Order) -> dict[str, Any]:
+    found = {**of_order(order), "metadata": {"name": "upgrade-1", "uid": "0"}}
+    run = replace(cluster_upgrade.of(found), nodes=ABORTED, phase=Phase.ABORTED)
+    return {**found, "status": cluster_upgrade.status_of(run, found, NOW)}
+
+
+def test_who_has_gone_to_a_release_goes_back_as_he_went() -> None:
+    found = ended(TO_NEW)
+    nodes = [node("a", NEW, OLD), node("b", OLD, NEW), node("c", OLD, NEW), node("e", NEW, OLD)]
+
+    back = cluster_upgrade.way_back(found, nodes)
+
+    assert back is not None
+    assert back["metadata"] == {"generateName": "upgrade-", "name": "upgrade-1-back"}
+    changed = {"nodes": ["a", "b", "e"], "version": OLD}
+    kept = {key: value for key, value in found["spec"].items() if key != "previous"}
+    assert back["spec"] == {**kept, **changed}
+    assert found["status"]["message"].endswith("goes back by upgrade-1-back")
+
+
+@pytest.mark.parametrize(
+    ("order", "bundles"), [(replace(TO_NEW, previous=None), (NEW, OLD)), (TO_NEW, (OLD, NEW))]
+)
+def test_nobody_goes_back_who_has_not_gone_or_knows_no_way(
+    order: Order, bundles: tuple[str, ...]
+) -> None:
+    assert cluster_upgrade.way_back(ended(order), [node("c", *bundles)]) is None
 
 
 NODES = (
@@ -121,32 +168,6 @@ def test_so_is_one_to_another_release() -> None:
     ended = replace(run, phase=Phase.SUCCEEDED)
     status = cluster_upgrade.status_of(ended, found, NOW)
     assert status["message"] == "all nodes run 1.37.1-0123"
-
-
-RUNS = {BUNDLES_NOTE: "1.37.1-b 1.36.4-a"}
-
-
-@pytest.mark.parametrize(
-    ("notes", "kubelet", "answer"),
-    [
-        (RUNS, "v1.37.1", True),
-        (RUNS, "v1.36.4", False),
-        ({BUNDLES_NOTE: "1.36.4-a 1.37.1-b"}, "v1.37.1", False),
-        ({**RUNS, ANSWER_NOTE: "u/1.37.1-b"}, "v1.37.1", True),
-        ({**RUNS, ANSWER_NOTE: "u/1.37.1-b: it broke"}, "v1.37.1", False),
-        ({**RUNS, ANSWER_NOTE: "t/1.36.4-a: it broke"}, "v1.37.1", True),
-        ({**RUNS, RELEASE_NOTE: "u/1.37.1-b"}, "v1.37.1", False),
-        ({**RUNS, CORDONED_NOTE: "r"}, "v1.37.1", False),
-        ({}, "v1.37.1", False),
-    ],
-)
-def test_a_host_is_on_a_release_that_it_came_to_the_end_of(
-    notes: dict[str, str], kubelet: str, answer: bool
-) -> None:
-    metadata = {"name": "w1", "annotations": notes}
-    node = {"metadata": metadata, "status": {"nodeInfo": {"kubeletVersion": kubelet}}}
-
-    assert cluster_upgrade.is_on("1.37.1-b", "1.37.1", node) is answer
 
 
 SAID = {

@@ -454,6 +454,18 @@ TABLE = {
         Action.BOOTSTRAP,
         "the cluster goes by other settings than this host",
     ),
+    "an upgrade that is over, and proven, ends what was passed for": (
+        Observation(
+            emulates="1.36", rollout=rollout(replace(NEW, is_marked=True), live=6446, proven=("2",))
+        ),
+        Action.BOOTSTRAP,
+        "the upgrade is over, and its API servers still emulate 1.36",
+    ),
+    "not before its API server has proven itself": (
+        Observation(emulates="1.36", rollout=rollout(NEW, live=6446)),
+        Action.WAIT,
+        "revision 2 is on trial",
+    ),
     "a worker's Node tells of a network that does not work": (
         worker(trouble=TROUBLE),
         Action.TELL,

@@ -79,8 +79,9 @@ def test_what_is_there_already_is_no_step() -> None:
     ("changes", "line"),
     [
         (
-            {"serving": "1.37.2"},
-            "VersionSkew: the API server is of 1.37.2, and 1.37.1 is older",
+            {"serving": "1.38.0", "nodes": WELL.nodes[:1]},
+            "VersionSkew: the API server is of 1.38.0, and 1.37.1 is a minor older,"
+            " which nothing goes back to",
         ),
         (
             {"serving": "1.35.6"},
@@ -89,6 +90,10 @@ def test_what_is_there_already_is_no_step() -> None:
         (
             {"nodes": (NodeState("w1", "1.33.1", is_ready=True, is_control_plane=False),)},
             "KubeletSkew: w1: its kubelet is of 1.33.1, wanted is 1.34 or later, below 1.38",
+        ),
+        (
+            {"nodes": (NodeState("w1", "1.38.0", is_ready=True, is_control_plane=False),)},
+            "KubeletSkew: w1: its kubelet is of 1.38.0, wanted is 1.34 or later, below 1.38",
         ),
         (
             {"nodes": (NodeState("w1", "1.36.4", is_ready=False, is_control_plane=False),)},
@@ -152,6 +157,20 @@ def test_each_thing_that_forbids_it_is_one_line(changes: dict[str, object], line
 
     assert said(seen) == [f"error: {line}"]
     assert not plan.of(seen).is_allowed
+
+
+@pytest.mark.parametrize(
+    ("serving", "oldest"), [("1.38.0", "1.37"), ("1.37.2", "1.37"), ("1.37.2", "1.36")]
+)
+def test_what_can_be_gone_back_to_forbids_nothing(serving: str, oldest: str) -> None:
+    """Kubelets of the later release go back first."""
+    nodes = tuple(replace(one, kubelet=serving) for one in WELL.nodes)
+
+    back = replace(WELL, serving=serving, oldest=oldest, nodes=nodes)
+
+    assert said(back) == [
+        f"warning: VersionSkew: the API server is of {serving}, and 1.37.1 is older"
+    ]
 
 
 def test_all_of_them_are_said_at_once_and_warnings_last() -> None:

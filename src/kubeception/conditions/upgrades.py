@@ -1,0 +1,61 @@
+"""ClusterUpgrades as the API has them, and whether the way back from one is open."""
+
+from kubeception.errors import ApiError
+from kubeception.kube.client import Api, Object
+from kubeception.render.cluster_upgrade import ANSWER_NOTE, BUNDLES_NOTE, KIND, NOTES, Phase
+
+_NOT_FOUND = 404
+
+
+def listed(api: Api) -> list[Object]:
+    """Return every one; none in a cluster of an earlier version, which has no such kind.
+
+    Raises:
+        ApiError: the API can't be asked.
+    """
+    try:
+        return api.list(KIND)
+    except ApiError as error:
+        if error.status != _NOT_FOUND:
+            raise
+        return []
+
+
+def phase(found: Object) -> Phase:
+    """Return what one is at."""
+    return Phase((found.get("status") or {}).get("phase") or Phase.PENDING)
+
+
+def is_open(found: Object) -> bool:
+    """Tell whether something of it may yet be done."""
+    return not phase(found).is_end
+
+
+def age(found: Object) -> tuple[str, str]:
+    """Return by what they are sorted, the oldest first."""
+    metadata = found["metadata"]
+    return metadata["creationTimestamp"], metadata["name"]
+
+
+def is_on(release: str, kubernetes: str, node: Object) -> bool:
+    """Tell whether a Node's host runs a release, and is not on the way to one, or left there."""
+    notes = node["metadata"].get("annotations") or {}
+    kubelet = node.get("status", {}).get("nodeInfo", {}).get("kubeletVersion", "")
+    is_at_hand = any(map(notes.get, NOTES)) or f"/{release}: " in notes.get(ANSWER_NOTE, "")
+    bundles = notes.get(BUNDLES_NOTE, "").split()
+    return bundles[:1] == [release] and kubelet == f"v{kubernetes}" and not is_at_hand
+
+
+def may_be_gone_back_from(api: Api, kubernetes: str) -> bool:
+    """Tell whether the newest upgrade, to this version of Kubernetes, has not come to a good end.
+
+    One that has stopped is over, too, once each node runs its release, by whomever.
+
+    Raises:
+        ApiError: the API can't be asked.
+    """
+    newest = max((one for one in listed(api) if "version" in one["spec"]), key=age, default=None)
+    if newest is None or phase(newest) is Phase.SUCCEEDED:
+        return False
+    release = newest["spec"]["version"]
+    return is_open(newest) or not all(is_on(release, kubernetes, one) for one in api.list("Node"))

@@ -1,0 +1,36 @@
+"""When a host is on a release."""
+
+import pytest
+
+from kubeception.conditions.upgrades import is_on
+from kubeception.render.cluster_upgrade import (
+    ANSWER_NOTE,
+    BUNDLES_NOTE,
+    CORDONED_NOTE,
+    RELEASE_NOTE,
+)
+
+RUNS = {BUNDLES_NOTE: "1.37.1-b 1.36.4-a"}
+
+
+@pytest.mark.parametrize(
+    ("notes", "kubelet", "answer"),
+    [
+        (RUNS, "v1.37.1", True),
+        (RUNS, "v1.36.4", False),
+        ({BUNDLES_NOTE: "1.36.4-a 1.37.1-b"}, "v1.37.1", False),
+        ({**RUNS, ANSWER_NOTE: "u/1.37.1-b"}, "v1.37.1", True),
+        ({**RUNS, ANSWER_NOTE: "u/1.37.1-b: it broke"}, "v1.37.1", False),
+        ({**RUNS, ANSWER_NOTE: "t/1.36.4-a: it broke"}, "v1.37.1", True),
+        ({**RUNS, RELEASE_NOTE: "u/1.37.1-b"}, "v1.37.1", False),
+        ({**RUNS, CORDONED_NOTE: "r"}, "v1.37.1", False),
+        ({}, "v1.37.1", False),
+    ],
+)
+def test_a_host_is_on_a_release_that_it_came_to_the_end_of(
+    notes: dict[str, str], kubelet: str, answer: bool
+) -> None:
+    metadata = {"name": "w1", "annotations": notes}
+    node = {"metadata": metadata, "status": {"nodeInfo": {"kubeletVersion": kubelet}}}
+
+    assert is_on("1.37.1-b", "1.37.1", node) is answer
