@@ -1,5 +1,6 @@
 """Whether the control plane passes for the minor before, by the upgrades that a real API has."""
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -40,11 +41,10 @@ def applied(rig: Rig) -> None:
     rig.apply_everything()
 
     def is_served() -> bool:
-        try:
-            rig.session().api.list(KIND)
-        except ApiError:
-            return False
-        return True
+        with rig.session() as session, contextlib.suppress(ApiError):
+            session.api.list(KIND)
+            return True
+        return False
 
     rig.until("the kind to be served", is_served)
 
