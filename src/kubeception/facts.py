@@ -257,6 +257,8 @@ class ClusterFacts:
     """What this host asks for: the base of what a person changes next."""
     control_planes: Mapping[str, Address]
     """The addresses of its control-plane hosts, by node."""
+    copied: ClusterSettings | None = None
+    """What they go by as this host's copy has it; None where it has none."""
     hosted: Hosted | None = None
     """The hosted API server; None where there is no such DaemonSet, or no API to ask."""
     has_leaders: bool = True

@@ -200,6 +200,7 @@ def cluster_of(session: Session, of_host: HostFacts, told: Shared) -> ClusterFac
         told.settings,
         structs.replace(asks, files=files),
         {**others, of_host.node: of_host.address},
+        copied=copy.settings if copy else None,
     )
 
 

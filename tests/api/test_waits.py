@@ -17,6 +17,7 @@ from kubeception.errors import Hopeless
 from kubeception.facts import Hosted, Proven
 from kubeception.phases.handover import hosted_is_stable
 from kubeception.render import apiserver
+from kubeception.render.controllers import CONTROLLER_MANAGER
 from kubeception.render.objects import CONTROL_PLANE
 from kubeception.resources.door_gate import DoorGate
 from kubeception.resources.node import LABELS, ControlPlaneNode
@@ -60,6 +61,10 @@ def say(session: Session, kind: str, name: str, **status: str) -> None:
     found = [{"type": type_, "status": value} for type_, value in status.items()]
     change = {"status": {"conditions": found}}
     session.api.merge(kind, name, change, namespace=namespace, status=True)
+
+
+def pods_of(session: Session, labels: dict[str, str]) -> list[dict[str, Any]]:
+    return session.api.list("Pod", namespace=SYSTEM, labels=labels)
 
 
 def lease(name: str, *, renewed: datetime | None) -> dict[str, Any]:
@@ -141,10 +146,23 @@ def test_a_deployment_is_rolled_out_when_its_pods_are_ready(rig: Rig, session: S
     assert current_problem(run, session) is None
     elsewhere = conditions.pods_run(labels, on={"there"}, at_least=1)
     assert current_problem(elsewhere, session) == "0 of 1 pods run"
+    newest = conditions.pods_run(labels, on={"here"}, at_least=1, newest_of="rolled")
+    assert current_problem(newest, session) is None
     # A change of the template begins again, before any controller has seen it.
     wanted["spec"]["template"]["metadata"] = {"labels": {**labels, "new": "1"}}  # type: ignore[index]
-    session.api.apply(wanted)
-    assert current_problem(rolled_out, session)
+    with rig.programs[CONTROLLER_MANAGER.name].standing_still():
+        session.api.apply(wanted)
+        assert current_problem(rolled_out, session)
+        assert current_problem(newest, session) == (
+            "the controller of Deployment rolled has not seen it yet"
+        )
+    # Those of before run, and don't count for the newest revision.
+    rig.until("a new one", lambda: len(pods_of(session, labels)) == 3)
+    assert current_problem(newest, session) == "0 of 1 pods run"
+    assert current_problem(run, session) is None
+    [new] = [one for one in pods_of(session, labels) if "new" in one["metadata"]["labels"]]
+    say(session, "Pod", new["metadata"]["name"], Ready="True", ContainersReady="True")
+    assert current_problem(newest, session) is None
     session.api.delete("Deployment", "rolled", namespace=SYSTEM)
 
 

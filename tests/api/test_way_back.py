@@ -158,6 +158,19 @@ def test_one_that_has_stopped_is_over_when_every_node_is_on_its_release(
     assert emulated(session, EMULATING, EMULATING) == ""
 
 
+def test_the_keeper_may_ask(rig: Rig, session: Session) -> None:
+    prove(session)
+    upgrade(session, Phase.FAILED)
+
+    with rig.session() as run:
+        run.client = session.layout.pki.keeper
+        cluster = replace(CLUSTER, before=EMULATING, settings=EMULATING)
+        for name in FEW:
+            assert gather.emulated(run, cluster, HOSTED) == "1.36"
+            on(session, name, NEW)
+        assert gather.emulated(run, cluster, HOSTED) == ""
+
+
 def test_without_an_api_it_stays_as_the_hosts_copy_says(session: Session) -> None:
     assert emulated(session, None, EMULATING) == "1.36"
     assert emulated(session, None, WHOLE) == ""

@@ -31,7 +31,7 @@ UNITS = ("containerd.service", "etcd.service", "kubelet.service")
 PKI = "etc/kubernetes/pki"
 LOOK_EVERY_S = 0.3
 # On a quiet machine. A client that gives up waits longer, so a stall is none of its failures.
-SLOWEST_S = 2.0
+SLOWEST_S, REQUEST_S = 2.0, 5.0
 PROBE = Path(__file__).with_name("door_probe.py")
 # What needs the API server and etcd alone, and how often it is asked for.
 PLAIN = ("/api/v1/namespaces/kube-system/configmaps/coredns", "0.1")
@@ -171,12 +171,12 @@ def answers(host: Host) -> bool:
     return host.run(*ask, check=False).stdout == "ok"
 
 
-def settle(host: Host, *, timeout_s: float = 90.0) -> None:
+def settle(host: Host, *, timeout_s: float = 90.0, why: str = "") -> None:
     """Wait until nothing is unhealthy: a Lease, say, outlives a holder that was cut off a while."""
     deadline = time.monotonic() + scaled(timeout_s)
     while (problems := unhealthy(host)) and time.monotonic() < deadline:
         time.sleep(0.5)
-    assert problems == []
+    assert problems == [], why
 
 
 def door(host: Host) -> str:
@@ -236,9 +236,10 @@ def standing(host: Host) -> dict[str, Any]:
         "pods": {
             p["metadata"]["name"]: (
                 p["metadata"]["uid"],
-                [c["restartCount"] for c in p["status"]["containerStatuses"]],
+                [c["restartCount"] for c in p["status"].get("containerStatuses", [])],
             )
             for p in pods(host)
+            if "deletionTimestamp" not in p["metadata"]
         },
         "units": units(host),
     }
@@ -267,7 +268,8 @@ class Requests:
     def on(cls, host: Host, address: str = "127.0.0.1", what: Sequence[str] = PLAIN) -> "Requests":
         """Ask on the host itself."""
         # Not as a file of the host: another probe of it would write that anew meanwhile.
-        return cls(host.command("python3", "-c", PROBE.read_text(), address, f"/{PKI}", *what))
+        program = ("python3", "-c", PROBE.read_text())
+        return cls(host.command(*program, address, f"/{PKI}", *what, str(scaled(REQUEST_S))))
 
     @classmethod
     def of_kubelet(cls, host: Host, node: str) -> "Requests":
@@ -279,7 +281,8 @@ class Requests:
         """Ask in the lab's network, as other hosts do: the door has a map of its own for them."""
         there = ("nsenter", f"--net={host.place.lab.network}")
         pki = str(host.root() / PKI)
-        return cls([*there, sys.executable, str(PROBE), host.address, pki, *PLAIN])
+        how = (host.address, pki, *PLAIN, str(scaled(REQUEST_S)))
+        return cls([*there, sys.executable, str(PROBE), *how])
 
     def __enter__(self) -> "Requests":
         assert self._process.stdout is not None
@@ -287,7 +290,8 @@ class Requests:
         return self
 
     def __exit__(self, *_: object) -> None:
-        answer = self._process.communicate("", timeout=30)[0]  # its input ends, and so does it
+        # Its input ends, and so does it.
+        answer = self._process.communicate("", timeout=scaled(30))[0]
         self.seen = [timeline.Request(*request) for request in json.loads(answer)]
 
     @property

@@ -1,7 +1,8 @@
 """Ask the API at an address over a new TLS connection, often, until standard input ends.
 
-`door_probe.py ADDRESS PKI PATH EVERY_S`, with the folder of the administrator's certificate, what
-is asked for, and how often; runs on a host, or in the network of a lab.
+`door_probe.py ADDRESS PKI PATH EVERY_S TIMEOUT_S`, with the folder of the administrator's
+certificate, what is asked for, how often, and for how long an answer is waited for; runs on a host,
+or in the network of a lab.
 
 Each request has a thread of its own: one that hangs must not hide what becomes of the next ones.
 Prints a line when the first answer is there, and at the end one JSON list: for each request when it
@@ -16,9 +17,7 @@ import sys
 import threading
 import time
 
-TIMEOUT_S = 5
-
-pki, every_s = sys.argv[2], float(sys.argv[4])
+pki, every_s, timeout_s = sys.argv[2], float(sys.argv[4]), float(sys.argv[5])
 context = ssl.create_default_context(cafile=f"{pki}/ca.crt")
 context.load_cert_chain(f"{pki}/admin.crt", f"{pki}/admin.key")
 seen: list[tuple[float, float, str]] = []
@@ -30,7 +29,7 @@ def ask() -> None:
     why = ""
     try:
         connection = http.client.HTTPSConnection(
-            sys.argv[1], 6443, timeout=TIMEOUT_S, context=context
+            sys.argv[1], 6443, timeout=timeout_s, context=context
         )
         connection.request("GET", sys.argv[3])
         response = connection.getresponse()

@@ -4,7 +4,6 @@ import io
 import json
 import tarfile
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +15,9 @@ from kubeception.bundle import contents, install, oci, output
 from kubeception.bundle.contents import Bundle
 from kubeception.bundle.store import Product
 from kubeception.host import files
+from kubeception.keeper import worker_observer
 from kubeception.lab import Host
 from kubeception.render.cluster_upgrade import BUNDLES_NOTE
-from kubeception.upgrade.image_program import unpacked
 
 PROGRAMS = ("containerd", "etcd", "kubelet")
 # Of Deployments: one that control-plane hosts alone may run, and one that may run anywhere.
@@ -82,12 +81,9 @@ def another(
 
 
 def _spoil(target: Path, name: str, component: str, program: Path) -> None:
-    """Write an image whose program is another one, or that of another image."""
+    """Write an image whose program is another one."""
     layer = target.with_suffix(".layer")
-    with ExitStack() as stack:
-        if program.suffix == ".tar":
-            program = stack.enter_context(unpacked(program, program.stem))
-        oci.write_layer(layer, [oci.Member(f"usr/local/bin/{component}", program, mode=0o755)])
+    oci.write_layer(layer, [oci.Member(f"usr/local/bin/{component}", program, mode=0o755)])
     oci.write_archive(
         target,
         name,
@@ -150,4 +146,5 @@ def stage(bundle: Path, cp1: Host, *, on: Sequence[Host]) -> None:
         notes = [nodes[host.name]["annotations"].get(BUNDLES_NOTE, "") for host in on]
         return all(name in note.split() for note in notes)
 
-    until(is_told, timeout_s=40)
+    # A worker asks before its images are there, and once after.
+    until(is_told, timeout_s=2 * worker_observer.ASK_EVERY_S + 40)

@@ -7,6 +7,7 @@ from tests.lab import cluster, healing
 from tests.lab.cluster import get, kubectl, until
 from tests.lab.conftest import Note
 from tests.lab.lot import drawn
+from tests.lab.machine import scaled
 
 from kubeception.config import Config
 from kubeception.keeper import record
@@ -50,7 +51,6 @@ def move(host: Host) -> tuple[str, str]:
     after = MOVED if before == host.address else host.address
     for path in (NETWORK, "/etc/hosts"):
         host.put(path, host.get(path).replace(f"{before}/", f"{after}/").replace(before, after))
-    host.run("sync")
     return before, after
 
 
@@ -64,7 +64,8 @@ def assert_is_at(host: Host, *, now: str, before: str) -> None:
     assert address(host) == now
     [node] = get(host, "nodes")["items"]
     assert {"type": "InternalIP", "address": now} in node["status"]["addresses"]
-    assert node["metadata"]["annotations"]["flannel.alpha.coreos.com/public-ip"] == now
+    # flannel is ready by its settings, which are there from before, and tells this after it.
+    until(lambda: _public_ip(host) == now, timeout_s=30)
     places = get(host, "endpoints,endpointslices", "-n", "default")["items"]
     # A pod on its way out asks nobody any more, and may take its seconds to go.
     asking = [p["spec"] for p in cluster.pods(host) if "deletionTimestamp" not in p["metadata"]]
@@ -76,6 +77,11 @@ def assert_is_at(host: Host, *, now: str, before: str) -> None:
         (f"https://{now}:10250/healthz", Config().layout.pki.kubelet_serving_ca),
     ):
         host.run("curl", "--silent", "--cacert", str(ca.certificate), "--max-time", "10", url)
+
+
+def _public_ip(host: Host) -> str:
+    notes = get(host, "node", host.name)["metadata"]["annotations"]
+    return str(notes["flannel.alpha.coreos.com/public-ip"])
 
 
 def test_a_flannel_that_cannot_serve_is_replaced_like_any_pod(cp1: Host) -> None:
@@ -94,9 +100,10 @@ def test_a_flannel_that_cannot_serve_is_replaced_like_any_pod(cp1: Host) -> None
     assert not hung & replaced
     until(lambda: getattr(said(cp1), "action", "") == Action.WAIT, timeout_s=30)
     kubectl(cp1, "apply", "-f", "-", stdin=json.dumps(binding))
-    assert healing.wait(cp1, patience_s=PATIENCE_S) == []
+    assert healing.wait(cp1, patience_s=scaled(PATIENCE_S)) == []
     cp1.run("test", "-e", settings)
-    assert "defunct" not in cp1.run("ps", "-e").stdout
+    # Each child is one for a moment.
+    until(lambda: "defunct" not in cp1.run("ps", "-e").stdout, timeout_s=10)
 
 
 def test_a_kubelet_that_hangs_is_restarted(cp1: Host, note: Note) -> None:
@@ -104,7 +111,7 @@ def test_a_kubelet_that_hangs_is_restarted(cp1: Host, note: Note) -> None:
     cp1.run("systemctl", "kill", "--signal=STOP", kubelet.UNIT)
 
     after_s = until(lambda: cluster.units(cp1)[kubelet.UNIT] != before, timeout_s=UNREADY_S)
-    left = healing.wait(cp1, patience_s=PATIENCE_S)
+    left = healing.wait(cp1, patience_s=scaled(PATIENCE_S))
 
     note(f"a kubelet that hangs: restarted after {after_s:.1f} s")
     assert left == []
@@ -130,13 +137,13 @@ def moved_while_all_runs(cp1: Host, note: Note) -> None:
     cp1.put(f"/etc/systemd/system/{etcd.UNIT}.d/loopback.conf", drop_in)
     cp1.run("systemctl", "daemon-reload")
     cp1.run("systemctl", "restart", etcd.UNIT)
-    assert healing.wait(cp1, patience_s=PATIENCE_S) == []
+    assert healing.wait(cp1, patience_s=scaled(PATIENCE_S)) == []
     before, after = move(cp1)
 
     cp1.run("networkctl", "reload")
     cp1.run("networkctl", "reconfigure", "host0")
     followed_s = until(lambda: address(cp1) == after, timeout_s=PATIENCE_S)
-    left = healing.wait(cp1, patience_s=PATIENCE_S)
+    left = healing.wait(cp1, patience_s=scaled(PATIENCE_S))
     told = cp1.run("journalctl", "--no-pager", "-u", keeper.UNIT, "-n", "200").stdout
 
     note(f"moved without a reboot: followed after {followed_s:.1f} s")

@@ -10,6 +10,7 @@ from tests.lab import cluster, healing
 from tests.lab.cluster import kubectl, until
 from tests.lab.conftest import Note
 from tests.lab.lot import IS_SOAK
+from tests.lab.machine import scaled
 
 from kubeception.host.process import Completed
 from kubeception.lab import Host, Lab
@@ -34,7 +35,7 @@ def made(lab: Lab) -> Host:
 @pytest.fixture
 def cp1(made: Host, hosts: list[Host]) -> Host:
     """A host that is well, also after what the test before has done to it."""
-    assert healing.wait(made, patience_s=healing.SETTLED_S) == []
+    assert healing.wait(made, patience_s=scaled(healing.SETTLED_S)) == []
     return made
 
 
@@ -171,7 +172,7 @@ def test_all_are_renewed_while_the_api_is_stopped(cp1: Host) -> None:
     assert cp1.run("systemctl", "is-active", "kubelet", check=False).stdout == "inactive\n"
     cp1.run("systemctl", "start", "kubelet")
     cp1.run("kubeception", "keeper", "resume")
-    assert healing.wait(cp1, patience_s=MENDED_S) == []
+    assert healing.wait(cp1, patience_s=scaled(MENDED_S)) == []
     assert cluster.units(cp1)["etcd.service"] == etcd
 
 
@@ -191,7 +192,7 @@ def test_the_keeper_renews_what_runs_out(cp1: Host) -> None:
     until(are_renewed, timeout_s=MENDED_S)
     log = cp1.run("journalctl", "--unit=kubeception-keeper", f"--since={since}").stdout
     assert "has 19 days left" in log
-    assert healing.wait(cp1, patience_s=MENDED_S) == []
+    assert healing.wait(cp1, patience_s=scaled(MENDED_S)) == []
 
 
 WAYS = ("power cut", "power off") if IS_SOAK else ("power cut",)
@@ -213,7 +214,7 @@ def test_a_host_that_was_off_beyond_all_certificates_comes_back_alone(
     began_s = time.time()
     cp1.boot()
 
-    left = healing.wait(cp1, patience_s=MENDED_S)
+    left = healing.wait(cp1, patience_s=scaled(MENDED_S))
     note(f"{how}, all leaves expired: all well {time.time() - began_s:.0f} s after the boot began")
     assert left == []
     assert are_fresh(cp1)

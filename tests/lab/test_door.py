@@ -8,6 +8,7 @@ import pytest
 from tests.lab import cluster, door_history, healing
 from tests.lab.cluster import bootstrap, until
 from tests.lab.door_history import Moment, Watch
+from tests.lab.machine import scaled
 
 from kubeception.endpoints import HOSTED_PORTS
 from kubeception.lab import Host, Lab
@@ -59,7 +60,7 @@ def seen(cp1: Host, tmp_path_factory: pytest.TempPathFactory) -> Seen:
 def made(seen: Seen, hosts: list[Host]) -> Host:
     """The host of that cluster, well, whatever the test before has done to it."""
     assert seen.turns
-    assert healing.wait(hosts[0], patience_s=healing.SETTLED_S) == []
+    assert healing.wait(hosts[0], patience_s=scaled(healing.SETTLED_S)) == []
     return hosts[0]
 
 
@@ -88,7 +89,7 @@ def test_a_door_that_was_removed_is_raised_by_the_keeper_who_says_so(
         since = cp1.run("date", "+@%s").stdout.strip()
         cp1.run("nft", "delete", "table", "ip", "kubeception-door")
         until(lambda: cluster.answers(cp1), timeout_s=3)
-        assert healing.wait(cp1, patience_s=healing.SETTLED_S) == []
+        assert healing.wait(cp1, patience_s=scaled(healing.SETTLED_S)) == []
 
     log = cp1.run("journalctl", "--unit", "kubeception-keeper", "--since", since).stdout
     assert door_history.turns(log) == [("nothing", str(port))]
@@ -108,4 +109,4 @@ def test_after_a_reboot_the_turns_are_a_chain_and_no_manifest_stays(made: Host) 
     assert turns[0] == ("nothing", "6444")
     assert all(before[1] == after[0] for before, after in pairwise(turns))
     assert turns[-1][1] in {*map(str, HOSTED_PORTS)}
-    assert healing.wait(cp1, patience_s=healing.SETTLED_S) == []
+    assert healing.wait(cp1, patience_s=scaled(healing.SETTLED_S)) == []

@@ -35,7 +35,7 @@ def journal(host: Host, since: str) -> str:
 
 def test_the_keeper_makes_room_without_a_bootstrap(cp1: Host, note: Note) -> None:
     cp1.run("kubeception", "keeper", "pause")
-    assert "database space exceeded" in cp1.run("sh", "-c", FILL, timeout_s=120).stdout
+    assert "database space exceeded" in cp1.run("sh", "-c", FILL, timeout_s=scaled(120)).stdout
     told = cp1.run("kubeception", "status", check=False)
     assert told.code == 1
     assert "etcd takes no writes: " in told.stdout

@@ -112,7 +112,7 @@ def made(lab: Lab) -> Iterator[Made]:
 def well(made: Made, hosts: list[Host]) -> Made:
     """The cluster, with everything as it should be."""
     assert len(hosts) == 2
-    assert healing.wait(made.cp1, patience_s=healing.SETTLED_S) == []
+    assert healing.wait(made.cp1, patience_s=scaled(healing.SETTLED_S)) == []
     until(made.is_whole, timeout_s=scaled(BACK_S))
     return made
 
@@ -165,7 +165,7 @@ def test_what_was_flushed_is_back_within_a_minute(well: Made, note: Note) -> Non
     back_s = until(well.is_whole, timeout_s=scaled(BACK_S))
 
     note(f"flushed on both roles: pods have it all after {back_s:.1f} s")
-    assert healing.wait(well.cp1, patience_s=healing.SETTLED_S) == []
+    assert healing.wait(well.cp1, patience_s=scaled(healing.SETTLED_S)) == []
     assert status(well.w1) == ""
 
 
@@ -223,7 +223,7 @@ def test_an_api_server_behind_a_firewall_is_not_taken_for_dead(well: Made, end: 
         while time.monotonic() < until_s:
             assert (verdict(cp1), _servers(cp1)) == (since, servers)
         assert "chain inet hostile in (rule " in status(cp1)
-    assert healing.wait(cp1, patience_s=healing.SETTLED_S) == []
+    assert healing.wait(cp1, patience_s=scaled(healing.SETTLED_S)) == []
     assert _servers(cp1) == servers
     assert _pods_of_the_control_plane(cp1) == began
 

@@ -15,6 +15,7 @@ import pytest
 from tests.lab import cluster, healing
 from tests.lab.conftest import Names, Note
 from tests.lab.lot import SEED
+from tests.lab.machine import scaled
 from tests.lab.traces import traces
 
 from kubeception.lab import Lab, kill_with_parent
@@ -60,7 +61,7 @@ def test_a_lab_goes_up_grows_after_a_kill_and_goes_down(spare: Lab, note: Note) 
     again = subprocess.run(grow, capture_output=True, text=True)
     assert again.returncode == 0, f"seed {SEED}: {again.stderr}"
     assert ready_nodes(spare) == ["cp1", "w1", "w2"]
-    assert healing.wait(spare.host("cp1"), patience_s=healing.SETTLED_S) == []
+    assert healing.wait(spare.host("cp1"), patience_s=scaled(healing.SETTLED_S)) == []
 
     subprocess.run(command("down", spare), check=True)
     assert traces(spare.name) ^ before == set()

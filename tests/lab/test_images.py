@@ -132,11 +132,12 @@ def test_of_two_bundles_side_by_side_the_one_in_use_decides_what_pods_run(cp1: H
     image, other = listed["images"]["coredns"], f"{listed['images']['coredns']}-other"
     images = {**listed["images"], "coredns": other}
     second = {**listed, "version": OTHER, "kubernetes": "1.37.9", "images": images}
+    # Before its list is there: the keeper would import what the runtime lacks of it.
+    cp1.run(*CTR, "images", "tag", image, other)
+    cp1.run(*CTR, "images", "label", other, "io.cri-containerd.pinned=pinned")
     cp1.put(f"{BUNDLES}/{OTHER}/bundle.json", json.dumps(second))
     for name in ("bin", "lib", "images"):
         cp1.run("ln", "--symbolic", f"../{first}/{name}", f"{BUNDLES}/{OTHER}/{name}")
-    cp1.run(*CTR, "images", "tag", image, other)
-    cp1.run(*CTR, "images", "label", other, "io.cri-containerd.pinned=pinned")
     assert bundles(cp1) == {first: True, OTHER: False}
     assert cluster.bootstrap(cp1).changes == []
 

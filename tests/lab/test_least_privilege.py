@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.lab import cluster, healing
 from tests.lab.cluster import after_the_keeper, until
+from tests.lab.machine import scaled
 from tests.unit.render.test_pod_folder import TABLE
 
 from kubeception.lab import Host, Lab
@@ -110,7 +111,7 @@ def test_the_same_holds_of_the_bootstrap_ones(cp1: Host) -> None:
     assert [*programs] == ports
     for one in programs.values():
         check(Process(**{**vars(one), "program": one.command[0]}), secrets)
-    assert healing.wait(cp1, patience_s=healing.SETTLED_S) == []
+    assert healing.wait(cp1, patience_s=scaled(healing.SETTLED_S)) == []
 
 
 def test_what_is_renewed_arrives_in_running_pods(cp1: Host) -> None:
@@ -156,7 +157,7 @@ def test_the_keeper_brings_a_copy_up_to_date(cp1: Host) -> None:
     cp1.run("systemctl", "restart", "kubeception-keeper")
 
     until(lambda: digest(cp1, copy) == digest(cp1, f"{PKI}/scheduler.crt"), timeout_s=120)
-    assert healing.wait(cp1, patience_s=healing.SETTLED_S) == []
+    assert healing.wait(cp1, patience_s=scaled(healing.SETTLED_S)) == []
 
 
 def test_programs_of_the_network_hold_its_capabilities_alone(cp1: Host) -> None:

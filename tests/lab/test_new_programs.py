@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.conftest import Note
-from tests.lab import cluster, releases, timeline
+from tests.lab import cluster, releases
 from tests.lab.cluster import Requests, bootstrap
 from tests.lab.conftest import Names, bundle_folder
 from tests.lab.machine import scaled
@@ -17,7 +17,7 @@ from kubeception.lab import Host, Lab
 
 pytestmark = [pytest.mark.hosts(2), pytest.mark.timeout(600)]
 
-GAP_S = 3.0
+SLOWEST_S = 3.0
 KEEPER = "keeper: kubeception-keeper.service: /opt/kubeception/current is newer than its start"
 
 
@@ -64,7 +64,7 @@ def test_hosts_run_the_programs_of_a_new_bundle_and_their_pods_go_on(
         assert releases.running(host, *programs) == [folder / program for program in programs]
     for requests in watched:
         # Its one member of etcd starts anew; so much is allowed where one is killed.
-        assert timeline.gap_s(timeline.spans(requests.seen)) <= scaled(GAP_S)
+        assert requests.slowest_s <= scaled(SLOWEST_S)
     assert {name(p): restarts(p) for p in cluster.pods(cp1)} == before
     assert bootstrap(cp1).changes == []
     assert " 0 changes" in worker.run("kubeception", "join", timeout_s=120).stdout

@@ -95,7 +95,8 @@ class Watched:
         found = get(host, "nodes,pods", "-n", "default")["items"]
         nodes = [one for one in found if one["kind"] == "Node"]
         pods = [one for one in found if one["kind"] == "Pod"]
-        self.serving.append(sum(_is_ready(one) for one in pods if "deletionTimestamp" not in one))
+        staying = [one for one in pods if "deletionTimestamp" not in one["metadata"]]
+        self.serving.append(sum(map(_is_ready, staying)))
         self.down.append(sum(not _is_ready(one) for one in nodes))
         for one in nodes:
             boots = self.boots[one["metadata"]["name"]]
@@ -203,8 +204,8 @@ def test_what_speaks_against_it_is_said_at_once(cp1: Host) -> None:
 
 
 def test_a_control_plane_reboots_itself_and_goes_on(cp1: Host) -> None:
-    name = reboot(cp1, "cp1", "--no-wait")["name"]
     boot = cp1.get("/proc/sys/kernel/random/boot_id")
+    name = reboot(cp1, "cp1", "--no-wait")["name"]
 
     until(quietly(lambda: upgrade_status(cp1)["phase"] == "Succeeded"), timeout_s=180)
 

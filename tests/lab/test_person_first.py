@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from tests.lab import cluster
+from tests.lab import cluster, healing
 from tests.lab.cluster import CONFIG, bootstrap
 from tests.lab.conftest import Note
 from tests.lab.machine import scaled
@@ -73,6 +73,8 @@ def test_what_a_person_asks_for_is_done_at_once_whatever_the_keeper_does(
 
 
 def test_a_configuration_becomes_the_hosts_own_when_it_has_worked(cp1: Host) -> None:
+    # One that crashes is given up at once where another one was proven.
+    cluster.until(lambda: len(healing.kept(cp1)) >= 1, timeout_s=healing.PROOF_S)
     own = cp1.get(CONFIG)
     cp1.put(NEW, own + '\n[apiserver.extra_args]\nno-such-flag = "1"\n')
     failed = cp1.run("kubeception", "bootstrap", "--config", NEW, check=False, timeout_s=300)

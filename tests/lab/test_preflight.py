@@ -213,7 +213,7 @@ def test_what_a_failed_run_left_is_no_stranger_to_the_next_one(
 
     fresh.run("rm", ETCD_DATA)
     bootstrap(fresh)
-    assert cluster.unhealthy(fresh) == []
+    cluster.settle(fresh)
 
 
 def test_nobody_on_a_host_with_a_cluster_is_a_stranger(cp1: Host, note: Note) -> None:
@@ -285,4 +285,4 @@ def test_a_webhook_that_nobody_answers_stops_a_run_but_not_a_rebuild(cp1: Host) 
     assert "there is no Service demo/guard" in refused.stderr
     bootstrap(cp1, "--rebuild")
     cluster.kubectl(cp1, "delete", kind.lower(), "guard")
-    assert cluster.unhealthy(cp1) == []
+    cluster.settle(cp1)

@@ -148,7 +148,8 @@ def test_a_busy_volume_is_named_and_nothing_of_it_is_removed(hosts: list[Host]) 
     [cp1] = hosts
     [busy] = [p for p in mounted(cp1, f"{KUBELET}/pods") if "local-volume" in p]
     unit = "theirs-busy"
-    cp1.run("systemd-run", f"--unit={unit}", f"--working-directory={busy}", "sleep", "infinity")
+    begun = ("--property=Type=exec", f"--working-directory={busy}")  # there when it says so
+    cp1.run("systemd-run", f"--unit={unit}", *begun, "sleep", "infinity")
 
     failed = cp1.run("kubeception", "reset", "--yes", "--etcd", check=False, timeout_s=120)
 

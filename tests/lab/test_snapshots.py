@@ -64,15 +64,27 @@ def listed(host: Host) -> list[dict[str, Any]]:
     return found
 
 
-def snapshot(host: Host) -> str:
-    """Take one and return its name; where the keeper takes one just now, after that."""
+def after_a_snapshot(host: Host, *argv: str) -> str:
+    """Run a command that takes a snapshot; where the keeper takes one just now, after that."""
     while True:
-        done = host.run("kubeception", "etcd", "snapshot", check=False, timeout_s=60)
+        done = host.run(*argv, check=False, timeout_s=120)
         if not re.search("snapshots.lock is held by .* etcd snapshot", done.stderr):
-            break
-    assert done.code == 0, done.stderr
-    [name] = re.findall(r"/(manual-\w+)\.db: ", done.stdout)
+            assert done.code == 0, done.stderr
+            return done.stdout
+
+
+def snapshot(host: Host) -> str:
+    """Take one and return its name."""
+    said = after_a_snapshot(host, "kubeception", "etcd", "snapshot")
+    [name] = re.findall(r"/(manual-\w+)\.db: ", said)
     return str(name)
+
+
+def pause(host: Host) -> None:
+    """Have the keeper take no snapshots; one that it has begun comes to its end first."""
+    host.run("kubeception", "keeper", "pause", "--for", "2h")
+    begun = ("pgrep", "--full", "etcd snapshot --[b]y-keeper")  # not whoever asks
+    until(lambda: host.run(*begun, check=False).code == 1, timeout_s=60)
 
 
 def cluster_id(host: Host) -> str:
@@ -99,7 +111,8 @@ def is_back(cp1: Host, w1: Host, *, credential: str) -> None:
         c["type"] == "Ready" and c["status"] == "True" for c in worker["status"]["conditions"]
     )
     assert own_credential(w1) == credential
-    assert w1.run("kubeception", "status", check=False).code == 0
+    # Its kube-proxy, of which nothing else here tells, lists anew by itself.
+    until(lambda: w1.run("kubeception", "status", check=False).code == 0, timeout_s=60)
 
 
 def running_on(host: Host, name: str) -> list[str]:
@@ -132,8 +145,10 @@ def test_the_keeper_takes_them_and_keeps_one_of_an_hour(cp1: Host) -> None:
 
 
 def test_what_keeps_the_keeper_from_it_is_told(cp1: Host) -> None:
+    pause(cp1)  # or it would make the folder between the two
     cp1.run("mv", str(SNAPSHOTS), f"{SNAPSHOTS}.away")
     cp1.run("touch", str(SNAPSHOTS))
+    cp1.run("kubeception", "keeper", "resume")
 
     def told() -> str:
         return cp1.run("kubeception", "status", check=False).stdout
@@ -142,8 +157,10 @@ def test_what_keeps_the_keeper_from_it_is_told(cp1: Host) -> None:
     journal = cp1.run("journalctl", "-u", "kubeception-keeper", "-o", "cat", "-n", "50").stdout
     assert f"snapshot of etcd: {SNAPSHOTS}" in journal
 
+    pause(cp1)
     cp1.run("rm", str(SNAPSHOTS))
     cp1.run("mv", f"{SNAPSHOTS}.away", str(SNAPSHOTS))
+    cp1.run("kubeception", "keeper", "resume")
     cp1.run("systemctl", "restart", "kubeception-keeper")
     until(lambda: "the last try failed" not in told(), timeout_s=scaled(EVERY_S + 60))
 
@@ -152,7 +169,7 @@ def test_lost_data_come_back_by_the_command_that_the_error_names(
     cp1: Host, made: list[Host], note: Note
 ) -> None:
     w1, before, credential = made[1], cluster_id(cp1), own_credential(made[1])
-    cp1.run("kubeception", "keeper", "pause", "--for", "2h")  # it would take a newer one
+    pause(cp1)  # it would take a newer one
     name = snapshot(cp1)
     kubectl(cp1, "create", "configmap", "after")
     deployed(cp1, "later")
@@ -182,7 +199,7 @@ def journal(host: Host) -> str:
 
 def test_a_corrupt_database_names_the_last_good_one(cp1: Host, made: list[Host]) -> None:
     w1, credential = made[1], own_credential(made[1])
-    cp1.run("kubeception", "keeper", "pause", "--for", "2h")  # it would take a newer one
+    pause(cp1)  # it would take a newer one
     good = snapshot(cp1)
     until(lambda: cp1.run("date", "-u", "+%Y%m%dT%H%M%SZ").stdout.strip() not in good, timeout_s=5)
     spoiled = snapshot(cp1)
@@ -266,7 +283,7 @@ def test_a_backup_gives_the_cluster_back_on_a_fresh_host(
     w1, credential = made[1], own_credential(made[1])
     keys = losing.authorities(cp1)
     public = cp1.run("kubeception", "backup", "keygen", KEY).stdout.strip()
-    cp1.run("kubeception", "backup", "--recipient", public, "--output", BACKUP, timeout_s=120)
+    after_a_snapshot(cp1, *("kubeception", "backup", "--recipient", public, "--output", BACKUP))
     kubectl(cp1, "create", "configmap", "after")
     deployed(cp1, "later")
     reset = cluster.after_the_keeper(cp1, "kubeception", "reset", "--etcd", "--pki", "--yes")

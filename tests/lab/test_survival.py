@@ -66,7 +66,7 @@ def test_a_killed_bootstrap_is_finished_by_the_next_one(
                 moments.append(f"{moment_s:.1f} s ({phase})")
                 cluster.bootstrap(cp1)
 
-                assert cluster.unhealthy(cp1) == [], f"seed {SEED}: killed after {moments[-1]}"
+                cluster.settle(cp1, why=f"seed {SEED}: killed after {moments[-1]}")
                 break
         assert len(moments) == number + 1, f"seed {SEED}: no run was still under way"
     note(f"bootstrap killed after {', '.join(moments)}")
@@ -102,4 +102,4 @@ def test_an_interrupted_bootstrap_says_so_and_is_finished_by_the_next_one(
         assert log.splitlines()[-1] == (
             "error: interrupted; running the same command again goes on from here"
         )
-        assert cluster.unhealthy(cp1) == [], f"seed {SEED}"
+        cluster.settle(cp1, why=f"seed {SEED}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.conftest import Note
-from tests.lab import budgeted, cluster, healing, releases, timeline
+from tests.lab import budgeted, cluster, healing, releases
 from tests.lab.cluster import Requests, bootstrap, get, quietly, until, upgrade_status
 from tests.lab.conftest import Names, bundle_folder
 from tests.lab.lot import IS_SOAK, SEED
@@ -22,7 +22,7 @@ from kubeception.lab import Host, Lab
 pytestmark = [pytest.mark.hosts(3), pytest.mark.timeout(900)]
 
 # Its one member of etcd starts anew.
-GAP_S = 3.0
+SLOWEST_S = 3.0
 # After which a power cut comes, from the beginning on: whatever is under way then.
 MOMENTS_S = random.Random(SEED).sample(range(45), 3 if IS_SOAK else 1)
 
@@ -96,7 +96,7 @@ def test_one_command_takes_the_cluster_to_another_release(made: Made, note: Note
 
     for requests in watched:
         assert requests.failed == []
-        assert timeline.gap_s(timeline.spans(requests.seen)) <= scaled(GAP_S)
+        assert requests.slowest_s <= scaled(SLOWEST_S)
     assert min(ready) >= budgeted.FEWEST, ready
     assert failed.code == 1, failed
     assert "node cp1: done\n" in failed.stdout

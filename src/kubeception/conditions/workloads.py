@@ -15,6 +15,9 @@ from kubeception.render.apiserver import DOOR_GATE
 from kubeception.render.objects import NAMESPACE
 from kubeception.session import Session
 
+# Of a Deployment's ReplicaSets and pods, by its controller.
+_HASH, _REVISION = "pod-template-hash", "deployment.kubernetes.io/revision"
+
 
 def pod_gone(name: str) -> Condition:
     """A static pod has ended and its mirror is gone."""
@@ -91,15 +94,27 @@ def namespace_there() -> Condition:
     )
 
 
-def pods_run(labels: dict[str, str], *, on: Collection[str], at_least: int = 1) -> Condition:
+def pods_run(
+    labels: dict[str, str],
+    *,
+    on: Collection[str],
+    at_least: int = 1,
+    newest_of: str | None = None,
+) -> Condition:
     """Pods with these labels have all their containers ready, on some nodes.
 
-    Any kubelet may say so of pods on its own node, whatever these are.
+    Any kubelet may say so of pods on its own node, whatever these are. Of a Deployment that is
+    named, those of its newest revision count alone.
     """
     name = ",".join(labels.values())
 
     def problem(session: Session) -> str | None:
         pods = session.api.list("Pod", namespace=NAMESPACE, labels=labels)
+        if newest_of:
+            if _is_unseen(session, newest_of):
+                return f"the controller of Deployment {newest_of} has not seen it yet"
+            newest = _newest_hash(session, labels)
+            pods = [pod for pod in pods if pod["metadata"]["labels"].get(_HASH) == newest]
         ready = sum(is_bound(pod, on) and condition_of(pod, "ContainersReady") for pod in pods)
         return None if ready >= at_least else f"{ready} of {at_least} pods run"
 
@@ -109,6 +124,19 @@ def pods_run(labels: dict[str, str], *, on: Collection[str], at_least: int = 1) 
         hint=f"kubectl -n {NAMESPACE} get pods",
         last_words=partial(log_tail.of_pods, labels=labels, on=on),
     )
+
+
+def _is_unseen(session: Session, deployment: str) -> bool:
+    found = session.api.get("Deployment", deployment, namespace=NAMESPACE)
+    generation = found["metadata"]["generation"] if found else 0
+    return not found or int(found.get("status", {}).get("observedGeneration", 0)) < generation
+
+
+def _newest_hash(session: Session, labels: dict[str, str]) -> str | None:
+    """Return what the pods of a Deployment's newest revision are labelled with."""
+    sets = session.api.list("ReplicaSet", namespace=NAMESPACE, labels=labels)
+    newest = max(sets, key=lambda one: int(one["metadata"]["annotations"][_REVISION]), default=None)
+    return newest["metadata"]["labels"][_HASH] if newest else None
 
 
 def pod_serves(pod: dict[str, Any]) -> bool:

@@ -6,6 +6,7 @@ read at the start and once an hour.
 """
 
 import contextlib
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -37,6 +38,8 @@ from kubeception.render.objects import NAMESPACE
 from kubeception.resources import node as nodes
 from kubeception.resources.revision import daemonset
 from kubeception.session import Session
+
+log = logging.getLogger("kubeception.keeper")
 
 # A server that has been up for so long listens, unless it is about to end.
 STARTS_WITHIN_S = 15.0
@@ -71,6 +74,7 @@ class Observer:
         self._space_read_s: float | None = None
         self._freed_s: float | None = None
         self._bundles = release.Bundles(session)
+        self._unanswered = ""
         self.forget()
 
     def forget(self) -> None:
@@ -280,9 +284,12 @@ class Observer:
             self._is_to_reboot = is_to_reboot(found, kernel.boot_id(self._session.host.proc))
             self._releases = self._bundles.look(found or {"metadata": {}})
             rollout = _rollout(self._session, self._node)
-        except KubeceptionError:  # a moment later it may answer
+        except KubeceptionError as error:  # a moment later it may answer
+            if error.message != self._unanswered:
+                log.warning("the API can't be asked for what is to do: %s", error.message)
+            self._unanswered = error.message
             return
-        self._read = changed
+        self._read, self._unanswered = changed, ""
         if rollout is not None:
             if not (rollout.newest and rollout.newest.answers):
                 rollout = replace(rollout, slowness=self._host.slowness(now))

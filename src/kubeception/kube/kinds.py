@@ -40,6 +40,7 @@ KINDS = {
     "Endpoints": Kind("", "v1", "endpoints", namespaced=True),
     "EndpointSlice": Kind("discovery.k8s.io", "v1", "endpointslices", namespaced=True),
     "DaemonSet": Kind("apps", "v1", "daemonsets", namespaced=True),
+    "ReplicaSet": Kind("apps", "v1", "replicasets", namespaced=True),
     "Deployment": Kind("apps", "v1", "deployments", namespaced=True),
     "PodDisruptionBudget": Kind("policy", "v1", "poddisruptionbudgets", namespaced=True),
     "ControllerRevision": Kind("apps", "v1", "controllerrevisions", namespaced=True),

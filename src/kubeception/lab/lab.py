@@ -32,7 +32,8 @@ PACKAGES = {
 }
 
 
-_MEMBERSHIP = Config().layout.membership
+# What a join writes last of what makes a host a node.
+_JOINED = Config().layout.kubelet.renewed_client
 _JOIN_S = 240.0
 _JOIN_AT_ONCE = 8
 
@@ -132,7 +133,7 @@ class Lab:
 
         def one(host: Host) -> None:
             with steps.step(host.name, "joining"):
-                if host.run("test", "-e", str(_MEMBERSHIP), check=False).code == 0:
+                if host.run("test", "-e", str(_JOINED), check=False).code == 0:
                     host.run("kubeception", "join", timeout_s=_JOIN_S)
                     return
                 done = paste(host, "--node")

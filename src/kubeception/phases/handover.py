@@ -27,9 +27,12 @@ def hosted_controllers_run(_config: Config, facts: Facts) -> Iterator[Condition]
     """Wait for those who can take over, or nobody could ever bring the hosted ones back."""
     # A turn of the door is for a control plane that is whole.
     at_least = 1 if facts.host.door == facts.port else controllers.REPLICAS
+    nodes = facts.cluster.control_planes.keys()
     for controller in controllers.BOTH:
+        # Where the bootstrap ones lead, what was there may be why nobody else does.
+        newest_of = controller.name if facts.needs_controllers else None
         yield conditions.pods_run(
-            controller.labels, on=facts.cluster.control_planes.keys(), at_least=at_least
+            controller.labels, on=nodes, at_least=at_least, newest_of=newest_of
         )
 
 

@@ -10,9 +10,17 @@ from kubeception.resources.file import File
 from kubeception.resources.shared_settings import SharedSettings
 
 
-def plan(_config: Config, facts: Facts) -> Iterator[Resource]:
-    """Want them in the cluster; the copy follows once they are applied."""
-    yield SharedSettings(facts.cluster.settings, facts.cluster.before)
+def plan(config: Config, facts: Facts) -> Iterator[Resource]:
+    """Want them in the cluster; the copy follows once they are applied.
+
+    That this host has asked for them is known from now on, whatever becomes of them: who asks for
+    what was before then asks for something else.
+    """
+    there = facts.cluster
+    yield SharedSettings(there.settings, there.before)
+    if there.copied:
+        kept = cluster.Copy(there.copied, there.asked)
+        yield File(config.layout.cluster, cluster.text(kept))
 
 
 def copy(config: Config, facts: Facts) -> Iterator[Resource]:

@@ -143,6 +143,7 @@ def deployment(controller: Controller, cluster: ClusterFacts) -> objects.Object:
         "metadata": objects.metadata(controller.name, labels=controller.labels),
         "spec": {
             "replicas": REPLICAS,
+            "minReadySeconds": objects.STEADY_S,
             "selector": {"matchLabels": controller.labels},
             "template": {
                 "metadata": about,

@@ -7,7 +7,7 @@ from kubeception.config import Config
 from kubeception.facts import HostFacts
 from kubeception.layout import IMAGE_COMMAND, IMAGE_ENVIRONMENT, MOUNTED_HOST, OUR_MARK
 from kubeception.pki.catalog import KEEPERS
-from kubeception.render import apiserver, cluster_settings, flannel, objects
+from kubeception.render import apiserver, cluster_settings, cluster_upgrade, flannel, objects
 from kubeception.render.controllers import BOTH as CONTROLLERS
 from kubeception.render.join_records import RECORDS
 
@@ -27,6 +27,11 @@ _RULES: tuple[objects.Object, ...] = (
     objects.rule("coordination.k8s.io", "leases", "get", names=[one.name for one in CONTROLLERS]),
 )
 
+_CLUSTER_RULES: tuple[objects.Object, ...] = (
+    objects.rule("", "nodes", "get", "list"),
+    objects.rule(cluster_upgrade.GROUP, cluster_upgrade.PLURAL, "list"),
+)
+
 
 def everything() -> Iterator[objects.Object]:
     """Yield the keepers' Lease, and their right to do their work and nothing else."""
@@ -38,7 +43,7 @@ def everything() -> Iterator[objects.Object]:
     records = [objects.rule("", "configmaps", "list")]
     yield objects.role(_ROLE, records, namespace=RECORDS)
     yield objects.role_binding(_ROLE, role=_ROLE, subject=keepers, namespace=RECORDS)
-    yield objects.cluster_role(_ROLE, [objects.rule("", "nodes", "get")])
+    yield objects.cluster_role(_ROLE, _CLUSTER_RULES)
     yield objects.cluster_role_binding(_ROLE, role=_ROLE, subject=keepers)
 
 

@@ -27,6 +27,9 @@ _EVENT_WIDTH = 1024  # the API takes no more
 NODE_CRITICAL = "system-node-critical"
 CLUSTER_CRITICAL = "system-cluster-critical"
 # A digest of the settings that a pod mounts, so that it is replaced when they change.
+# So long a pod that has no probe has to run until the one before it may go. One that ends at its
+# start counts as ready for moments, and would take the place of all that serve.
+STEADY_S = 5
 SETTINGS_NOTE = "kubeception.dev/settings"
 
 # Of a container that may do nothing to its host, whoever it runs as.

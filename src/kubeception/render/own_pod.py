@@ -56,6 +56,7 @@ def deployment(
         "metadata": objects.metadata(name, labels=labels),
         "spec": {
             "replicas": 1,
+            "minReadySeconds": objects.STEADY_S,
             "selector": {"matchLabels": labels},
             "template": {
                 "metadata": {"labels": {**objects.MANAGED_BY, **labels}},

@@ -6,11 +6,12 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from tests.conftest import Golden
-from tests.fixed import CLUSTER, CONFIG, FACTS, MEMBER, on_host
+from tests.fixed import CLUSTER, CONFIG, FACTS, MEMBER, SETTINGS, on_host
 
 from kubeception.conditions import Condition
-from kubeception.config import Config
+from kubeception.config import Config, cluster
 from kubeception.config.load import load
 from kubeception.config.model import Cni, Etcd, Kubelet, Net
 from kubeception.engine import Phase
@@ -21,6 +22,8 @@ from kubeception.phases.control_plane import CONTROL_PLANE, NEWER_API
 from kubeception.phases.handover import NEWER_HANDOVER, NEWER_STABILITY
 from kubeception.phases.pruned import PRUNED
 from kubeception.phases.revision import PROVEN_REVISION
+from kubeception.phases.settings import COPY
+from kubeception.phases.settings import SETTINGS as SETTINGS_PHASE
 from kubeception.render import apiserver
 from kubeception.resources import Resource
 from kubeception.resources.file import File
@@ -29,6 +32,7 @@ from kubeception.resources.keypair import KeyPair
 from kubeception.resources.no_others import NoOthers
 from kubeception.resources.object import Object
 from kubeception.resources.settled import Settled
+from kubeception.resources.shared_settings import SharedSettings
 from kubeception.resources.unit import Unit
 from kubeception.workflows import BOOTSTRAP, joining
 
@@ -183,6 +187,20 @@ def test_a_healthy_cluster_gets_no_bootstrap_control_plane() -> None:
     temporary = (bootstrap_plane.BOOTSTRAP_DOOR, bootstrap_plane.BOOTSTRAP_CONTROLLERS)
     assert not planned(temporary, config, facts)
     assert not list(handover.hosted_is_stable(config, facts))
+
+
+def test_what_a_host_asks_for_is_known_before_it_has_come_to_a_good_end() -> None:
+    """Or, where it has come to none, what was asked for before would be no change."""
+    new = structs.replace(SETTINGS, emulates="0.9")
+    facts = replace(FACTS, cluster=replace(CLUSTER, settings=new, asked=new, copied=SETTINGS))
+
+    written, kept = SETTINGS_PHASE.plan(CONFIG, facts)
+
+    assert isinstance(written, SharedSettings)
+    path = CONFIG.layout.cluster
+    assert kept == File(path, cluster.text(cluster.Copy(settings=SETTINGS, asked=new)))
+    assert [*COPY.plan(CONFIG, facts)] == [File(path, cluster.text(cluster.Copy(new, new)))]
+    assert cluster.settled(SETTINGS, new, new) == SETTINGS, "the way back"
 
 
 def test_the_door_turns_only_after_ten_answers_in_a_row() -> None:
