@@ -17,21 +17,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 from tests.api import pods
 from tests.api.rig import Rig
 from tests.api.test_controller import account, running
 from tests.conftest import Note
+from tests.fixed import SETTINGS
 from tests.killed import ratchet
 
 from kubeception import crash
 from kubeception.admin import upgrades
+from kubeception.config.cluster import ClusterSettings
 from kubeception.controller import cluster_upgrade
 from kubeception.controller.batches import Run, SeenNode, State
 from kubeception.controller.upgrades import Upgrades
 from kubeception.errors import ApiError, KubeceptionError, PreflightError
 from kubeception.kube.client import Api, Object, TokenFile
 from kubeception.kube.lease import Lease
-from kubeception.render import cluster_controller
+from kubeception.render import cluster_controller, cluster_settings
 from kubeception.render.cluster_upgrade import (
     ANSWER_NOTE,
     BUNDLES_NOTE,
@@ -47,13 +50,14 @@ from kubeception.render.cluster_upgrade import (
 from kubeception.render.controllers import CONTROLLER_MANAGER
 from kubeception.render.objects import CONTROL_PLANE, NAMESPACE
 from kubeception.session import Session
+from kubeception.versions import Release
 
 HOME = "rebooted"
 _LEASE = cluster_controller.LEASE
 LABELS = {"app": "kept"}
 FEW = ("b1", "b2", "b3")
 IS_SOAK = "KUBECEPTION_SOAK" in os.environ
-SIZES = (10, 100, 1000) if IS_SOAK else (10, 100)
+SIZES = (10, 100, 1000) if IS_SOAK else (10, 50)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -575,6 +579,42 @@ def test_one_that_has_ended_well_is_not_gone_back_from(
     assert caught.value.hint == f"within a minor: kubeception upgrade apply {OLD}"
     assert upgrades.previous(session, NEW, NEW) is None
     assert upgrades.previous(session, NEW, OLD) == OLD
+
+
+@pytest.mark.usefixtures("lasting")
+def test_nor_between_minors_once_it_is_for_good(
+    rig: Rig, session: Session, controllers: Counting
+) -> None:
+    """Until then status says so, and it is gone back from after a good end, too."""
+    staged(session.api, "b1")
+    wanted = {"release": NEW, "previous": OLD}
+    to_its_end(session, controllers, order(session, "b1", **wanted))
+
+    with going_by(session, structs.replace(SETTINGS, release=Release("1.37.1", {}))):
+        with pytest.raises(KubeceptionError, match="has ended well"):
+            upgrades.abort(session)
+        assert list(upgrades.notices(session)) == []
+        failed = order(session, "b1", **wanted)
+        to_its_end(session, controllers, failed, Hosts(session.api, broken=("b1",)))
+        with pytest.raises(KubeceptionError, match=f"{failed}: the API serves what 1.37 has"):
+            upgrades.abort(session)
+    session.api.delete(KIND, failed)
+    Hosts(session.api).go_on()
+
+    passing = structs.replace(SETTINGS, release=Release("1.37.1", {}), emulates="1.36")
+    with going_by(session, passing):
+        [said] = upgrades.notices(session)
+        assert said.startswith("the control plane passes for Kubernetes 1.36, until")
+        assert upgrades.abort(session).endswith(f"-back: goes back to {OLD}")
+
+
+@contextlib.contextmanager
+def going_by(session: Session, settings: ClusterSettings) -> Iterator[None]:
+    """Have the cluster go by settings for a while."""
+    session.api.apply(cluster_settings.config_map(settings), force=True)
+    session.shared = None
+    yield
+    session.api.delete("ConfigMap", cluster_settings.NAME, namespace=NAMESPACE)
 
 
 @pytest.mark.usefixtures("lasting")

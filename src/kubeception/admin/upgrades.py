@@ -96,7 +96,7 @@ def _latest(every: Iterable[Object]) -> Object | None:
 
 
 def notices(session: Session) -> Iterator[str]:
-    """Yield what is under way, or has stopped and left nodes cordoned."""
+    """Yield what is under way, or has stopped and left nodes cordoned, or can be gone back from."""
     found = _latest(listed(session.api))
     at = phase(found) if found else None
     has_stopped = at is Phase.FAILED and any(
@@ -104,6 +104,12 @@ def notices(session: Session) -> Iterator[str]:
     )
     if found and at and (has_stopped or not at.is_end):
         yield f"{found['metadata']['name']}: {cluster_upgrade.message(found) or at}; {_STATUS}"
+    there = settings(session) if found and "version" in found["spec"] else None
+    if there and there.emulates:
+        yield (
+            f"the control plane passes for Kubernetes {there.emulates}, until the upgrade from it"
+            " is over and proven; kubeception upgrade abort goes back"
+        )
 
 
 def named(session: Session, name: str) -> Object:
