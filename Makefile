@@ -8,7 +8,7 @@ ROUNDS := 5
 TIMES := 1
 CUTS := 2
 # More lines of code than this in src fail `make lint`.
-CODE_LINES := 24170
+CODE_LINES := 24187
 LABS := 2
 ARGS := get nodes,pods -A -o wide
 ON_CP1 = $(VENV)/bin/kubeception lab run --name $(LAB) cp1 --
@@ -103,7 +103,7 @@ soak: bundle ## Run the long tests: every fault, 50 power cuts, 20 reboots, kill
 	  tests/lab/test_minor_upgrade.py tests/lab/test_upgrade.py tests/lab/test_bad_release.py \
 	  tests/lab/test_overload.py \
 	  tests/lab/test_losses.py tests/lab/test_address.py tests/lab/test_remembering.py \
-	  tests/api/test_states.py tests/api/test_join_load.py
+	  tests/api/test_states.py tests/api/test_join_load.py tests/api/test_batches.py
 
 lock: setup ## Write requirements/*.txt anew from pyproject.toml
 	@$(VENV)/bin/pip install -q uv

@@ -44,8 +44,8 @@ def rendered(before: str, after: str, *, component: str = "apiserver") -> Bad:
 
 BAD = {
     "an API server that ends": Bad("kube-apiserver", ENDS),
-    "an API server that is never ready": rendered(
-        '"secure-port": port,', '"secure-port": port + 40,'
+    "an API server that does not reach etcd": rendered(
+        '"etcd-servers": url(LOOPBACK, ETCD_PORT)', '"etcd-servers": url(LOOPBACK, 9)'
     ),
     "an API server with a flag that is none": rendered(
         '"allow-privileged": "true",', '"allow-privileged": "true", "no-such-flag": "1",'

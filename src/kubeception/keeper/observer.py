@@ -282,8 +282,9 @@ class Observer:
             found = self._session.api.get("Node", self._node)
             self._not_ready = conditions.unready(found, self._node)
             self._is_to_reboot = is_to_reboot(found, kernel.boot_id(self._session.host.proc))
-            self._releases = self._bundles.look(found or {"metadata": {}})
             rollout = _rollout(self._session, self._node)
+            is_on_trial = rollout is not None and not rollout.is_settled
+            self._releases = self._bundles.look(found or {"metadata": {}}, is_on_trial=is_on_trial)
         except KubeceptionError as error:  # a moment later it may answer
             if error.message != self._unanswered:
                 log.warning("the API can't be asked for what is to do: %s", error.message)

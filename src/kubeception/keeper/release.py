@@ -13,10 +13,13 @@ from enum import StrEnum
 
 from kubeception.bundle import stage
 from kubeception.bundle.install import installed
+from kubeception.config import cluster
 from kubeception.errors import KubeceptionError
 from kubeception.host import files, logs
+from kubeception.kept import revisions
 from kubeception.kube.client import Object
 from kubeception.layout import Layout
+from kubeception.render import apiserver
 from kubeception.render.cluster_upgrade import ANSWER_NOTE, BUNDLES_NOTE, RELEASE_NOTE
 from kubeception.session import Session
 
@@ -85,8 +88,11 @@ class Bundles:
         self._there: tuple[str, ...] = ()
         self._lacking: tuple[str, ...] = ()
 
-    def look(self, node: Object) -> Releases:
-        """Return what there is to do about releases on this host."""
+    def look(self, node: Object, *, is_on_trial: bool = False) -> Releases:
+        """Return what there is to do about releases on this host.
+
+        While its API server is on trial, the host has not come to the end of going to one.
+        """
         session = self._session
         changed = files.changed_ns(session.layout.bundles)
         if changed != self._changed:
@@ -100,7 +106,7 @@ class Bundles:
         found = due(
             said,
             self._there,
-            lambda wanted: _standing(session, wanted),
+            lambda wanted: _standing(session, wanted, is_on_trial=is_on_trial),
             lacking=self._lacking,
         )
         return found if found.work else replace(found, unprepared=self._unprepared())
@@ -181,7 +187,7 @@ def _is_answer(said: str, wanted: Asked) -> bool:
     return said == str(wanted) or said.startswith(f"{wanted}: ")
 
 
-def _standing(session: Session, wanted: Asked) -> tuple[Work | None, str]:
+def _standing(session: Session, wanted: Asked, *, is_on_trial: bool) -> tuple[Work | None, str]:
     """Return what there is to do, or the answer."""
     try:
         state = session.host.systemd.state(wanted.unit)
@@ -191,8 +197,19 @@ def _standing(session: Session, wanted: Asked) -> tuple[Work | None, str]:
     if not state.exists:
         return Work.DUE, ""
     if state.active == "active":
-        return None, str(wanted)
+        if why := _was_put_back(session):
+            return None, f"{wanted}: {why}"
+        return (Work.RUNNING, "") if is_on_trial else (None, str(wanted))
     if state.active == "failed":
         words = " | ".join(logs.of_unit(wanted.unit)) or state.result
         return None, f"{wanted}: {words[-_WORDS:]}"
     return Work.RUNNING, ""
+
+
+def _was_put_back(session: Session) -> str | None:
+    """Say why the API server that the cluster's settings ask for was put back on this host."""
+    copy, broken = cluster.read(session.layout.cluster), revisions.broken(session.layout.revisions)
+    if copy is None or broken is None or session.layout.membership.exists():
+        return None
+    is_it = broken.settings == apiserver.template_digest(copy.settings)
+    return f"{apiserver.NAME}: revision {broken.revision}: {broken.why}" if is_it else None

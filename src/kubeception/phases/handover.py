@@ -89,13 +89,14 @@ def _is_newer(facts: Facts) -> bool:
 
     What else was asked for is about to be changed, and no reason to wait.
     """
-    hosted, proven = facts.cluster.hosted, facts.host.proven
+    hosted, proven, before = facts.cluster.hosted, facts.host.proven, facts.cluster.copied
     if not facts.is_carried or hosted is None or facts.host.door == facts.port:
         return False
     wanted = apiserver.template_digest(facts.cluster.settings)
-    return hosted.template == wanted and not (
-        proven and revision.image_of(dict(proven.template)) == hosted.image
-    )
+    known = {revision.image_of(dict(proven.template))} if proven else set[str]()
+    # What was proven may be of the release that is gone back to, and not what serves.
+    known |= {before.release.images[apiserver.NAME]} if before else set()
+    return hosted.template == wanted and known != {hosted.image}
 
 
 def retire_apiserver(config: Config, _facts: Facts) -> Iterator[Resource]:

@@ -78,7 +78,8 @@ def daemonset(cluster: ClusterFacts) -> objects.Object:
         "metadata": objects.metadata(NAME, labels=LABELS),
         "spec": {
             "selector": {"matchLabels": LABELS},
-            "minReadySeconds": 5,
+            # No minReadySeconds: its door gate says when it serves, and a controller-manager that
+            # comes to lead amid such seconds does not look again when they are over.
             # The new one comes up beside the old one, on another port; no port is declared, or
             # the scheduler would take the two for a conflict.
             "updateStrategy": {
