@@ -101,7 +101,7 @@ soak: bundle ## Run the long tests: every fault, 50 power cuts, 20 reboots, kill
 	  tests/lab/test_power_cut_moments.py \
 	  tests/lab/test_recovery.py tests/lab/test_certs.py tests/lab/test_soak.py \
 	  tests/lab/test_minor_upgrade.py tests/lab/test_upgrade.py tests/lab/test_bad_release.py \
-	  tests/lab/test_overload.py \
+	  tests/lab/test_overload.py tests/lab/test_rolls.py \
 	  tests/lab/test_losses.py tests/lab/test_address.py tests/lab/test_remembering.py \
 	  tests/api/test_states.py tests/api/test_join_load.py tests/api/test_batches.py
 

@@ -39,7 +39,8 @@ LONGEST = {
     "test_node_reboot.py": 3,
     "test_remembering.py": 3,
     "test_upgrade.py": 5,
-    "test_bad_release.py": 3,
+    "test_bad_release.py": 4,
+    "test_rolls.py": 3,
 }
 
 Report = Generator[None, pytest.TestReport, pytest.TestReport]
