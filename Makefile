@@ -14,7 +14,7 @@ ARGS := get nodes,pods -A -o wide
 ON_CP1 = $(VENV)/bin/kubeception lab run --name $(LAB) cp1 --
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bundle up down kubectl status check lint types unit api lab test bench compare recovery soak lock golden before clean
+.PHONY: help setup bundle up down kubectl status check lint types unit api lab test bench compare recovery timeline soak lock golden before clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,6 +89,10 @@ compare: ROUNDS := 10
 compare: AFTER := HEAD
 compare: bundle ## Measure two commits in pairs (BEFORE=commit, AFTER=HEAD, ROUNDS=10); goes on if ended
 	@$(VENV)/bin/python -m bench.paired $(BEFORE) --after $(AFTER) --rounds $(ROUNDS)
+
+timeline: bundle ## Take a lab from one minor to the next, and draw docs/upgrade.svg
+	@$(VENV)/bin/kubeception bundle build --release 1.36
+	@$(VENV)/bin/python -m bench.upgrade
 
 recovery: bundle ## Inject every fault and write docs/recovery.md (TIMES=3 for more, CUTS=20)
 	@$(VENV)/bin/python -m bench.recovery --times $(TIMES) --cuts $(CUTS)
