@@ -4,8 +4,9 @@
 read and write ConfigMaps in the namespace `load`, and what the writers' own ones are called.
 
 Kept connections and new ones, reads and writes. A kept connection that a server closed while it was
-idle is opened anew and its request sent once more, as every client library does; how often that was
-so is told. Prints a line when the first answer is there, for each line of input how many there are,
+idle is opened anew and its request sent once more, and so is one that a server which is about to
+end answers with `Retry-After`: as every client library does. How often that was so is told. Prints
+a line when the first answer is there, for each line of input how many there are,
 and at the end what has become of all, as JSON.
 """
 
@@ -39,6 +40,14 @@ failed: list[str] = []
 lost: list[str] = []
 
 
+class AskAgain(Exception):
+    """A server says when to ask again."""
+
+    def __init__(self, after_s: float) -> None:
+        super().__init__()
+        self.after_s = after_s
+
+
 class Client:
     """One connection after the other."""
 
@@ -51,6 +60,11 @@ class Client:
         asked, started = time.time(), time.monotonic()
         try:
             answer = self._answer(method, path, body)
+        except AskAgain as told:
+            self.connection = None
+            counts["told to ask again"] += 1
+            time.sleep(told.after_s)
+            return self.ask(method, path, body)
         except (OSError, http.client.HTTPException) as error:
             self.connection = None
             if is_kept and isinstance(error, CLOSED):
@@ -73,6 +87,8 @@ class Client:
         content = response.read()
         if response.will_close:
             self.connection = None
+        if response.status in {429, 503} and (after := response.headers["Retry-After"]):
+            raise AskAgain(float(after))
         if response.status != 200:
             raise http.client.HTTPException(f"status {response.status}: {content[:200]!r}")
         return json.loads(content)
