@@ -36,13 +36,12 @@ from kubeception.kube.client import Api, Object, TokenFile
 from kubeception.kube.lease import Lease
 from kubeception.render import cluster_controller, cluster_settings
 from kubeception.render.cluster_upgrade import (
-    ANSWER_NOTE,
     BUNDLES_NOTE,
     CORDONED_NOTE,
     KIND,
     NOTES,
     REBOOT_NOTE,
-    RELEASE_NOTE,
+    Errand,
     Order,
     Phase,
     of_order,
@@ -228,7 +227,7 @@ class Hosts:
                 answer = f"{at.asked}: error: no room" if is_broken else at.asked
                 bundle = at.asked.partition("/")[2]
                 [other] = {OLD, NEW} - {bundle}
-                has(self._api, name, bundle, other, **{ANSWER_NOTE: answer})
+                has(self._api, name, bundle, other, **{Errand.RELEASE.answer: answer})
                 self.upgraded.append(name)
                 kubelet = KUBELETS[bundle]
                 says(self._api, name, at.boot, is_ready=False, kubeletVersion=kubelet)
@@ -631,7 +630,7 @@ def test_a_host_that_can_not_stops_it_stays_cordoned_and_is_taken_up_by_the_next
     assert marks(session)["b2"][0]
     found = session.api.get("Node", "b2")
     assert found
-    assert RELEASE_NOTE not in found["metadata"]["annotations"], "it would go there some day"
+    assert Errand.RELEASE.note not in found["metadata"]["annotations"], "it would go there some day"
     Hosts(session.api).go_on()  # it is Ready again
     to_its_end(session, controllers, order(session, "b2", "b3", release=NEW))
     assert marks(session) == dict.fromkeys(FEW, FREE)
@@ -687,7 +686,7 @@ def test_pods_stay_where_that_is_wanted(session: Session, controllers: Counting)
     assert seen_of(session, "b1").asked == ask
     assert left(session.api, "b1") == ["on-b1"]
     upgrades.abort(session)
-    has(session.api, "b1", NEW, OLD, **{ANSWER_NOTE: ask})
+    has(session.api, "b1", NEW, OLD, **{Errand.RELEASE.answer: ask})
     look(controllers, lease)
     assert states(session, name) == {"b1": "Done"}, "who was told is waited for"
 

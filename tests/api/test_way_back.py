@@ -18,15 +18,7 @@ from kubeception.facts import ClusterFacts, Hosted, Proven
 from kubeception.kept import revisions
 from kubeception.kube.client import Object
 from kubeception.render import apiserver, revision
-from kubeception.render.cluster_upgrade import (
-    ANSWER_NOTE,
-    BUNDLES_NOTE,
-    KIND,
-    RELEASE_NOTE,
-    Order,
-    Phase,
-    of_order,
-)
+from kubeception.render.cluster_upgrade import BUNDLES_NOTE, KIND, Errand, Order, Phase, of_order
 from kubeception.session import Session
 from kubeception.versions import Release
 
@@ -145,8 +137,8 @@ def test_one_that_has_stopped_is_over_when_every_node_is_on_its_release(
     upgrade(session, phase)
     lacking: list[dict[str, Any]] = [
         {"bundle": OLD},
-        {"bundle": NEW, ANSWER_NOTE: f"u/{NEW}: it broke"},
-        {"bundle": NEW, RELEASE_NOTE: f"u/{NEW}"},
+        {"bundle": NEW, Errand.RELEASE.answer: f"u/{NEW}: it broke"},
+        {"bundle": NEW, Errand.RELEASE.note: f"u/{NEW}"},
     ]
     on(session, "w1", NEW)
 

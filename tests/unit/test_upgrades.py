@@ -3,12 +3,7 @@
 import pytest
 
 from kubeception.conditions.upgrades import is_on
-from kubeception.render.cluster_upgrade import (
-    ANSWER_NOTE,
-    BUNDLES_NOTE,
-    CORDONED_NOTE,
-    RELEASE_NOTE,
-)
+from kubeception.render.cluster_upgrade import BUNDLES_NOTE, CORDONED_NOTE, Errand
 
 RUNS = {BUNDLES_NOTE: "1.37.1-b 1.36.4-a"}
 
@@ -19,10 +14,10 @@ RUNS = {BUNDLES_NOTE: "1.37.1-b 1.36.4-a"}
         (RUNS, "v1.37.1", True),
         (RUNS, "v1.36.4", False),
         ({BUNDLES_NOTE: "1.36.4-a 1.37.1-b"}, "v1.37.1", False),
-        ({**RUNS, ANSWER_NOTE: "u/1.37.1-b"}, "v1.37.1", True),
-        ({**RUNS, ANSWER_NOTE: "u/1.37.1-b: it broke"}, "v1.37.1", False),
-        ({**RUNS, ANSWER_NOTE: "t/1.36.4-a: it broke"}, "v1.37.1", True),
-        ({**RUNS, RELEASE_NOTE: "u/1.37.1-b"}, "v1.37.1", False),
+        ({**RUNS, Errand.RELEASE.answer: "u/1.37.1-b"}, "v1.37.1", True),
+        ({**RUNS, Errand.RELEASE.answer: "u/1.37.1-b: it broke"}, "v1.37.1", False),
+        ({**RUNS, Errand.RELEASE.answer: "t/1.36.4-a: it broke"}, "v1.37.1", True),
+        ({**RUNS, Errand.RELEASE.note: "u/1.37.1-b"}, "v1.37.1", False),
         ({**RUNS, CORDONED_NOTE: "r"}, "v1.37.1", False),
         ({}, "v1.37.1", False),
     ],

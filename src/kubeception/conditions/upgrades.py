@@ -2,7 +2,7 @@
 
 from kubeception.errors import ApiError
 from kubeception.kube.client import Api, Object
-from kubeception.render.cluster_upgrade import ANSWER_NOTE, BUNDLES_NOTE, KIND, NOTES, Phase
+from kubeception.render.cluster_upgrade import BUNDLES_NOTE, KIND, NOTES, Errand, Phase
 
 _NOT_FOUND = 404
 
@@ -41,7 +41,9 @@ def is_on(release: str, kubernetes: str, node: Object) -> bool:
     """Tell whether a Node's host runs a release, and is not on the way to one, or left there."""
     notes = node["metadata"].get("annotations") or {}
     kubelet = node.get("status", {}).get("nodeInfo", {}).get("kubeletVersion", "")
-    is_at_hand = any(map(notes.get, NOTES)) or f"/{release}: " in notes.get(ANSWER_NOTE, "")
+    is_at_hand = any(map(notes.get, NOTES)) or f"/{release}: " in notes.get(
+        Errand.RELEASE.answer, ""
+    )
     bundles = notes.get(BUNDLES_NOTE, "").split()
     return bundles[:1] == [release] and kubelet == f"v{kubernetes}" and not is_at_hand
 

@@ -11,11 +11,10 @@ from kubeception.kube.client import Object
 from kubeception.kube.eviction import is_movable
 from kubeception.render import objects
 from kubeception.render.cluster_upgrade import (
-    ANSWER_NOTE,
     BUNDLES_NOTE,
     CORDONED_NOTE,
     REBOOT_NOTE,
-    RELEASE_NOTE,
+    Errand,
     Phase,
 )
 from kubeception.versions import numbers
@@ -82,9 +81,9 @@ def seen(node: Object, pods: tuple[str, ...] | None = None) -> SeenNode:
         is_control_plane=objects.CONTROL_PLANE in _labels(node),
         is_cordoned=node.get("spec", {}).get("unschedulable", False),
         is_ours=CORDONED_NOTE in notes,
-        asked=notes.get(REBOOT_NOTE) or notes.get(RELEASE_NOTE, ""),
+        asked=notes.get(REBOOT_NOTE) or notes.get(Errand.RELEASE.note, ""),
         bundles=tuple(notes.get(BUNDLES_NOTE, "").split()),
-        answer=notes.get(ANSWER_NOTE, ""),
+        answer=notes.get(Errand.RELEASE.answer, ""),
         pods=pods,
     )
 

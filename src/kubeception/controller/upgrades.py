@@ -16,7 +16,7 @@ from kubeception.kube.client import Api, Object
 from kubeception.kube.eviction import ENDING, told_to_end
 from kubeception.kube.lease import Lease
 from kubeception.render.cluster_controller import NAME
-from kubeception.render.cluster_upgrade import CORDONED_NOTE, KIND, REBOOT_NOTE, RELEASE_NOTE, Phase
+from kubeception.render.cluster_upgrade import CORDONED_NOTE, KIND, REBOOT_NOTE, Errand, Phase
 
 log = logging.getLogger("kubeception.controller")
 
@@ -26,7 +26,7 @@ _ORPHANS_EVERY_S = 300.0
 _EXISTS = 409
 # So many of those that have ended are kept, for people to look at.
 _KEPT = 20
-_NOT_ASKED = {REBOOT_NOTE: None, RELEASE_NOTE: None}
+_NOT_ASKED = {REBOOT_NOTE: None, **{errand.note: None for errand in Errand}}
 _WARNINGS = frozenset({Phase.FAILED, Phase.ABORTED})
 
 
@@ -183,7 +183,9 @@ def _carried_out(api: Api, change: Change, run: Run, look: _Look) -> tuple[str, 
         at = cluster_upgrade.seen(look.nodes[change.node])
         wanted = {
             Verb.CORDON: _noted({CORDONED_NOTE: run.name}) | {"spec": {"unschedulable": True}},
-            Verb.ASK: _noted({RELEASE_NOTE: run.ask} if run.release else {REBOOT_NOTE: at.boot}),
+            Verb.ASK: _noted(
+                {Errand.RELEASE.note: run.ask} if run.release else {REBOOT_NOTE: at.boot}
+            ),
             Verb.WITHDRAW: _noted(_NOT_ASKED),
             Verb.LET_GO: _let_go(at),
         }[change.verb]

@@ -14,7 +14,8 @@ from kubeception.errors import KubeceptionError
 from kubeception.etcd import space
 from kubeception.facts import Proven
 from kubeception.gather import gather
-from kubeception.keeper import release
+from kubeception.keeper import errand_watch, release
+from kubeception.keeper.errand import Asked
 from kubeception.keeper.network_watch import Trouble
 from kubeception.keeper.rollout import Rollout
 from kubeception.kept import revisions
@@ -105,11 +106,12 @@ def reboot(session: Session) -> None:
         session.host.systemd.reboot()
 
 
-def upgrade(session: Session, wanted: release.Asked) -> None:
-    """Have a unit of its own take this host to a release: the keeper is restarted on the way."""
-    with _locked(session, "going to another release"):
-        said = f"kubeception: this host goes to {wanted.bundle}, as {wanted.run} asks"
-        session.host.systemd.run_apart(wanted.unit, said, *release.commands(session, wanted))
+def run_errand(session: Session, wanted: Asked) -> None:
+    """Have a unit of its own do what this host's Node asks: the keeper may end on the way."""
+    with _locked(session, f"beginning {wanted.unit}"):
+        said = f"kubeception: {wanted.errand} {wanted.name}, as ClusterUpgrade {wanted.run} asks"
+        commands = errand_watch.commands(session, wanted)
+        session.host.systemd.run_apart(wanted.unit, said, *commands)
 
 
 def prepare(session: Session, bundle: str) -> None:
@@ -121,7 +123,7 @@ def prepare(session: Session, bundle: str) -> None:
 
 
 def note(session: Session, node: str, notes: Mapping[str, str]) -> None:
-    """Have this host's Node say something of its releases."""
+    """Have this host's Node say something of what this host has and has done."""
     with session.api_of_kubelet() as api:
         api.merge("Node", node, {"metadata": {"annotations": notes}})
 

@@ -113,12 +113,12 @@ def _act(verdict: Verdict, seen: Observation, session: Session, lease: Lease) ->
                 actions.restore_network(session, seen.network_due)
             case Action.REBOOT:
                 actions.reboot(session)
-            case Action.UPGRADE if seen.releases.asked:
-                actions.upgrade(session, seen.releases.asked)
-            case Action.PREPARE if seen.releases.unprepared:
-                actions.prepare(session, seen.releases.unprepared)
+            case Action.UPGRADE if seen.errands.asked:
+                actions.run_errand(session, seen.errands.asked)
+            case Action.PREPARE if seen.errands.unprepared:
+                actions.prepare(session, seen.errands.unprepared)
             case Action.NOTE:
-                actions.note(session, node_name(session), dict(seen.releases.notes))
+                actions.note(session, node_name(session), dict(seen.errands.notes))
             case Action.MOVE if rollout:
                 actions.move(session, rollout, lease)
             case Action.PROVE if rollout:

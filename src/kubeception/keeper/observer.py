@@ -23,7 +23,8 @@ from kubeception.errors import ApiError, KubeceptionError
 from kubeception.etcd import space
 from kubeception.etcd.space import Space
 from kubeception.host import containers, door, files, kernel, lock, pause
-from kubeception.keeper import release
+from kubeception.keeper.errand import NO_ERRANDS
+from kubeception.keeper.errand_watch import ErrandWatch
 from kubeception.keeper.host_observer import HostObserver
 from kubeception.keeper.own_node import is_to_reboot
 from kubeception.keeper.rollout import History, Rollout, Server
@@ -73,7 +74,7 @@ class Observer:
         self._space: Space | None = None
         self._space_read_s: float | None = None
         self._freed_s: float | None = None
-        self._bundles = release.Bundles(session)
+        self._errand_watch = ErrandWatch(session)
         self._unanswered = ""
         self.forget()
 
@@ -87,7 +88,7 @@ class Observer:
         self._read: tuple[int, ...] = ()
         self._node_problem: str | None = None
         self._has_new_settings = self._is_to_reboot = False
-        self._releases = release.NONE_ASKED
+        self._errands = NO_ERRANDS
         self._emulated = ""
         self._is_upgrade_over = False
         self._not_ready: str | None = None
@@ -112,7 +113,7 @@ class Observer:
 
     def has_told(self, *, in_vain: bool) -> None:
         """Ask at once what the Node says now; where that was in vain, when that is another one."""
-        self._releases = release.NONE_ASKED
+        self._errands = NO_ERRANDS
         if not in_vain:
             self._read = ()
 
@@ -189,7 +190,7 @@ class Observer:
             has_new_settings=self._has_new_settings,
             emulates=self._emulated if self._is_upgrade_over else None,
             is_to_reboot=self._is_to_reboot,
-            releases=self._releases,
+            errands=self._errands,
             node_problem=self._node_problem if node else f"Node {self._node} is gone",
             rollout=self._rollout,
             unready=self._host.unready(self._not_ready, now) if answered else None,
@@ -272,7 +273,7 @@ class Observer:
         """Ask the API for what etcd alone can't tell, where it may have changed."""
         is_on = self._rollout is not None and not self._rollout.is_settled
         # That an upgrade is over, nothing of this host's tells.
-        is_waiting = is_on or self._releases.work or self._emulated
+        is_waiting = is_on or self._errands.work or self._emulated
         if changed == self._read and not is_waiting:
             return
         try:
@@ -284,7 +285,8 @@ class Observer:
             self._is_to_reboot = is_to_reboot(found, kernel.boot_id(self._session.host.proc))
             rollout = _rollout(self._session, self._node)
             is_on_trial = rollout is not None and not rollout.is_settled
-            self._releases = self._bundles.look(found or {"metadata": {}}, is_on_trial=is_on_trial)
+            node = found or {"metadata": {}}
+            self._errands = self._errand_watch.look(node, is_on_trial=is_on_trial)
         except KubeceptionError as error:  # a moment later it may answer
             if error.message != self._unanswered:
                 log.warning("the API can't be asked for what is to do: %s", error.message)

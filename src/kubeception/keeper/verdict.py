@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from kubeception.etcd.space import Space
+from kubeception.keeper.errand import NO_ERRANDS, Errands, Work
 from kubeception.keeper.network_watch import Trouble
 from kubeception.keeper.own_node import Moved, Unready
-from kubeception.keeper.release import NONE_ASKED, Releases, Work
 from kubeception.keeper.rollout import Rollout
 from kubeception.pki.token import Role
 
@@ -45,7 +45,7 @@ class Action(StrEnum):
     REBOOT = "reboot"
     UPGRADE = "go to another release"
     PREPARE = "prepare a release"
-    NOTE = "tell of releases"
+    NOTE = "tell what has come of it"
     PROVE = "prove"
 
 
@@ -117,8 +117,8 @@ class Observation:
     """What of it is to be restored now."""
     is_to_reboot: bool = False
     """This host's Node asks for it."""
-    releases: Releases = NONE_ASKED
-    """What its Node asks for and is to be told about releases."""
+    errands: Errands = NO_ERRANDS
+    """What its Node sends it to do, and is to be told."""
     unready: Unready | None = None
     """How this host's node is not Ready."""
     trouble: Trouble | None = None
@@ -157,7 +157,7 @@ def judge(seen: Observation) -> Verdict:
         or _about_the_door(seen)
         or _about_the_network(seen)
         or _about_what_to_tell(seen)
-        or _about_a_release(seen)
+        or _about_an_errand(seen)
         or _about_what_is_broken(seen)
         or _about_the_api(seen)
         or _about_the_rest(seen)
@@ -191,7 +191,7 @@ def _about_a_worker(seen: Observation) -> Verdict | None:
         return Verdict(Action.WAIT, f"{seen.node_problem}: removed, or to join again")
     if seen.is_to_reboot:
         return Verdict(Action.REBOOT, _ASKED)
-    if verdict := _about_a_release(seen) or _about_what_to_tell(seen):
+    if verdict := _about_an_errand(seen) or _about_what_to_tell(seen):
         return verdict
     if seen.has_new_settings:
         return Verdict(Action.JOIN, _NEW_SETTINGS)
@@ -204,24 +204,24 @@ def _about_a_worker(seen: Observation) -> Verdict | None:
     return _about_what_to_prepare(seen)
 
 
-def _about_a_release(seen: Observation) -> Verdict | None:
+def _about_an_errand(seen: Observation) -> Verdict | None:
     """Go to it before what fails by the one of now is tried again: it may be the way back."""
-    if seen.releases.asked and seen.releases.work is Work.DUE and not seen.api_silent_s:
-        return Verdict(Action.UPGRADE, f"{_ASKED}: {seen.releases.asked.bundle}")
+    if seen.errands.asked and seen.errands.work is Work.DUE and not seen.api_silent_s:
+        return Verdict(Action.UPGRADE, f"{_ASKED}: {seen.errands.asked.name}")
     return None
 
 
 def _about_what_to_prepare(seen: Observation) -> Verdict | None:
-    if seen.releases.unprepared:
-        why = f"bundle {seen.releases.unprepared} is there, and the runtime lacks its images"
+    if seen.errands.unprepared:
+        why = f"bundle {seen.errands.unprepared} is there, and the runtime lacks its images"
         return Verdict(Action.PREPARE, why)
     return None
 
 
 def _about_what_to_tell(seen: Observation) -> Verdict | None:
     """Tell it before what has failed is tried again, and again: others wait for the answer."""
-    if seen.releases.notes and not seen.api_silent_s:
-        said = "; ".join(value for _, value in seen.releases.notes)
+    if seen.errands.notes and not seen.api_silent_s:
+        said = "; ".join(value for _, value in seen.errands.notes)
         return Verdict(Action.NOTE, f"this host's Node does not say yet: {said}")
     return None
 
@@ -340,8 +340,8 @@ def _about_the_kubelet(seen: Observation) -> Verdict | None:
 def _about_what_may_pass(seen: Observation) -> Verdict | None:
     near = seen.space if seen.space and seen.space.is_near else None
     what = seen.moved or seen.network_lost or seen.unready or seen.trouble or near
-    if seen.releases.asked and seen.releases.work is Work.RUNNING and not what:
-        what = f"{seen.releases.asked.unit} takes this host to {seen.releases.asked.bundle}"
+    if seen.errands.asked and seen.errands.work is Work.RUNNING and not what:
+        what = f"{seen.errands.asked.unit} takes this host to {seen.errands.asked.name}"
     if seen.slowness > 1 and not what:
         what = _slow(seen)
     return Verdict(Action.WAIT, str(what)) if what else None

@@ -11,7 +11,8 @@ from kubeception.config import Config, cluster
 from kubeception.errors import KubeceptionError
 from kubeception.gather import settings_for_worker
 from kubeception.host import kernel, lock, pause
-from kubeception.keeper import release
+from kubeception.keeper.errand import NO_ERRANDS
+from kubeception.keeper.errand_watch import ErrandWatch
 from kubeception.keeper.host_observer import HostObserver
 from kubeception.keeper.own_node import is_to_reboot
 from kubeception.keeper.verdict import Observation
@@ -42,7 +43,7 @@ class WorkerObserver:
         self._asked_s: float | None = None
         self._expiring: str | None = None
         self._serving_read_s: float | None = None
-        self._bundles = release.Bundles(session)
+        self._errand_watch = ErrandWatch(session)
 
     def forget(self) -> None:
         """Start every count anew, and ask at once, as after a change of the host."""
@@ -59,14 +60,14 @@ class WorkerObserver:
 
     def has_told(self, *, in_vain: bool) -> None:
         """Ask at once what the Node says now; where that was in vain, when it is time to."""
-        self._said = replace(self._said, releases=release.NONE_ASKED)
+        self._said = replace(self._said, errands=NO_ERRANDS)
         if not in_vain:
             self._asked_s = None
 
     def observe(self) -> Observation:
         """Return what is to be seen now."""
         session, now = self._session, self._session.host.clock.monotonic()
-        often_s = ASK_EVERY_S if self._said.releases.work is None else ASK_OFTEN_S
+        often_s = ASK_EVERY_S if self._said.errands.work is None else ASK_OFTEN_S
         if self._asked_s is None or now - self._asked_s >= often_s:
             self._asked_s = now
             self._said = self._ask(now)
@@ -96,7 +97,7 @@ class WorkerObserver:
             session.shared = None
             told = settings_for_worker(session)
             self._look_at_serving(now)
-            releases = self._bundles.look(found) if found else release.NONE_ASKED
+            errands = self._errand_watch.look(found) if found else NO_ERRANDS
         except KubeceptionError as error:
             session.hang_up()  # the kubelet may have another certificate by now
             return replace(seen, api_problem=error.message, api_silent_s=now - self._answered_s)
@@ -111,7 +112,7 @@ class WorkerObserver:
             node_problem=None if found else f"Node {self._node} is gone",
             told_trouble=conditions.network_problem(found) if found else None,
             is_to_reboot=is_to_reboot(found, kernel.boot_id(session.host.proc)),
-            releases=releases,
+            errands=errands,
             has_new_settings=is_stale,
             expiring=self._expiring,
         )

@@ -17,19 +17,38 @@ GROUP, VERSION, PLURAL = "kubeception.dev", "v1alpha1", "clusterupgrades"
 REBOOT_NOTE = "kubeception.dev/reboot"
 # On a Node that the controller has cordoned, and may uncordon: for which ClusterUpgrade.
 CORDONED_NOTE = "kubeception.dev/cordoned-for"
-# On a Node, by the controller alone: which ClusterUpgrade, by its uid, asks its host to go to which
-# bundle.
-RELEASE_NOTE = "kubeception.dev/release"
-NOTES = (REBOOT_NOTE, CORDONED_NOTE, RELEASE_NOTE)
-# On a Node, by its host's keeper: what it was asked for and has done, or `: ` and why it could not;
-# and which bundles lie on the host, the one in use first.
-ANSWER_NOTE = "kubeception.dev/release-answer"
+# On a Node, by its host's keeper: which bundles lie on the host, the one in use first.
 BUNDLES_NOTE = "kubeception.dev/bundles"
 MOST_NODES = 5000
 DRAIN_S, STEP_S = 300, 900
 PERCENT = "([1-9][0-9]?|100)%"
 _NAME_LENGTH = 253
-_BUNDLE = {"type": "string", "maxLength": 64, "pattern": "^[0-9A-Za-z][0-9A-Za-z.+~-]*$"}
+
+
+class Errand(StrEnum):
+    """What a host can be sent to do by its Node, which then has its answer."""
+
+    RELEASE = "release"
+
+    @property
+    def note(self) -> str:
+        """The annotation that asks, by the controller alone: `<uid of a ClusterUpgrade>/<name>`."""
+        return f"{GROUP}/{self}"
+
+    @property
+    def answer(self) -> str:
+        """The annotation by the host's keeper: what was asked, and `: ` and why if in vain."""
+        return f"{self.note}-answer"
+
+    @property
+    def names(self) -> str:
+        """Which names there are of what is asked for, as a regular expression."""
+        return _NAMES[self]
+
+
+_NAMES = {Errand.RELEASE: "[0-9A-Za-z][0-9A-Za-z.+~-]*"}
+NOTES = (REBOOT_NOTE, CORDONED_NOTE, *(errand.note for errand in Errand))
+_BUNDLE = {"type": "string", "maxLength": 64, "pattern": f"^{Errand.RELEASE.names}$"}
 
 
 class Phase(StrEnum):

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from kubeception.etcd.space import Space
+from kubeception.keeper.errand import Asked, Errands, Work
 from kubeception.keeper.network_watch import Reason, Trouble
 from kubeception.keeper.own_node import Moved, Unready
-from kubeception.keeper.release import Asked, Releases, Work
 from kubeception.keeper.rollout import Rollout, Server
 from kubeception.keeper.verdict import Action, Observation, judge
 from kubeception.pki.token import Role
@@ -522,55 +522,53 @@ TABLE = {
         "the CA's key is gone",
     ),
     "a host goes to the release that it is asked for": (
-        worker(releases=Releases(ASKED, Work.DUE), has_new_settings=True),
+        worker(errands=Errands(ASKED, Work.DUE), has_new_settings=True),
         Action.UPGRADE,
         "this host's Node asks for it: 1.37.1-b",
     ),
     "a control plane's, too": (
-        Observation(releases=Releases(ASKED, Work.DUE), unready=unready(60)),
+        Observation(errands=Errands(ASKED, Work.DUE), unready=unready(60)),
         Action.UPGRADE,
         "this host's Node asks for it: 1.37.1-b",
     ),
     "not one that has lost what it would have to find again": (
-        Observation(releases=Releases(ASKED, Work.DUE), refusal="the CA's key is gone"),
+        Observation(errands=Errands(ASKED, Work.DUE), refusal="the CA's key is gone"),
         Action.REFUSE,
         "the CA's key is gone",
     ),
     "nor while no API answers": (
-        Observation(releases=Releases(ASKED, Work.DUE), api_silent_s=1.0),
+        Observation(errands=Errands(ASKED, Work.DUE), api_silent_s=1.0),
         Action.WAIT,
         "no API answers",
     ),
     "what is on its way there is left alone, and told": (
-        Observation(releases=Releases(ASKED, Work.RUNNING)),
+        Observation(errands=Errands(ASKED, Work.RUNNING)),
         Action.WAIT,
         "kubeception-release-0a-1b.service takes this host to 1.37.1-b",
     ),
     "its answer is told": (
-        worker(releases=Releases(ASKED, notes=(("a", "0a-1b/1.37.1-b"),))),
+        worker(errands=Errands(ASKED, notes=(("a", "0a-1b/1.37.1-b"),))),
         Action.NOTE,
         "this host's Node does not say yet: 0a-1b/1.37.1-b",
     ),
     "also while a revision is on trial": (
-        Observation(
-            rollout=rollout(OLD, NEW, steady_s=59.9), releases=Releases(notes=(("a", "b"),))
-        ),
+        Observation(rollout=rollout(OLD, NEW, steady_s=59.9), errands=Errands(notes=(("a", "b"),))),
         Action.NOTE,
         "this host's Node does not say yet: b",
     ),
     "a release that lies there gets its images to the runtime": (
-        worker(releases=Releases(unprepared="1.37.1-b")),
+        worker(errands=Errands(unprepared="1.37.1-b")),
         Action.PREPARE,
         "bundle 1.37.1-b is there, and the runtime lacks its images",
     ),
     "not in place of what is lost": (
-        Observation(releases=Releases(notes=(("a", "b"),)), refusal="the CA's key is gone"),
+        Observation(errands=Errands(notes=(("a", "b"),)), refusal="the CA's key is gone"),
         Action.REFUSE,
         "the CA's key is gone",
     ),
     "before what has failed is tried again": (
         Observation(
-            releases=Releases(notes=(("a", "b"),)),
+            errands=Errands(notes=(("a", "b"),)),
             has_new_settings=True,
             released_leases=("kube-scheduler",),
         ),
@@ -578,17 +576,17 @@ TABLE = {
         "this host's Node does not say yet: b",
     ),
     "a release that is asked for, too: it may be the way back": (
-        Observation(releases=Releases(ASKED, Work.DUE), manifests=("bootstrap-kube-scheduler",)),
+        Observation(errands=Errands(ASKED, Work.DUE), manifests=("bootstrap-kube-scheduler",)),
         Action.UPGRADE,
         "this host's Node asks for it: 1.37.1-b",
     ),
     "not while nobody would hear it": (
-        Observation(releases=Releases(notes=(("a", "b"),)), api_silent_s=1.0),
+        Observation(errands=Errands(notes=(("a", "b"),)), api_silent_s=1.0),
         Action.WAIT,
         "no API answers",
     ),
     "a control plane's, as well": (
-        Observation(releases=Releases(notes=(("a", "b"),))),
+        Observation(errands=Errands(notes=(("a", "b"),))),
         Action.NOTE,
         "this host's Node does not say yet: b",
     ),

@@ -1,0 +1,42 @@
+"""Look at what this host's Node sends it to do, of whatever kind."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from kubeception.keeper import errand, release
+from kubeception.keeper.errand import NO_ERRANDS, Asked, Errands, Work
+from kubeception.kube.client import Object
+from kubeception.render.cluster_upgrade import BUNDLES_NOTE, Errand
+from kubeception.session import Session
+
+
+class ErrandWatch:
+    """Remembers which bundles lie on this host."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._bundles = release.Bundles(session)
+
+    def look(self, node: Object, *, is_on_trial: bool = False) -> Errands:
+        """Return what there is to do on this host, whose API server may be on trial."""
+        if not self._bundles.are_known():
+            return NO_ERRANDS
+        found = errand.due(
+            node["metadata"].get("annotations") or {},
+            {BUNDLES_NOTE: " ".join(self._bundles.there)},
+            standing=lambda wanted: self._standing(wanted, is_on_trial=is_on_trial),
+            obstacle=lambda wanted: self._bundles.obstacle(wanted.name),
+        )
+        return found if found.work else replace(found, unprepared=self._bundles.unprepared())
+
+    def _standing(self, wanted: Asked, *, is_on_trial: bool) -> tuple[Work | None, str]:
+        found = errand.standing(self._session, wanted)
+        has_ended_well = found == (None, str(wanted))
+        if has_ended_well and wanted.errand is Errand.RELEASE:
+            return release.outcome(self._session, wanted, is_on_trial=is_on_trial)
+        return found
+
+
+def commands(session: Session, wanted: Asked) -> Iterator[tuple[str, ...]]:
+    """Return what this host is to run, one after the other."""
+    return release.commands(session, wanted.name)
