@@ -207,6 +207,8 @@ class Layout:
     sysctl: Path = Path("/etc/sysctl.d/60-kubeception.conf")
     modules: Path = Path("/etc/modules-load.d/kubeception.conf")
     config: Path = Path("/etc/kubeception/config.toml")
+    steps: Path = Path("/etc/kubeception/steps.d")
+    """Programs of the host's administrator, which the cluster may have it run by their names."""
     membership: Path = Path("/etc/kubeception/join.json")
     member: Path = Path("/etc/kubeception/member.json")
     progress: Path = Path("/var/lib/kubeception/etcd-progress.json")

@@ -180,6 +180,7 @@ def budget(rig: Rig, api: Api) -> None:
 
 
 OLD, NEW = "1.36.4-0123", "1.37.1-4567"
+COMMAND = "patch"
 KUBELETS = {OLD: "v1.36.4", NEW: "v1.37.1"}
 
 
@@ -197,8 +198,11 @@ def staged(api: Api, *names: str) -> None:
         has(api, name, OLD, NEW)
 
 
+ASKS = {*NOTES} - {CORDONED_NOTE}
+
+
 class Hosts:
-    """Hosts that do what they are asked to, but for some that are off, or can't take a release."""
+    """Hosts that do what they are asked to, but for some that are off, or can't."""
 
     def __init__(
         self, api: Api, *, off: tuple[str, ...] = (), broken: tuple[str, ...] = ()
@@ -208,6 +212,7 @@ class Hosts:
         self._broken = broken
         self.most_at_once = 0
         self.upgraded: list[str] = []
+        self.ran: list[str] = []
 
     def go_on(self) -> None:
         """Have all say that they are well, and have go down who is asked to."""
@@ -216,24 +221,32 @@ class Hosts:
             name, at = found["metadata"]["name"], cluster_upgrade.seen(found)
             if name in self._off:
                 continue
+            notes = found["metadata"].get("annotations") or {}
+            assert sum(note in notes for note in ASKS) <= 1, "a host is asked for one thing"
             if at.asked and at.asked == at.boot:
                 assert left(self._api, name) == []
                 asked += 1
                 says(self._api, name, f"{name}-{count(at.boot) + 1}", is_ready=False)
-            elif "/" in at.asked and not at.answer.startswith(at.asked):
+            elif "/" in at.asked and not any(one.startswith(at.asked) for one in at.answers):
                 assert left(self._api, name) == []
                 asked += 1
-                is_broken = name in self._broken
-                answer = f"{at.asked}: error: no room" if is_broken else at.asked
-                bundle = at.asked.partition("/")[2]
-                [other] = {OLD, NEW} - {bundle}
-                has(self._api, name, bundle, other, **{Errand.RELEASE.answer: answer})
-                self.upgraded.append(name)
-                kubelet = KUBELETS[bundle]
-                says(self._api, name, at.boot, is_ready=False, kubeletVersion=kubelet)
+                self._run_errand(name, at)
             elif not at.is_ready:
                 says(self._api, name, at.boot, is_ready=True)
         self.most_at_once = max(self.most_at_once, asked)
+
+    def _run_errand(self, name: str, at: SeenNode) -> None:
+        """Say what a host and its keeper do that have been at a release or a command."""
+        answer = f"{at.asked}: error: no room" if name in self._broken else at.asked
+        wanted = at.asked.partition("/")[2]
+        if wanted == COMMAND:
+            has(self._api, name, *at.bundles, **{Errand.COMMAND.answer: answer})
+            self.ran.append(name)
+            return
+        [other] = {OLD, NEW} - {wanted}
+        has(self._api, name, wanted, other, **{Errand.RELEASE.answer: answer})
+        self.upgraded.append(name)
+        says(self._api, name, at.boot, is_ready=False, kubeletVersion=KUBELETS[wanted])
 
 
 def count(boot: str) -> int:
@@ -637,6 +650,67 @@ def test_a_host_that_can_not_stops_it_stays_cordoned_and_is_taken_up_by_the_next
 
 
 @pytest.mark.usefixtures("lasting")
+@pytest.mark.parametrize("reboots", [False, True])
+def test_hosts_run_a_program_in_batches_and_may_reboot_then(
+    session: Session, controllers: Counting, *, reboots: bool
+) -> None:
+    for name in FEW:
+        node(session.api, name)
+        pod(session.api, f"on-{name}", on=name)
+    hosts = Hosts(session.api)
+    name = order(session, *FEW, command=COMMAND, reboots=reboots, batch=2)
+
+    said = to_its_end(session, controllers, name, hosts)
+
+    assert said == f"all nodes have run {COMMAND}" + " and rebooted" * reboots
+    assert name.startswith("run-")
+    assert hosts.ran == [*FEW]
+    assert hosts.most_at_once == 2
+    assert downs(session) == dict.fromkeys(FEW, int(reboots))
+    assert marks(session) == dict.fromkeys(FEW, FREE)
+
+
+@pytest.mark.usefixtures("lasting")
+def test_a_host_that_could_not_run_it_does_not_reboot_and_stops_it(
+    session: Session, controllers: Counting
+) -> None:
+    for name in FEW:
+        node(session.api, name)
+    hosts = Hosts(session.api, broken=("b2",))
+    name = order(session, *FEW, command=COMMAND, reboots=True)
+
+    said = to_its_end(session, controllers, name, hosts)
+
+    assert "b2 failed: error: no room; takes no new pods" in said
+    assert downs(session) == {"b1": 1, "b2": 0, "b3": 0}
+    assert states(session, name) == {"b1": "Done", "b2": "Failed", "b3": "Waiting"}
+    assert marks(session)["b2"][0]
+    found = session.api.get("Node", "b2")
+    assert found
+    assert Errand.COMMAND.note not in found["metadata"]["annotations"], "it would run some day"
+
+
+@pytest.mark.usefixtures("lasting")
+def test_an_abort_comes_before_the_reboot_and_after_what_a_host_was_asked_to_run(
+    session: Session, controllers: Counting
+) -> None:
+    node(session.api, "b1")
+    hosts, lease = Hosts(session.api), leading()
+    name = order(session, "b1", command=COMMAND, reboots=True)
+    look(controllers, lease)
+    upgrades.abort(session)
+    look(controllers, lease)
+    assert states(session, name) == {"b1": "Running"}, "who was told is waited for"
+
+    to_its_end(session, controllers, name, hosts)
+
+    assert told(session, name)["status"]["phase"] == "Aborted"
+    assert states(session, name) == {"b1": "Released"}
+    assert (hosts.ran, downs(session)) == (["b1"], {"b1": 0})
+    assert marks(session) == {"b1": FREE}
+
+
+@pytest.mark.usefixtures("lasting")
 def test_status_says_what_is_under_way_and_what_has_stopped_until_nothing_is_left_of_it(
     session: Session, controllers: Counting
 ) -> None:
@@ -746,6 +820,24 @@ WRONG: dict[str, dict[str, Any]] = {
     "a version that leads elsewhere": {"all": True, "version": "../x", "steps": ["binaries"]},
     "a way back from reboots": {"all": True, "previous": "1.36.4"},
     "that step without a version": {"all": True, "steps": ["binaries"]},
+    "a command without its step": {"all": True, "command": "patch"},
+    "its step without a command": {"all": True, "steps": ["command"]},
+    "a reboot before the command": {
+        "all": True,
+        "command": "patch",
+        "steps": ["reboot", "command"],
+    },
+    "a command twice": {"all": True, "command": "patch", "steps": ["command", "command"]},
+    "a command and a version": {
+        "all": True,
+        "command": "patch",
+        "version": "1.38.0",
+        "steps": ["command", "binaries"],
+    },
+    "a command of no letters": {"all": True, "command": "", "steps": ["command"]},
+    "a command that leads elsewhere": {"all": True, "command": "../sh", "steps": ["command"]},
+    "a command with arguments": {"all": True, "command": "patch -y", "steps": ["command"]},
+    "a command too long": {"all": True, "command": "a" * 64, "steps": ["command"]},
     "an unknown policy": {"all": True, "offline": "wait"},
 }
 
@@ -759,6 +851,26 @@ def test_what_makes_no_sense_is_refused_by_the_api(session: Session, spec: dict[
     assert caught.value.status == 422
 
 
+@pytest.mark.parametrize(
+    ("wanted", "change"),
+    [
+        (Order(command=COMMAND), {"/spec/command": "other"}),
+        (Order(command=COMMAND), {"/spec/steps": ["command", "reboot"]}),
+        (Order(release=NEW), {"/spec/version": OLD}),
+    ],
+)
+def test_what_is_done_stays_as_it_was_asked_for(
+    session: Session, wanted: Order, change: dict[str, Any]
+) -> None:
+    """A host that has run one command would pass for one that has run the other."""
+    made = session.api.create(of_order(wanted))
+
+    with pytest.raises(ApiError, match="stays as it was asked for") as caught:
+        session.api.set_fields(made, change)
+    assert caught.value.status == 422
+    session.api.set_fields(made, {"/spec/batch": 2, "/spec/paused": True})
+
+
 def test_what_is_left_out_has_its_defaults(session: Session) -> None:
     made = session.api.create({**of_order(Order()), "spec": {"all": True}})
 
@@ -769,20 +881,26 @@ def test_what_is_left_out_has_its_defaults(session: Session) -> None:
 @pytest.mark.timeout(400)
 @pytest.mark.usefixtures("lasting")
 @pytest.mark.parametrize(
-    ("release", "is_aborted"),
-    [(None, False), (NEW, False), (NEW, True)],
-    ids=["reboots", "a release", "and back"],
+    ("what", "is_aborted"),
+    [
+        (Order(FEW, batch=2), False),
+        (Order(FEW, NEW, OLD, batch=2), False),
+        (Order(FEW, NEW, OLD, batch=2), True),
+        (Order(FEW, command=COMMAND, batch=2), False),
+        (Order(FEW, command=COMMAND, reboots=True, batch=2), False),
+    ],
+    ids=["reboots", "a release", "and back", "a command", "and reboots"],
 )
 def test_a_controller_that_is_killed_at_each_of_its_steps_is_gone_on_after(
-    rig: Rig, session: Session, tmp_path: Path, release: str | None, *, is_aborted: bool
+    rig: Rig, session: Session, tmp_path: Path, what: Order, *, is_aborted: bool
 ) -> None:
     """What its hosts and a person do meanwhile is none of these steps."""
     staged(session.api, *FEW)
     for name in FEW:
         pod(session.api, f"on-{name}", on=name)
     name = "killed"
-    wanted = of_order(Order(FEW, release, OLD if release else None, batch=2))
-    session.api.create({**wanted, "metadata": {"name": name}})
+    session.api.create({**of_order(what), "metadata": {"name": name}})
+    run = cluster_upgrade.of(told(session, name))
     last = f"{name}-back" if is_aborted else name
     token = account(rig, cluster_controller.NAME, tmp_path)
     ca, url = rig.session().layout.pki.ca.certificate, f"https://127.0.0.1:{rig.ports.api}"
@@ -806,16 +924,17 @@ def test_a_controller_that_is_killed_at_each_of_its_steps_is_gone_on_after(
     steps = ratchet(work, log=tmp_path / "steps")
 
     asked = FEW[:2] if is_aborted else FEW
-    for verb in ("cordon", "evict", "ask", "let go"):
-        assert {f"{verb} node {one}" for one in asked} <= set(steps), steps
+    verbs = {"cordon": State.DRAINING, "evict": State.DRAINING, "let go": run.steps[-1]}
+    for verb, state in (*verbs.items(), *(("ask", state) for state in run.steps)):
+        assert {f"{verb} node {one}, {state.lower()}" for one in asked} <= set(steps), steps
     assert told(session, last)["status"]["phase"] == "Succeeded"
     after = {one: seen_of(session, one) for one in FEW}
-    if release:
+    if what.release:
         assert {one.bundles for one in after.values()} == {(OLD, NEW) if is_aborted else (NEW, OLD)}
-    else:
-        assert {name: one.boot for name, one in after.items()} == {n: f"{n}-1" for n in FEW}, (
-            "each went down once"
-        )
+    if what.command:
+        assert {one.answers for one in after.values()} == {(run.ask,)}
+    often = int(State.REBOOTING in run.steps)
+    assert downs(session) == dict.fromkeys(FEW, often), "each went down once, or not at all"
     assert marks(session) == dict.fromkeys(FEW, FREE)
 
 

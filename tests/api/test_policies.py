@@ -266,12 +266,12 @@ def test_what_people_bring_keeps_its_rights_but_gives_no_role(network: Api, stat
 
 @pytest.mark.parametrize("status", [False, True])
 @pytest.mark.parametrize("note", cluster_upgrade.NOTES)
-def test_nobody_has_a_host_reboot_by_whatever_may_write_nodes(
+def test_nobody_has_a_host_do_something_by_whatever_may_write_nodes(
     rig: Rig, session: Session, network: Api, tmp_path: Path, note: str, *, status: bool
 ) -> None:
     """Not even a kubelet its own; an administrator may, and others leave it as it is then."""
     wanted, gone = ({"metadata": {"annotations": {note: value}}} for value in ("boot", None))
-    said = "only administrators and the controller have hosts reboot or upgrade"
+    said = "only administrators and the controller have hosts do something"
     with closing(kubelet(rig, tmp_path, "w1")) as own:
         assert said in refused(network, "w2", wanted, status=status)
         assert said in refused(own, "w1", wanted, status=status)
@@ -280,6 +280,15 @@ def test_nobody_has_a_host_reboot_by_whatever_may_write_nodes(
             api.merge("Node", "w1", {"status": {"phase": "Running"}}, status=True)
             assert said in refused(api, "w1", gone, status=status)
     session.api.merge("Node", "w1", gone)
+
+
+def test_a_kubelet_asks_for_no_clusterupgrade(rig: Rig, tmp_path: Path) -> None:
+    """By one it would have other hosts run what they have, too."""
+    wanted = cluster_upgrade.of_order(cluster_upgrade.Order(command="patch"))
+    with closing(kubelet(rig, tmp_path, "w1")) as own, pytest.raises(ApiError) as caught:
+        own.create(wanted)
+
+    assert caught.value.status == 403
 
 
 NOT_THE_CONTROLLERS: dict[str, Change] = {

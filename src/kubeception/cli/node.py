@@ -1,8 +1,11 @@
-"""`kubeception node`: who is in the cluster, who is not any more, and who reboots."""
+"""`kubeception node`: who is in the cluster or not any more, who reboots or runs a program."""
 
+import functools
+import re
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def node() -> None:
-    """List the cluster's nodes, remove workers, and have nodes reboot.
+    """List the cluster's nodes, remove workers, have nodes reboot or run a program.
 
     On a control-plane host, as root; exit code 3 says who else asked.
     """
@@ -105,20 +108,24 @@ def trust(config_file: Path | None, name: str) -> None:
     click.echo(f"node {name}: the certificate that it asks with next is taken as its own")
 
 
+def _of_nodes(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the nodes that it is about, none for all of them, and how it goes on."""
+
+    @functools.wraps(command)
+    def called(names: tuple[str, ...], *, is_all: bool, **given: Any) -> None:
+        options.only_root("reach the cluster's keys", "node …")
+        if bool(names) is is_all:
+            raise click.UsageError("name the nodes, or say --all")
+        command(nodes=tuple(dict.fromkeys(names)), **given)
+
+    is_all = click.option("--all", "is_all", is_flag=True, help="Every node: workers first.")
+    shared = is_all(in_batches(options.output(options.config_file(called))))
+    return click.argument("names", nargs=-1, metavar="[NODE]...")(shared)
+
+
 @node.command(short_help="Have nodes reboot in batches, each emptied before")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--all", "is_all", is_flag=True, help="Every node: workers first.")
-@in_batches
-@options.output
-@options.config_file
-def reboot(
-    names: tuple[str, ...],
-    wishes: Wishes,
-    output: str,
-    config_file: Path | None,
-    *,
-    is_all: bool,
-) -> None:
+@_of_nodes
+def reboot(nodes: tuple[str, ...], wishes: Wishes, output: str, config_file: Path | None) -> None:
     """Have nodes reboot, a batch at a time.
 
     A batch is cordoned, then emptied as disruption budgets allow; its hosts reboot, and once they
@@ -134,12 +141,50 @@ def reboot(
     Example:
       kubeception node reboot w1 w2 w3 --batch 2
     """
-    options.only_root("reach the cluster's keys", "node …")
-    config = options.loaded(config_file)
-    if bool(names) is is_all:
-        raise click.UsageError("name the nodes, or say --all")
-    order = wishes.order(nodes=tuple(dict.fromkeys(names)))
-    with Session(config) as session:
+    order = wishes.order(nodes=nodes)
+    with Session(options.loaded(config_file)) as session:
+        carry_out(session, order, output=output, is_watched=not wishes.no_wait)
+
+
+def _program_name(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    from kubeception.render.cluster_upgrade import Errand
+
+    if not re.fullmatch(Errand.COMMAND.names, value):
+        raise click.BadParameter(f"{value!r} is no name of a program such as update-os")
+    return value
+
+
+@node.command(short_help="Have nodes run a program of yours in batches, each emptied before")
+@click.argument("program", callback=_program_name)
+@click.option("--reboot", "reboots", is_flag=True, help="Have each host reboot then.")
+@_of_nodes
+def run(
+    program: str,
+    nodes: tuple[str, ...],
+    wishes: Wishes,
+    output: str,
+    config_file: Path | None,
+    *,
+    reboots: bool,
+) -> None:
+    """Have nodes run a program that you have put on their hosts, a batch at a time.
+
+    PROGRAM is the name of one in /etc/kubeception/steps.d on each of these hosts, of small letters,
+    digits and dashes. It runs as root and without arguments. It has to belong to root, and nobody
+    else may write to it or to its folder. Who ends with anything but 0 has failed; with --reboot
+    the others reboot then. One that was cut short, by a power cut say, is run again.
+
+    Batches are as those of `kubeception node reboot`: cordoned, emptied, and let go once they are
+    Ready. `kubeception upgrade status`, `pause`, `resume` and `abort` are about this, too. Exit
+    code 1 says that a node failed or that it was aborted, 3 what speaks against it before anything
+    is changed.
+
+    \b
+    Example:
+      kubeception node run update-os --all --reboot --batch 2
+    """
+    order = wishes.order(nodes=nodes, command=program, reboots=reboots)
+    with Session(options.loaded(config_file)) as session:
         carry_out(session, order, output=output, is_watched=not wishes.no_wait)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import pairwise
 
 from kubeception.render.cluster_upgrade import Phase
 
@@ -18,6 +19,7 @@ class State(StrEnum):
 
     WAITING = "Waiting"
     DRAINING = "Draining"
+    RUNNING = "Running"
     REBOOTING = "Rebooting"
     UPGRADING = "Upgrading"
     DONE = "Done"
@@ -26,7 +28,7 @@ class State(StrEnum):
     FAILED = "Failed"
 
 
-AT_HAND = frozenset({State.DRAINING, State.REBOOTING, State.UPGRADING})
+AT_HAND = frozenset({State.DRAINING, State.RUNNING, State.REBOOTING, State.UPGRADING})
 
 
 class Verb(StrEnum):
@@ -61,8 +63,12 @@ class Run:
     batch: int | str = 1
     identity: str = ""
     """What tells it from every other one, also from one of the same name."""
+    steps: tuple[State, ...] = (State.REBOOTING,)
+    """What nodes that are empty go through, in this order."""
     release: str = ""
-    """The bundle that hosts go to; none where they reboot."""
+    """The bundle that hosts go to, where they do."""
+    command: str = ""
+    """The program that they run, where they do."""
     previous: str = ""
     """The one that they go back to where it is aborted."""
     drain: timedelta = timedelta(0)
@@ -76,13 +82,17 @@ class Run:
 
     @property
     def ask(self) -> str:
-        """What a host is asked for, and answers by: which release, and by whom."""
-        return f"{self.identity}/{self.release}"
+        """What a host is asked for, and answers by: which release or command, and by whom."""
+        return f"{self.identity}/{self.release or self.command}"
 
     @property
     def at_hand(self) -> tuple[NodeProgress, ...]:
         """The nodes of the batch that is under way."""
         return tuple(node for node in self.nodes if node.state in AT_HAND)
+
+    def state_of(self, name: str) -> State:
+        """Return what a node is at."""
+        return next(one.state for one in self.nodes if one.name == name)
 
     def saying(self, name: str, words: str) -> "Run":
         """Return it with something said of a node, where there is something to say."""
@@ -110,11 +120,11 @@ class SeenNode:
     is_ours: bool = False
     """It was the controller that cordoned it."""
     asked: str = ""
-    """Which boot its host is asked to end, or which release to go to."""
+    """Which boot its host is asked to end, or which release to go to, or command to run."""
     bundles: tuple[str, ...] = ()
     """Which ones lie on its host, by its keeper's word."""
-    answer: str = ""
-    """What its keeper has said last of a release that it was asked for."""
+    answers: tuple[str, ...] = ()
+    """What its keeper has said last of a release, and of a command, that it was asked for."""
     pods: tuple[str, ...] | None = None
 
 
@@ -128,6 +138,8 @@ class Change:
 
 # How it ends what is said of a node that has failed.
 _CLOSED, _OPEN = "; takes no new pods", "; takes pods as before"
+# What a host has done that has answered.
+_DONE = {State.UPGRADING: "runs the release", State.RUNNING: "has run it"}
 
 Seen = Mapping[str, SeenNode | None]
 _Next = tuple[NodeProgress, Verb | None]
@@ -224,9 +236,9 @@ def _advanced(
     passed = now - (node.since or now)
     if node.state is State.DRAINING:
         return _drained(node, run, at, now, passed=passed, may_empty=may_empty)
-    if node.state is State.UPGRADING:
-        return _upgraded(node, run, at, now, passed=passed)
-    return _rebooted(node, run, at, now, passed=passed)
+    if node.state is State.REBOOTING:
+        return _rebooted(node, run, at, now, passed=passed)
+    return _answered(node, run, at, now, passed=passed)
 
 
 def _drained(
@@ -241,7 +253,7 @@ def _drained(
     if run.is_aborted:
         return _let_go(node, at, State.RELEASED, now)
     if run.keeps_pods:
-        return _asked_next(node, run, at, now)
+        return _in_step(node, run.steps[0], at, now)
     is_empty = may_empty and at.pods == ()
     is_late = passed >= (run.drain + run.step if run.is_forced else run.drain)
     if is_late and not is_empty:
@@ -251,14 +263,13 @@ def _drained(
     if not at.is_cordoned:
         return node, Verb.CORDON
     if is_empty:
-        return _asked_next(node, run, at, now)
+        return _in_step(node, run.steps[0], at, now)
     if not may_empty or at.pods is None:
         return node, None
     return node, Verb.DELETE if run.is_forced and passed >= run.drain else Verb.EVICT
 
 
-def _asked_next(node: NodeProgress, run: Run, at: SeenNode, now: datetime) -> _Next:
-    state = State.UPGRADING if run.release else State.REBOOTING
+def _in_step(node: NodeProgress, state: State, at: SeenNode, now: datetime) -> _Next:
     return replace(node, state=state, message="", boot=at.boot, since=now), None
 
 
@@ -268,7 +279,8 @@ def _rebooted(
     is_new = at.boot != node.boot
     if is_new and at.is_ready:
         return _let_go(node, at, State.DONE, now)
-    is_free = run.is_aborted and not is_new and not at.asked
+    # Until its host is asked for this, what it was asked for before stands there.
+    is_free = run.is_aborted and not is_new and at.asked != node.boot
     if is_free and not _has_failed(node):
         return _let_go(node, at, State.RELEASED, now)
     if passed >= run.step or _has_failed(node):
@@ -278,20 +290,30 @@ def _rebooted(
     return replace(node, message=said), None if is_new or at.asked == node.boot else Verb.ASK
 
 
-def _upgraded(
+def _answered(
     node: NodeProgress, run: Run, at: SeenNode, now: datetime, *, passed: timedelta
 ) -> _Next:
-    if at.answer == run.ask and at.is_ready:
+    """Go on by what the host says of a release, or of a command, that it was asked for.
+
+    What reboots next does not have to be Ready before.
+    """
+    has_done, then = run.ask in at.answers, dict(pairwise(run.steps)).get(node.state)
+    if has_done and then and not run.is_aborted:
+        return _in_step(node, then, at, now)
+    if has_done and then:
+        return _let_go(node, at, State.RELEASED, now)
+    if has_done and at.is_ready:
         return _let_go(node, at, State.DONE, now)
-    failure = at.answer.removeprefix(f"{run.ask}: ")
-    if failure != at.answer:
-        return _failed(node, at, failure, now)
+    why_not = f"{run.ask}: "
+    for answer in at.answers:
+        if answer.startswith(why_not):
+            return _failed(node, at, answer.removeprefix(why_not), now)
     if run.is_aborted and not at.asked and not _has_failed(node):
         return _let_go(node, at, State.RELEASED, now)
     if passed >= run.step or _has_failed(node):
         why = node.message or "no answer from its keeper"
         return _failed(node, at, f"{why} after {passed.total_seconds():.0f} s", now)
-    said = "runs the release, is not Ready yet" if at.answer == run.ask else ""
+    said = f"{_DONE[node.state]}, is not Ready yet" if has_done else ""
     return replace(node, message=said), None if at.asked == run.ask else Verb.ASK
 
 

@@ -16,9 +16,15 @@ from kubeception.render.cluster_upgrade import (
     REBOOT_NOTE,
     Errand,
     Phase,
+    Step,
 )
 from kubeception.versions import numbers
 
+_STATES = {
+    Step.REBOOT: State.REBOOTING,
+    Step.BINARIES: State.UPGRADING,
+    Step.COMMAND: State.RUNNING,
+}
 _ENDED = frozenset({"Succeeded", "Failed"})
 _FEW = 3
 # What a node has come to that may run the release.
@@ -37,7 +43,9 @@ def of(found: Object) -> Run:
         phase=upgrades.phase(found),
         batch=spec["batch"],
         identity=found["metadata"].get("uid", ""),
+        steps=tuple(_STATES[step] for step in spec["steps"]),
         release=spec.get("version", ""),
+        command=spec.get("command", ""),
         previous=spec.get("previous", ""),
         drain=timedelta(seconds=drain["timeoutSeconds"]),
         keeps_pods=drain.get("pods") == "keep",
@@ -75,15 +83,16 @@ def in_turn(
 def seen(node: Object, pods: tuple[str, ...] | None = None) -> SeenNode:
     """Read a Node."""
     notes = node["metadata"].get("annotations") or {}
+    asked = (notes.get(note) for note in (REBOOT_NOTE, *(errand.note for errand in Errand)))
     return SeenNode(
         boot=node.get("status", {}).get("nodeInfo", {}).get("bootID", ""),
         is_ready=condition_of(node, "Ready"),
         is_control_plane=objects.CONTROL_PLANE in _labels(node),
         is_cordoned=node.get("spec", {}).get("unschedulable", False),
         is_ours=CORDONED_NOTE in notes,
-        asked=notes.get(REBOOT_NOTE) or notes.get(Errand.RELEASE.note, ""),
+        asked=next(filter(None, asked), ""),
         bundles=tuple(notes.get(BUNDLES_NOTE, "").split()),
-        answer=notes.get(Errand.RELEASE.answer, ""),
+        answers=tuple(notes[errand.answer] for errand in Errand if errand.answer in notes),
         pods=pods,
     )
 
@@ -160,7 +169,10 @@ def _said(run: Run) -> str:
     skipped = [one for one in run.nodes if one.state is State.SKIPPED]
     if skipped:
         return f"passed over: {_listed(skipped)}"
-    return f"all nodes run {run.release}" if run.release else "all nodes have rebooted"
+    if run.release:
+        return f"all nodes run {run.release}"
+    done = {State.RUNNING: f"run {run.command}", State.REBOOTING: "rebooted"}
+    return f"all nodes have {' and '.join(done[state] for state in run.steps)}"
 
 
 def _listed(nodes: list[NodeProgress] | tuple[NodeProgress, ...]) -> str:

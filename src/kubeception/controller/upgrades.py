@@ -27,6 +27,7 @@ _EXISTS = 409
 # So many of those that have ended are kept, for people to look at.
 _KEPT = 20
 _NOT_ASKED = {REBOOT_NOTE: None, **{errand.note: None for errand in Errand}}
+_ERRANDS = {State.UPGRADING: Errand.RELEASE, State.RUNNING: Errand.COMMAND}
 _WARNINGS = frozenset({Phase.FAILED, Phase.ABORTED})
 
 
@@ -174,21 +175,15 @@ def _send_back(api: Api, found: Object) -> None:
 
 def _carried_out(api: Api, change: Change, run: Run, look: _Look) -> tuple[str, bool]:
     """Do something for a node; return what is to be said of it, and whether to look at once."""
-    crash.before(change.verb, f"node {change.node}")
+    state = run.state_of(change.node)
+    crash.before(change.verb, f"node {change.node}, {state.lower()}")
     try:
         if change.verb is Verb.EVICT:
             return _told(look.pods[change.node], lambda pod: told_to_end(api, pod)), False
         if change.verb is Verb.DELETE:
             return _told(look.pods[change.node], lambda pod: _deleted(api, pod)), False
         at = cluster_upgrade.seen(look.nodes[change.node])
-        wanted = {
-            Verb.CORDON: _noted({CORDONED_NOTE: run.name}) | {"spec": {"unschedulable": True}},
-            Verb.ASK: _noted(
-                {Errand.RELEASE.note: run.ask} if run.release else {REBOOT_NOTE: at.boot}
-            ),
-            Verb.WITHDRAW: _noted(_NOT_ASKED),
-            Verb.LET_GO: _let_go(at),
-        }[change.verb]
+        wanted = _wanted(change.verb, run, state, at)
         look.nodes[change.node] = api.merge("Node", change.node, wanted, manager=NAME)
     except ApiError as error:
         if error.status == 0:
@@ -196,6 +191,21 @@ def _carried_out(api: Api, change: Change, run: Run, look: _Look) -> tuple[str, 
         return error.message, False
     log.info("node %s: %s", change.node, change.verb)
     return "", True
+
+
+def _wanted(verb: Verb, run: Run, state: State, at: SeenNode) -> Object:
+    """Return the change of a Node that does something for it; what it is asked for is one thing."""
+    match verb:
+        case Verb.CORDON:
+            return _noted({CORDONED_NOTE: run.name}) | {"spec": {"unschedulable": True}}
+        case Verb.ASK if state is State.REBOOTING:
+            return _noted({**_NOT_ASKED, REBOOT_NOTE: at.boot})
+        case Verb.ASK:
+            return _noted({**_NOT_ASKED, _ERRANDS[state].note: run.ask})
+        case Verb.WITHDRAW:
+            return _noted(_NOT_ASKED)
+        case _:
+            return _let_go(at)
 
 
 def _pods(api: Api, node: str) -> list[Object]:

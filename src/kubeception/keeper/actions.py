@@ -109,7 +109,7 @@ def reboot(session: Session) -> None:
 def run_errand(session: Session, wanted: Asked) -> None:
     """Have a unit of its own do what this host's Node asks: the keeper may end on the way."""
     with _locked(session, f"beginning {wanted.unit}"):
-        said = f"kubeception: {wanted.errand} {wanted.name}, as ClusterUpgrade {wanted.run} asks"
+        said = f"kubeception: {wanted.what}, as ClusterUpgrade {wanted.run} asks"
         commands = errand_watch.commands(session, wanted)
         session.host.systemd.run_apart(wanted.unit, said, *commands)
 

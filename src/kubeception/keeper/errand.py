@@ -36,6 +36,11 @@ class Asked:
         """The unit that does it."""
         return f"kubeception-{self.errand}-{self.run}.service"
 
+    @property
+    def what(self) -> str:
+        """What it is for, in words."""
+        return f"{self.errand} {self.name}"
+
     def is_answered(self, notes: Mapping[str, str]) -> bool:
         """Tell whether a Node's annotations have the host's answer."""
         said = notes.get(self.errand.answer, "")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from kubeception.keeper import errand, release
+from kubeception.keeper import command, errand, release
 from kubeception.keeper.errand import NO_ERRANDS, Asked, Errands, Work
 from kubeception.kube.client import Object
 from kubeception.render.cluster_upgrade import BUNDLES_NOTE, Errand
@@ -25,7 +25,7 @@ class ErrandWatch:
             node["metadata"].get("annotations") or {},
             {BUNDLES_NOTE: " ".join(self._bundles.there)},
             standing=lambda wanted: self._standing(wanted, is_on_trial=is_on_trial),
-            obstacle=lambda wanted: self._bundles.obstacle(wanted.name),
+            obstacle=self._obstacle,
         )
         return found if found.work else replace(found, unprepared=self._bundles.unprepared())
 
@@ -36,7 +36,18 @@ class ErrandWatch:
             return release.outcome(self._session, wanted, is_on_trial=is_on_trial)
         return found
 
+    def _obstacle(self, wanted: Asked) -> str | None:
+        match wanted.errand:
+            case Errand.RELEASE:
+                return self._bundles.obstacle(wanted.name)
+            case Errand.COMMAND:
+                return command.obstacle(self._session, wanted.name)
+
 
 def commands(session: Session, wanted: Asked) -> Iterator[tuple[str, ...]]:
     """Return what this host is to run, one after the other."""
-    return release.commands(session, wanted.name)
+    match wanted.errand:
+        case Errand.RELEASE:
+            return release.commands(session, wanted.name)
+        case Errand.COMMAND:
+            return command.commands(wanted.name)

@@ -62,7 +62,7 @@ def run(session: Session) -> None:
         if verdict.action in _CHANGES:
             watch.forget()
             session.hang_up()  # a certificate may be another one by now
-        if verdict.action in {Action.UPGRADE, Action.PREPARE, Action.NOTE}:
+        if verdict.action in {Action.ERRAND, Action.PREPARE, Action.NOTE}:
             watch.has_told(in_vain=not is_done)
         if verdict.action is Action.FREE_SPACE and isinstance(watch, Observer):
             watch.has_freed_space()
@@ -113,7 +113,7 @@ def _act(verdict: Verdict, seen: Observation, session: Session, lease: Lease) ->
                 actions.restore_network(session, seen.network_due)
             case Action.REBOOT:
                 actions.reboot(session)
-            case Action.UPGRADE if seen.errands.asked:
+            case Action.ERRAND if seen.errands.asked:
                 actions.run_errand(session, seen.errands.asked)
             case Action.PREPARE if seen.errands.unprepared:
                 actions.prepare(session, seen.errands.unprepared)

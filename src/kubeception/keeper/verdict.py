@@ -43,7 +43,7 @@ class Action(StrEnum):
     TELL = "tell of the network"
     RESTORE_NETWORK = "restore the network"
     REBOOT = "reboot"
-    UPGRADE = "go to another release"
+    ERRAND = "run an errand"
     PREPARE = "prepare a release"
     NOTE = "tell what has come of it"
     PROVE = "prove"
@@ -166,7 +166,7 @@ def judge(seen: Observation) -> Verdict:
     )
     may_hide_it = verdict.action in {
         *(Action.BOOTSTRAP, Action.WAIT, Action.NOTHING),
-        *(Action.REBOOT, Action.UPGRADE),  # such a host may not come back
+        *(Action.REBOOT, Action.ERRAND),  # such a host may not come back
         *(Action.PREPARE, Action.NOTE),
     }
     return Verdict(Action.REFUSE, seen.refusal) if seen.refusal and may_hide_it else verdict
@@ -205,9 +205,9 @@ def _about_a_worker(seen: Observation) -> Verdict | None:
 
 
 def _about_an_errand(seen: Observation) -> Verdict | None:
-    """Go to it before what fails by the one of now is tried again: it may be the way back."""
+    """Run it before what fails by the release of now is tried again: it may be the way back."""
     if seen.errands.asked and seen.errands.work is Work.DUE and not seen.api_silent_s:
-        return Verdict(Action.UPGRADE, f"{_ASKED}: {seen.errands.asked.name}")
+        return Verdict(Action.ERRAND, f"{_ASKED}: {seen.errands.asked.what}")
     return None
 
 
@@ -341,7 +341,7 @@ def _about_what_may_pass(seen: Observation) -> Verdict | None:
     near = seen.space if seen.space and seen.space.is_near else None
     what = seen.moved or seen.network_lost or seen.unready or seen.trouble or near
     if seen.errands.asked and seen.errands.work is Work.RUNNING and not what:
-        what = f"{seen.errands.asked.unit} takes this host to {seen.errands.asked.name}"
+        what = f"{seen.errands.asked.unit} is at it: {seen.errands.asked.what}"
     if seen.slowness > 1 and not what:
         what = _slow(seen)
     return Verdict(Action.WAIT, str(what)) if what else None

@@ -29,6 +29,7 @@ class Errand(StrEnum):
     """What a host can be sent to do by its Node, which then has its answer."""
 
     RELEASE = "release"
+    COMMAND = "command"
 
     @property
     def note(self) -> str:
@@ -46,9 +47,29 @@ class Errand(StrEnum):
         return _NAMES[self]
 
 
-_NAMES = {Errand.RELEASE: "[0-9A-Za-z][0-9A-Za-z.+~-]*"}
+_NAMES = {
+    Errand.RELEASE: "[0-9A-Za-z][0-9A-Za-z.+~-]*",
+    Errand.COMMAND: "[a-z0-9][a-z0-9-]{0,62}",
+}
 NOTES = (REBOOT_NOTE, CORDONED_NOTE, *(errand.note for errand in Errand))
 _BUNDLE = {"type": "string", "maxLength": 64, "pattern": f"^{Errand.RELEASE.names}$"}
+
+
+class Step(StrEnum):
+    """What can be done with a node that is empty."""
+
+    REBOOT = "reboot"
+    BINARIES = "binaries"
+    COMMAND = "command"
+
+
+# Which of them go together, in this order.
+_STEPS = (
+    (Step.REBOOT,),
+    (Step.BINARIES,),
+    (Step.COMMAND,),
+    (Step.COMMAND, Step.REBOOT),
+)
 
 
 class Phase(StrEnum):
@@ -72,12 +93,16 @@ class Order:
     """What somebody asks for: of these nodes, or of all where none is named.
 
     They go to a `release`, by the name of its bundle, and back to the `previous` one where that is
-    aborted; or they reboot. `batch` is a number of nodes or a percentage of them.
+    aborted; or they run a `command`, by its name, of those that are on each host; or they reboot.
+    `batch` is a number of nodes or a percentage of them.
     """
 
     nodes: tuple[str, ...] = ()
     release: str | None = None
     previous: str | None = None
+    command: str | None = None
+    reboots: bool = False
+    """After the command."""
     batch: int | str = 1
     drain_s: int = DRAIN_S
     keeps_pods: bool = False
@@ -88,6 +113,15 @@ class Order:
     skips_offline: bool = False
     """A node that is not Ready is passed over."""
 
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What is done with a node, one after the other."""
+        if self.release:
+            return (Step.BINARIES,)
+        if self.command:
+            return (Step.COMMAND, Step.REBOOT) if self.reboots else (Step.COMMAND,)
+        return (Step.REBOOT,)
+
 
 def of_order(order: Order) -> objects.Object:
     """Return the object that asks for it; the API gives it its name."""
@@ -96,14 +130,17 @@ def of_order(order: Order) -> objects.Object:
         of["version"] = order.release
     if order.previous:
         of["previous"] = order.previous
+    if order.command:
+        of["command"] = order.command
+    named = {Step.BINARIES: "upgrade-", Step.COMMAND: "run-", Step.REBOOT: "reboot-"}
     return {
         "apiVersion": f"{GROUP}/{VERSION}",
         "kind": KIND,
-        "metadata": {"generateName": "upgrade-" if order.release else "reboot-"},
+        "metadata": {"generateName": named[order.steps[0]]},
         "spec": {
             **of,
             "batch": order.batch,
-            "steps": ["binaries" if order.release else "reboot"],
+            "steps": [step.value for step in order.steps],
             "stepTimeoutSeconds": order.step_s,
             "drain": {
                 "pods": "keep" if order.keeps_pods else "evict",
@@ -169,16 +206,28 @@ def _spec() -> objects.Object:
             " begins, or they are deleted.",
         ),
     )
+    # A host answers by its unit, of which there is one for each of these objects.
+    why = "what is done with nodes stays as it was asked for"
+    stays = {"x-kubernetes-validations": [{"rule": "self == oldSelf", "message": why}]}
     spec = _object(
         "What is asked for; which nodes that is counts when it begins.",
         version={
             **_BUNDLE,
+            **stays,
             "description": "The release to go to, by the name of a bundle that each host has.",
         },
         previous={
             **_BUNDLE,
             "description": "The release to go back to where it is aborted, by the name of a bundle"
             " that each host has.",
+        },
+        command={
+            **stays,
+            "type": "string",
+            "maxLength": 63,
+            "pattern": f"^{Errand.COMMAND.names}$",
+            "description": "The program that each host runs, by its name in the folder for such"
+            " programs there.",
         },
         nodes=_names("Which nodes."),
         all={
@@ -192,13 +241,14 @@ def _spec() -> objects.Object:
             "description": "How many nodes at a time, or which percentage of them.",
         },
         steps={
+            **stays,
             "type": "array",
-            "items": {"type": "string", "enum": ["reboot", "binaries"]},
+            "items": {"type": "string", "enum": [step.value for step in Step]},
             "minItems": 1,
-            "maxItems": 1,
-            "default": ["reboot"],
-            "description": "What is done with a node that is empty: its host reboots, or goes to"
-            " the version's programs.",
+            "maxItems": max(map(len, _STEPS)),
+            "default": [Step.REBOOT.value],
+            "description": "What is done with a node that is empty, in this order: its host"
+            " reboots, or goes to the version's programs, or runs the command and may reboot then.",
         },
         stepTimeoutSeconds={
             **seconds,
@@ -223,8 +273,14 @@ def _spec() -> objects.Object:
         f"type(self.batch) == int ? self.batch >= 1 : {of_batch}": (
             "batch is a number from 1 on, or a percentage such as 10%"
         ),
+        f"self.steps in {[[step.value for step in steps] for steps in _STEPS]}": (
+            "steps are reboot, or binaries, or command, or command and then reboot"
+        ),
         "has(self.version) == (self.steps == ['binaries'])": (
             "a version goes with the step binaries, and with none else"
+        ),
+        "has(self.command) == ('command' in self.steps)": (
+            "a command goes with the step command, and with none else"
         ),
         "!has(self.previous) || has(self.version)": "a previous one goes with a version",
     }

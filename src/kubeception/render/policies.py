@@ -380,7 +380,7 @@ def _controller_nodes() -> Iterator[objects.Object]:
 
 
 def _notes() -> Iterator[objects.Object]:
-    """Let nobody else have hosts reboot or upgrade, nor say that the controller cordoned one.
+    """Let nobody else have hosts reboot, upgrade or run a program, nor say who cordoned one.
 
     Of their own Nodes kubelets could; and whatever else may write Nodes, a network's token say.
     """
@@ -393,7 +393,7 @@ def _notes() -> Iterator[objects.Object]:
         rules=[
             (
                 f"({_same(but=f'!(key in [{_notes_of_ours()}])')}) || {_IS_ADMINISTRATOR}",
-                "only administrators and the controller have hosts reboot or upgrade",
+                "only administrators and the controller have hosts do something",
             )
         ],
     )

@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -158,10 +159,10 @@ def test_a_host_reboots(
     assert judged(at(State.REBOOTING), seen, **run) == (state, verb)
 
 
-UPGRADE = {"identity": "u", "release": "new"}
+UPGRADE: dict[str, Any] = {"identity": "u", "release": "new", "steps": (State.UPGRADING,)}
 TOLD = replace(CLOSED, asked="u/new")
-DONE = replace(TOLD, answer="u/new")
-BROKEN = replace(TOLD, answer="u/new: error: no room")
+DONE = replace(TOLD, answers=("u/new",))
+BROKEN = replace(TOLD, answers=("u/new: error: no room",))
 UPGRADING = {
     "its host is asked": (CLOSED, {}, State.UPGRADING, Verb.ASK),
     "once": (TOLD, {}, State.UPGRADING, None),
@@ -172,13 +173,13 @@ UPGRADING = {
         Verb.ASK,
     ),
     "what it has said to others is no answer": (
-        replace(TOLD, answer="t/new"),
+        replace(TOLD, answers=("t/new",)),
         {},
         State.UPGRADING,
         None,
     ),
     "one that has done it is let go": (DONE, {}, State.UPGRADING, Verb.LET_GO),
-    "and is done then": (replace(OPEN, answer="u/new"), {}, State.DONE, None),
+    "and is done then": (replace(OPEN, answers=("u/new",)), {}, State.DONE, None),
     "not before it is Ready": (replace(DONE, is_ready=False), {}, State.UPGRADING, None),
     "one that could not is asked no more": (BROKEN, {}, State.UPGRADING, Verb.WITHDRAW),
     "and has failed then": (replace(BROKEN, asked=""), {}, State.FAILED, None),
@@ -204,14 +205,114 @@ def test_one_that_does_not_get_there_in_time_is_asked_no_more_and_stays_cordoned
     assert judged(late, DONE, **UPGRADE) == (State.UPGRADING, Verb.LET_GO)
 
 
-@pytest.mark.parametrize("release", ["", "new"])
+RUNS: dict[str, Any] = {"identity": "u", "command": "new", "steps": (State.RUNNING,)}
+RUNS_AND_REBOOTS = {**RUNS, "steps": (State.RUNNING, State.REBOOTING)}
+RUNNING = {
+    "its host is asked": (CLOSED, {}, State.RUNNING, Verb.ASK),
+    "once": (TOLD, {}, State.RUNNING, None),
+    "one that has done it is let go": (DONE, {}, State.RUNNING, Verb.LET_GO),
+    "and is done then": (replace(OPEN, answers=("u/new",)), {}, State.DONE, None),
+    "not before it is Ready": (replace(DONE, is_ready=False), {}, State.RUNNING, None),
+    "what it has said of a release is none of it": (
+        replace(TOLD, answers=("u/other", "t/new: error: no room")),
+        {},
+        State.RUNNING,
+        None,
+    ),
+    "beside which its answer is found": (
+        replace(TOLD, answers=("t/new: error: no room", "u/new")),
+        {},
+        State.RUNNING,
+        Verb.LET_GO,
+    ),
+    "one that could not is asked no more": (BROKEN, {}, State.RUNNING, Verb.WITHDRAW),
+    "an abort waits for one that was asked": (TOLD, {"is_aborted": True}, State.RUNNING, None),
+    "which is done then": (
+        replace(OPEN, answers=("u/new",)),
+        {"is_aborted": True},
+        State.DONE,
+        None,
+    ),
+}
+AND_REBOOTS = {
+    "its host is asked to run it first": (CLOSED, {}, State.RUNNING, Verb.ASK),
+    "one that has run it is to reboot": (DONE, {}, State.REBOOTING, None),
+    "be it Ready or not": (replace(DONE, is_ready=False), {}, State.REBOOTING, None),
+    "not one that could not": (BROKEN, {}, State.RUNNING, Verb.WITHDRAW),
+    "an abort comes before the reboot": (DONE, {"is_aborted": True}, State.RUNNING, Verb.LET_GO),
+    "and lets it go": (
+        replace(OPEN, answers=("u/new",)),
+        {"is_aborted": True},
+        State.RELEASED,
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize(("seen", "run", "state", "verb"), RUNNING.values(), ids=RUNNING.keys())
+def test_a_host_runs_a_program(
+    seen: SeenNode | None, run: dict[str, object], state: State, verb: Verb | None
+) -> None:
+    assert judged(at(State.RUNNING), seen, **RUNS, **run) == (state, verb)
+
+
+@pytest.mark.parametrize(
+    ("seen", "run", "state", "verb"), AND_REBOOTS.values(), ids=AND_REBOOTS.keys()
+)
+def test_and_may_reboot_then(
+    seen: SeenNode | None, run: dict[str, object], state: State, verb: Verb | None
+) -> None:
+    assert judged(at(State.RUNNING), seen, **RUNS_AND_REBOOTS, **run) == (state, verb)
+
+
+def test_the_boot_that_is_to_end_is_the_one_in_which_it_was_run() -> None:
+    run = replace(run_of(), **RUNS_AND_REBOOTS, nodes=(at(State.RUNNING, boot="b0"),))
+    after, _ = step(run, {"w1": DONE}, NOW)
+
+    assert after.nodes[0].boot == "b1"
+
+
+@pytest.mark.parametrize(
+    ("seen", "run", "state", "verb"),
+    [
+        (DONE, {}, State.REBOOTING, Verb.ASK),
+        (DONE, {"is_aborted": True}, State.REBOOTING, Verb.LET_GO),
+        (ASKED, {"is_aborted": True}, State.REBOOTING, None),
+    ],
+    ids=["is asked", "or let go where it is aborted", "and waited for once asked"],
+)
+def test_who_has_run_it_is_not_asked_to_reboot_by_what_he_was_asked_before(
+    seen: SeenNode, run: dict[str, object], state: State, verb: Verb | None
+) -> None:
+    assert judged(at(State.REBOOTING), seen, **RUNS_AND_REBOOTS, **run) == (state, verb)
+
+
+KINDS: dict[str, dict[str, Any]] = {
+    "reboot": {},
+    "release": UPGRADE,
+    "command": RUNS,
+    "command and reboot": RUNS_AND_REBOOTS,
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "state"),
+    [
+        ("reboot", State.REBOOTING),
+        ("release", State.UPGRADING),
+        ("command", State.RUNNING),
+        ("command and reboot", State.RUNNING),
+        ("command and reboot", State.REBOOTING),
+    ],
+)
 @pytest.mark.parametrize("aborted", [False, True])
-def test_one_that_is_late_has_failed_also_where_it_is_aborted(release: str, aborted: bool) -> None:
+def test_one_that_is_late_has_failed_also_where_it_is_aborted(
+    kind: str, state: State, aborted: bool
+) -> None:
     """Once asked, a host may have done half of it."""
-    state = State.UPGRADING if release else State.REBOOTING
     late = at(state, for_=STEP, boot="b1")
-    run = replace(RUN, identity="u", release=release, is_aborted=aborted, nodes=(late,))
-    asked = replace(CLOSED, asked="u/new" if release else "b1")
+    run = replace(run_of(), **KINDS[kind], is_aborted=aborted, nodes=(late,))
+    asked = replace(CLOSED, asked="b1" if state is State.REBOOTING else "u/new")
 
     first, changes = step(run, {"w1": asked}, NOW)
     assert [change.verb for change in changes] == [Verb.WITHDRAW]
@@ -238,7 +339,7 @@ def test_a_control_plane_is_never_passed_over_on_the_way_to_a_release() -> None:
 
 
 def test_why_a_host_could_not_is_said() -> None:
-    run = replace(RUN, identity="u", release="new", nodes=(at(State.UPGRADING),))
+    run = replace(run_of(), **UPGRADE, nodes=(at(State.UPGRADING),))
     after, _ = step(run, {"w1": replace(BROKEN, asked="")}, NOW)
 
     assert after.nodes[0].message == "error: no room; takes no new pods"
@@ -250,7 +351,7 @@ def test_pods_stay_where_that_is_wanted() -> None:
     full = replace(OPEN, pods=("a/b",))
     assert judged(at(State.DRAINING), full, **keeps) == (State.UPGRADING, None)
     assert judged(at(State.UPGRADING), OPEN, **keeps) == (State.UPGRADING, Verb.ASK)
-    done = replace(OPEN, asked="u/new", answer="u/new")
+    done = replace(OPEN, asked="u/new", answers=("u/new",))
     assert judged(at(State.UPGRADING), done, **keeps) == (State.UPGRADING, Verb.LET_GO)
 
 
@@ -380,8 +481,8 @@ def test_every_state_and_sight_has_an_answer_that_comes_to_an_end() -> None:
 
 
 _ASKS = (
-    *(("", ""), ("b0", ""), ("b1", "")),
-    *(("u/new", ""), ("u/new", "u/new"), ("", "u/new"), ("u/new", "u/new: it broke")),
+    *(("", ()), ("b0", ()), ("b1", ()), ("b1", ("u/new",))),
+    *(("u/new", ()), ("u/new", ("u/new",)), ("", ("u/new",)), ("u/new", ("u/new: it broke",))),
 )
 
 
@@ -394,34 +495,33 @@ def everything() -> Iterator[tuple[NodeProgress, SeenNode | None, Run]]:
             is_cordoned=cordoned,
             is_ours=cordoned and ours,
             asked=asked,
-            answer=answer,
+            answers=answers,
             pods=pods,
         )
-        for boot, ready, cordoned, ours, (asked, answer), pods in itertools.product(
+        for boot, ready, cordoned, ours, (asked, answers), pods in itertools.product(
             ("b1", "b2"), both, both, both, _ASKS, (None, (), ("a/b",))
         )
     ]
     runs = [
         replace(
-            RUN,
-            identity="u",
-            release=release,
+            run_of(),
+            **kind,
             keeps_pods=keeps,
             is_forced=forced,
             is_paused=paused,
             is_aborted=aborted,
         )
-        for forced, paused, aborted, (release, keeps) in itertools.product(
-            both, both, both, (("", False), ("new", False), ("new", True))
+        for forced, paused, aborted, (kind, keeps) in itertools.product(
+            both, both, both, (*((kind, False) for kind in KINDS.values()), (UPGRADE, True))
         )
     ]
     for state, age in itertools.product(AT_HAND, (timedelta(0), DRAIN, STEP, DRAIN + STEP)):
         yield from itertools.product([at(state, for_=age)], [*sights, None], runs)
 
 
-@pytest.mark.parametrize("release", ["", "new"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", range(50))
-def test_whole_runs_come_to_an_end_with_each_host_asked_once(seed: int, release: str) -> None:
+def test_whole_runs_come_to_an_end_with_each_host_asked_once(seed: int, kind: str) -> None:
     """Against Nodes that do what they are told, sooner or later, or twice; all by lot."""
     lot = random.Random(seed)
     there = replace(OPEN, bundles=("old", "new"))
@@ -431,14 +531,9 @@ def test_whole_runs_come_to_an_end_with_each_host_asked_once(seed: int, release:
     nodes = {name: replace(there, is_cordoned=name in by_a_person) for name in names}
     pods: dict[str, tuple[str, ...]] = dict.fromkeys(names, ("a/b",))
     sizes: list[int | str] = [1, 2, 3, "40%"]
-    run = replace(
-        RUN,
-        identity="u",
-        release=release,
-        nodes=tuple(map(NodeProgress, names)),
-        batch=lot.choice(sizes),
-    )
-    downs = dict.fromkeys(names, 0)
+    nodes_of = tuple(map(NodeProgress, names))
+    run = replace(run_of(), **KINDS[kind], nodes=nodes_of, batch=lot.choice(sizes))
+    did: dict[str, list[State]] = {name: [] for name in names}
     for _ in range(1000):
         is_closed = all(nodes[one.name].is_cordoned for one in run.at_hand)
         seen: dict[str, SeenNode | None] = {
@@ -455,19 +550,20 @@ def test_whole_runs_come_to_an_end_with_each_host_asked_once(seed: int, release:
         if lot.random() < 0.8:  # or before it was written down
             run = after
         for name, node in nodes.items():
-            is_new = node.asked == (node.boot if not release else run.ask) != node.answer
+            is_down = node.asked == node.boot
+            is_new = is_down or (node.asked == run.ask and run.ask not in node.answers)
             if is_new and lot.random() < 0.5:
                 assert pods[name] == ()
-                downs[name] += 1
+                did[name].append(State.REBOOTING if is_down else run.steps[0])
                 nodes[name] = (
-                    replace(node, answer=run.ask)
-                    if release
-                    else replace(node, boot=f"{node.boot}+")
+                    replace(node, boot=f"{node.boot}+")
+                    if is_down
+                    else replace(node, answers=(run.ask,))
                 )
         if run.phase.is_end:
             break
     assert run.phase is Phase.SUCCEEDED
-    assert downs == dict.fromkeys(names, 1)
+    assert did == {name: [*run.steps] for name in names}
     assert {name for name, node in nodes.items() if node.is_cordoned} == by_a_person
     assert not any(node.is_ours or node.asked for node in nodes.values())
 
@@ -481,7 +577,8 @@ def done(
         case Verb.EVICT:
             return node, ()
         case Verb.ASK:
-            return replace(node, asked=run.ask if run.release else node.boot), pods
+            is_to_reboot = run.state_of(change.node) is State.REBOOTING
+            return replace(node, asked=node.boot if is_to_reboot else run.ask), pods
         case Verb.LET_GO if node.is_ours:
             return replace(node, is_cordoned=False, is_ours=False, asked=""), pods
         case _:

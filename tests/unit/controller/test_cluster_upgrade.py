@@ -170,6 +170,23 @@ def test_so_is_one_to_another_release() -> None:
     assert status["message"] == "all nodes run 1.37.1-0123"
 
 
+@pytest.mark.parametrize(
+    ("reboots", "said"), [(False, "run patch"), (True, "run patch and rebooted")]
+)
+def test_so_is_one_that_runs_a_program(reboots: bool, said: str) -> None:
+    found = {
+        **of_order(Order(("w1",), command="patch", reboots=reboots)),
+        "metadata": {"name": "r", "uid": "0"},
+    }
+    run = cluster_upgrade.of(found)
+
+    assert (run.command, run.ask) == ("patch", "0/patch")
+    assert run.steps == (State.RUNNING, State.REBOOTING)[: 1 + reboots]
+    assert found["spec"]["steps"] == ["command", "reboot"][: 1 + reboots]
+    ended = replace(run, phase=Phase.SUCCEEDED)
+    assert cluster_upgrade.status_of(ended, found, NOW)["message"] == f"all nodes have {said}"
+
+
 SAID = {
     Phase.RUNNING: "w2 rebooting: has rebooted, is not Ready yet",
     Phase.FAILED: "stopped after the first batch that failed: w3 failed: the node is gone",

@@ -523,13 +523,13 @@ TABLE = {
     ),
     "a host goes to the release that it is asked for": (
         worker(errands=Errands(ASKED, Work.DUE), has_new_settings=True),
-        Action.UPGRADE,
-        "this host's Node asks for it: 1.37.1-b",
+        Action.ERRAND,
+        "this host's Node asks for it: release 1.37.1-b",
     ),
     "a control plane's, too": (
         Observation(errands=Errands(ASKED, Work.DUE), unready=unready(60)),
-        Action.UPGRADE,
-        "this host's Node asks for it: 1.37.1-b",
+        Action.ERRAND,
+        "this host's Node asks for it: release 1.37.1-b",
     ),
     "not one that has lost what it would have to find again": (
         Observation(errands=Errands(ASKED, Work.DUE), refusal="the CA's key is gone"),
@@ -544,7 +544,7 @@ TABLE = {
     "what is on its way there is left alone, and told": (
         Observation(errands=Errands(ASKED, Work.RUNNING)),
         Action.WAIT,
-        "kubeception-release-0a-1b.service takes this host to 1.37.1-b",
+        "kubeception-release-0a-1b.service is at it: release 1.37.1-b",
     ),
     "its answer is told": (
         worker(errands=Errands(ASKED, notes=(("a", "0a-1b/1.37.1-b"),))),
@@ -577,8 +577,8 @@ TABLE = {
     ),
     "a release that is asked for, too: it may be the way back": (
         Observation(errands=Errands(ASKED, Work.DUE), manifests=("bootstrap-kube-scheduler",)),
-        Action.UPGRADE,
-        "this host's Node asks for it: 1.37.1-b",
+        Action.ERRAND,
+        "this host's Node asks for it: release 1.37.1-b",
     ),
     "not while nobody would hear it": (
         Observation(errands=Errands(notes=(("a", "b"),)), api_silent_s=1.0),
