@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ from kubeception.render.cluster_upgrade import (
 )
 from kubeception.render.controllers import CONTROLLER_MANAGER
 from kubeception.render.objects import CONTROL_PLANE, NAMESPACE
+from kubeception.render.window import Window
 from kubeception.session import Session
 from kubeception.versions import Release
 
@@ -710,6 +711,69 @@ def test_an_abort_comes_before_the_reboot_and_after_what_a_host_was_asked_to_run
     assert marks(session) == {"b1": FREE}
 
 
+def around(now: datetime, *, begins: int, ends: int, zone: str = "UTC") -> Object:
+    """Return a window that begins and ends so many hours from now."""
+    start, end = (now + timedelta(hours=hours) for hours in (begins, ends))
+    return Window(start.time(), end.time(), zone).spec
+
+
+@pytest.mark.usefixtures("lasting")
+def test_no_batch_begins_outside_of_its_window_and_one_that_is_at_hand_is_finished(
+    session: Session, controllers: Counting
+) -> None:
+    for name in FEW:
+        node(session.api, name)
+    hosts, lease, now = Hosts(session.api), leading(), datetime.now(UTC)
+    closed = around(now, begins=2, ends=4)
+    wanted = of_order(Order(FEW))
+    wanted["spec"]["window"] = closed
+    name = session.api.create(wanted)["metadata"]["name"]
+
+    look(controllers, lease)
+
+    found = told(session, name)["status"]
+    assert found["phase"] == "Pending"
+    assert found["message"].startswith("the next batch may begin on ")
+    assert found["message"].endswith(f" at {closed['start']} UTC")
+    assert marks(session) == dict.fromkeys(FEW, FREE)
+    controllers.asked.clear()
+    look(controllers, lease)
+    assert not [what for what in controllers.asked if what.endswith("nodes")], "it costs nothing"
+
+    session.api.set_fields(told(session, name), {"/spec/window": around(now, begins=-2, ends=2)})
+    look(controllers, lease)
+    assert states(session, name)["b1"] == "Rebooting"
+    session.api.set_fields(told(session, name), {"/spec/window": closed})
+    for _ in range(4):
+        hosts.go_on()
+        look(controllers, lease)
+
+    assert states(session, name) == {"b1": "Done", "b2": "Waiting", "b3": "Waiting"}
+    assert told(session, name)["status"]["phase"] == "Pending"
+    assert marks(session) == dict.fromkeys(FEW, FREE)
+    session.api.set_fields(told(session, name), {"/spec/window": around(now, begins=-2, ends=2)})
+    assert to_its_end(session, controllers, name, hosts) == "all nodes have rebooted"
+
+
+def test_a_time_zone_that_nobody_knows_is_told_and_nothing_begins(
+    session: Session, controllers: Counting
+) -> None:
+    node(session.api, "b1")
+    wanted = of_order(Order(("b1",)))
+    now = datetime.now(UTC)
+    wanted["spec"]["window"] = around(now, begins=-2, ends=2, zone="Europe/Nowhere")
+    name = session.api.create(wanted)["metadata"]["name"]
+
+    look(controllers, leading())
+
+    said = "no batch begins: 'Europe/Nowhere' is no time zone that is known here"
+    assert cluster_upgrade.message(told(session, name)) == said
+    assert marks(session) == {"b1": FREE}
+    upgrades.abort(session)
+    look(controllers, leading())
+    assert told(session, name)["status"]["phase"] == "Aborted"
+
+
 @pytest.mark.usefixtures("lasting")
 def test_status_says_what_is_under_way_and_what_has_stopped_until_nothing_is_left_of_it(
     session: Session, controllers: Counting
@@ -838,6 +902,16 @@ WRONG: dict[str, dict[str, Any]] = {
     "a command that leads elsewhere": {"all": True, "command": "../sh", "steps": ["command"]},
     "a command with arguments": {"all": True, "command": "patch -y", "steps": ["command"]},
     "a command too long": {"all": True, "command": "a" * 64, "steps": ["command"]},
+    "a window without an end": {"all": True, "window": {"start": "22:00"}},
+    "a time that is none": {"all": True, "window": {"start": "22:00", "end": "24:00"}},
+    "a day that is none": {
+        "all": True,
+        "window": {"start": "22:00", "end": "04:00", "days": ["Sat", "Son"]},
+    },
+    "a time zone that leads elsewhere": {
+        "all": True,
+        "window": {"start": "22:00", "end": "04:00", "timeZone": "../../etc/passwd"},
+    },
     "an unknown policy": {"all": True, "offline": "wait"},
 }
 

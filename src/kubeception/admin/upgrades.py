@@ -220,3 +220,10 @@ def news(before: Run | None, after: Run) -> Iterator[str]:
             yield f"node {one.name}: {said}"
     if after.phase is Phase.PAUSED and (before is None or before.phase is not Phase.PAUSED):
         yield "paused: kubeception upgrade resume goes on"
+    if after.window and _waits_for_its_time(after) and not (before and _waits_for_its_time(before)):
+        yield f"the next batch begins within {after.window}"
+
+
+def _waits_for_its_time(run: Run) -> bool:
+    """Tell it from one that nobody has looked at yet, whose nodes nobody has counted."""
+    return run.phase is Phase.PENDING and bool(run.nodes)

@@ -4,7 +4,7 @@ import functools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -33,6 +33,41 @@ class _Batch(click.ParamType[int | str]):
         return int(text) if text.isdecimal() else text
 
 
+class _Window(click.ParamType[tuple[time, time]]):
+    """Two times of the day."""
+
+    name = "window"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[time, time]:
+        from kubeception.render.window import CLOCK
+
+        start, _, end = str(value).partition("-")
+        if not (re.fullmatch(CLOCK, start) and re.fullmatch(CLOCK, end)):
+            self.fail(f"{value!r} is no window such as 22:00-04:00")
+        return time.fromisoformat(start), time.fromisoformat(end)
+
+
+def _zone(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    from kubeception.render.window import zone_of
+
+    if value is not None and zone_of(value) is None:
+        raise click.BadParameter(f"{value!r} is no time zone such as Europe/Berlin")
+    return value
+
+
+def _days(
+    _context: click.Context, _option: click.Parameter, value: str | None
+) -> tuple[str, ...] | None:
+    from kubeception.render.window import DAYS
+
+    days = tuple(dict.fromkeys(value.split(","))) if value is not None else None
+    if days is not None and (unknown := [day for day in days if day not in DAYS]):
+        raise click.BadParameter(f"{unknown[0]!r} is none of {', '.join(DAYS)}")
+    return days
+
+
 @dataclass(frozen=True)
 class Wishes:
     """How nodes are to be worked off, by the command's options."""
@@ -41,19 +76,30 @@ class Wishes:
     drain_timeout: timedelta
     timeout: timedelta
     offline: str
+    window: tuple[time, time] | None
+    time_zone: str | None
+    days: tuple[str, ...] | None
     force: bool
     no_wait: bool
+
+    def __post_init__(self) -> None:
+        """Refuse what says nothing without a window."""
+        if self.window is None and (self.time_zone is not None or self.days is not None):
+            raise click.UsageError("--time-zone and --days are of a --window")
 
     def order(self, **what: Any) -> "Order":
         """Return an order with them."""
         from kubeception.render.cluster_upgrade import Order
+        from kubeception.render.window import UTC_ZONE, Window
 
+        window = self.window and Window(*self.window, self.time_zone or UTC_ZONE, self.days or ())
         return Order(
             batch=self.batch,
             drain_s=int(self.drain_timeout.total_seconds()),
             is_forced=self.force,
             step_s=int(self.timeout.total_seconds()),
             skips_offline=self.offline == "skip",
+            window=window,
             **what,
         )
 
@@ -88,6 +134,24 @@ _OPTIONS: Sequence[Callable[[Any], Any]] = (
         default="stop",
         show_default=True,
         help="What becomes of a node that is not Ready.",
+    ),
+    click.option(
+        "--window",
+        type=_Window(),
+        metavar="HH:MM-HH:MM",
+        help="Begin batches at this time of the day alone, as 22:00-04:00.",
+    ),
+    click.option(
+        "--time-zone",
+        callback=_zone,
+        metavar="NAME",
+        help="By whose clock, as Europe/Berlin.  [default: UTC]",
+    ),
+    click.option(
+        "--days",
+        callback=_days,
+        metavar="DAY,…",
+        help="On which days the window begins, as Sat,Sun.  [default: all]",
     ),
     click.option("--no-wait", is_flag=True, help="Ask for it, and don't watch."),
 )

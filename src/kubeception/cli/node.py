@@ -113,9 +113,9 @@ def _of_nodes(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def called(names: tuple[str, ...], *, is_all: bool, **given: Any) -> None:
-        options.only_root("reach the cluster's keys", "node …")
         if bool(names) is is_all:
             raise click.UsageError("name the nodes, or say --all")
+        options.only_root("reach the cluster's keys", "node …")
         command(nodes=tuple(dict.fromkeys(names)), **given)
 
     is_all = click.option("--all", "is_all", is_flag=True, help="Every node: workers first.")

@@ -12,6 +12,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 from kubeception.render.cluster_upgrade import Phase
+from kubeception.render.window import Window
 
 
 class State(StrEnum):
@@ -77,6 +78,8 @@ class Run:
     is_forced: bool = False
     step: timedelta = timedelta(0)
     skips_offline: bool = False
+    window: Window | None = None
+    """When batches may begin, where not always."""
     is_paused: bool = False
     is_aborted: bool = False
 
@@ -89,6 +92,11 @@ class Run:
     def at_hand(self) -> tuple[NodeProgress, ...]:
         """The nodes of the batch that is under way."""
         return tuple(node for node in self.nodes if node.state in AT_HAND)
+
+    def may_begin(self, now: datetime) -> bool:
+        """Tell whether a batch may."""
+        is_time = self.window is None or self.window.is_open(now)
+        return is_time and not self.is_paused
 
     def state_of(self, name: str) -> State:
         """Return what a node is at."""
@@ -182,6 +190,8 @@ def _begun(run: Run, seen: Seen, now: datetime) -> Run:
         return replace(run, phase=Phase.SUCCEEDED)
     if run.is_paused:
         return replace(run, phase=Phase.PAUSED)
+    if not run.may_begin(now):
+        return replace(run, phase=Phase.PENDING)
     changed = {node.name: node for node in _batch(run, waiting, seen, now)}
     nodes = tuple(changed.get(node.name, node) for node in run.nodes)
     return replace(run, nodes=nodes, phase=Phase.RUNNING)

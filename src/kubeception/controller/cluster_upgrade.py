@@ -9,7 +9,7 @@ from kubeception.conditions.reading import condition_of, conditions_of, time
 from kubeception.controller.batches import NodeProgress, Run, SeenNode, State
 from kubeception.kube.client import Object
 from kubeception.kube.eviction import is_movable
-from kubeception.render import objects
+from kubeception.render import objects, window
 from kubeception.render.cluster_upgrade import (
     BUNDLES_NOTE,
     CORDONED_NOTE,
@@ -52,6 +52,7 @@ def of(found: Object) -> Run:
         is_forced=drain["onBlocked"] == "force",
         step=timedelta(seconds=spec["stepTimeoutSeconds"]),
         skips_offline=spec["offline"] == "skip",
+        window=window.of(spec["window"]) if "window" in spec else None,
         is_paused=spec.get("paused", False),
         is_aborted=spec.get("aborted", False),
     )
@@ -131,7 +132,7 @@ def way_back(found: Object, nodes: Iterable[Object]) -> Object | None:
 
 def status_of(run: Run, found: Object, now: datetime) -> Object:
     """Return the status that tells how far it is."""
-    said = _said(run)
+    said = _said(run, now)
     return {
         "phase": run.phase.value,
         "message": said,
@@ -153,13 +154,15 @@ def words(node: NodeProgress) -> str:
     return f"{node.state.lower()}: {node.message}" if node.message else node.state.lower()
 
 
-def _said(run: Run) -> str:
+def _said(run: Run, now: datetime) -> str:
     if run.phase is Phase.FAILED:
         failed = [one for one in run.nodes if one.state is State.FAILED]
         return f"stopped after the first batch that failed: {_listed(failed)}"
     if run.phase is Phase.RUNNING:
         later = ", then ends" if run.is_aborted else ", then pauses" if run.is_paused else ""
         return _listed(run.at_hand) + later
+    if run.phase is Phase.PENDING and run.window:
+        return run.window.next_words(now)
     if run.phase is Phase.PAUSED:
         return "paused before the next batch"
     if run.phase is Phase.ABORTED:

@@ -91,7 +91,8 @@ class Upgrades:
             run = replace(run, nodes=turns)
         is_new = True
         while is_new and self._lease.hold(api):
-            after, changes = batches.step(run, _seen(api, run, look), _now())
+            now = _now()  # a window may open between two looks at the clock
+            after, changes = batches.step(run, _seen(api, run, look, now), now)
             is_new = after.nodes != run.nodes
             for change in changes:
                 if not self._lease.hold(api):
@@ -99,7 +100,7 @@ class Upgrades:
                 words, is_done = _carried_out(api, change, run, look)
                 after = after.saying(change.node, words)
                 is_new |= is_done
-            status = cluster_upgrade.status_of(after, found, _now())
+            status = cluster_upgrade.status_of(after, found, now)
             if after.is_aborted and after.phase.is_end:
                 _send_back(api, found)
             found = self._write(api, found, status)
@@ -140,10 +141,10 @@ class Upgrades:
         return held
 
 
-def _seen(api: Api, run: Run, look: _Look) -> dict[str, SeenNode | None]:
+def _seen(api: Api, run: Run, look: _Look, now: datetime) -> dict[str, SeenNode | None]:
     """Return the nodes that count; with pods only where no more can come: the batch is cordoned."""
     if not run.at_hand:
-        if run.is_paused:  # nothing begins
+        if not run.may_begin(now):
             return {}
         if not look.nodes:
             look.read_all(api)

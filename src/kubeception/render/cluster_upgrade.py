@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from kubeception.render import objects
+from kubeception.render.window import CLOCK, DAYS, UTC_ZONE, ZONES, Window
 
 KIND = "ClusterUpgrade"
 GROUP, VERSION, PLURAL = "kubeception.dev", "v1alpha1", "clusterupgrades"
@@ -112,6 +113,8 @@ class Order:
     step_s: int = STEP_S
     skips_offline: bool = False
     """A node that is not Ready is passed over."""
+    window: Window | None = None
+    """When batches may begin, where not always."""
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -132,6 +135,8 @@ def of_order(order: Order) -> objects.Object:
         of["previous"] = order.previous
     if order.command:
         of["command"] = order.command
+    if order.window:
+        of["window"] = order.window.spec
     named = {Step.BINARIES: "upgrade-", Step.COMMAND: "run-", Step.REBOOT: "reboot-"}
     return {
         "apiVersion": f"{GROUP}/{VERSION}",
@@ -259,6 +264,7 @@ def _spec() -> objects.Object:
         offline=_one_of(
             "stop", "skip", said="What becomes of a node that is not Ready before its turn."
         ),
+        window=_window(),
         paused={"type": "boolean", "description": "No further batch begins."},
         aborted={
             "type": "boolean",
@@ -286,6 +292,34 @@ def _spec() -> objects.Object:
     }
     validations = [{"rule": rule, "message": why} for rule, why in rules.items()]
     return {**spec, "x-kubernetes-validations": validations}
+
+
+def _window() -> objects.Object:
+    clock = {"type": "string", "pattern": f"^{CLOCK}$"}
+    found = _object(
+        "When batches may begin; one that is at hand is finished.",
+        start={**clock, "description": "From this time on, as 22:00."},
+        end={
+            **clock,
+            "description": "To this time, as 04:00; on the next day where it is not later.",
+        },
+        timeZone={
+            "type": "string",
+            "maxLength": 64,
+            "pattern": f"^{ZONES}$",
+            "default": UTC_ZONE,
+            "description": "By whose clock: the IANA name of a time zone.",
+        },
+        days={
+            "type": "array",
+            "items": {"type": "string", "enum": list(DAYS)},
+            "minItems": 1,
+            "maxItems": len(DAYS),
+            "x-kubernetes-list-type": "set",
+            "description": "On which days it begins; on all where none is named.",
+        },
+    )
+    return {**found, "required": ["start", "end"]}
 
 
 def _status() -> objects.Object:

@@ -4,7 +4,7 @@ import itertools
 import random
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -20,6 +20,7 @@ from kubeception.controller.batches import (
     step,
 )
 from kubeception.render.cluster_upgrade import Phase
+from kubeception.render.window import Window
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DRAIN, STEP = timedelta(minutes=5), timedelta(minutes=15)
@@ -455,6 +456,44 @@ def test_between_batches_it_may_end(phase: Phase) -> None:
     after, changes = step(run_of(*states, **more), {}, NOW)
 
     assert (after.phase, changes) == (phase, ())
+
+
+# It is Sunday at noon.
+CLOSED_NOW = Window(time(22), time(4))
+OPEN_NOW = Window(time(12), time(13), days=("Sun",))
+NOWHERE = Window(time(0), time(0), "Europe/Nowhere")
+
+
+def test_a_batch_begins_within_its_window() -> None:
+    assert begun(run_of(*WAITING, window=OPEN_NOW)) == ["w1", "w2"]
+
+
+@pytest.mark.parametrize("window", [CLOSED_NOW, NOWHERE])
+def test_and_not_outside_of_it(window: Window) -> None:
+    """The first one as any other: nobody has seen a node then."""
+    for states in (WAITING, (State.DONE, *WAITING)):
+        run = run_of(*states, window=window)
+        after, changes = step(run, {}, NOW)
+
+        assert changes == ()
+        assert (after.phase, after.nodes) == (Phase.PENDING, run.nodes)
+
+
+@pytest.mark.parametrize("window", [CLOSED_NOW, NOWHERE])
+def test_one_that_is_at_hand_is_finished_outside_of_it(window: Window) -> None:
+    empty = replace(CLOSED, pods=())
+
+    assert judged(at(State.DRAINING), OPEN, window=window) == (State.DRAINING, Verb.CORDON)
+    assert judged(at(State.DRAINING), empty, window=window) == (State.REBOOTING, None)
+    assert judged(at(State.REBOOTING), CLOSED, window=window) == (State.REBOOTING, Verb.ASK)
+    assert judged(at(State.REBOOTING), BACK, window=window) == (State.REBOOTING, Verb.LET_GO)
+
+
+@pytest.mark.parametrize("phase", ENDS)
+def test_an_end_and_a_pause_wait_for_no_window(phase: Phase) -> None:
+    states, more = ENDS[phase]
+
+    assert step(run_of(*states, **more, window=CLOSED_NOW), {}, NOW)[0].phase is phase
 
 
 def test_every_state_and_sight_has_an_answer_that_comes_to_an_end() -> None:

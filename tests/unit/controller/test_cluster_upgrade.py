@@ -1,7 +1,7 @@
 """A ClusterUpgrade and Nodes as the rules about batches have them, and what people are told."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from kubeception.render.cluster_upgrade import (
     of_order,
 )
 from kubeception.render.objects import CONTROL_PLANE
+from kubeception.render.window import Window
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -185,6 +186,22 @@ def test_so_is_one_that_runs_a_program(reboots: bool, said: str) -> None:
     assert found["spec"]["steps"] == ["command", "reboot"][: 1 + reboots]
     ended = replace(run, phase=Phase.SUCCEEDED)
     assert cluster_upgrade.status_of(ended, found, NOW)["message"] == f"all nodes have {said}"
+
+
+@pytest.mark.parametrize(
+    ("zone", "said"),
+    [
+        ("Europe/Berlin", "the next batch may begin on Sun 2026-03-01 at 22:00 CET"),
+        ("Europe/Nowhere", "no batch begins: 'Europe/Nowhere' is no time zone that is known here"),
+    ],
+)
+def test_when_a_batch_may_begin_is_read_and_told(zone: str, said: str) -> None:
+    window = Window(time(22), time(4), zone, ("Sun",))
+    found = {**of_order(replace(ORDER, window=window)), "metadata": {"name": "r", "uid": "0"}}
+    run = cluster_upgrade.of(found)
+
+    assert run.window == window
+    assert cluster_upgrade.status_of(run, found, NOW)["message"] == said
 
 
 SAID = {

@@ -1,0 +1,76 @@
+"""`kubeception node run` and `reboot` refuse what is impossible, before they reach for anything."""
+
+from datetime import time
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from kubeception.cli.batch import Wishes, in_batches
+from kubeception.cli.node import node
+from kubeception.render.cluster_upgrade import Order
+from kubeception.render.window import Window
+
+NIGHT = ["--window", "22:00-04:00"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["reboot"], "name the nodes, or say --all"),
+        (["reboot", "w1", "--all"], "name the nodes, or say --all"),
+        (["run", "patch"], "name the nodes, or say --all"),
+        (["run", "--all"], "Missing argument 'PROGRAM'"),
+        (["run", "../patch", "w1"], "'../patch' is no name of a program"),
+        (["run", "Patch", "w1"], "'Patch' is no name of a program"),
+        (["run", "patch\n", "w1"], "is no name of a program"),
+        (["run", "a" * 64, "w1"], "is no name of a program"),
+        (["reboot", "w1", "--window", "22:00"], "'22:00' is no window such as 22:00-04:00"),
+        (["reboot", "w1", "--window", "22:00-24:00"], "is no window such as"),
+        (["reboot", "w1", "--window", "9:00-17:00"], "is no window such as"),
+        (["reboot", "w1", *NIGHT, "--time-zone", "Europe/Nowhere"], "is no time zone such as"),
+        (["reboot", "w1", *NIGHT, "--time-zone", "../../etc/passwd"], "is no time zone such as"),
+        (["reboot", "w1", *NIGHT, "--days", "Sat,Son"], "'Son' is none of Mon, Tue"),
+        (["reboot", "w1", *NIGHT, "--days", ""], "'' is none of Mon, Tue"),
+        (["reboot", "w1", "--days", "Sat"], "--time-zone and --days are of a --window"),
+        (["run", "patch", "w1", "--time-zone", "UTC"], "--time-zone and --days are of a --window"),
+    ],
+)
+def test_what_is_impossible_is_a_usage_error(words: list[str], says: str) -> None:
+    done = CliRunner().invoke(node, words)
+
+    assert done.exit_code == 2
+    assert says in done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "window"),
+    [
+        ([], None),
+        (NIGHT, Window(time(22), time(4))),
+        (
+            ["--window", "09:30-17:05", "--time-zone", "Europe/Berlin", "--days", "Sat,Sun,Sat"],
+            Window(time(9, 30), time(17, 5), "Europe/Berlin", ("Sat", "Sun")),
+        ),
+    ],
+)
+def test_a_window_is_asked_for(words: list[str], window: Window | None) -> None:
+    orders: list[Order] = []
+
+    @click.command()
+    @in_batches
+    def ask(wishes: Wishes) -> None:
+        orders.append(wishes.order())
+
+    done = CliRunner().invoke(ask, words)
+
+    assert (done.exit_code, done.output) == (0, "")
+    assert [order.window for order in orders] == [window]
+
+
+@pytest.mark.parametrize("verb", ["run", "reboot", "remove", "trust", "list"])
+def test_every_command_has_an_example(verb: str) -> None:
+    done = CliRunner().invoke(node, [verb, "--help"])
+
+    assert done.exit_code == 0
+    assert f"kubeception node {verb}" in done.output
