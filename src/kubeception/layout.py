@@ -215,6 +215,8 @@ class Layout:
     cluster: Path = Path("/var/lib/kubeception/cluster.json")
     lock: Path = Path("/run/kubeception/lock")
     keeper: Path = Path("/run/kubeception/keeper")
+    reboot_required: Path = Path("/var/run/reboot-required")
+    """By this a distribution's package manager says so."""
     revisions: Path = Path("/var/lib/kubeception/revisions")
     default_roles: Path = Path("/var/lib/kubeception/default-roles.json")
     snapshots: Path = Path("/var/lib/kubeception/snapshots")

@@ -39,6 +39,7 @@ from kubeception.render.cluster_upgrade import (
     BUNDLES_NOTE,
     CORDONED_NOTE,
     KIND,
+    NEEDED_NOTE,
     NOTES,
     REBOOT_NOTE,
     Errand,
@@ -772,6 +773,18 @@ def test_a_time_zone_that_nobody_knows_is_told_and_nothing_begins(
     upgrades.abort(session)
     look(controllers, leading())
     assert told(session, name)["status"]["phase"] == "Aborted"
+
+
+def test_those_alone_reboot_whose_hosts_want_to_in_this_boot(session: Session) -> None:
+    for name, boot in zip(FEW, ("b1-0", "b2-before", None), strict=True):
+        node(session.api, name)
+        session.api.merge("Node", name, {"metadata": {"annotations": {NEEDED_NOTE: boot}}})
+
+    assert upgrades.needing_reboot(session, ()) == ("b1",)
+    assert upgrades.needing_reboot(session, ("b2", "b3")) == ()
+    wanted = upgrades.needing_reboot(session, ("b9", "b2", "b1"))
+    with pytest.raises(PreflightError, match="node b9: there is none of that name"):
+        order(session, *wanted)
 
 
 @pytest.mark.usefixtures("lasting")

@@ -1,12 +1,14 @@
-"""Hosts that really run a program of their administrator's, and reboot then."""
+"""Hosts that really run a program of their administrator's, at its time, and reboot."""
 
 import json
 import time
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from tests.lab import cluster
-from tests.lab.cluster import get
+from tests.lab.cluster import get, kubectl, quietly, until, upgrade_status
 from tests.lab.conftest import Note
 
 from kubeception.lab import Host, Lab
@@ -129,3 +131,48 @@ def test_what_others_may_write_is_not_run(cp1: Host, hosts: list[Host]) -> None:
     w1.fail("test", "-e", RAN)
     put(w1, PROGRAM)
     ran(cp1, "patch", "w1")
+
+
+def test_a_batch_waits_for_its_window_by_a_clock_that_the_image_brings_along(
+    cp1: Host, hosts: list[Host]
+) -> None:
+    [_, w1] = hosts
+    there = datetime.now(ZoneInfo("Pacific/Auckland"))
+    begins, ends = (f"{there + timedelta(hours=hours):%H:%M}" for hours in (2, 3))
+    window = ("--window", f"{begins}-{ends}", "--time-zone", "Pacific/Auckland")
+
+    name = ran(cp1, "patch", "w1", *window, "--no-wait")["name"]
+
+    until(lambda: bool(upgrade_status(cp1)["nodes"]), timeout_s=30)
+    said = upgrade_status(cp1)
+    assert (said["phase"], said["done"]) == ("Pending", "0/1")
+    assert f" at {begins} NZ" in said["message"]
+    w1.fail("test", "-e", RAN)
+    patch = json.dumps({"spec": {"window": None}})
+    kubectl(cp1, "patch", "clusterupgrade", name, "--type=merge", "-p", patch)
+    until(quietly(lambda: upgrade_status(cp1)["phase"] == "Succeeded"), timeout_s=90)
+    assert w1.get(RAN).count("\n") == 1
+
+
+def test_those_reboot_alone_that_want_to(cp1: Host, hosts: list[Host]) -> None:
+    [_, w1] = hosts
+    before = boots(cp1)
+    w1.run("touch", "/var/run/reboot-required")
+    until(
+        lambda: notes(cp1, "w1").get("kubeception.dev/reboot-needed") == before["w1"], timeout_s=60
+    )
+
+    done = cp1.run("kubeception", "node", "reboot", "--needed", timeout_s=200)
+
+    assert "1/1 done; all nodes have rebooted" in done.stdout
+    after = boots(cp1)
+    assert after["w1"] != before["w1"]
+    assert after["cp1"] == before["cp1"]
+    again = cp1.run("kubeception", "node", "reboot", "--all", "--needed")
+    assert again.stdout == "no host wants to reboot; nothing was changed\n"
+    cp1.run("touch", "/var/run/reboot-required")
+    until(
+        lambda: notes(cp1, "cp1").get("kubeception.dev/reboot-needed") == after["cp1"], timeout_s=60
+    )
+    cp1.run("rm", "/var/run/reboot-required")
+    until(lambda: not notes(cp1, "cp1")["kubeception.dev/reboot-needed"], timeout_s=60)

@@ -57,6 +57,15 @@ def not_on(release: str, kubernetes: str, nodes: Iterable[Object]) -> tuple[str,
     return tuple(one["metadata"]["name"] for one in nodes if not is_on(release, kubernetes, one))
 
 
+def needing_reboot(session: Session, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the nodes, of these or of all, whose hosts want to reboot; and names that are none."""
+    there = {one["metadata"]["name"]: one for one in session.api.list("Node")}
+    wanted = names or tuple(there)
+    return tuple(
+        one for one in wanted if one not in there or cluster_upgrade.needs_reboot(there[one])
+    )
+
+
 def problems_of(order: Order, nodes: Iterable[Object]) -> Iterator[str]:
     """Yield what is wrong with an order in a cluster of these nodes."""
     there = {one["metadata"]["name"]: one for one in nodes}

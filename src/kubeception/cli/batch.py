@@ -188,3 +188,11 @@ def carry_out(session: Session, order: "Order", *, output: str, is_watched: bool
         emit(progress.document(made))
     else:
         click.echo(f"{name}: see kubeception upgrade status --watch")
+
+
+def say_done(said: str, *, output: str) -> None:
+    """Say that there is nothing to do."""
+    if output == "json":
+        emit({"name": None, "phase": "Succeeded", "message": said, "done": "0/0", "nodes": []})
+    else:
+        click.echo(f"{said}; nothing was changed")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kubeception.cli import options, table
-from kubeception.cli.batch import Wishes, carry_out, in_batches
+from kubeception.cli.batch import Wishes, carry_out, in_batches, say_done
 from kubeception.cli.terminal import confirm, emit
 from kubeception.session import Session
 
@@ -113,7 +113,7 @@ def _of_nodes(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def called(names: tuple[str, ...], *, is_all: bool, **given: Any) -> None:
-        if bool(names) is is_all:
+        if (names and is_all) or not (names or is_all or given.get("is_needed")):
             raise click.UsageError("name the nodes, or say --all")
         options.only_root("reach the cluster's keys", "node …")
         command(nodes=tuple(dict.fromkeys(names)), **given)
@@ -124,14 +124,25 @@ def _of_nodes(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @node.command(short_help="Have nodes reboot in batches, each emptied before")
+@click.option("--needed", "is_needed", is_flag=True, help="Only those whose hosts want to.")
 @_of_nodes
-def reboot(nodes: tuple[str, ...], wishes: Wishes, output: str, config_file: Path | None) -> None:
+def reboot(
+    nodes: tuple[str, ...],
+    wishes: Wishes,
+    output: str,
+    config_file: Path | None,
+    *,
+    is_needed: bool,
+) -> None:
     """Have nodes reboot, a batch at a time.
 
     A batch is cordoned, then emptied as disruption budgets allow; its hosts reboot, and once they
     are Ready again they take pods as before. Who was cordoned already stays so. After a batch in
     which a node failed nothing more begins. A control-plane host goes by itself, and its own
     control plane, which can run nowhere else, goes and comes with it.
+
+    With --needed it is about those nodes alone, of the named or of all, on whose hosts there is
+    /var/run/reboot-required, by which Debian's and Ubuntu's packages say that they want it.
 
     The cluster does it, so it goes on when this command ends: Ctrl-C only stops watching. See
     `kubeception upgrade status`, `pause`, `resume` and `abort`. Exit code 1 says that a node failed
@@ -141,8 +152,13 @@ def reboot(nodes: tuple[str, ...], wishes: Wishes, output: str, config_file: Pat
     Example:
       kubeception node reboot w1 w2 w3 --batch 2
     """
-    order = wishes.order(nodes=nodes)
+    from kubeception.admin import upgrades
+
     with Session(options.loaded(config_file)) as session:
+        if is_needed and not (nodes := upgrades.needing_reboot(session, nodes)):
+            say_done("no host wants to reboot", output=output)
+            return
+        order = wishes.order(nodes=nodes)
         carry_out(session, order, output=output, is_watched=not wishes.no_wait)
 
 

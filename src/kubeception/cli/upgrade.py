@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kubeception.cli import dry_run, options, progress, table
-from kubeception.cli.batch import Wishes, carry_out, in_batches
+from kubeception.cli.batch import Wishes, carry_out, in_batches, say_done
 from kubeception.cli.terminal import confirm, emit
 from kubeception.errors import PreflightError
 from kubeception.session import Session
@@ -115,7 +115,7 @@ def apply(
         there = session.api.list("Node")
         nodes = upgrades.not_on(release, wanted.release.kubernetes, there)
         if not nodes:
-            _say_done(f"every node runs {release}", output=output)
+            say_done(f"every node runs {release}", output=output)
             return
         state = cluster_state.inspect(session, wanted)
         here = state.present.version if state.present else None
@@ -143,13 +143,6 @@ def _meaning(order: "Order") -> Iterator[str]:
     else:
         yield "  pods of a node: evicted before its turn, as their disruption budgets allow"
     yield "  a snapshot of etcd: taken before"
-
-
-def _say_done(said: str, *, output: str) -> None:
-    if output == "json":
-        emit({"name": None, "phase": "Succeeded", "message": said, "done": "0/0", "nodes": []})
-    else:
-        click.echo(f"{said}; nothing was changed")
 
 
 @upgrade.command()

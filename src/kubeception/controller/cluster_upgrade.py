@@ -13,6 +13,7 @@ from kubeception.render import objects, window
 from kubeception.render.cluster_upgrade import (
     BUNDLES_NOTE,
     CORDONED_NOTE,
+    NEEDED_NOTE,
     REBOOT_NOTE,
     Errand,
     Phase,
@@ -96,6 +97,12 @@ def seen(node: Object, pods: tuple[str, ...] | None = None) -> SeenNode:
         answers=tuple(notes[errand.answer] for errand in Errand if errand.answer in notes),
         pods=pods,
     )
+
+
+def needs_reboot(node: Object) -> bool:
+    """Tell whether a Node's host itself wants the boot to end that the Node names."""
+    needed = (node["metadata"].get("annotations") or {}).get(NEEDED_NOTE)
+    return bool(needed) and needed == seen(node).boot
 
 
 def has_to_go(pod: Object) -> bool:

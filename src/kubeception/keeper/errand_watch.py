@@ -1,12 +1,14 @@
-"""Look at what this host's Node sends it to do, of whatever kind."""
+"""Look at what this host's Node sends it to do, and at what it is to say of the host."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 
+from kubeception.host import kernel
 from kubeception.keeper import command, errand, release
 from kubeception.keeper.errand import NO_ERRANDS, Asked, Errands, Work
 from kubeception.kube.client import Object
-from kubeception.render.cluster_upgrade import BUNDLES_NOTE, Errand
+from kubeception.layout import Layout
+from kubeception.render.cluster_upgrade import BUNDLES_NOTE, NEEDED_NOTE, Errand
 from kubeception.session import Session
 
 
@@ -23,7 +25,7 @@ class ErrandWatch:
             return NO_ERRANDS
         found = errand.due(
             node["metadata"].get("annotations") or {},
-            {BUNDLES_NOTE: " ".join(self._bundles.there)},
+            {BUNDLES_NOTE: " ".join(self._bundles.there), NEEDED_NOTE: needed(self._session)},
             standing=lambda wanted: self._standing(wanted, is_on_trial=is_on_trial),
             obstacle=self._obstacle,
         )
@@ -42,6 +44,12 @@ class ErrandWatch:
                 return self._bundles.obstacle(wanted.name)
             case Errand.COMMAND:
                 return command.obstacle(self._session, wanted.name)
+
+
+def needed(session: Session) -> str:
+    """Return the boot that this host itself wants to end, by its id, where it does."""
+    is_needed = session.host.real(Layout.reboot_required).exists()
+    return kernel.boot_id(session.host.proc) if is_needed else ""
 
 
 def commands(session: Session, wanted: Asked) -> Iterator[tuple[str, ...]]:

@@ -24,7 +24,7 @@ from kubeception.etcd import space
 from kubeception.etcd.space import Space
 from kubeception.host import containers, door, files, kernel, lock, pause
 from kubeception.keeper.errand import NO_ERRANDS
-from kubeception.keeper.errand_watch import ErrandWatch
+from kubeception.keeper.errand_watch import ErrandWatch, needed
 from kubeception.keeper.host_observer import HostObserver
 from kubeception.keeper.own_node import is_to_reboot
 from kubeception.keeper.rollout import History, Rollout, Server
@@ -85,7 +85,7 @@ class Observer:
         self._answered_s = self._etcd_answered_s = now
         self._was_silent = False
         self._leases: dict[str, tuple[int, float]] = dict.fromkeys(LEASES, (-1, now))
-        self._read: tuple[int, ...] = ()
+        self._read: tuple[object, ...] = ()
         self._node_problem: str | None = None
         self._has_new_settings = self._is_to_reboot = False
         self._errands = NO_ERRANDS
@@ -176,7 +176,8 @@ class Observer:
             )
         self._etcd_answered_s = now
         if answered and server and node:
-            self._ask((server, node, shared, files.changed_ns(session.layout.bundles)), now)
+            has = (files.changed_ns(session.layout.bundles), needed(session))
+            self._ask((server, node, shared, *has), now)
         still = self._still(leases, now)
         there = ((f"DaemonSet {apiserver.NAME}", server), *zip(self._policies, held, strict=True))
         return replace(
@@ -269,7 +270,7 @@ class Observer:
                 if found is not None and not found["spec"].get("holderIdentity"):
                     yield lease
 
-    def _ask(self, changed: tuple[int, ...], now: float) -> None:
+    def _ask(self, changed: tuple[object, ...], now: float) -> None:
         """Ask the API for what etcd alone can't tell, where it may have changed."""
         is_on = self._rollout is not None and not self._rollout.is_settled
         # That an upgrade is over, nothing of this host's tells.

@@ -221,7 +221,7 @@ def _about_what_to_prepare(seen: Observation) -> Verdict | None:
 def _about_what_to_tell(seen: Observation) -> Verdict | None:
     """Tell it before what has failed is tried again, and again: others wait for the answer."""
     if seen.errands.notes and not seen.api_silent_s:
-        said = "; ".join(value for _, value in seen.errands.notes)
+        said = "; ".join(value or f"no {key}" for key, value in seen.errands.notes)
         return Verdict(Action.NOTE, f"this host's Node does not say yet: {said}")
     return None
 

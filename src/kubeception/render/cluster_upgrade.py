@@ -20,6 +20,8 @@ REBOOT_NOTE = "kubeception.dev/reboot"
 CORDONED_NOTE = "kubeception.dev/cordoned-for"
 # On a Node, by its host's keeper: which bundles lie on the host, the one in use first.
 BUNDLES_NOTE = "kubeception.dev/bundles"
+# By the same: the boot that the host itself wants to end, by its id, so after it that says nothing.
+NEEDED_NOTE = "kubeception.dev/reboot-needed"
 MOST_NODES = 5000
 DRAIN_S, STEP_S = 300, 900
 PERCENT = "([1-9][0-9]?|100)%"

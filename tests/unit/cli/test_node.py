@@ -19,6 +19,8 @@ NIGHT = ["--window", "22:00-04:00"]
     [
         (["reboot"], "name the nodes, or say --all"),
         (["reboot", "w1", "--all"], "name the nodes, or say --all"),
+        (["reboot", "w1", "--all", "--needed"], "name the nodes, or say --all"),
+        (["run", "patch", "--needed"], "No such option"),
         (["run", "patch"], "name the nodes, or say --all"),
         (["run", "--all"], "Missing argument 'PROGRAM'"),
         (["run", "../patch", "w1"], "'../patch' is no name of a program"),

@@ -13,6 +13,7 @@ from kubeception.kube.eviction import MIRROR_NOTE
 from kubeception.render import cluster_controller, controllers, coredns
 from kubeception.render.cluster_upgrade import (
     BUNDLES_NOTE,
+    NEEDED_NOTE,
     Order,
     Phase,
     of_order,
@@ -95,6 +96,20 @@ def test_workers_go_first_but_to_a_later_release(release: str, turns: list[str])
 
     assert [one.name for one in found] == turns
     assert [one.name for one in named] == [name for name in turns if name != "b"]
+
+
+@pytest.mark.parametrize(
+    ("note", "boot", "answer"),
+    [("b1", "b1", True), ("b0", "b1", False), ("", "", False), (None, "b1", False)],
+)
+def test_a_host_that_has_rebooted_meanwhile_needs_it_no_more(
+    note: str | None, boot: str, answer: bool
+) -> None:
+    notes = {} if note is None else {NEEDED_NOTE: note}
+    metadata = {"name": "w1", "annotations": notes}
+
+    found = {"metadata": metadata, "status": {"nodeInfo": {"bootID": boot}}}
+    assert cluster_upgrade.needs_reboot(found) is answer
 
 
 OLD, NEW = "1.36.4-0123", "1.37.1-0123"

@@ -585,6 +585,11 @@ TABLE = {
         Action.WAIT,
         "no API answers",
     ),
+    "what a Node is to say no more": (
+        worker(errands=Errands(notes=(("a", ""),))),
+        Action.NOTE,
+        "this host's Node does not say yet: no a",
+    ),
     "a control plane's, as well": (
         Observation(errands=Errands(notes=(("a", "b"),))),
         Action.NOTE,
