@@ -37,6 +37,7 @@ LONGEST = {
     "test_address.py": 3,
     "test_firewall.py": 3,
     "test_node_reboot.py": 3,
+    "test_node_run.py": 4,
     "test_remembering.py": 3,
     "test_upgrade.py": 5,
     "test_bad_release.py": 4,
