@@ -105,6 +105,8 @@ ALLOWED = (
     here("patch", "leases", LEASES, keeper.LEASE),
     here("get", "leases", LEASES, "kube-scheduler"),
     Right("get", "nodes"),
+    Right("list", "nodes"),
+    Right("list", "clusterupgrades", group="kubeception.dev"),
 )
 REFUSED = (
     *EVERYTHING,
@@ -120,8 +122,8 @@ REFUSED = (
     here("patch", "deployments", APPS),
     here("patch", "leases", LEASES, "kube-scheduler"),
     here("create", "leases", LEASES),
-    Right("list", "nodes"),
     Right("patch", "nodes"),
+    Right("get", "clusterupgrades", group="kubeception.dev"),
     here("create", "serviceaccounts/token"),
     Right("create", "clusterrolebindings", RBAC),
     Right("create", "certificatesigningrequests", "certificates.k8s.io"),

@@ -105,12 +105,12 @@ def due(
 
 
 def standing(session: Session, wanted: Asked) -> tuple[Work | None, str]:
-    """Return what there is to do, or the answer; neither where systemd can't be asked."""
+    """Return what there is to do, or the answer."""
     try:
         state = session.host.systemd.state(wanted.unit)
-    except KubeceptionError as error:  # at the next look, perhaps
+    except KubeceptionError as error:  # it may be running: the next look will tell
         log.warning("%s: %s", wanted.unit, error.message)
-        return None, ""
+        return Work.RUNNING, ""
     if not state.exists:
         return Work.DUE, ""
     if state.active == "active":
