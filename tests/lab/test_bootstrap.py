@@ -544,6 +544,7 @@ def test_flags_of_every_component_are_taken_and_given_up(cp1: Host) -> None:
         "clientConnection: {kubeconfig: /etc/kubernetes/scheduler.conf}\n",
     )
     wanted = {
+        "apiserver": 'anonymous-auth = "false"',
         "controller_manager": 'concurrent-deployment-syncs = "6"',
         "scheduler": f'config = "{SCHEDULER_SETTINGS}"',
         "proxy": 'metrics-bind-address = "127.0.0.1:10333"',
@@ -560,11 +561,14 @@ def test_flags_of_every_component_are_taken_and_given_up(cp1: Host) -> None:
     assert _etcd_runs_with(cp1, "ETCD_SNAPSHOT_COUNT=7777")
     mode = cp1.run("curl", "--silent", "http://127.0.0.1:10333/proxyMode").stdout
     assert mode == "nftables"
+    stranger = ("curl", "--silent", "--insecure", "https://127.0.0.1:6443/readyz")
+    assert '"code": 401' in cp1.run(*stranger).stdout
     assert bootstrap(cp1).changes == []
 
     cluster.configure(cp1)
     bootstrap(cp1)
     assert not _etcd_runs_with(cp1, "ETCD_SNAPSHOT_COUNT=7777")
     assert get(cp1, "nodes")["items"][0]["status"]["capacity"]["pods"] == "110"
+    assert cp1.run(*stranger).stdout == "ok"
     assert bootstrap(cp1).changes == []
     cluster.settle(cp1)
