@@ -142,7 +142,7 @@ def gather(session: Session, *, rebuild: bool = False) -> Facts:
     broken = revisions.broken(session.layout.revisions)
     known = remembered(session)
     is_renamed = bool(known.former) or known.node not in {"", of_host.node}
-    emulates = emulated(session, of_cluster, hosted)
+    emulates = emulated(session, of_cluster, hosted, bundle=of_host.release.version)
     of_cluster = replace(
         of_cluster,
         settings=structs.replace(of_cluster.settings, emulates=emulates),
@@ -204,25 +204,32 @@ def cluster_of(session: Session, of_host: HostFacts, told: Shared) -> ClusterFac
     )
 
 
-def emulated(session: Session, of_cluster: ClusterFacts, hosted: Hosted | None) -> str:
+def emulated(
+    session: Session, of_cluster: ClusterFacts, hosted: Hosted | None, *, bundle: str
+) -> str:
     """Return the minor that the control plane is to pass for, "" for its own.
 
     The one before, while an upgrade may be gone back from; and then until an API server of the
     release has proven itself on this host, for that is what would be put back. By hand a release
-    is gone to for good.
+    is gone to for good. `bundle` is the one that this host has in use.
     """
     there, wanted = of_cluster.before, of_cluster.settings
     before = there or wanted
     if versions.numbers(before.oldest) >= versions.numbers(wanted.release.minor):
         return ""
     try:
-        if there is None or upgrades.may_be_gone_back_from(session.api, wanted.release.kubernetes):
+        if there is None:
+            return before.oldest
+        brings = bundle if there.release.minor != wanted.release.minor else None
+        kubernetes = wanted.release.kubernetes
+        if upgrades.may_be_gone_back_from(session.api, kubernetes, brings=brings):
             return before.oldest
     except KubeceptionError:
         return before.oldest
     kept = {one.proven.revision for one in revisions.kept(session.layout.revisions)}
-    is_on_trial = hosted is not None and hosted.revision not in kept
-    return before.emulates if is_on_trial else ""
+    # One that was put back is proven, too, and of the release before.
+    is_of_it = hosted is not None and hosted.image == wanted.release.images.get(apiserver.NAME)
+    return "" if is_of_it and hosted and hosted.revision in kept else before.emulates
 
 
 def _files_that_differ(session: Session, copy: cluster.Copy) -> Iterator[tuple[str, str]]:

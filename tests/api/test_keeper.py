@@ -106,7 +106,6 @@ ALLOWED = (
     here("get", "leases", LEASES, "kube-scheduler"),
     Right("get", "nodes"),
     Right("list", "nodes"),
-    Right("list", "clusterupgrades", group="kubeception.dev"),
 )
 REFUSED = (
     *EVERYTHING,
@@ -123,7 +122,6 @@ REFUSED = (
     here("patch", "leases", LEASES, "kube-scheduler"),
     here("create", "leases", LEASES),
     Right("patch", "nodes"),
-    Right("get", "clusterupgrades", group="kubeception.dev"),
     here("create", "serviceaccounts/token"),
     Right("create", "clusterrolebindings", RBAC),
     Right("create", "certificatesigningrequests", "certificates.k8s.io"),

@@ -25,7 +25,10 @@ from kubeception.versions import Release
 OLD, NEW = "1.36.4-0123", "1.37.1-4567"
 FEW = ("w1", "w2")
 TEMPLATE = apiserver.daemonset(CLUSTER)["spec"]["template"]
-HOSTED = Hosted(6445, "", revision.identity(TEMPLATE))
+IMAGES = {
+    bundle: {apiserver.NAME: f"kube-apiserver:v{bundle.partition('-')[0]}"} for bundle in (OLD, NEW)
+}
+HOSTED = Hosted(6445, "", revision.identity(TEMPLATE), image=IMAGES[NEW][apiserver.NAME])
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -81,7 +84,8 @@ def prove(session: Session) -> None:
 
 
 def goes_by(kubernetes: str, emulates: str = "") -> ClusterSettings:
-    return structs.replace(SETTINGS, release=Release(kubernetes, {}), emulates=emulates)
+    [images] = [IMAGES[bundle] for bundle in IMAGES if bundle.startswith(kubernetes)]
+    return structs.replace(SETTINGS, release=Release(kubernetes, images), emulates=emulates)
 
 
 BEFORE = goes_by("1.36.4")
@@ -91,7 +95,7 @@ WHOLE = goes_by("1.37.1")
 
 def emulated(session: Session, before: ClusterSettings | None, wanted: ClusterSettings) -> str:
     cluster: ClusterFacts = replace(CLUSTER, before=before, settings=wanted)
-    return gather.emulated(session, cluster, HOSTED)
+    return gather.emulated(session, cluster, HOSTED, bundle=NEW)
 
 
 @pytest.mark.parametrize("phase", [None, Phase.RUNNING, Phase.PAUSED])
@@ -109,6 +113,22 @@ def test_by_hand_it_is_gone_to_for_good(session: Session) -> None:
     assert emulated(session, BEFORE, WHOLE) == ""
     upgrade(session, Phase.RUNNING, release=None)
     assert emulated(session, BEFORE, WHOLE) == "", "nodes that reboot are no upgrade"
+
+
+def test_so_it_is_where_an_upgrade_to_another_release_has_stopped(session: Session) -> None:
+    upgrade(session, Phase.ABORTED, release="1.36.5-89ab")
+
+    assert emulated(session, BEFORE, WHOLE) == ""
+
+
+def test_a_release_that_was_put_back_to_proves_nothing(session: Session) -> None:
+    prove(session)
+    upgrade(session, Phase.SUCCEEDED)
+    cluster = replace(CLUSTER, before=EMULATING, settings=EMULATING)
+    before = replace(HOSTED, image=IMAGES[OLD][apiserver.NAME])
+
+    for hosted in (before, None):
+        assert gather.emulated(session, cluster, hosted, bundle=NEW) == "1.36"
 
 
 @pytest.mark.parametrize("kubernetes", ["1.37.1", "1.36.4"])
@@ -158,9 +178,9 @@ def test_the_keeper_may_ask(rig: Rig, session: Session) -> None:
         run.client = session.layout.pki.keeper
         cluster = replace(CLUSTER, before=EMULATING, settings=EMULATING)
         for name in FEW:
-            assert gather.emulated(run, cluster, HOSTED) == "1.36"
+            assert gather.emulated(run, cluster, HOSTED, bundle=NEW) == "1.36"
             on(session, name, NEW)
-        assert gather.emulated(run, cluster, HOSTED) == ""
+        assert gather.emulated(run, cluster, HOSTED, bundle=NEW) == ""
 
 
 def test_without_an_api_it_stays_as_the_hosts_copy_says(session: Session) -> None:

@@ -1,9 +1,10 @@
 """ClusterUpgrades as an administrator has them: begun, looked at, paused, gone on with, aborted."""
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 
 from kubeception.conditions.reading import condition_of
-from kubeception.conditions.upgrades import age, is_on, is_open, listed, phase
+from kubeception.conditions.upgrades import age, is_on, is_open, listed, newest, phase
 from kubeception.controller import cluster_upgrade
 from kubeception.controller.batches import Run
 from kubeception.errors import ApiError, KubeceptionError, PreflightError, WaitTimeout
@@ -11,10 +12,15 @@ from kubeception.gather import settings
 from kubeception.kube.client import Object
 from kubeception.preflight import Finding, Severity
 from kubeception.render.cluster_upgrade import KIND, MOST_NODES, Order, Phase, of_order
+from kubeception.render.cluster_upgrade import everything as definition
 from kubeception.session import Session
 from kubeception.versions import numbers
 
+log = logging.getLogger("kubeception")
+
 LOOK_EVERY_S = 2.0
+# So long an API may take to know a definition.
+KNOWN_S = 20.0
 # An API server's host may be one of those that reboot.
 SILENT_S = 300.0
 _STATUS = "kubeception upgrade status"
@@ -31,7 +37,19 @@ def begin(session: Session, order: Order) -> Object:
     problems = [*_others(session.api.list(KIND)), *problems_of(order, found)]
     if problems:
         raise PreflightError(problems)
-    return session.api.create(of_order(order))
+    if not order.previous:
+        return session.api.create(of_order(order))
+    # The definition of an earlier release would drop what it does not know.
+    for one in definition():
+        session.api.apply(one)
+    made, until_s = session.api.create(of_order(order)), session.host.clock.monotonic() + KNOWN_S
+    while made["spec"].get("previous") != order.previous:
+        if session.host.clock.monotonic() > until_s:
+            log.warning("%s: the API keeps no way back", made["metadata"]["name"])
+            break
+        session.host.clock.sleep(LOOK_EVERY_S / 4)
+        made = session.api.set_fields(made, {"/spec/previous": order.previous})
+    return made
 
 
 def require(order: Order, found: Sequence[Finding], nodes: Sequence[Object]) -> None:
@@ -106,18 +124,20 @@ def _latest(every: Iterable[Object]) -> Object | None:
 
 def notices(session: Session) -> Iterator[str]:
     """Yield what is under way, or has stopped and left nodes cordoned, or can be gone back from."""
-    found = _latest(listed(session.api))
+    every = listed(session.api)
+    found, last = _latest(every), newest(every)
     at = phase(found) if found else None
     has_stopped = at is Phase.FAILED and any(
         cluster_upgrade.seen(one).is_ours for one in session.api.list("Node")
     )
     if found and at and (has_stopped or not at.is_end):
         yield f"{found['metadata']['name']}: {cluster_upgrade.message(found) or at}; {_STATUS}"
-    there = settings(session) if found and "version" in found["spec"] else None
-    if there and there.emulates:
+    there = settings(session) if last else None
+    if last and there and there.emulates:
+        back = "; kubeception upgrade abort goes back" if "previous" in last["spec"] else ""
         yield (
             f"the control plane passes for Kubernetes {there.emulates}, until the upgrade from it"
-            " is over and proven; kubeception upgrade abort goes back"
+            f" is over and proven{back}"
         )
 
 
@@ -138,12 +158,19 @@ def previous(session: Session, release: str, there: str | None) -> str | None:
 
     Who goes on with what has stopped may run the other one already.
     """
-    before = [one for one in listed(session.api) if one["spec"].get("version") == release]
-    last = max(before, key=age, default=None)
-    if last and phase(last) is not Phase.SUCCEEDED and there == release:
-        known: str | None = last["spec"].get("previous")
-        return known
-    return there if there != release else None
+    if there != release:
+        return there
+    last = newest(one for one in listed(session.api) if one["spec"].get("version") == release)
+    known: str | None = last["spec"].get("previous") if last else None
+    if last is None or known is None or phase(last) is Phase.SUCCEEDED:
+        return None
+    return known if _is_open(session, known) else None
+
+
+def _is_open(session: Session, before: str) -> bool:
+    """Tell whether the API still serves no more than a release of before could read."""
+    there = settings(session)
+    return there is None or numbers(before)[:2] >= numbers(there.oldest)
 
 
 def abort(session: Session) -> str:
@@ -152,14 +179,17 @@ def abort(session: Session) -> str:
     Raises:
         KubeceptionError: nothing is under way, and from the last one nothing goes back.
     """
-    found = latest(session)
+    every = session.api.list(KIND)
+    found = next(filter(is_open, sorted(every, key=age)), newest(every))
     if found and is_open(found):
         session.api.set_fields(found, {"/spec/aborted": True})
         then = "ends as soon as no host is under way"
         goes_back = ", then who has gone on goes back" if "previous" in found["spec"] else ""
         return f"{found['metadata']['name']}: {then}{goes_back}"
     if found is None or "previous" not in found["spec"]:
-        raise KubeceptionError("nothing is under way", hint=_STATUS)
+        has_stopped = found is not None and phase(found) is Phase.FAILED
+        on = f"kubeception upgrade apply {found['spec']['version']}" if found else ""
+        raise KubeceptionError("nothing is under way", hint=on if has_stopped else _STATUS)
     _require_way_back(session, found)
     back = cluster_upgrade.way_back(found, session.api.list("Node"))
     if back is None:
@@ -174,9 +204,9 @@ def _require_way_back(session: Session, found: Object) -> None:
     there = settings(session)
     is_on_trial = there is not None and there.emulates
     if phase(found) is Phase.SUCCEEDED and not is_on_trial:
-        hint = f"within a minor: kubeception upgrade apply {before}"
+        hint = f"kubeception upgrade apply {before}" if _is_open(session, before) else _STATUS
         raise KubeceptionError(f"{name} has ended well, so nothing is under way", hint=hint)
-    if there and numbers(before)[:2] < numbers(there.oldest):
+    if there and not _is_open(session, before):
         what = f"{name}: the API serves what {there.oldest} has brought, which no {before} reads"
         raise KubeceptionError(what, hint="mend what has failed, then: kubeception upgrade apply")
 

@@ -1,5 +1,7 @@
 """ClusterUpgrades as the API has them, and whether the way back from one is open."""
 
+from collections.abc import Iterable
+
 from kubeception.errors import ApiError
 from kubeception.kube.client import Api, Object
 from kubeception.render.cluster_upgrade import BUNDLES_NOTE, KIND, NOTES, Errand, Phase
@@ -48,16 +50,24 @@ def is_on(release: str, kubernetes: str, node: Object) -> bool:
     return bundles[:1] == [release] and kubelet == f"v{kubernetes}" and not is_at_hand
 
 
-def may_be_gone_back_from(api: Api, kubernetes: str) -> bool:
+def newest(found: Iterable[Object]) -> Object | None:
+    """Return the last that was made of those that are about a release."""
+    return max((one for one in found if "version" in one["spec"]), key=age, default=None)
+
+
+def may_be_gone_back_from(api: Api, kubernetes: str, *, brings: str | None = None) -> bool:
     """Tell whether the newest upgrade, to this version of Kubernetes, has not come to a good end.
 
-    One that has stopped is over, too, once each node runs its release, by whomever.
+    One that has stopped is over, too, once each node runs its release, by whomever. Where a host is
+    about to bring a minor by a bundle, which it `brings`, an upgrade to another one counts nothing.
 
     Raises:
         ApiError: the API can't be asked.
     """
-    newest = max((one for one in listed(api) if "version" in one["spec"]), key=age, default=None)
-    if newest is None or phase(newest) is Phase.SUCCEEDED:
+    last = newest(listed(api))
+    if last is None or phase(last) is Phase.SUCCEEDED:
         return False
-    release = newest["spec"]["version"]
-    return is_open(newest) or not all(is_on(release, kubernetes, one) for one in api.list("Node"))
+    release = last["spec"]["version"]
+    if brings and brings != release:
+        return False
+    return is_open(last) or not all(is_on(release, kubernetes, one) for one in api.list("Node"))

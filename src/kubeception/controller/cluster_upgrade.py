@@ -28,8 +28,6 @@ _STATES = {
 }
 _ENDED = frozenset({"Succeeded", "Failed"})
 _FEW = 3
-# What a node has come to that may run the release.
-_GONE = frozenset({State.DONE, State.FAILED})
 # How the name ends of the one by which another is gone back from.
 _BACK = "-back"
 
@@ -115,13 +113,18 @@ def has_to_go(pod: Object) -> bool:
     return is_movable(pod) and not has_ended and not _is_bound_by_name(pod)
 
 
+def has_gone(node: NodeProgress) -> bool:
+    """Tell whether a node's host was asked to go to a release, and may run it."""
+    return node.state is State.DONE or (node.state is State.FAILED and bool(node.boot))
+
+
 def way_back(found: Object, nodes: Iterable[Object]) -> Object | None:
     """Return the one that takes back whoever has gone to a release; None where nobody has.
 
     Its name says which one it ends, so however often it is made, there is one.
     """
     spec, name = found["spec"], _name(found)
-    asked = {one.name for one in of(found).nodes if one.state in _GONE}
+    asked = {one.name for one in of(found).nodes if has_gone(one)}
     gone = [
         _name(one)
         for one in nodes
@@ -173,7 +176,7 @@ def _said(run: Run, now: datetime) -> str:
     if run.phase is Phase.PAUSED:
         return "paused before the next batch"
     if run.phase is Phase.ABORTED:
-        has_way_back = run.previous and any(one.state in _GONE for one in run.nodes)
+        has_way_back = run.previous and any(map(has_gone, run.nodes))
         who_went = f", and who went on goes back by {run.name}{_BACK}" if has_way_back else ""
         return f"aborted; what was not told to go on is as before{who_went}"
     skipped = [one for one in run.nodes if one.state is State.SKIPPED]

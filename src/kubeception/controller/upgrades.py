@@ -101,7 +101,8 @@ class Upgrades:
                 after = after.saying(change.node, words)
                 is_new |= is_done
             status = cluster_upgrade.status_of(after, found, now)
-            if after.is_aborted and after.phase.is_end:
+            has_gone = any(map(cluster_upgrade.has_gone, after.nodes))
+            if after.is_aborted and after.phase.is_end and has_gone:
                 _send_back(api, found)
             found = self._write(api, found, status)
             for reason, said, kind in _events(run, after, status["message"]):

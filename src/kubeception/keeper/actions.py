@@ -22,6 +22,7 @@ from kubeception.kept import revisions
 from kubeception.kube.client import KEEPER, Object
 from kubeception.kube.lease import Lease
 from kubeception.render import apiserver, keeper, kubelet, objects, revision
+from kubeception.render.cluster_upgrade import Errand
 from kubeception.render.objects import NAMESPACE
 from kubeception.resources.door import Door
 from kubeception.resources.door_gate import DoorGate
@@ -109,6 +110,8 @@ def reboot(session: Session) -> None:
 def run_errand(session: Session, wanted: Asked) -> None:
     """Have a unit of its own do what this host's Node asks: the keeper may end on the way."""
     with _locked(session, f"beginning {wanted.unit}"):
+        if wanted.errand is Errand.RELEASE:  # what was put back once is tried again
+            revisions.forget_broken(session.layout.revisions)
         said = f"kubeception: {wanted.what}, as ClusterUpgrade {wanted.run} asks"
         commands = errand_watch.commands(session, wanted)
         session.host.systemd.run_apart(wanted.unit, said, *commands)
@@ -157,7 +160,7 @@ def prove(session: Session, rollout: Rollout, lease: Lease) -> None:
             template = found["spec"]["template"]
             if revision.identity(template) != rollout.wanted:  # edited just now
                 return
-            if not rollout.is_proven:
+            if rollout.proven[:1] != (rollout.wanted,):
                 proven = Proven(rollout.wanted, template, editor(found))
                 revisions.keep(session.layout.revisions, proven, session.host.clock.now())
                 log.info("revision %s is proven, and kept", rollout.wanted)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from itertools import repeat
 from typing import Any
 
-from kubeception import certificates, conditions, firewall, losses, serving
+from kubeception import certificates, conditions, firewall, gather, losses, serving
 from kubeception.conditions import LEASES, upgrades
 from kubeception.conditions.reading import condition_of
 from kubeception.config import cluster
@@ -335,8 +335,14 @@ def _emulated(session: Session) -> tuple[str, bool]:
     copy = cluster.read(session.layout.cluster)
     if copy is None or not copy.settings.emulates:
         return "", False
-    kubernetes = copy.settings.release.kubernetes
-    return copy.settings.emulates, not upgrades.may_be_gone_back_from(session.api, kubernetes)
+    release, emulated = copy.settings.release, copy.settings.emulates
+    found, server = gather.settings(session), daemonset(session)
+    # A bootstrap goes by what the cluster says; and one that was put back is of the minor before.
+    is_told = found is not None and found.emulates == emulated
+    image = revision.image_of(server["spec"]["template"]) if server else ""
+    if not is_told or image != release.images.get(apiserver.NAME):
+        return emulated, False
+    return emulated, not upgrades.may_be_gone_back_from(session.api, release.kubernetes)
 
 
 def _broken_certificate(session: Session) -> str | None:

@@ -151,7 +151,10 @@ class Rollout:
         newest = self.newest
         if newest is None or newest.port != self.live or not newest.answers:
             return False
-        return not newest.is_marked if self.is_proven else self.behind_s >= PROOF_S
+        if self.is_proven and not newest.is_marked:
+            return True
+        # What was gone back to is proven once more, or what was left would be put back one day.
+        return self.proven[:1] != (self.wanted,) and self.behind_s >= PROOF_S
 
 
 @dataclass(frozen=True)

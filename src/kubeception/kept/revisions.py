@@ -89,6 +89,11 @@ def put_back(folder: Path, broken: Broken) -> None:
     files.write(folder / _BROKEN, json.dumps(asdict(broken), indent=2) + "\n")
 
 
+def forget_broken(folder: Path) -> None:
+    """Forget the revision that was put back last."""
+    files.remove(folder / _BROKEN)
+
+
 def broken(folder: Path) -> Broken | None:
     """Return the revision that was put back last, None if there was none."""
     try:

@@ -19,7 +19,8 @@ def skew(seen: ClusterState) -> Iterator[Finding]:
     """Want a release of no minor before the one that can be gone back to, and one later at most."""
     there, wanted = numbers(seen.serving), numbers(seen.target.kubernetes)
     what = f"the API server is of {seen.serving}, and {seen.target.kubernetes} is"
-    if wanted[:2] < (numbers(seen.oldest) or there)[:2]:
+    # What serves may have been put back to.
+    if wanted[:2] < min(numbers(seen.oldest) or there, there)[:2]:
         hint = "kubeception bundle list shows what else there is"
         yield Finding("VersionSkew", f"{what} a minor older, which nothing goes back to", hint)
     elif wanted < there:

@@ -114,8 +114,12 @@ def test_a_host_that_has_rebooted_meanwhile_needs_it_no_more(
 
 OLD, NEW = "1.36.4-0123", "1.37.1-0123"
 TO_NEW = Order(("a", "b", "c", "d"), NEW, OLD, batch=2, drain_s=7)
-ABORTED = tuple(
-    map(NodeProgress, "abcd", (State.DONE, State.FAILED, State.RELEASED, State.WAITING))
+ABORTED = (
+    NodeProgress("a", State.DONE),
+    NodeProgress("b", State.FAILED, "it broke", boot="b-0"),
+    NodeProgress("c", State.RELEASED),
+    NodeProgress("d", State.WAITING),
+    NodeProgress("f", State.FAILED, "not empty"),
 )
 
 
@@ -127,7 +131,8 @@ def ended(order: Order) -> dict[str, Any]:
 
 def test_who_has_gone_to_a_release_goes_back_as_he_went() -> None:
     found = ended(TO_NEW)
-    nodes = [node("a", NEW, OLD), node("b", OLD, NEW), node("c", OLD, NEW), node("e", NEW, OLD)]
+    """Not one that could not be emptied, as nobody has asked its host for anything."""
+    nodes = [node("a", NEW, OLD), node("e", NEW, OLD), *(node(name, OLD, NEW) for name in "bcf")]
 
     back = cluster_upgrade.way_back(found, nodes)
 

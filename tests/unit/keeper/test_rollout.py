@@ -167,3 +167,14 @@ def test_five_hosts_leave_one_port_free(before: int) -> None:
     others = taken - {min(taken)}
 
     assert apiserver.free_port(before, others) == min(taken)
+
+
+def test_what_was_gone_back_to_is_proven_once_more() -> None:
+    """Or a bad edit would be put back to the release that was left."""
+    serving = replace(BEHIND, servers=(replace(NEW, is_marked=True),))
+
+    left, anew = replace(serving, proven=("3", "2")), replace(serving, proven=("2", "3"))
+
+    assert not told((0, left), (59, left)).may_be_proven()
+    assert told((0, left), (60, left)).may_be_proven()
+    assert not told((0, anew), (60, anew)).may_be_proven()

@@ -173,6 +173,13 @@ def test_what_can_be_gone_back_to_forbids_nothing(serving: str, oldest: str) -> 
     ]
 
 
+def test_what_serves_again_after_it_was_put_back_to_forbids_nothing() -> None:
+    """The cluster goes by the later release, whose API server failed."""
+    target = Release("1.36.4", {}, OLD.components, version="1.36.4-0123")
+
+    assert said(replace(WELL, target=target, serving="1.36.4", oldest="1.37")) == []
+
+
 def test_all_of_them_are_said_at_once_and_warnings_last() -> None:
     seen = replace(
         WELL,
