@@ -137,7 +137,8 @@ def apply(
 
 def _meaning(order: "Order") -> Iterator[str]:
     yield ""
-    yield f"This takes {len(order.nodes)} nodes to {order.release}, control-plane hosts first."
+    yield f"This takes {len(order.nodes)} nodes to {order.release}: control-plane hosts first, or"
+    yield "last where that is an earlier one."
     if order.keeps_pods:
         yield "  pods: stay; those of the control plane are replaced"
     else:
