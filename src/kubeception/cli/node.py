@@ -12,6 +12,7 @@ import click
 from kubeception.cli import options, table
 from kubeception.cli.batch import Wishes, carry_out, in_batches, say_done
 from kubeception.cli.terminal import confirm, emit
+from kubeception.config import Config
 from kubeception.session import Session
 
 if TYPE_CHECKING:
@@ -112,11 +113,14 @@ def _of_nodes(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the nodes that it is about, none for all of them, and how it goes on."""
 
     @functools.wraps(command)
-    def called(names: tuple[str, ...], *, is_all: bool, **given: Any) -> None:
+    def called(
+        names: tuple[str, ...], config_file: Path | None, *, is_all: bool, **given: Any
+    ) -> None:
+        options.only_root("reach the cluster's keys", "node …")
+        config = options.loaded(config_file)
         if (names and is_all) or not (names or is_all or given.get("is_needed")):
             raise click.UsageError("name the nodes, or say --all")
-        options.only_root("reach the cluster's keys", "node …")
-        command(nodes=tuple(dict.fromkeys(names)), **given)
+        command(nodes=tuple(dict.fromkeys(names)), config=config, **given)
 
     is_all = click.option("--all", "is_all", is_flag=True, help="Every node: workers first.")
     shared = is_all(in_batches(options.output(options.config_file(called))))
@@ -130,7 +134,7 @@ def reboot(
     nodes: tuple[str, ...],
     wishes: Wishes,
     output: str,
-    config_file: Path | None,
+    config: Config,
     *,
     is_needed: bool,
 ) -> None:
@@ -154,7 +158,7 @@ def reboot(
     """
     from kubeception.admin import upgrades
 
-    with Session(options.loaded(config_file)) as session:
+    with Session(config) as session:
         if is_needed and not (nodes := upgrades.needing_reboot(session, nodes)):
             say_done("no host wants to reboot", output=output)
             return
@@ -179,7 +183,7 @@ def run(
     nodes: tuple[str, ...],
     wishes: Wishes,
     output: str,
-    config_file: Path | None,
+    config: Config,
     *,
     reboots: bool,
 ) -> None:
@@ -200,7 +204,7 @@ def run(
       kubeception node run update-os --all --reboot --batch 2
     """
     order = wishes.order(nodes=nodes, command=program, reboots=reboots)
-    with Session(options.loaded(config_file)) as session:
+    with Session(config) as session:
         carry_out(session, order, output=output, is_watched=not wishes.no_wait)
 
 
