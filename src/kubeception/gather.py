@@ -217,19 +217,21 @@ def emulated(
     before = there or wanted
     if versions.numbers(before.oldest) >= versions.numbers(wanted.release.minor):
         return ""
-    try:
-        if there is None:
-            return before.oldest
-        brings = bundle if there.release.minor != wanted.release.minor else None
-        kubernetes = wanted.release.kubernetes
-        if upgrades.may_be_gone_back_from(session.api, kubernetes, brings=brings):
-            return before.oldest
-    except KubeceptionError:
+    if there is None:
         return before.oldest
+    brings = bundle if there.release.minor != wanted.release.minor else None
+    kubernetes = wanted.release.kubernetes
+    try:
+        is_open = upgrades.may_be_gone_back_from(session.api, kubernetes, brings=brings)
+    except KubeceptionError:
+        is_open = True
+    if is_open:
+        return before.oldest
+    # One that was put back to is proven, too, and of the release before.
+    if hosted is None or hosted.image != wanted.release.images.get(apiserver.NAME):
+        return before.emulates
     kept = {one.proven.revision for one in revisions.kept(session.layout.revisions)}
-    # One that was put back is proven, too, and of the release before.
-    is_of_it = hosted is not None and hosted.image == wanted.release.images.get(apiserver.NAME)
-    return "" if is_of_it and hosted and hosted.revision in kept else before.emulates
+    return "" if hosted.revision in kept else before.emulates
 
 
 def _files_that_differ(session: Session, copy: cluster.Copy) -> Iterator[tuple[str, str]]:

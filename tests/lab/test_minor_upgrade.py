@@ -123,9 +123,15 @@ def test_an_abort_takes_all_back_to_the_minor_before(
     )
     assert slowest_s(watched) <= scaled(SLOWEST_S)
     assert min(ready) >= budgeted.FEWEST
-    assert set(versions(cp1).values()) == {f"v{old}"}
-    assert images(cp1) == {f"v{old}"}
     assert kubectl(cp1, "get", "configmap", "written", "-o", "jsonpath={.data.by}")
+    check_all_run(old, hosts)
+
+
+def check_all_run(version: str, hosts: list[Host]) -> None:
+    """Expect all of it to be of one version, and well, and nothing left to do."""
+    cp1, *_ = hosts
+    assert set(versions(cp1).values()) == {f"v{version}"}
+    assert images(cp1) == {f"v{version}"}
     assert bootstrap(cp1).changes == []
     for host in hosts:
         assert host.run("kubeception", "status", check=False).code == 0
@@ -161,10 +167,6 @@ def test_a_cluster_goes_from_one_minor_to_the_next_by_one_command(
     )
     assert slowest_s(watched) <= scaled(SLOWEST_S)
     assert min(ready) >= budgeted.FEWEST
-    assert set(versions(cp1).values()) == {f"v{BUILT_IN.kubernetes}"}
-    assert images(cp1) == {f"v{BUILT_IN.kubernetes}"}
-    assert bootstrap(cp1).changes == []
-    for host in hosts:
-        assert host.run("kubeception", "status", check=False).code == 0
+    check_all_run(BUILT_IN.kubernetes, hosts)
     refused = cp1.fail("kubeception", "upgrade", "abort")
     assert "has ended well, so nothing is under way" in refused.stderr

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from kubeception.conditions.reading import condition_of
 from kubeception.conditions.upgrades import age, is_on, is_open, listed, newest, phase
+from kubeception.config.cluster import ClusterSettings
 from kubeception.controller import cluster_upgrade
 from kubeception.controller.batches import Run
 from kubeception.errors import ApiError, KubeceptionError, PreflightError, WaitTimeout
@@ -37,11 +38,10 @@ def begin(session: Session, order: Order) -> Object:
     problems = [*_others(session.api.list(KIND)), *problems_of(order, found)]
     if problems:
         raise PreflightError(problems)
-    if not order.previous:
-        return session.api.create(of_order(order))
-    # The definition of an earlier release would drop what it does not know.
-    for one in definition():
-        session.api.apply(one)
+    if order.previous:
+        # The definition of an earlier release would drop what it does not know.
+        for one in definition():
+            session.api.apply(one)
     made, until_s = session.api.create(of_order(order)), session.host.clock.monotonic() + KNOWN_S
     while made["spec"].get("previous") != order.previous:
         if session.host.clock.monotonic() > until_s:
@@ -117,9 +117,13 @@ def latest(session: Session) -> Object | None:
     return _latest(session.api.list(KIND))
 
 
-def _latest(every: Iterable[Object]) -> Object | None:
-    found = sorted(every, key=age)
-    return next(filter(is_open, found), found[-1] if found else None)
+def _latest(every: Sequence[Object]) -> Object | None:
+    return _under_way(every) or max(every, key=age, default=None)
+
+
+def _under_way(every: Iterable[Object]) -> Object | None:
+    """Return the one whose turn it is: of those that are open, the oldest."""
+    return min(filter(is_open, every), key=age, default=None)
 
 
 def notices(session: Session) -> Iterator[str]:
@@ -164,12 +168,11 @@ def previous(session: Session, release: str, there: str | None) -> str | None:
     known: str | None = last["spec"].get("previous") if last else None
     if last is None or known is None or phase(last) is Phase.SUCCEEDED:
         return None
-    return known if _is_open(session, known) else None
+    return known if _reads(known, settings(session)) else None
 
 
-def _is_open(session: Session, before: str) -> bool:
-    """Tell whether the API still serves no more than a release of before could read."""
-    there = settings(session)
+def _reads(before: str, there: ClusterSettings | None) -> bool:
+    """Tell whether a release of before can read all that a cluster's API serves by now."""
     return there is None or numbers(before)[:2] >= numbers(there.oldest)
 
 
@@ -180,12 +183,12 @@ def abort(session: Session) -> str:
         KubeceptionError: nothing is under way, and from the last one nothing goes back.
     """
     every = session.api.list(KIND)
-    found = next(filter(is_open, sorted(every, key=age)), newest(every))
-    if found and is_open(found):
+    if found := _under_way(every):
         session.api.set_fields(found, {"/spec/aborted": True})
         then = "ends as soon as no host is under way"
         goes_back = ", then who has gone on goes back" if "previous" in found["spec"] else ""
         return f"{found['metadata']['name']}: {then}{goes_back}"
+    found = newest(every)
     if found is None or "previous" not in found["spec"]:
         has_stopped = found is not None and phase(found) is Phase.FAILED
         on = f"kubeception upgrade apply {found['spec']['version']}" if found else ""
@@ -204,9 +207,9 @@ def _require_way_back(session: Session, found: Object) -> None:
     there = settings(session)
     is_on_trial = there is not None and there.emulates
     if phase(found) is Phase.SUCCEEDED and not is_on_trial:
-        hint = f"kubeception upgrade apply {before}" if _is_open(session, before) else _STATUS
+        hint = f"kubeception upgrade apply {before}" if _reads(before, there) else _STATUS
         raise KubeceptionError(f"{name} has ended well, so nothing is under way", hint=hint)
-    if there and not _is_open(session, before):
+    if there and not _reads(before, there):
         what = f"{name}: the API serves what {there.oldest} has brought, which no {before} reads"
         raise KubeceptionError(what, hint="mend what has failed, then: kubeception upgrade apply")
 
@@ -217,8 +220,8 @@ def change(session: Session, **wanted: bool) -> str:
     Raises:
         KubeceptionError: none is.
     """
-    found = latest(session)
-    if found is None or not is_open(found):
+    found = _under_way(session.api.list(KIND))
+    if found is None:
         raise KubeceptionError("nothing is under way", hint=_STATUS)
     name: str = found["metadata"]["name"]
     session.api.set_fields(found, {f"/spec/{field}": value for field, value in wanted.items()})

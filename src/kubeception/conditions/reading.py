@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 
 def condition_of(found: dict[str, object], kind: str) -> bool:
@@ -14,6 +15,12 @@ def conditions_of(found: dict[str, object]) -> Iterator[dict[str, str]]:
     status = found.get("status")
     if isinstance(status, dict):
         yield from status.get("conditions") or []
+
+
+def kubelet_version(node: dict[str, Any]) -> str:
+    """Return a Node's kubelet's version, as v1.37.1; "" where it has not said one."""
+    version: str = node.get("status", {}).get("nodeInfo", {}).get("kubeletVersion", "")
+    return version
 
 
 def refusal(found: dict[str, object]) -> str | None:

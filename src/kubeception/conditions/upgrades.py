@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from kubeception.conditions.reading import kubelet_version
 from kubeception.errors import ApiError
 from kubeception.kube.client import Api, Object
 from kubeception.render.cluster_upgrade import BUNDLES_NOTE, KIND, NOTES, Errand, Phase
@@ -42,12 +43,10 @@ def age(found: Object) -> tuple[str, str]:
 def is_on(release: str, kubernetes: str, node: Object) -> bool:
     """Tell whether a Node's host runs a release, and is not on the way to one, or left there."""
     notes = node["metadata"].get("annotations") or {}
-    kubelet = node.get("status", {}).get("nodeInfo", {}).get("kubeletVersion", "")
-    is_at_hand = any(map(notes.get, NOTES)) or f"/{release}: " in notes.get(
-        Errand.RELEASE.answer, ""
-    )
+    has_failed = f"/{release}: " in notes.get(Errand.RELEASE.answer, "")
+    is_at_hand = has_failed or any(map(notes.get, NOTES))
     bundles = notes.get(BUNDLES_NOTE, "").split()
-    return bundles[:1] == [release] and kubelet == f"v{kubernetes}" and not is_at_hand
+    return bundles[:1] == [release] and kubelet_version(node) == f"v{kubernetes}" and not is_at_hand
 
 
 def newest(found: Iterable[Object]) -> Object | None:

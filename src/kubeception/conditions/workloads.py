@@ -44,9 +44,9 @@ def rolled_out(kind: str, name: str, *, here: str | None = None) -> Condition:
         found = session.api.get(kind, name, namespace=NAMESPACE)
         if found is None:
             return f"there is no {kind} {name}"
-        status = found.get("status", {})
-        if status.get("observedGeneration", 0) < found["metadata"]["generation"]:
+        if not _is_seen(found):
             return "its controller has not seen it yet"
+        status = found.get("status", {})
         wanted, updated, ready, total = _counts(kind, found["spec"], status)
         needed = wanted
         if here and min(ready, updated) < wanted:
@@ -111,7 +111,8 @@ def pods_run(
     def problem(session: Session) -> str | None:
         pods = session.api.list("Pod", namespace=NAMESPACE, labels=labels)
         if newest_of:
-            if _is_unseen(session, newest_of):
+            found = session.api.get("Deployment", newest_of, namespace=NAMESPACE)
+            if found is None or not _is_seen(found):
                 return f"the controller of Deployment {newest_of} has not seen it yet"
             newest = _newest_hash(session, labels)
             pods = [pod for pod in pods if pod["metadata"]["labels"].get(_HASH) == newest]
@@ -126,10 +127,10 @@ def pods_run(
     )
 
 
-def _is_unseen(session: Session, deployment: str) -> bool:
-    found = session.api.get("Deployment", deployment, namespace=NAMESPACE)
-    generation = found["metadata"]["generation"] if found else 0
-    return not found or int(found.get("status", {}).get("observedGeneration", 0)) < generation
+def _is_seen(found: dict[str, Any]) -> bool:
+    """Tell whether its controller has seen a Deployment or DaemonSet as it is now."""
+    seen: int = found.get("status", {}).get("observedGeneration", 0)
+    return seen >= int(found["metadata"]["generation"])
 
 
 def _newest_hash(session: Session, labels: dict[str, str]) -> str | None:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from kubeception import timestamp
 from kubeception.conditions import upgrades
-from kubeception.conditions.reading import condition_of, conditions_of, time
+from kubeception.conditions.reading import condition_of, conditions_of, kubelet_version, time
 from kubeception.controller.batches import NodeProgress, Run, SeenNode, State
 from kubeception.kube.client import Object
 from kubeception.kube.eviction import is_movable
@@ -72,7 +72,7 @@ def in_turn(
     is never newer than its API server (https://kubernetes.io/releases/version-skew-policy/).
     """
     planes = [one for one in nodes if objects.CONTROL_PLANE in _labels(one)]
-    is_earlier = any(numbers(_kubelet(one)) > numbers(release) for one in planes)
+    is_earlier = any(numbers(kubelet_version(one)) > numbers(release) for one in planes)
     is_later = bool(release) and not is_earlier
     first = {_name(one) for one in nodes if (one in planes) is is_later}
     names = map(_name, nodes) if wanted is None else wanted
@@ -242,11 +242,6 @@ def _is_bound_by_name(pod: Object) -> bool:
     terms = required.get("nodeSelectorTerms", [])
     by_name = bool(terms) and all("matchFields" in one for one in terms)
     return is_ours and by_name and metadata["namespace"] == objects.NAMESPACE
-
-
-def _kubelet(node: Object) -> str:
-    version: str = node.get("status", {}).get("nodeInfo", {}).get("kubeletVersion", "")
-    return version
 
 
 def _labels(found: Object) -> Object:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kubeception import gather
-from kubeception.conditions.reading import condition_of
+from kubeception.conditions.reading import condition_of, kubelet_version
 from kubeception.conditions.upgrades import is_open, listed
 from kubeception.conditions.webhooks import Unanswered, backend_problem, unanswered
 from kubeception.errors import KubeceptionError
@@ -141,10 +141,9 @@ def inspect(session: Session, target: Target) -> ClusterState:
 
 
 def _node(found: dict[str, Any]) -> NodeState:
-    status = found["status"]
     return NodeState(
         name=found["metadata"]["name"],
-        kubelet=status.get("nodeInfo", {}).get("kubeletVersion", "").removeprefix("v"),
+        kubelet=kubelet_version(found).removeprefix("v"),
         is_ready=condition_of(found, "Ready"),
         is_control_plane=CONTROL_PLANE in found["metadata"].get("labels", {}),
     )
