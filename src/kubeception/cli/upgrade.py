@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 @click.group()
 def upgrade() -> None:
-    """Take the cluster to another release of Kubernetes, or its nodes through a reboot.
+    """Take the cluster to another release, or its nodes through a reboot or a program of yours.
 
     `plan` says what an upgrade would change and what forbids it, and `apply` carries it out. The
-    others are about what is under way, `kubeception node reboot` too.
+    others are about what is under way, `kubeception node reboot` and `kubeception node run` too.
     """
 
 
@@ -85,6 +85,8 @@ def apply(
     keeps_pods: bool,
 ) -> None:
     """Take the cluster to another release, control-plane hosts first, then workers in batches.
+
+    To an earlier one workers go first.
 
     VERSION is one of Kubernetes, or the name of a bundle that `bundle list` shows; by default the
     newest on this host. Every host has to have its bundle: `bundle import DIR --stage`, there. The
