@@ -296,8 +296,12 @@ class Requests:
 
     @property
     def failed(self) -> list[str]:
-        """Which requests failed: when and why."""
-        return [f"{request.at_s:.1f}: {request.why}" for request in self.seen if request.why]
+        """Which requests failed: which of all, when, and why."""
+        return [
+            f"{request.at_s:.1f} (request {number} of {len(self.seen)}): {request.why}"
+            for number, request in enumerate(self.seen, start=1)
+            if request.why
+        ]
 
     @property
     def slowest_s(self) -> float:

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from kubeception.host.door import TABLE
 from kubeception.lab import Host
 
 _ELEMENT = re.compile(rf"(add|delete) element ip {TABLE} (\w+) {{ tcp : (\d+) }}")
+# As the kernel lists a connection to the port, with the port from which it is answered.
+_TRACKED = re.compile(r" ([A-Z_]+) src=(\S+) \S+ sport=\d+ dport=6443 .*src=\S+ \S+ sport=(\d+)")
 _GONE = re.compile(rf"delete (?:map|set|table) ip {TABLE}(?: (\w+))?")
 _DONE = re.compile(r"# new generation \d+ ")
 _TURNED = re.compile(r"kubeception::door: turned from (\w+) to (\w+)")
@@ -78,3 +81,14 @@ def port(host: Host) -> int:
 def turns(log: str) -> list[tuple[str, str]]:
     """Return from where to where a log says that the door was turned."""
     return [(found[1], found[2]) for found in _TURNED.finditer(log)]
+
+
+def since(host: Host, began_s: float) -> str:
+    """Return what explains a refused connection: the keeper's words, the door, and connections.
+
+    One that the kernel remembers goes where it went when it was new, wherever the door leads now.
+    """
+    when = f"--since=@{began_s - 10:.0f}"
+    words = host.run("journalctl", "--output=cat", "--unit=kubeception-keeper", when).stdout
+    known = Counter(_TRACKED.findall(host.get("/proc/net/nf_conntrack")))
+    return f"{words}\n{cluster.door(host)}\n{known}"

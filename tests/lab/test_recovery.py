@@ -6,7 +6,7 @@ from collections.abc import Callable
 from statistics import median
 
 import pytest
-from tests.lab import cluster, faults, healing, timeline
+from tests.lab import cluster, door_history, faults, healing, timeline
 from tests.lab.cluster import answers, until
 from tests.lab.conftest import Note
 from tests.lab.faults import Fault
@@ -80,7 +80,10 @@ def test_what_breaks_is_mended_by_itself(cp1: Host, fault: Fault, note: Note) ->
     assert healed.problems == []
     assert gap_s <= scaled(fault.gap_s), healed.spans
     # Others wait for a hosted API server.
-    assert outside_s <= scaled(fault.well_s if fault.gap_s else 0), healed.outside.failed
+    outside_limit_s = scaled(fault.well_s if fault.gap_s else 0)
+    assert outside_s <= outside_limit_s, (
+        f"{healed.outside.failed}\n{door_history.since(cp1, healed.began_s)}"
+    )
     if not fault.gap_s:
         assert max(healed.slowest_s, healed.outside.slowest_s) <= scaled(cluster.SLOWEST_S)
     assert [name for name in healed.replaced if name.startswith(fault.spares)] == []
