@@ -101,12 +101,7 @@ soak: bundle ## Run the long tests: every fault, 50 power cuts, 20 reboots, kill
 	@$(VENV)/bin/kubeception bundle build --release 1.36
 	@KUBECEPTION_SOAK=1 KUBECEPTION_KILLS=10 KUBECEPTION_CUTS=20 KUBECEPTION_MOMENTS=5 \
 	  KUBECEPTION_REQUESTS=200000 \
-	  $(VENV)/bin/pytest tests/lab/test_survival.py tests/lab/test_crash_steps.py \
-	  tests/lab/test_power_cut_moments.py \
-	  tests/lab/test_recovery.py tests/lab/test_certs.py tests/lab/test_soak.py \
-	  tests/lab/test_minor_upgrade.py tests/lab/test_upgrade.py tests/lab/test_bad_release.py \
-	  tests/lab/test_overload.py tests/lab/test_rolls.py \
-	  tests/lab/test_losses.py tests/lab/test_address.py tests/lab/test_remembering.py \
+	  $(VENV)/bin/pytest tests/lab \
 	  tests/api/test_states.py tests/api/test_join_load.py tests/api/test_batches.py
 
 lock: setup ## Write requirements/*.txt anew from pyproject.toml
