@@ -12,6 +12,7 @@ _FORMS = {
     "url": "https://192.0.2.1:6443",
     "api": "https://192.0.2.1:6443",
     "endpoints": "https://192.0.2.1:6443",
+    "sha256": "ab" * 32,
 }
 # One of several options is wanted, none by itself.
 _CHOICES = {"create": ["--any-node"]}

@@ -20,7 +20,7 @@ IMAGE_PREFIX = "localhost/kubeception"
 
 _IMPORT = "kubeception bundle import"
 # A list has 6 KiB.
-_LONGEST = 1 << 20
+LONGEST = 1 << 20
 # What JSON calls them, as a value and as a field's type.
 _NESTED: dict[Any, str] = {dict: "an object", list: "an array", tuple: "an array"}
 # As much of a wrong value as a line shows.
@@ -83,7 +83,7 @@ class Release(Struct, frozen=True, omit_defaults=True):
         return cls.parse(listing(folder, hint=hint), folder / LISTING, hint=hint)
 
     @classmethod
-    def parse(cls, content: bytes, path: Path, *, hint: str = _IMPORT) -> Self:
+    def parse(cls, content: bytes, path: Path | str, *, hint: str = _IMPORT) -> Self:
         """Return what a bundle's list says; `path` stands for it in messages.
 
         Raises:
@@ -135,11 +135,11 @@ def listing(folder: Path, *, hint: str = _IMPORT) -> bytes:
     path = folder / LISTING
     try:
         with opened(path) as file:
-            content = file.read(_LONGEST + 1)
+            content = file.read(LONGEST + 1)
     except FileNotFoundError as error:
         raise KubeceptionError(f"{folder}: no bundle here", hint=hint) from error
-    if len(content) > _LONGEST:
-        raise KubeceptionError(f"{path}: has more than {_LONGEST >> 20} MiB", hint=hint)
+    if len(content) > LONGEST:
+        raise KubeceptionError(f"{path}: has more than {LONGEST >> 20} MiB", hint=hint)
     return content
 
 

@@ -40,6 +40,11 @@ class BundleFile(Struct, frozen=True):
     component: Annotated[str, spelled("([a-z0-9][a-z0-9-]*)?", "the name of a component")] = ""
     """Whose program it is, and so of which version."""
 
+    @property
+    def mode(self) -> int:
+        """Who may do what with it, on a host."""
+        return 0o755 if self.path.startswith("bin/") else 0o644
+
 
 class Bundle(Release, frozen=True, kw_only=True):
     """A release and the files that bring it."""
@@ -152,9 +157,7 @@ def check(folder: Path, bundle: Bundle, *, hashed: bool = True, named: Path | No
         KubeceptionError: files are missing or damaged; all of them are named.
     """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = pool.map(
-            partial(_damage, folder, hashed=hashed, named=named or folder), bundle.files
-        )
+        found = pool.map(partial(damage, folder, hashed=hashed, named=named), bundle.files)
         problems = [problem for problem in found if problem]
     if problems:
         raise KubeceptionError("\n".join(problems), hint=_HINT)
@@ -179,11 +182,14 @@ def opened(folder: Path, file: BundleFile) -> Iterator[BufferedReader]:
         yield found
 
 
-def _damage(folder: Path, file: BundleFile, *, hashed: bool, named: Path) -> str | None:
+def damage(
+    folder: Path, file: BundleFile, *, hashed: bool = True, named: Path | None = None
+) -> str | None:
+    """Say what is wrong with a file of a bundle, which is named as one of `named`."""
     try:
         with opened(folder, file) as found:
             if hashed and hashlib.file_digest(found, "sha256").hexdigest() != file.sha256:
-                return f"{named / file.path}: the content differs from what was built"
+                return f"{(named or folder) / file.path}: the content differs from what was built"
     except KubeceptionError as error:
         return error.message
     return None

@@ -3,6 +3,8 @@
 Images stay files here; whoever starts containerd imports them.
 """
 
+import contextlib
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -29,6 +31,8 @@ class Installed:
     problem: str | None
 
 
+# How a folder is called in which a bundle comes to a host from elsewhere, with its sum's beginning.
+FETCHED = ".fetched-"
 # Programs that a host or its user calls by name; the others have no business on its PATH.
 LAUNCHERS = (
     "containerd",
@@ -71,12 +75,14 @@ def install(
     linked: bool = False,
     sha256: str | None = None,
     staged: bool = False,
+    is_own: bool = False,
 ) -> list[str]:
     """Put the bundle in folder `source` on the host below `root`, and return what changed.
 
     It lies beside those that were there before, and is in use from now on, unless it is only
     `staged`. One that is there already isn't copied again, unless its list can't be read.
-    With `linked` its files are hard links, for a root that nobody writes to.
+    With `linked` its files are hard links, for a root that nobody writes to. They are, too, where
+    the folder `is_own`: one of this host's that nobody else has, and that is of no use afterwards.
     With `sha256`, that of its list, nothing is believed of another one.
 
     Raises:
@@ -84,7 +90,7 @@ def install(
         PreflightError: this isn't root, or files that aren't ours stand where launchers belong.
         KubeceptionError: there is no bundle, or it is another one, or a file of it is damaged.
     """
-    here = _for_root(root)
+    here = for_root(root)
     listing = contents.listing(source, sha256=sha256)
     bundle = contents.parse(listing, source)
     folder = here.bundles / bundle.version
@@ -94,10 +100,11 @@ def install(
         if not _is_there(folder, bundle):
             contents.check(source, bundle, hashed=False)
             files.make_folder(here.bundles)
-            _check_disk(here.bundles, bundle)
+            if not is_own:
+                check_disk(here.bundles, sum(file.size for file in bundle.files))
             with files.whole_folder(folder, synced=not linked) as partial:
                 try:
-                    _copy(source, bundle, partial, linked=linked)
+                    _copy(source, bundle, partial, linked=linked or is_own)
                     files.write(partial / LISTING, listing)
                 except BaseException:
                     files.remove_tree(partial)
@@ -106,8 +113,12 @@ def install(
         return copied if staged else [*copied, *_use(bundle, here, links)]
 
 
-def _for_root(root: Path) -> Layout:
-    """Return where to change a host's bundles, if that may be."""
+def for_root(root: Path) -> Layout:
+    """Return where to change a host's bundles, if that may be.
+
+    Raises:
+        PreflightError: this isn't root.
+    """
     if root == Path("/") and os.geteuid() != 0:
         raise PreflightError(["only root can change this host's bundles"], hint="sudo, or --root")
     return _below(root)
@@ -155,7 +166,7 @@ def prune(root: Path = Path("/"), *, keep: int = 1) -> list[str]:
         PreflightError: this isn't root.
         KubeceptionError: it isn't known which one is in use.
     """
-    here = _for_root(root)
+    here = for_root(root)
     with lock.hold(here.lock, "kubeception bundle prune"):
         used = here.bundle.resolve()
         if not (used / LISTING).is_file() and (found := _folders(here)):
@@ -167,9 +178,34 @@ def prune(root: Path = Path("/"), *, keep: int = 1) -> list[str]:
         unused = [folder for folder in _folders(here) if folder.resolve() != used]
         unused.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
         doomed = [*unused[keep:], *sorted(files.leftovers(here.bundles))]
-        for folder in doomed:
-            files.discard(folder)
+        with fetching(here, waits=False) as is_ours:
+            if is_ours:
+                doomed += fetched(here)
+            for folder in doomed:
+                files.discard(folder)
         return [f"{folder}: removed" for folder in doomed]
+
+
+@contextlib.contextmanager
+def fetching(here: Layout, *, waits: bool = True) -> Iterator[bool]:
+    """Have nobody else fetch a bundle to this host; yields whether that is so.
+
+    Minutes may go by, so it is not the host's lock.
+    """
+    path = here.lock.with_name("fetch")
+    files.make_folder(path.parent)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+def fetched(here: Layout) -> list[Path]:
+    """Return the folders with what has come so far of bundles that are fetched."""
+    return sorted(here.bundles.glob(f"{FETCHED}*"))
 
 
 def _problem(folder: Path) -> str | None:
@@ -200,8 +236,13 @@ def _is_there(folder: Path, bundle: Bundle) -> bool:
     return True
 
 
-def _check_disk(folder: Path, bundle: Bundle) -> None:
-    needed, free = sum(file.size for file in bundle.files), shutil.disk_usage(folder).free
+def check_disk(folder: Path, needed: int) -> None:
+    """See that there is room for a bundle, or for what is left to come of it.
+
+    Raises:
+        KubeceptionError: there is not.
+    """
+    free = shutil.disk_usage(folder).free
     if free < needed:
         raise KubeceptionError(
             f"{folder}: {free / 1e6:.0f} MB are free, the bundle has {needed / 1e6:.0f}",
@@ -289,7 +330,7 @@ def _copy(source: Path, bundle: Bundle, folder: Path, *, linked: bool) -> None:
             left = file.size
             while left and (sent := os.sendfile(copy.fileno(), content.fileno(), None, left)):
                 left -= sent
-        target.chmod(0o755 if file.path.startswith("bin/") else 0o644)
+        target.chmod(file.mode)
     contents.check(folder, bundle, named=source)
     for name in python.TARS:
         python.unpack(folder / "lib" / name, folder / "lib/python", named=source / "lib" / name)

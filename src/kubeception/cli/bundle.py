@@ -1,6 +1,6 @@
 """`kubeception bundle`: build, look at, check and import binaries and images."""
 
-import re
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,15 +11,10 @@ from kubeception.cli.terminal import emit
 from kubeception.errors import KubeceptionError
 from kubeception.host.gateway import this_host
 from kubeception.session import Session
+from kubeception.source import Source
 from kubeception.versions import BUILT_IN
 
 _DIR = click.Path(path_type=Path, file_okay=False)
-
-
-def _sha256(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
-    if value is not None and not re.fullmatch("[0-9a-f]{64}", value):
-        raise click.BadParameter(f"{value!r} is no SHA-256 of 64 hex digits")
-    return value
 
 
 @click.group()
@@ -138,7 +133,7 @@ def verify(folder: Path | None) -> None:
 @click.option(
     "--sha256",
     metavar="SUM",
-    callback=_sha256,
+    callback=options.sha256,
     help="Take only the bundle with this sum: that of its bundle.json, as build and show print it.",
 )
 @click.option("--stage", "staged", is_flag=True, help="Don't use it yet, as before an upgrade.")
@@ -156,14 +151,53 @@ def import_(folder: Path | None, root: Path | None, sha256: str | None, *, stage
       kubeception bundle import /srv/bundle
       kubeception bundle import /srv/bundle --sha256 "$SUM"
     """
-    from kubeception.bundle import contents, install, stage
+    from kubeception.bundle import contents, install
 
     to, source = (root or this_host().root).absolute(), _found(folder)
     changes = install.install(source, to, sha256=sha256, staged=staged)
     if staged and root is None:
         with Session(options.loaded(None)) as session:
-            if stage.is_running(session):
-                changes += stage.import_images(session, contents.load(source).version)
+            changes += prepared(session, contents.load(source).version)
+    _tell(changes)
+
+
+@bundle.command()
+@click.argument("url", callback=options.url)
+@click.option(
+    "--sha256",
+    metavar="SUM",
+    required=True,
+    callback=options.sha256,
+    help="That of its bundle.json, as build and show print it.",
+)
+def fetch(url: str, sha256: str) -> None:
+    """Get a bundle from a web server, and put it on this host as `import --stage` does.
+
+    URL is that of the bundle's folder. Nothing is believed that the sum does not prove, so http
+    does as well as https. What has come stays where it ends early: run again it goes on. Nothing is
+    asked for where the bundle lies on this host already.
+
+    \b
+    Example:
+      kubeception bundle fetch https://192.0.2.1/bundles/1.37.1 --sha256 "$SUM"
+    """
+    from kubeception.bundle import fetch as fetching
+
+    options.only_root("change this host's bundles", "bundle fetch …")
+    with Session(options.loaded(None)) as session:
+        name, changes = fetching.fetch(Source(url, sha256), session.host.root)
+        _tell([*changes, *prepared(session, name)])
+
+
+def prepared(session: Session, name: str) -> Iterator[str]:
+    """Give the runtime the images of a bundle where it runs, and yield each."""
+    from kubeception.bundle import stage
+
+    if stage.is_running(session):
+        yield from stage.import_images(session, name)
+
+
+def _tell(changes: Sequence[str]) -> None:
     for change in changes:
         click.echo(change)
     click.echo(f"{len(changes)} changes")
@@ -191,10 +225,7 @@ def prune(keep: int, root: Path | None) -> None:
     """
     from kubeception.bundle import install
 
-    changes = install.prune((root or this_host().root).absolute(), keep=keep)
-    for change in changes:
-        click.echo(change)
-    click.echo(f"{len(changes)} changes")
+    _tell(install.prune((root or this_host().root).absolute(), keep=keep))
 
 
 def _found(folder: Path | None) -> Path:

@@ -12,6 +12,7 @@ from kubeception.config.load import load
 from kubeception.errors import PreflightError
 from kubeception.host import kernel
 from kubeception.host.gateway import this_host
+from kubeception.source import DIGESTS, is_url
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours"}
 
@@ -58,6 +59,24 @@ def node_name(
     if value is not None and (problem := names.node_problem(value)):
         raise click.BadParameter(problem)
     return value
+
+
+def sha256(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """Take a SHA-256 in hex."""
+    if value is not None and not re.fullmatch(DIGESTS, value):
+        raise click.BadParameter(f"{value!r} is no SHA-256 of 64 hex digits")
+    return value
+
+
+def url(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    """Take the URL of a folder; one with a password in it is not said again."""
+    if value is None or is_url(value):
+        return value
+    if "@" in value.partition("://")[2].partition("/")[0]:
+        raise click.BadParameter(
+            "there is a user in this URL; a server for bundles asks nobody who he is"
+        )
+    raise click.BadParameter(f"{value!r} is no URL of a folder such as https://192.0.2.1/1.37.1")
 
 
 def only_root(what: str, command: str) -> None:
