@@ -12,7 +12,15 @@ from kubeception.errors import ApiError, KubeceptionError, PreflightError, WaitT
 from kubeception.gather import settings
 from kubeception.kube.client import Object
 from kubeception.preflight import Finding, Severity
-from kubeception.render.cluster_upgrade import KIND, MOST_NODES, Order, Phase, of_order
+from kubeception.render.cluster_upgrade import (
+    GROUP,
+    KIND,
+    MOST_NODES,
+    PLURAL,
+    Order,
+    Phase,
+    of_order,
+)
 from kubeception.render.cluster_upgrade import everything as definition
 from kubeception.session import Session
 from kubeception.versions import numbers
@@ -38,6 +46,9 @@ def begin(session: Session, order: Order) -> Object:
     problems = [*_others(session.api.list(KIND)), *problems_of(order, found)]
     if problems:
         raise PreflightError(problems)
+    if order.source and not _knows_sources(session):
+        what = "the cluster's release has no hosts fetch a bundle yet"
+        raise PreflightError([what], hint=_STAGE)
     if order.previous:
         # The definition of an earlier release would drop what it does not know.
         for one in definition():
@@ -99,12 +110,22 @@ def problems_of(order: Order, nodes: Iterable[Object]) -> Iterator[str]:
 
 
 def _without_bundle(order: Order, nodes: Iterable[Object]) -> Iterator[str]:
+    if order.source:
+        return
     for one in nodes:
         name, at = one["metadata"]["name"], cluster_upgrade.seen(one)
         is_one = not order.nodes or name in order.nodes
         is_passed_over = order.skips_offline and not (at.is_ready or at.is_control_plane)
         if order.release and is_one and not is_passed_over and order.release not in at.bundles:
             yield f"node {name}: its host has no bundle {order.release}, or not its images yet"
+
+
+def _knows_sources(session: Session) -> bool:
+    """Tell whether the API keeps an order's source: one of an earlier release drops it."""
+    found = session.api.get("CustomResourceDefinition", f"{PLURAL}.{GROUP}")
+    versions = found["spec"]["versions"] if found else []
+    specs = (one["schema"]["openAPIV3Schema"]["properties"]["spec"] for one in versions)
+    return any("source" in spec["properties"] for spec in specs)
 
 
 def _others(found: Iterable[Object]) -> Iterator[str]:

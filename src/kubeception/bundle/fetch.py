@@ -6,6 +6,7 @@ Killed anywhere it goes on where it was: what has come and is as it should be do
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from kubeception import crash
 from kubeception.bundle import contents, golang, install
 from kubeception.bundle.contents import Bundle
 from kubeception.bundle.download import PATIENCE_S, Downloads
-from kubeception.errors import KubeceptionError
+from kubeception.errors import KubeceptionError, Locked
 from kubeception.host import files
 from kubeception.layout import Layout
 from kubeception.report import Steps
@@ -23,6 +24,8 @@ from kubeception.versions import LISTING, LONGEST
 log = logging.getLogger("kubeception.bundle")
 
 _MB = 1_000_000
+# So long whoever changes the host meanwhile is waited for.
+_LOCKED_S = 60.0
 
 
 def fetch(
@@ -50,9 +53,25 @@ def fetch(
             _forget(here, but=own)
             name = asyncio.run(_come(source, own, note, patience_s=patience_s)).version
             note("putting it in place")
-            changes = install.install(own, root, sha256=source.sha256, staged=True, is_own=True)
+            changes = _in_place(own, root, source.sha256)
         _forget(here)
         return name, changes
+
+
+def _in_place(folder: Path, root: Path, sha256: str) -> list[str]:
+    """Have a bundle that has come lie on the host, once nobody else changes that; mostly moments.
+
+    Raises:
+        Locked: it takes longer.
+    """
+    began = time.monotonic()
+    while True:
+        try:
+            return install.install(folder, root, sha256=sha256, staged=True, is_own=True)
+        except Locked:
+            if time.monotonic() - began > _LOCKED_S:
+                raise
+            time.sleep(1)
 
 
 def _lying(here: Layout, sha256: str) -> str | None:

@@ -10,9 +10,11 @@ import click
 
 from kubeception.cli import dry_run, options, progress, table
 from kubeception.cli.batch import Wishes, carry_out, in_batches, say_done
+from kubeception.cli.bundle import prepared
 from kubeception.cli.terminal import confirm, emit
 from kubeception.errors import PreflightError
 from kubeception.session import Session
+from kubeception.source import Source
 
 if TYPE_CHECKING:
     from kubeception.render.cluster_upgrade import Order
@@ -72,11 +74,26 @@ def plan(
     is_flag=True,
     help="Neither cordon nodes nor move their pods.",
 )
+@click.option(
+    "--from",
+    "url",
+    metavar="URL",
+    callback=options.url,
+    help="The bundle's folder on a web server: hosts that lack it get it there.",
+)
+@click.option(
+    "--sha256",
+    metavar="SUM",
+    callback=options.sha256,
+    help="That of its bundle.json, as bundle build and show print it.",
+)
 @in_batches
 @options.output
 @options.config_file
 def apply(
     version: str | None,
+    url: str | None,
+    sha256: str | None,
     wishes: Wishes,
     output: str,
     config_file: Path | None,
@@ -89,7 +106,8 @@ def apply(
     To an earlier one workers go first.
 
     VERSION is one of Kubernetes, or the name of a bundle that `bundle list` shows; by default the
-    newest on this host. Every host has to have its bundle: `bundle import DIR --stage`, there. The
+    newest on this host. Every host has to have its bundle: `bundle import DIR --stage`, there; or
+    --from names where this host gets it first, and the others before anything else is done. The
     plan is made first, and a snapshot of etcd taken. A node is cordoned and emptied as disruption
     budgets allow, then its keeper brings its host to the release. Where there is but one node, pods
     stay where they are. After a batch in which a node failed nothing more begins.
@@ -103,7 +121,10 @@ def apply(
     Example:
       kubeception bundle import DIR --stage
       kubeception upgrade apply 1.37.1 --batch 2
+      kubeception upgrade apply --from https://192.0.2.1/1.37.1 --sha256 "$SUM"
     """
+    if (url is None) != (sha256 is None):
+        raise click.UsageError("--from and --sha256 go together")
     from kubeception.admin import upgrades
     from kubeception.kept import snapshots, taking
     from kubeception.upgrade import cluster_state, target
@@ -111,6 +132,9 @@ def apply(
 
     options.only_root("take the cluster to another release", "upgrade apply")
     with Session(options.loaded(config_file)) as session:
+        source = Source(url, sha256) if url and sha256 else None
+        if source:
+            version = _fetched(session, source, asked=version)
         wanted = target.find(session.host, version, is_one=True)
         target.hand_over(wanted, session.host, sys.argv[1:])
         release = wanted.folder.name
@@ -125,6 +149,7 @@ def apply(
             nodes=nodes,
             release=release,
             previous=upgrades.previous(session, release, here),
+            source=source,
             keeps_pods=keeps_pods or len(there) == 1,
         )
         found = planning.of(state)
@@ -137,6 +162,23 @@ def apply(
         carry_out(session, order, output=output, is_watched=not wishes.no_wait)
 
 
+def _fetched(session: Session, source: Source, *, asked: str | None) -> str:
+    """Have this host get a bundle, and its runtime the images; return the bundle's name.
+
+    Raises:
+        PreflightError: it is not the version that was asked for.
+    """
+    from kubeception.bundle import fetch
+    from kubeception.upgrade import target
+
+    name, _ = fetch.fetch(source, session.host.root)
+    if asked is not None and not target.is_named(session.host, name, asked):
+        raise PreflightError([f"{source.url}: has {name} instead of {asked}"])
+    for _ in prepared(session, name):
+        pass
+    return name
+
+
 def _meaning(order: "Order") -> Iterator[str]:
     yield ""
     yield f"This takes {len(order.nodes)} nodes to {order.release}: control-plane hosts first, or"
@@ -145,6 +187,8 @@ def _meaning(order: "Order") -> Iterator[str]:
         yield "  pods: stay; those of the control plane are replaced"
     else:
         yield "  pods of a node: evicted before its turn, as their disruption budgets allow"
+    if order.source:
+        yield f"  hosts that lack its bundle: get it first, from {order.source.url}"
     yield "  a snapshot of etcd: taken before"
 
 

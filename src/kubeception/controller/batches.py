@@ -18,6 +18,7 @@ from kubeception.render.window import Window
 class State(StrEnum):
     """What a node is at."""
 
+    FETCHING = "Fetching"
     WAITING = "Waiting"
     DRAINING = "Draining"
     RUNNING = "Running"
@@ -29,7 +30,11 @@ class State(StrEnum):
     FAILED = "Failed"
 
 
-AT_HAND = frozenset({State.DRAINING, State.RUNNING, State.REBOOTING, State.UPGRADING})
+AT_HAND = frozenset(
+    {State.FETCHING, State.DRAINING, State.RUNNING, State.REBOOTING, State.UPGRADING}
+)
+# So many hosts get a bundle from its server at a time.
+MOST_FETCHES = 10
 
 
 class Verb(StrEnum):
@@ -72,6 +77,8 @@ class Run:
     """The program that they run, where they do."""
     previous: str = ""
     """The one that they go back to where it is aborted."""
+    source: str = ""
+    """Where those that lack the bundle get it before the first batch begins."""
     drain: timedelta = timedelta(0)
     keeps_pods: bool = False
     """Nodes are neither cordoned nor emptied."""
@@ -133,7 +140,16 @@ class SeenNode:
     """Which ones lie on its host, by its keeper's word."""
     answers: tuple[str, ...] = ()
     """What its keeper has said last of a release, and of a command, that it was asked for."""
+    fetches: str = ""
+    """Which bundle its host is asked to fetch."""
+    fetched: str = ""
+    """What its keeper has said last of one that it was asked to fetch."""
     pods: tuple[str, ...] | None = None
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether its host is asked for anything."""
+        return bool(self.asked or self.fetches)
 
 
 @dataclass(frozen=True)
@@ -148,6 +164,9 @@ class Change:
 _CLOSED, _OPEN = "; takes no new pods", "; takes pods as before"
 # What a host has done that has answered.
 _DONE = {State.UPGRADING: "runs the release", State.RUNNING: "has run it"}
+
+# What a node is at before the first batch begins.
+_BEFORE = frozenset({State.FETCHING, State.WAITING, State.SKIPPED})
 
 Seen = Mapping[str, SeenNode | None]
 _Next = tuple[NodeProgress, Verb | None]
@@ -192,9 +211,40 @@ def _begun(run: Run, seen: Seen, now: datetime) -> Run:
         return replace(run, phase=Phase.PAUSED)
     if not run.may_begin(now):
         return replace(run, phase=Phase.PENDING)
-    changed = {node.name: node for node in _batch(run, waiting, seen, now)}
+    changed = {node.name: node for node in _fetches(run, waiting, seen, now)}
+    if not changed:
+        changed = {node.name: node for node in _batch(run, waiting, seen, now)}
     nodes = tuple(changed.get(node.name, node) for node in run.nodes)
     return replace(run, nodes=nodes, phase=Phase.RUNNING)
+
+
+def _fetches(
+    run: Run, waiting: list[NodeProgress], seen: Seen, now: datetime
+) -> Iterator[NodeProgress]:
+    """Yield the nodes whose hosts get the bundle next; none once a batch has begun.
+
+    One of them that is off is passed over, or stops it all, before anything begins.
+    """
+    if not run.source or any(node.state not in _BEFORE for node in run.nodes):
+        return
+    lacking = {
+        node: seen.get(node.name)
+        for node in waiting
+        if (at := seen.get(node.name)) is None or run.release not in at.bundles
+    }
+    off = {node: at for node, at in lacking.items() if at is None or not at.is_ready}
+    for node, at in off.items():
+        state = State.SKIPPED if _may_be_skipped(run, at) else State.FAILED
+        yield replace(node, state=state, message=_absence(run, at) or "", since=now)
+    if not off:
+        for node in list(lacking)[:MOST_FETCHES]:
+            yield replace(node, state=State.FETCHING, message="", since=now)
+
+
+def _may_be_skipped(run: Run, at: SeenNode | None) -> bool:
+    """Tell whether one that is off is; workers never go to a release before their control plane."""
+    is_off, is_plane = at is None or not at.is_ready, at is not None and at.is_control_plane
+    return run.skips_offline and is_off and not (run.release and is_plane)
 
 
 def _batch(
@@ -210,9 +260,7 @@ def _batch(
         at = seen.get(node.name)
         why, is_plane = _absence(run, at), at is not None and at.is_control_plane
         is_full = count == run.size or (is_plane and count)
-        # Workers never go to a release before their control plane.
-        is_off = why is not None and (at is None or not at.is_ready)
-        may_be_skipped = run.skips_offline and is_off and not (run.release and is_plane)
+        may_be_skipped = _may_be_skipped(run, at)
         if is_full or (why and count and not may_be_skipped):
             return
         if why:
@@ -244,11 +292,39 @@ def _advanced(
     if at is None:
         return replace(node, state=State.FAILED, message="the node is gone", since=now), None
     passed = now - (node.since or now)
+    if node.state is State.FETCHING:
+        return _fetched(node, run, at, now, passed=passed)
     if node.state is State.DRAINING:
         return _drained(node, run, at, now, passed=passed, may_empty=may_empty)
     if node.state is State.REBOOTING:
         return _rebooted(node, run, at, now, passed=passed)
     return _answered(node, run, at, now, passed=passed)
+
+
+def _fetched(
+    node: NodeProgress, run: Run, at: SeenNode, now: datetime, *, passed: timedelta
+) -> _Next:
+    """Go on once the host has the bundle, and its runtime the images.
+
+    Until then nothing of its Node is changed but what it is asked for.
+    """
+    is_there = run.release in at.bundles
+    if (is_there or run.is_aborted) and not _has_failed(node):
+        if at.is_asked:
+            return node, Verb.WITHDRAW
+        state = State.WAITING if is_there else State.RELEASED
+        return replace(node, state=state, message="", since=None), None
+    why_not = f"{run.ask}: "
+    if at.fetched.startswith(why_not):
+        return _failed(node, at, at.fetched.removeprefix(why_not), now)
+    if passed >= run.step or _has_failed(node):
+        why = (
+            "its runtime lacks the images"
+            if at.fetched == run.ask
+            else f"has no bundle {run.release}"
+        )
+        return _failed(node, at, f"{why} after {passed.total_seconds():.0f} s", now)
+    return node, None if at.fetches == run.ask else Verb.ASK
 
 
 def _drained(
@@ -333,7 +409,7 @@ def _failed(node: NodeProgress, at: SeenNode, why: str, now: datetime) -> _Next:
     New pods are kept away as before.
     """
     said = node.message if _has_failed(node) else f"{why}{_CLOSED if at.is_cordoned else _OPEN}"
-    if at.asked:
+    if at.is_asked:
         return replace(node, message=said), Verb.WITHDRAW
     return replace(node, state=State.FAILED, message=said, since=now), None
 
@@ -345,7 +421,7 @@ def _has_failed(node: NodeProgress) -> bool:
 
 def _let_go(node: NodeProgress, at: SeenNode, then: State, now: datetime) -> _Next:
     """Go on once nothing of ours is left on the Node."""
-    if at.is_ours or at.asked:
+    if at.is_ours or at.is_asked:
         return node, Verb.LET_GO
     message = node.message if then is State.FAILED else ""
     return replace(node, state=then, message=message, since=now), None

@@ -19,6 +19,7 @@ from kubeception.render.cluster_upgrade import (
     Phase,
     Step,
 )
+from kubeception.source import Source
 from kubeception.versions import numbers
 
 _STATES = {
@@ -46,6 +47,7 @@ def of(found: Object) -> Run:
         release=spec.get("version", ""),
         command=spec.get("command", ""),
         previous=spec.get("previous", ""),
+        source=str(Source(**spec["source"])) if "source" in spec else "",
         drain=timedelta(seconds=drain["timeoutSeconds"]),
         keeps_pods=drain.get("pods") == "keep",
         is_forced=drain["onBlocked"] == "force",
@@ -83,7 +85,8 @@ def in_turn(
 def seen(node: Object, pods: tuple[str, ...] | None = None) -> SeenNode:
     """Read a Node."""
     notes = node["metadata"].get("annotations") or {}
-    asked = (notes.get(note) for note in (REBOOT_NOTE, *(errand.note for errand in Errand)))
+    of_a_batch = (Errand.RELEASE, Errand.COMMAND)
+    asked = (notes.get(note) for note in (REBOOT_NOTE, *(errand.note for errand in of_a_batch)))
     return SeenNode(
         boot=node.get("status", {}).get("nodeInfo", {}).get("bootID", ""),
         is_ready=condition_of(node, "Ready"),
@@ -92,7 +95,9 @@ def seen(node: Object, pods: tuple[str, ...] | None = None) -> SeenNode:
         is_ours=CORDONED_NOTE in notes,
         asked=next(filter(None, asked), ""),
         bundles=tuple(notes.get(BUNDLES_NOTE, "").split()),
-        answers=tuple(notes[errand.answer] for errand in Errand if errand.answer in notes),
+        answers=tuple(notes[errand.answer] for errand in of_a_batch if errand.answer in notes),
+        fetches=notes.get(Errand.FETCH.note, ""),
+        fetched=notes.get(Errand.FETCH.answer, ""),
         pods=pods,
     )
 

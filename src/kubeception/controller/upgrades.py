@@ -16,7 +16,15 @@ from kubeception.kube.client import Api, Object
 from kubeception.kube.eviction import ENDING, told_to_end
 from kubeception.kube.lease import Lease
 from kubeception.render.cluster_controller import NAME
-from kubeception.render.cluster_upgrade import CORDONED_NOTE, KIND, REBOOT_NOTE, Errand, Phase
+from kubeception.render.cluster_upgrade import (
+    CORDONED_NOTE,
+    KIND,
+    NOTES,
+    REBOOT_NOTE,
+    SOURCE_NOTE,
+    Errand,
+    Phase,
+)
 
 log = logging.getLogger("kubeception.controller")
 
@@ -26,7 +34,7 @@ _ORPHANS_EVERY_S = 300.0
 _EXISTS = 409
 # So many of those that have ended are kept, for people to look at.
 _KEPT = 20
-_NOT_ASKED = {REBOOT_NOTE: None, **{errand.note: None for errand in Errand}}
+_NOT_ASKED = dict.fromkeys(note for note in NOTES if note != CORDONED_NOTE)
 _ERRANDS = {State.UPGRADING: Errand.RELEASE, State.RUNNING: Errand.COMMAND}
 _WARNINGS = frozenset({Phase.FAILED, Phase.ABORTED})
 
@@ -134,7 +142,7 @@ class Upgrades:
         for node in api.list("Node"):
             notes, at = node["metadata"].get("annotations") or {}, cluster_upgrade.seen(node)
             held.add(notes.get(CORDONED_NOTE, ""))
-            is_marked = at.is_ours or at.asked
+            is_marked = at.is_ours or at.is_asked
             if is_marked and notes.get(CORDONED_NOTE) not in known and self._lease.hold(api):
                 name = node["metadata"]["name"]
                 api.merge("Node", name, _let_go(at), manager=NAME)
@@ -202,6 +210,9 @@ def _wanted(verb: Verb, run: Run, state: State, at: SeenNode) -> Object:
             return _noted({CORDONED_NOTE: run.name}) | {"spec": {"unschedulable": True}}
         case Verb.ASK if state is State.REBOOTING:
             return _noted({**_NOT_ASKED, REBOOT_NOTE: at.boot})
+        case Verb.ASK if state is State.FETCHING:
+            asked = {Errand.FETCH.note: run.ask, SOURCE_NOTE: run.source}
+            return _noted({**_NOT_ASKED, **asked})
         case Verb.ASK:
             return _noted({**_NOT_ASKED, _ERRANDS[state].note: run.ask})
         case Verb.WITHDRAW:
@@ -249,7 +260,8 @@ def _events(before: Run, after: Run, message: str) -> Iterator[tuple[str, str, s
     """Yield the reason, the words and the kind of what people should know of a step."""
     begun = {one.name for one in after.at_hand} - {one.name for one in before.at_hand}
     if begun:
-        yield "BatchBegun", ", ".join(sorted(begun)), "Normal"
+        is_before = all(after.state_of(name) is State.FETCHING for name in begun)
+        yield "FetchBegun" if is_before else "BatchBegun", ", ".join(sorted(begun)), "Normal"
     if after.phase is not before.phase and after.phase is not Phase.RUNNING:
         kind = "Warning" if after.phase in _WARNINGS else "Normal"
         yield after.phase.value, message, kind

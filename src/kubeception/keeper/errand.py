@@ -12,8 +12,9 @@ from enum import StrEnum
 
 from kubeception.errors import KubeceptionError
 from kubeception.host import logs
-from kubeception.render.cluster_upgrade import Errand
+from kubeception.render.cluster_upgrade import SOURCE_NOTE, Errand
 from kubeception.session import Session
+from kubeception.source import Source
 
 log = logging.getLogger("kubeception.keeper")
 
@@ -30,6 +31,8 @@ class Asked:
     run: str
     name: str
     errand: Errand = Errand.RELEASE
+    source: Source | None = None
+    """Where a bundle is fetched from."""
 
     @property
     def unit(self) -> str:
@@ -74,10 +77,12 @@ NO_ERRANDS = Errands()
 
 
 def asked(notes: Mapping[str, str]) -> Asked | None:
-    """Return what a Node's annotations ask for."""
+    """Return what a Node's annotations ask for; nothing is fetched from nowhere."""
     for errand in Errand:
         if found := re.fullmatch(f"({_RUN})/({errand.names})", notes.get(errand.note, "")):
-            return Asked(found[1], found[2], errand)
+            is_fetch = errand is Errand.FETCH
+            source = Source.parse(notes.get(SOURCE_NOTE, "")) if is_fetch else None
+            return Asked(found[1], found[2], errand, source) if source or not is_fetch else None
     return None
 
 

@@ -36,6 +36,8 @@ class ErrandWatch:
         has_ended_well = found == (None, str(wanted))
         if has_ended_well and wanted.errand is Errand.RELEASE:
             return release.outcome(self._session, wanted, is_on_trial=is_on_trial)
+        if has_ended_well and wanted.errand is Errand.FETCH:
+            return self._bundles.outcome(wanted)
         return found
 
     def _obstacle(self, wanted: Asked) -> str | None:
@@ -44,6 +46,10 @@ class ErrandWatch:
                 return self._bundles.obstacle(wanted.name)
             case Errand.COMMAND:
                 return command.obstacle(self._session, wanted.name)
+            case Errand.FETCH if self._session.host.is_contained:
+                return "this host goes by an image: no bundle's commands reach it"
+            case Errand.FETCH:
+                return None
 
 
 def needed(session: Session) -> str:
@@ -59,3 +65,5 @@ def commands(session: Session, wanted: Asked) -> Iterator[tuple[str, ...]]:
             return release.commands(session, wanted.name)
         case Errand.COMMAND:
             return command.commands(wanted.name)
+        case Errand.FETCH:
+            return release.fetching(session, wanted.source) if wanted.source else iter(())

@@ -1,4 +1,7 @@
-"""The releases that lie on this host, and how it gets to one: by what a person would run."""
+"""The releases that lie on this host, how one comes to it, and how it gets to one.
+
+All of it by what a person would run.
+"""
 
 import hashlib
 import logging
@@ -14,6 +17,7 @@ from kubeception.kept import revisions
 from kubeception.layout import Layout
 from kubeception.render import apiserver
 from kubeception.session import Session
+from kubeception.source import Source
 
 log = logging.getLogger("kubeception.keeper")
 
@@ -49,6 +53,14 @@ class Bundles:
             return None
         return "" if bundle in self.lacking else f"this host has no bundle {bundle}"
 
+    def outcome(self, wanted: Asked) -> tuple[Work | None, str]:
+        """Return the answer to having fetched a bundle, once it is there or turns out not to be."""
+        # It has come since the last look.
+        problem = self.obstacle(wanted.name) if self.are_known() else ""
+        if problem:
+            return None, f"{wanted}: {problem}: its source has another one"
+        return (Work.RUNNING, "") if problem == "" else (None, str(wanted))
+
     def unprepared(self) -> str | None:
         """Return a bundle whose images nobody has begun to import."""
         units = ((name, preparing(name)) for name in self.lacking)
@@ -77,6 +89,12 @@ def preparation(session: Session, bundle: str) -> tuple[str, ...]:
     """Return the command that does."""
     program = str(session.config.layout.launchers / "kubeception")
     return program, "bundle", "import", str(Layout.bundles / bundle), "--stage"
+
+
+def fetching(session: Session, source: Source) -> Iterator[tuple[str, ...]]:
+    """Yield what brings a bundle to this host, as a person would."""
+    program = str(session.config.layout.launchers / "kubeception")
+    yield program, "bundle", "fetch", source.url, "--sha256", source.sha256
 
 
 def commands(session: Session, bundle: str) -> Iterator[tuple[str, ...]]:

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from kubeception.render import objects
 from kubeception.render.window import CLOCK, DAYS, UTC_ZONE, ZONES, Window
+from kubeception.source import DIGESTS, LONGEST_URL, URLS, Source
 
 KIND = "ClusterUpgrade"
 GROUP, VERSION, PLURAL = "kubeception.dev", "v1alpha1", "clusterupgrades"
@@ -33,6 +34,7 @@ class Errand(StrEnum):
 
     RELEASE = "release"
     COMMAND = "command"
+    FETCH = "fetch"
 
     @property
     def note(self) -> str:
@@ -54,7 +56,10 @@ _NAMES = {
     Errand.RELEASE: "[0-9A-Za-z][0-9A-Za-z.+~-]*",
     Errand.COMMAND: "[a-z0-9][a-z0-9-]{0,62}",
 }
-NOTES = (REBOOT_NOTE, CORDONED_NOTE, *(errand.note for errand in Errand))
+_NAMES[Errand.FETCH] = _NAMES[Errand.RELEASE]
+# On a Node whose host is to fetch a bundle, by the controller alone: `<sha256> <url>`.
+SOURCE_NOTE = f"{Errand.FETCH.note}-source"
+NOTES = (REBOOT_NOTE, CORDONED_NOTE, SOURCE_NOTE, *(errand.note for errand in Errand))
 _BUNDLE = {"type": "string", "maxLength": 64, "pattern": f"^{Errand.RELEASE.names}$"}
 
 
@@ -103,6 +108,8 @@ class Order:
     nodes: tuple[str, ...] = ()
     release: str | None = None
     previous: str | None = None
+    source: Source | None = None
+    """Where hosts that lack the release get its bundle."""
     command: str | None = None
     reboots: bool = False
     """After the command."""
@@ -135,6 +142,8 @@ def of_order(order: Order) -> objects.Object:
         of["version"] = order.release
     if order.previous:
         of["previous"] = order.previous
+    if order.source:
+        of["source"] = {"url": order.source.url, "sha256": order.source.sha256}
     if order.command:
         of["command"] = order.command
     if order.window:
@@ -221,8 +230,10 @@ def _spec() -> objects.Object:
         version={
             **_BUNDLE,
             **stays,
-            "description": "The release to go to, by the name of a bundle that each host has.",
+            "description": "The release to go to, by the name of a bundle that each host has, or"
+            " gets from the source.",
         },
+        source=_source(stays),
         previous={
             **_BUNDLE,
             "description": "The release to go back to where it is aborted, by the name of a bundle"
@@ -291,9 +302,29 @@ def _spec() -> objects.Object:
             "a command goes with the step command, and with none else"
         ),
         "!has(self.previous) || has(self.version)": "a previous one goes with a version",
+        "!has(self.source) || has(self.version)": "a source goes with a version",
+        "has(self.source) == has(oldSelf.source)": why,
     }
     validations = [{"rule": rule, "message": why} for rule, why in rules.items()]
     return {**spec, "x-kubernetes-validations": validations}
+
+
+def _source(stays: objects.Object) -> objects.Object:
+    found = _object(
+        "Where hosts that lack the version's bundle get it before the first batch begins.",
+        url={
+            "type": "string",
+            "maxLength": LONGEST_URL,
+            "pattern": f"^{URLS}$",
+            "description": "The bundle's folder on a web server.",
+        },
+        sha256={
+            "type": "string",
+            "pattern": f"^{DIGESTS}$",
+            "description": "The SHA-256 of its bundle.json, in hex.",
+        },
+    )
+    return {**found, **stays, "required": ["url", "sha256"]}
 
 
 def _window() -> objects.Object:

@@ -61,6 +61,11 @@ def find(host: Host, asked: str | None, *, is_one: bool = False) -> Target:
     return Target(folder, Release.read(host.real(folder)))
 
 
+def is_named(host: Host, name: str, asked: str) -> bool:
+    """Tell whether a bundle on a host, by its name, is what was asked for."""
+    return any(one.name == name and asked in _names(one) for one in installed(host.root))
+
+
 def _version(one: Installed) -> tuple[int, ...]:
     return numbers(one.kubernetes or "")
 

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
@@ -11,6 +12,7 @@ import pytest
 
 from kubeception.controller.batches import (
     AT_HAND,
+    MOST_FETCHES,
     Change,
     NodeProgress,
     Run,
@@ -273,6 +275,134 @@ def test_the_boot_that_is_to_end_is_the_one_in_which_it_was_run() -> None:
     assert after.nodes[0].boot == "b1"
 
 
+FETCH: dict[str, Any] = {**UPGRADE, "source": "ab http://192.0.2.1"}
+HAS = ("old", "new")
+SENT = replace(OPEN, fetches="u/new", bundles=("old",))
+IN_VAIN = replace(SENT, fetched="u/new: error: 404")
+FETCHING = {
+    "its host is asked": (OPEN, {}, State.FETCHING, Verb.ASK),
+    "once": (SENT, {}, State.FETCHING, None),
+    "by this upgrade": (replace(SENT, fetches="t/new"), {}, State.FETCHING, Verb.ASK),
+    "being asked for the release is another thing": (
+        replace(SENT, fetches="", asked="u/new"),
+        {},
+        State.FETCHING,
+        Verb.ASK,
+    ),
+    "one that says it has it is waited for, until it has": (
+        replace(SENT, fetched="u/new"),
+        {},
+        State.FETCHING,
+        None,
+    ),
+    "one that has it is asked no more": (
+        replace(SENT, bundles=HAS),
+        {},
+        State.FETCHING,
+        Verb.WITHDRAW,
+    ),
+    "and waits for its turn then": (replace(OPEN, bundles=HAS), {}, State.WAITING, None),
+    "as a person had it": (replace(CLOSED, bundles=HAS), {}, State.WAITING, None),
+    "one that could not is asked no more": (IN_VAIN, {}, State.FETCHING, Verb.WITHDRAW),
+    "and has failed then": (replace(IN_VAIN, fetches=""), {}, State.FAILED, None),
+    "what it has said to others is no answer": (
+        replace(IN_VAIN, fetched="t/new: error: 404"),
+        {},
+        State.FETCHING,
+        None,
+    ),
+    "an abort asks it no more": (SENT, {"is_aborted": True}, State.FETCHING, Verb.WITHDRAW),
+    "and lets it be": (CLOSED, {"is_aborted": True}, State.RELEASED, None),
+    "a pause does not stop it": (OPEN, {"is_paused": True}, State.FETCHING, Verb.ASK),
+    "one that is gone has failed": (None, {}, State.FAILED, None),
+}
+
+
+@pytest.mark.parametrize(("seen", "run", "state", "verb"), FETCHING.values(), ids=FETCHING.keys())
+def test_a_host_gets_the_bundle(
+    seen: SeenNode | None, run: dict[str, object], state: State, verb: Verb | None
+) -> None:
+    assert judged(at(State.FETCHING), seen, **FETCH, **run) == (state, verb)
+
+
+def test_one_that_does_not_get_it_in_time_is_asked_no_more_and_takes_pods_as_before() -> None:
+    late = at(State.FETCHING, for_=STEP)
+
+    assert judged(late, SENT, **FETCH) == (State.FETCHING, Verb.WITHDRAW)
+    assert judged(late, replace(SENT, bundles=HAS), **FETCH) == (State.FETCHING, Verb.WITHDRAW)
+    run = replace(run_of(), **FETCH, nodes=(late,))
+    after, _ = step(run, {"w1": OPEN}, NOW)
+    assert (after.nodes[0].state, after.nodes[0].message) == (
+        State.FAILED,
+        "has no bundle new after 900 s; takes pods as before",
+    )
+    # What it says once it has failed changes nothing.
+    said, changes = step(run, {"w1": SENT}, NOW)
+    assert changes == (Change(Verb.WITHDRAW, "w1"),)
+    after, _ = step(said, {"w1": replace(OPEN, bundles=HAS)}, NOW)
+    assert after.nodes[0].state is State.FAILED
+
+
+def fetching(run: Run, **seen: SeenNode | None) -> list[State]:
+    """Return what each node is at after a step in which hosts may be asked to fetch."""
+    everybody = {node.name: replace(OPEN, bundles=HAS) for node in run.nodes}
+    after, changes = step(run, {**everybody, **seen}, NOW)
+    assert changes == ()
+    return [node.state for node in after.nodes]
+
+
+def test_who_lacks_the_bundle_gets_it_before_anything_begins() -> None:
+    run = run_of(*WAITING, **FETCH)
+
+    assert fetching(run, w2=OPEN, w4=OPEN) == [
+        *(State.WAITING, State.FETCHING),
+        *(State.WAITING, State.FETCHING),
+    ]
+    assert fetching(run) == [State.DRAINING, State.DRAINING, State.WAITING, State.WAITING]
+    assert fetching(replace(run, source=""), w2=OPEN)[0] is State.DRAINING
+    assert fetching(replace(run, is_paused=True), w2=OPEN) == [*WAITING]
+    assert fetching(replace(run, window=CLOSED_NOW), w2=OPEN) == [*WAITING]
+    assert fetching(replace(run, is_aborted=True), w2=OPEN) == [*WAITING]
+
+
+def test_so_many_at_a_time() -> None:
+    run = run_of(*[State.WAITING] * 25, **FETCH)
+    states = fetching(run, **{node.name: OPEN for node in run.nodes})
+
+    assert Counter(states) == {State.FETCHING: 10, State.WAITING: 15}
+
+
+def test_one_that_fails_leaves_everything_as_it_was() -> None:
+    run = run_of(State.WAITING, State.FAILED, State.WAITING, **FETCH)
+
+    after, changes = step(run, {}, NOW)
+    assert (after.phase, after.nodes, changes) == (Phase.FAILED, run.nodes, ())
+
+
+def test_nobody_fetches_once_a_batch_has_begun() -> None:
+    run = run_of(State.DONE, State.WAITING, State.WAITING, **FETCH)
+
+    assert fetching(run, w2=OPEN) == [State.DONE, State.FAILED, State.WAITING]
+
+
+@pytest.mark.parametrize("at_all", [replace(OPEN, is_ready=False), None], ids=["off", "gone"])
+def test_one_that_is_off_is_passed_over_or_stops_it_before_anybody_is_asked(
+    at_all: SeenNode | None,
+) -> None:
+    run = run_of(*WAITING, **FETCH)
+
+    assert fetching(run, w1=OPEN, w2=at_all) == [
+        *(State.WAITING, State.FAILED),
+        *(State.WAITING, State.WAITING),
+    ]
+    skips = replace(run, skips_offline=True)
+    assert fetching(skips, w1=OPEN, w2=at_all)[1] is State.SKIPPED
+    passed_over = replace(skips, nodes=run_of(State.WAITING, State.SKIPPED).nodes)
+    assert fetching(passed_over, w1=OPEN) == [State.FETCHING, State.SKIPPED]
+    plane = replace(OPEN, is_ready=False, is_control_plane=True)
+    assert fetching(skips, w2=plane)[1] is State.FAILED
+
+
 @pytest.mark.parametrize(
     ("seen", "run", "state", "verb"),
     [
@@ -293,6 +423,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "release": UPGRADE,
     "command": RUNS,
     "command and reboot": RUNS_AND_REBOOTS,
+    "release from a server": FETCH,
 }
 
 
@@ -515,13 +646,23 @@ def test_every_state_and_sight_has_an_answer_that_comes_to_an_end() -> None:
                 assert seen.pods
                 assert not run.keeps_pods
         if progress.state in {State.DONE, State.RELEASED} and seen and moved:
-            assert not seen.is_ours
-            assert not seen.asked
+            # Who is cordoned before anything has begun is so for another one.
+            assert not seen.is_ours or node.state is State.FETCHING
+            assert not seen.is_asked
+        if node.state is State.FETCHING:
+            assert {change.verb for change in changes} <= {Verb.ASK, Verb.WITHDRAW}
 
 
-_ASKS = (
-    *(("", ()), ("b0", ()), ("b1", ()), ("b1", ("u/new",))),
-    *(("u/new", ()), ("u/new", ("u/new",)), ("", ("u/new",)), ("u/new", ("u/new: it broke",))),
+_SAID: tuple[dict[str, Any], ...] = (
+    *({"asked": asked} for asked in ("", "b0", "b1", "u/new")),
+    {"asked": "b1", "answers": ("u/new",)},
+    {"asked": "u/new", "answers": ("u/new",)},
+    {"answers": ("u/new",)},
+    {"asked": "u/new", "answers": ("u/new: it broke",)},
+    {"fetches": "u/new"},
+    {"fetches": "u/new", "fetched": "u/new", "bundles": HAS},
+    {"fetches": "u/new", "fetched": "u/new: it broke"},
+    {"bundles": HAS},
 )
 
 
@@ -533,12 +674,11 @@ def everything() -> Iterator[tuple[NodeProgress, SeenNode | None, Run]]:
             is_ready=ready,
             is_cordoned=cordoned,
             is_ours=cordoned and ours,
-            asked=asked,
-            answers=answers,
             pods=pods,
+            **said,
         )
-        for boot, ready, cordoned, ours, (asked, answers), pods in itertools.product(
-            ("b1", "b2"), both, both, both, _ASKS, (None, (), ("a/b",))
+        for boot, ready, cordoned, ours, pods, said in itertools.product(
+            ("b1", "b2"), both, both, both, (None, (), ("a/b",)), _SAID
         )
     ]
     runs = [
@@ -563,8 +703,8 @@ def everything() -> Iterator[tuple[NodeProgress, SeenNode | None, Run]]:
 def test_whole_runs_come_to_an_end_with_each_host_asked_once(seed: int, kind: str) -> None:
     """Against Nodes that do what they are told, sooner or later, or twice; all by lot."""
     lot = random.Random(seed)
-    there = replace(OPEN, bundles=("old", "new"))
-    count = lot.randint(1, 7)
+    there = replace(OPEN, bundles=HAS if kind == "release" else ("old",))
+    count = lot.randint(1, 14)
     names = [f"w{n}" for n in range(count)]
     by_a_person = {name for name in names if lot.random() < 0.2}
     nodes = {name: replace(there, is_cordoned=name in by_a_person) for name in names}
@@ -579,7 +719,10 @@ def test_whole_runs_come_to_an_end_with_each_host_asked_once(seed: int, kind: st
             name: replace(node, pods=pods[name] if is_closed else None)
             for name, node in nodes.items()
         }
-        assert len(run.at_hand) <= run.size
+        fetching = [one for one in run.at_hand if one.state is State.FETCHING]
+        assert len(fetching) <= MOST_FETCHES
+        assert len(run.at_hand) <= run.size or fetching == [*run.at_hand]
+        assert not fetching or not any(did.values()), "hosts fetch before anything is done"
         after, changes = step(run, seen, NOW)
         for change in changes:
             if lot.random() < 0.8:  # or whoever did it was killed
@@ -589,6 +732,9 @@ def test_whole_runs_come_to_an_end_with_each_host_asked_once(seed: int, kind: st
         if lot.random() < 0.8:  # or before it was written down
             run = after
         for name, node in nodes.items():
+            if node.fetches == run.ask and lot.random() < 0.5:
+                assert node.is_cordoned is (name in by_a_person)
+                nodes[name] = replace(node, fetched=run.ask, bundles=HAS)
             is_down = node.asked == node.boot
             is_new = is_down or (node.asked == run.ask and run.ask not in node.answers)
             if is_new and lot.random() < 0.5:
@@ -604,7 +750,7 @@ def test_whole_runs_come_to_an_end_with_each_host_asked_once(seed: int, kind: st
     assert run.phase is Phase.SUCCEEDED
     assert did == {name: [*run.steps] for name in names}
     assert {name for name, node in nodes.items() if node.is_cordoned} == by_a_person
-    assert not any(node.is_ours or node.asked for node in nodes.values())
+    assert not any(node.is_ours or node.is_asked for node in nodes.values())
 
 
 def done(
@@ -615,6 +761,10 @@ def done(
             return replace(node, is_cordoned=True, is_ours=True), pods
         case Verb.EVICT:
             return node, ()
+        case Verb.ASK if run.state_of(change.node) is State.FETCHING:
+            return replace(node, fetches=run.ask), pods
+        case Verb.WITHDRAW:
+            return replace(node, asked="", fetches=""), pods
         case Verb.ASK:
             is_to_reboot = run.state_of(change.node) is State.REBOOTING
             return replace(node, asked=node.boot if is_to_reboot else run.ask), pods

@@ -20,6 +20,7 @@ from kubeception.render.cluster_upgrade import (
 )
 from kubeception.render.objects import CONTROL_PLANE
 from kubeception.render.window import Window
+from kubeception.source import Source
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -142,6 +143,28 @@ def test_who_has_gone_to_a_release_goes_back_as_he_went() -> None:
     kept = {key: value for key, value in found["spec"].items() if key != "previous"}
     assert back["spec"] == {**kept, **changed}
     assert found["status"]["message"].endswith("goes back by upgrade-1-back")
+
+
+def test_who_has_failed_before_his_turn_has_not_gone() -> None:
+    """Nothing of such a host was changed, as where a bundle could not be fetched."""
+    found = {**of_order(TO_NEW), "metadata": {"name": "upgrade-1", "uid": "0"}}
+    nodes = (NodeProgress("a", State.FAILED), NodeProgress("b"))
+    run = replace(cluster_upgrade.of(found), nodes=nodes, phase=Phase.FAILED)
+    stopped = {**found, "status": cluster_upgrade.status_of(run, found, NOW)}
+
+    assert cluster_upgrade.way_back(stopped, [node("a", OLD), node("b", OLD)]) is None
+
+
+def test_a_source_is_read_as_it_was_asked_for() -> None:
+    source = Source("http://192.0.2.1/new", "ab" * 32)
+    found = {**of_order(replace(TO_NEW, source=source)), "metadata": {"name": "u", "uid": "0"}}
+
+    assert cluster_upgrade.of(found).source == str(source)
+    run = replace(cluster_upgrade.of(found), nodes=ABORTED, phase=Phase.ABORTED)
+    status = cluster_upgrade.status_of(run, found, NOW)
+    back = cluster_upgrade.way_back({**found, "status": status}, [node("a", NEW, OLD)])
+    assert back is not None
+    assert "source" not in back["spec"], "it is the other release's"
 
 
 @pytest.mark.parametrize(

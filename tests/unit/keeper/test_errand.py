@@ -3,13 +3,21 @@
 import pytest
 
 from kubeception.keeper.errand import Asked, Errands, Work, asked, due
-from kubeception.render.cluster_upgrade import BUNDLES_NOTE, Errand
+from kubeception.render.cluster_upgrade import BUNDLES_NOTE, SOURCE_NOTE, Errand
+from kubeception.source import Source
 
 HAS = {BUNDLES_NOTE: "old new"}
+SOURCE = Source("https://192.0.2.1/new", "ab" * 32)
 
 
 def asking(errand: Errand, name: str = "new", **more: str) -> dict[str, str]:
-    return {**HAS, errand.note: f"0a-1b/{name}", **more}
+    source = {SOURCE_NOTE: str(SOURCE)} if errand is Errand.FETCH else {}
+    return {**HAS, **source, errand.note: f"0a-1b/{name}", **more}
+
+
+def wants(errand: Errand) -> Asked:
+    """Return what that asks for."""
+    return Asked("0a-1b", "new", errand, SOURCE if errand is Errand.FETCH else None)
 
 
 def left(
@@ -29,14 +37,28 @@ def nobody(_wanted: Asked) -> tuple[Work | None, str]:
 )
 def test_what_asks_for_nothing_is_no_request(errand: Errand, said: str) -> None:
     """It becomes the name of a unit, and of a file or a folder."""
-    assert asked({errand.note: said}) is None
+    assert asked({errand.note: said, SOURCE_NOTE: str(SOURCE)}) is None
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        *("", SOURCE.url, SOURCE.sha256, f"{SOURCE.url} {SOURCE.sha256}", f"{SOURCE}\n"),
+        *(f"{'AB' * 32} {SOURCE.url}", f"{'ab' * 31} {SOURCE.url}", f"{SOURCE} --root"),
+        *(f"{'ab' * 32} {url}" for url in ("file:///etc", "http://a:b@192.0.2.1", "-h", "http://")),
+        f"{'ab' * 32} http://192.0.2.1/{'x' * 1024}",
+    ],
+)
+def test_a_bundle_is_fetched_from_a_well_formed_source_alone(source: str) -> None:
+    """It becomes arguments of a program that runs as root."""
+    assert asked({**asking(Errand.FETCH), SOURCE_NOTE: source}) is None
 
 
 @pytest.mark.parametrize("errand", Errand)
 def test_each_errand_has_a_unit_of_its_own(errand: Errand) -> None:
     wanted = asked(asking(errand))
 
-    assert wanted == Asked("0a-1b", "new", errand)
+    assert wanted == wants(errand)
     assert wanted.unit == f"kubeception-{errand}-0a-1b.service"
 
 
@@ -51,13 +73,13 @@ def test_a_host_says_what_it_has() -> None:
 @pytest.mark.parametrize("errand", Errand)
 @pytest.mark.parametrize("work", Work)
 def test_what_is_asked_for_is_done_and_waited_for(errand: Errand, work: Work) -> None:
-    assert left(asking(errand), work) == Errands(Asked("0a-1b", "new", errand), work)
+    assert left(asking(errand), work) == Errands(wants(errand), work)
 
 
 @pytest.mark.parametrize("errand", Errand)
 @pytest.mark.parametrize("answer", ["0a-1b/new", "0a-1b/new: it broke"])
 def test_its_end_is_told_once(errand: Errand, answer: str) -> None:
-    wanted = Asked("0a-1b", "new", errand)
+    wanted = wants(errand)
 
     told = left(asking(errand), None, answer)
 
@@ -75,7 +97,7 @@ def test_what_can_not_be_done_yet_is_waited_for() -> None:
 def test_what_was_told_of_another_is_no_answer(errand: Errand, before: str) -> None:
     said = {**asking(errand), errand.answer: before}
 
-    assert left(said, Work.DUE) == Errands(Asked("0a-1b", "new", errand), Work.DUE)
+    assert left(said, Work.DUE) == Errands(wants(errand), Work.DUE)
 
 
 @pytest.mark.parametrize("errand", Errand)
@@ -88,7 +110,7 @@ def test_what_can_not_be_done_is_told_at_once(errand: Errand) -> None:
 
 @pytest.mark.parametrize("errand", Errand)
 def test_what_is_in_the_way_by_now_is_nothing_to_what_has_begun(errand: Errand) -> None:
-    wanted = Asked("0a-1b", "new", errand)
+    wanted = wants(errand)
 
     assert left(asking(errand), Work.RUNNING, obstacle="gone") == Errands(wanted, Work.RUNNING)
     told = left(asking(errand), None, str(wanted), obstacle="gone")
