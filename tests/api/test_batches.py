@@ -5,6 +5,7 @@ what a kubelet and a keeper say before and after.
 """
 
 import contextlib
+import json
 import os
 import threading
 import time
@@ -38,10 +39,13 @@ from kubeception.render import cluster_controller, cluster_settings
 from kubeception.render.cluster_upgrade import (
     BUNDLES_NOTE,
     CORDONED_NOTE,
+    GROUP,
     KIND,
     NEEDED_NOTE,
     NOTES,
+    PLURAL,
     REBOOT_NOTE,
+    SOURCE_NOTE,
     Errand,
     Order,
     Phase,
@@ -51,6 +55,7 @@ from kubeception.render.controllers import CONTROLLER_MANAGER
 from kubeception.render.objects import CONTROL_PLANE, NAMESPACE
 from kubeception.render.window import Window
 from kubeception.session import Session
+from kubeception.source import Source
 from kubeception.versions import Release
 
 HOME = "rebooted"
@@ -200,7 +205,8 @@ def staged(api: Api, *names: str) -> None:
         has(api, name, OLD, NEW)
 
 
-ASKS = {*NOTES} - {CORDONED_NOTE}
+ASKS = {*NOTES} - {CORDONED_NOTE, SOURCE_NOTE}
+SOURCE = Source("http://192.0.2.1/new", "ab" * 32)
 
 
 class Hosts:
@@ -214,6 +220,7 @@ class Hosts:
         self._broken = broken
         self.most_at_once = 0
         self.upgraded: list[str] = []
+        self.fetched: list[str] = []
         self.ran: list[str] = []
 
     def go_on(self) -> None:
@@ -225,7 +232,10 @@ class Hosts:
                 continue
             notes = found["metadata"].get("annotations") or {}
             assert sum(note in notes for note in ASKS) <= 1, "a host is asked for one thing"
-            if at.asked and at.asked == at.boot:
+            if at.fetches and not at.fetched.startswith(at.fetches):
+                asked += 1
+                self._fetch(name, at, notes)
+            elif at.asked and at.asked == at.boot:
                 assert left(self._api, name) == []
                 asked += 1
                 says(self._api, name, f"{name}-{count(at.boot) + 1}", is_ready=False)
@@ -236,6 +246,16 @@ class Hosts:
             elif not at.is_ready:
                 says(self._api, name, at.boot, is_ready=True)
         self.most_at_once = max(self.most_at_once, asked)
+
+    def _fetch(self, name: str, at: SeenNode, notes: Object) -> None:
+        """Say what a host and its keeper do that have been at fetching a bundle."""
+        assert notes[SOURCE_NOTE] == str(SOURCE)
+        wanted = at.fetches.partition("/")[2]
+        is_broken = name in self._broken
+        answer = f"{at.fetches}: error: the server answers 404" if is_broken else at.fetches
+        bundles = at.bundles if is_broken else (*at.bundles, wanted)
+        has(self._api, name, *bundles, **{Errand.FETCH.answer: answer})
+        self.fetched.append(name)
 
     def _run_errand(self, name: str, at: SeenNode) -> None:
         """Say what a host and its keeper do that have been at a release or a command."""
@@ -249,6 +269,13 @@ class Hosts:
         has(self._api, name, wanted, other, **{Errand.RELEASE.answer: answer})
         self.upgraded.append(name)
         says(self._api, name, at.boot, is_ready=False, kubeletVersion=KUBELETS[wanted])
+
+
+def lacking(api: Api, *names: str) -> None:
+    """Have nodes whose hosts run a release and lack the other one."""
+    staged(api, *names)
+    for name in names:
+        has(api, name, OLD)
 
 
 def count(boot: str) -> int:
@@ -524,6 +551,139 @@ def test_nodes_go_to_another_release_their_control_plane_first(
     there = session.api.list("Node")
     assert upgrades.not_on(NEW, "1.37.1", there) == ()
     assert upgrades.not_on(NEW, "1.36.4", there) == FEW, "by what their kubelets say"
+
+
+@pytest.mark.usefixtures("lasting")
+def test_hosts_that_lack_the_release_get_it_before_anything_begins(
+    session: Session, controllers: Counting
+) -> None:
+    many = tuple(f"b{n}" for n in range(10, 22))
+    staged(session.api, "b1")
+    lacking(session.api, *many)
+    for name in ("b1", *many):
+        pod(session.api, f"on-{name}", on=name)
+    hosts, lease = Hosts(session.api), leading()
+    name = order(session, "b1", *many, release=NEW, source=SOURCE)
+
+    look(controllers, lease)
+    hosts.go_on()
+
+    assert hosts.fetched == [*many[:10]]
+    assert Counter(states(session, name).values()) == {"Fetching": 10, "Waiting": 3}
+    assert {on.partition("-")[2] for one in many for on in left(session.api, one)} == {*many}
+    look(controllers, lease)
+    hosts.go_on()
+    assert hosts.fetched == [*many]
+    closed = [one for one, (is_closed, _) in marks(session).items() if is_closed]
+    assert (closed, hosts.upgraded) == ([], [])
+
+    assert to_its_end(session, controllers, name, hosts) == f"all nodes run {NEW}"
+    assert hosts.upgraded == ["b1", *many]
+    assert hosts.fetched == [*many], "each once"
+    assert marks(session) == dict.fromkeys(("b1", *many), FREE)
+    found = session.api.get("Node", many[0])
+    assert found
+    assert not {Errand.FETCH.note, SOURCE_NOTE} & found["metadata"]["annotations"].keys()
+    events = session.api.list("Event", namespace="default")
+    begun = [one["reason"] for one in events if one["involvedObject"]["name"] == name]
+    assert begun.count("FetchBegun") == 2
+
+
+@pytest.mark.usefixtures("lasting")
+@pytest.mark.parametrize("is_slow", [False, True])
+def test_a_host_that_can_not_fetch_it_stops_it_before_anything_is_changed(
+    session: Session, controllers: Counting, *, is_slow: bool
+) -> None:
+    lacking(session.api, *FEW)
+    session.api.merge("Node", "b3", {"spec": {"unschedulable": True}})
+    step_s = 1 if is_slow else 900
+    wanted = {"release": NEW, "previous": OLD, "source": SOURCE, "step_s": step_s}
+    hosts = Hosts(session.api, off=("b2",) if is_slow else (), broken=("b2",))
+
+    name = order(session, *FEW, **wanted)
+    said = to_its_end(session, controllers, name, hosts)
+
+    why = f"has no bundle {NEW} after " if is_slow else "error: the server answers 404"
+    assert f"b2 failed: {why}" in said
+    assert states(session, name) == {"b1": "Waiting", "b2": "Failed", "b3": "Waiting"}
+    assert marks(session) == {"b1": FREE, "b2": FREE, "b3": (True, False)}
+    assert hosts.upgraded == []
+    with pytest.raises(KubeceptionError, match="no host has gone on"):
+        upgrades.abort(session)
+    # The next one goes on with those that lack it.
+    again = Hosts(session.api)
+    to_its_end(session, controllers, order(session, *FEW, **wanted), again)
+    assert (again.fetched, sorted(again.upgraded)) == (["b2"], [*FEW])
+
+
+@pytest.mark.usefixtures("lasting")
+def test_an_abort_while_hosts_fetch_changes_nothing(
+    session: Session, controllers: Counting
+) -> None:
+    lacking(session.api, *FEW)
+    lease = leading()
+    name = order(session, *FEW, release=NEW, previous=OLD, source=SOURCE)
+    look(controllers, lease)
+    assert marks(session) == dict.fromkeys(FEW, (False, True))
+
+    upgrades.abort(session)
+    look(controllers, lease)
+
+    assert told(session, name)["status"]["phase"] == "Aborted"
+    assert marks(session) == dict.fromkeys(FEW, FREE)
+    assert session.api.get(KIND, f"{name}-back") is None
+
+
+@pytest.mark.usefixtures("lasting")
+def test_who_is_off_gets_no_bundle_and_is_passed_over_or_stops_it(
+    session: Session, controllers: Counting
+) -> None:
+    lacking(session.api, *FEW)
+    says(session.api, "b2", "b2-0", is_ready=False)
+    hosts = Hosts(session.api, off=("b2",))
+    spec = of_order(Order(FEW, release=NEW, source=SOURCE))
+    name = session.api.create(spec)["metadata"]["name"]
+    assert "b2 failed: is not Ready" in to_its_end(session, controllers, name, hosts)
+    assert (hosts.fetched, hosts.upgraded) == ([], [])
+
+    wanted = {"release": NEW, "source": SOURCE, "skips_offline": True}
+    said = to_its_end(session, controllers, order(session, *FEW, **wanted), hosts)
+
+    assert said == "passed over: b2 skipped: is not Ready"
+    assert hosts.upgraded == ["b1", "b3"]
+
+
+def test_a_cluster_of_an_earlier_release_has_no_host_fetch_anything(
+    rig: Rig, session: Session
+) -> None:
+    """Its API would drop the source, and its controller stop at the first host."""
+    lacking(session.api, "b1")
+    name = f"{PLURAL}.{GROUP}"
+    found = session.api.get("CustomResourceDefinition", name)
+    assert found
+    spec = found["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    before = json.loads(json.dumps(found["spec"]))
+    del spec["properties"]["source"]
+    rules = spec["x-kubernetes-validations"]
+    spec["x-kubernetes-validations"] = [one for one in rules if "source" not in one["rule"]]
+    session.api.set_fields(found, {"/spec": found["spec"]})
+    try:
+        with pytest.raises(PreflightError, match="no hosts fetch a bundle yet"):
+            order(session, "b1", release=NEW, source=SOURCE)
+        assert session.api.list(KIND) == []
+    finally:
+        found = session.api.get("CustomResourceDefinition", name)
+        assert found
+        session.api.set_fields(found, {"/spec": before})
+        rig.until("the source to be known", lambda: _keeps_sources(session.api))
+
+
+def _keeps_sources(api: Api) -> bool:
+    with contextlib.suppress(ApiError):
+        made = api.create(of_order(Order(release=NEW, source=SOURCE)))
+        api.delete(KIND, made["metadata"]["name"])
+        return "source" in made["spec"]
+    return False
 
 
 @pytest.mark.timeout(120)
@@ -897,6 +1057,20 @@ WRONG: dict[str, dict[str, Any]] = {
     "a version that leads elsewhere": {"all": True, "version": "../x", "steps": ["binaries"]},
     "a way back from reboots": {"all": True, "previous": "1.36.4"},
     "that step without a version": {"all": True, "steps": ["binaries"]},
+    "a source of nothing": {"all": True, "source": {"url": "http://a", "sha256": "ab" * 32}},
+    **{
+        f"a source that is none: {url[:30]} {digest[:5]}": {
+            "all": True,
+            "version": "1.38.0",
+            "steps": ["binaries"],
+            "source": {"url": url, "sha256": digest},
+        }
+        for url, digest in (
+            *((url, "ab" * 32) for url in ("", "file:///etc", "http://a:b@c", "http://a/?b")),
+            ("http://a/" + "b" * 1024, "ab" * 32),
+            *(("http://a", digest) for digest in ("", "ab" * 31, "AB" * 32)),
+        )
+    },
     "a command without its step": {"all": True, "command": "patch"},
     "its step without a command": {"all": True, "steps": ["command"]},
     "a reboot before the command": {
@@ -944,6 +1118,10 @@ def test_what_makes_no_sense_is_refused_by_the_api(session: Session, spec: dict[
         (Order(command=COMMAND), {"/spec/command": "other"}),
         (Order(command=COMMAND), {"/spec/steps": ["command", "reboot"]}),
         (Order(release=NEW), {"/spec/version": OLD}),
+        (Order(release=NEW, source=SOURCE), {"/spec/source/url": "http://192.0.2.2"}),
+        (Order(release=NEW, source=SOURCE), {"/spec/source/sha256": "cd" * 32}),
+        (Order(release=NEW, source=SOURCE), {"/spec/source": None}),
+        (Order(release=NEW), {"/spec/source": {"url": "http://a", "sha256": "ab" * 32}}),
     ],
 )
 def test_what_is_done_stays_as_it_was_asked_for(
@@ -973,16 +1151,17 @@ def test_what_is_left_out_has_its_defaults(session: Session) -> None:
         (Order(FEW, batch=2), False),
         (Order(FEW, NEW, OLD, batch=2), False),
         (Order(FEW, NEW, OLD, batch=2), True),
+        (Order(FEW, NEW, OLD, SOURCE, batch=2), False),
         (Order(FEW, command=COMMAND, batch=2), False),
         (Order(FEW, command=COMMAND, reboots=True, batch=2), False),
     ],
-    ids=["reboots", "a release", "and back", "a command", "and reboots"],
+    ids=["reboots", "a release", "and back", "from a server", "a command", "and reboots"],
 )
 def test_a_controller_that_is_killed_at_each_of_its_steps_is_gone_on_after(
     rig: Rig, session: Session, tmp_path: Path, what: Order, *, is_aborted: bool
 ) -> None:
     """What its hosts and a person do meanwhile is none of these steps."""
-    staged(session.api, *FEW)
+    (lacking if what.source else staged)(session.api, *FEW)
     for name in FEW:
         pod(session.api, f"on-{name}", on=name)
     name = "killed"
@@ -1014,6 +1193,9 @@ def test_a_controller_that_is_killed_at_each_of_its_steps_is_gone_on_after(
     verbs = {"cordon": State.DRAINING, "evict": State.DRAINING, "let go": run.steps[-1]}
     for verb, state in (*verbs.items(), *(("ask", state) for state in run.steps)):
         assert {f"{verb} node {one}, {state.lower()}" for one in asked} <= set(steps), steps
+    if what.source:
+        fetches = (f"{verb} node {one}, fetching" for verb in ("ask", "withdraw") for one in FEW)
+        assert {*fetches} <= set(steps), steps
     assert told(session, last)["status"]["phase"] == "Succeeded"
     after = {one: seen_of(session, one) for one in FEW}
     if what.release:

@@ -128,7 +128,10 @@ class Downloads:
 def _next(at: httpx2.URL, to: httpx2.URL) -> httpx2.URL:
     """Go on to where a server sends us."""
     if to.scheme not in {"http", "https"} or to.userinfo:
-        raise KubeceptionError(f"{at}: redirected to what is no plain URL of http or https")
+        raise KubeceptionError(
+            f"{at}: redirected to what is no plain URL of http or https",
+            hint=f"see where it leads: curl -I {at}",
+        )
     if at.scheme == "https" and to.scheme == "http":
         raise KubeceptionError(
             f"{at}: redirected from https to http ({to})", hint=f"name the other one: {to}"

@@ -173,7 +173,8 @@ def _fetched(session: Session, source: Source, *, asked: str | None) -> str:
 
     name, _ = fetch.fetch(source, session.host.root)
     if asked is not None and not target.is_named(session.host, name, asked):
-        raise PreflightError([f"{source.url}: has {name} instead of {asked}"])
+        hint = "leave the version out, or name the URL and the sum of that one"
+        raise PreflightError([f"{source.url}: has {name} instead of {asked}"], hint=hint)
     for _ in prepared(session, name):
         pass
     return name
