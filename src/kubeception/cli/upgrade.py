@@ -136,7 +136,7 @@ def apply(
         if source:
             version = _fetched(session, source, asked=version)
         wanted = target.find(session.host, version, is_one=True)
-        target.hand_over(wanted, session.host, sys.argv[1:])
+        target.hand_over(wanted, session.host, sys.argv[1:], has_source=source is not None)
         release = wanted.folder.name
         there = session.api.list("Node")
         nodes = upgrades.not_on(release, wanted.release.kubernetes, there)

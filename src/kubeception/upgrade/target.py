@@ -74,10 +74,13 @@ def _names(one: Installed) -> tuple[str, ...]:
     return one.name, one.kubernetes or "", f"v{one.kubernetes}"
 
 
-def hand_over(target: Target, host: Host, arguments: Sequence[str]) -> None:
+def hand_over(
+    target: Target, host: Host, arguments: Sequence[str], *, has_source: bool = False
+) -> None:
     """Have the target's own kubeception go on in place of this process, if this one is another.
 
-    So code never renders a release that is newer than itself.
+    So code never renders a release that is newer than itself. Where the arguments name a source,
+    code of an earlier version would not know what that is.
 
     Raises:
         KubeceptionError: there is none in it that could.
@@ -88,6 +91,11 @@ def hand_over(target: Target, host: Host, arguments: Sequence[str]) -> None:
     if not (library / "kubeception/upgrade").is_dir():
         raise KubeceptionError(
             f"{target.folder}: its kubeception can't upgrade a cluster", hint="take a later bundle"
+        )
+    if has_source and not (library / "kubeception/source.py").is_file():
+        raise KubeceptionError(
+            f"{target.folder}: its kubeception has no hosts fetch a bundle",
+            hint=f"on each other host: {_STAGE}; then the same command without --from",
         )
     command = [sys.executable, "-P", "-m", "kubeception", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(library)}

@@ -206,7 +206,12 @@ def test_what_has_come_of_another_one_is_removed(
     last = contents.load(served.folder).files[-1]
     served.instead[f"/{last.path}"] = lambda to: to.send_error(503)
     refused(served.source, root)
+    [before] = (root / "opt/kubeception").glob(f"{install.FETCHED}*")
     with serving(make_bundle("3.7.4")) as other:
+        other.instead[f"/{last.path}"] = lambda to: to.send_error(503)
+        refused(other.source, root)
+        assert not before.exists(), "its room is needed"
+        other.instead.clear()
         fetch(other.source, root)
 
     assert left(root) == []

@@ -60,7 +60,16 @@ def test_the_version_is_told() -> None:
     assert re.fullmatch(r"kubeception \d+\.\d+\.\d+\n", kubeception("--version").stdout)
 
 
-@pytest.mark.parametrize("words", [["upside-down"], ["--upside-down"], ["serve"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["upside-down"], ["--upside-down"], ["serve"]),
+        ["upgrade", "apply", "--from", "http://192.0.2.1"],
+        ["upgrade", "apply", "--sha256", "ab" * 32],
+        ["upgrade", "apply", "--from", "http://a:b@192.0.2.1", "--sha256", "ab" * 32],
+        ["bundle", "fetch", "http://192.0.2.1"],
+    ],
+)
 def test_wrong_usage_ends_with_2(words: list[str]) -> None:
     assert kubeception(*words).returncode == 2
 

@@ -10,7 +10,7 @@ from kubeception.bundle.contents import Bundle
 from kubeception.errors import KubeceptionError, PreflightError
 from kubeception.host import files
 from kubeception.host.gateway import Host
-from kubeception.upgrade.target import Target, find, hand_over
+from kubeception.upgrade.target import Target, find, hand_over, is_named
 from kubeception.versions import LISTING, Release
 
 BUNDLES = Path("/opt/kubeception")
@@ -102,6 +102,22 @@ def test_the_targets_own_code_goes_on_in_the_same_process(root: Path) -> None:
 def test_code_that_can_not_upgrade_is_told(root: Path) -> None:
     with pytest.raises(KubeceptionError, match="its kubeception can't upgrade a cluster"):
         hand_over(find(Host(root), "1.37.1"), Host(root), ["upgrade", "plan"])
+
+
+def test_code_that_knows_no_source_is_told(root: Path) -> None:
+    library = root / "opt/kubeception/1.37.1-cc/lib/python"
+    files.write(library / "kubeception/upgrade/__init__.py", "")
+
+    with pytest.raises(KubeceptionError, match="its kubeception has no hosts fetch a bundle"):
+        hand_over(find(Host(root), "1.37.1"), Host(root), ["upgrade", "apply"], has_source=True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "is_it"),
+    [("1.37.1", True), ("v1.37.1", True), ("1.37.1-cc", True), ("1.37.0", False), ("", False)],
+)
+def test_what_has_come_is_what_was_asked_for(root: Path, asked: str, is_it: bool) -> None:
+    assert is_named(Host(root), "1.37.1-cc", asked) is is_it
 
 
 def test_our_own_code_goes_on_itself(tmp_path: Path) -> None:
