@@ -318,11 +318,8 @@ def _fetched(
     if at.fetched.startswith(why_not):
         return _failed(node, at, at.fetched.removeprefix(why_not), now)
     if passed >= run.step or _has_failed(node):
-        why = (
-            "its runtime lacks the images"
-            if at.fetched == run.ask
-            else f"has no bundle {run.release}"
-        )
+        has_come = at.fetched == run.ask
+        why = "its runtime lacks the images" if has_come else f"has no bundle {run.release}"
         return _failed(node, at, f"{why} after {passed.total_seconds():.0f} s", now)
     return node, None if at.fetches == run.ask else Verb.ASK
 
