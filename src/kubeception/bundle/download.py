@@ -10,7 +10,9 @@ import hashlib
 import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
+from ipaddress import ip_address
 from pathlib import Path
+from socket import SOCK_STREAM
 from types import TracebackType
 
 import httpx2
@@ -119,14 +121,20 @@ class Downloads:
                 if answer.next_request is None:
                     what = f"the server answers {answer.status_code} {answer.reason_phrase}"
                     raise KubeceptionError(f"{at}: {what}", hint=_again(url))
-                at = _next(at, answer.next_request.url)
+                at = await following(at, answer.next_request.url)
         raise KubeceptionError(
             f"{url}: redirected more than {_MOST_REDIRECTS} times", hint=_again(url)
         )
 
 
-def _next(at: httpx2.URL, to: httpx2.URL) -> httpx2.URL:
-    """Go on to where a server sends us."""
+async def following(at: httpx2.URL, to: httpx2.URL) -> httpx2.URL:
+    """Go on to where a server sends us: not to what this host alone or its link answers.
+
+    A machine's metadata, say, are nobody else's to ask for.
+
+    Raises:
+        KubeceptionError: there nobody goes.
+    """
     if to.scheme not in {"http", "https"} or to.userinfo:
         raise KubeceptionError(
             f"{at}: redirected to what is no plain URL of http or https",
@@ -136,7 +144,27 @@ def _next(at: httpx2.URL, to: httpx2.URL) -> httpx2.URL:
         raise KubeceptionError(
             f"{at}: redirected from https to http ({to})", hint=f"name the other one: {to}"
         )
+    if to.host != at.host and (near := await _near(to) - await _near(at)):
+        raise KubeceptionError(
+            f"{at}: redirected to {to.host}, a {min(near)} address",
+            hint=f"name the other one: {to}",
+        )
     return to
+
+
+async def _near(url: httpx2.URL) -> set[str]:
+    """Return of which kinds the addresses of a server are that are not of a network."""
+    loop, found = asyncio.get_running_loop(), set[str]()
+    # Who asks there is told why; of names that can be none Python says so in its own way.
+    with contextlib.suppress(OSError, UnicodeError):
+        for *_, (host, *_) in await loop.getaddrinfo(url.host, url.port, type=SOCK_STREAM):
+            address = ip_address(host)
+            address = getattr(address, "ipv4_mapped", None) or address
+            if address.is_loopback or address.is_unspecified:
+                found.add("loopback")
+            if address.is_link_local:
+                found.add("link-local")
+    return found
 
 
 @contextlib.contextmanager

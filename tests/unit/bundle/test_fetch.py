@@ -1,5 +1,6 @@
 """A bundle comes from a web server whole, proven and once, whoever answers there."""
 
+import asyncio
 import contextlib
 import fcntl
 import json
@@ -17,11 +18,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from click.testing import CliRunner
 from tests.killed import ratchet
 
 from kubeception.bundle import contents, install
+from kubeception.bundle.download import following
 from kubeception.bundle.fetch import fetch
 from kubeception.cli.bundle import bundle as command
 from kubeception.config.model import KeyAlgorithm
@@ -385,6 +388,55 @@ def test_a_redirect_leads_to_no_other_kind_of_url(served: Served, root: Path, to
 
     with pytest.raises(KubeceptionError, match="redirected to what is no plain URL"):
         fetch(source, root)
+
+
+@pytest.mark.parametrize(
+    ("at", "to", "kind"),
+    [
+        ("https://192.0.2.1/a", "https://127.0.0.1:10250/metrics", "loopback"),
+        ("http://192.0.2.1/a", "http://localhost:10248/", "loopback"),
+        ("http://192.0.2.1/a", "http://0.0.0.0/", "loopback"),
+        ("http://192.0.2.1/a", "http://[::1]/", "loopback"),
+        ("http://192.0.2.1/a", "http://[::ffff:127.0.0.1]/", "loopback"),
+        ("http://192.0.2.1/a", "http://2130706433/", "loopback"),
+        ("http://192.0.2.1/a", "http://169.254.169.254/latest/", "link-local"),
+        ("http://192.0.2.1/a", "http://[::ffff:169.254.169.254]/", "link-local"),
+        ("http://192.0.2.1/a", "http://[fe80::1]/", "link-local"),
+        ("http://127.0.0.1/a", "http://169.254.169.254/", "link-local"),
+    ],
+)
+def test_a_server_leads_nobody_to_what_is_the_hosts_own(at: str, to: str, kind: str) -> None:
+    with pytest.raises(KubeceptionError, match=f"a {kind} address"):
+        asyncio.run(following(httpx2.URL(at), httpx2.URL(to)))
+
+
+@pytest.mark.parametrize(
+    ("at", "to"),
+    [
+        ("http://192.0.2.1/a", "https://192.0.2.2/b"),
+        ("http://192.0.2.1/a", "http://10.0.0.1/b"),
+        ("http://192.0.2.1/a", "http://192.0.2.1:8080/b"),
+        ("http://127.0.0.1/a", "http://127.0.0.2/b"),
+        ("http://127.0.0.1/a", "http://192.0.2.1/b"),
+    ],
+)
+def test_it_leads_anywhere_in_the_network(at: str, to: str) -> None:
+    assert asyncio.run(following(httpx2.URL(at), httpx2.URL(to))) == httpx2.URL(to)
+
+
+@pytest.mark.parametrize("name", ["a..b", ".", "a" * 64])
+def test_a_server_that_leads_to_no_name_is_told(served: Served, root: Path, name: str) -> None:
+    source = served.source
+    served.instead["/bundle.json"] = redirect(f"http://{name}/")
+
+    assert refused(source, root)
+
+
+def test_a_machines_metadata_is_not_asked_for(served: Served, root: Path) -> None:
+    source = served.source
+    served.instead["/bundle.json"] = redirect("http://169.254.169.254/latest/meta-data/")
+
+    assert "redirected to 169.254.169.254, a link-local address" in refused(source, root)
 
 
 @pytest.fixture
