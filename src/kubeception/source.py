@@ -25,17 +25,14 @@ class Source:
     sha256: str
 
     @classmethod
-    def parse(cls, text: str) -> Self | None:
-        """Read what `str` has written; nothing else is one."""
-        found = re.fullmatch(f"({DIGESTS}) ({URLS})", text)
-        return cls(found[2], found[1]) if found and is_url(found[2]) else None
+    def of_texts(cls, url: str, sha256: str) -> Self | None:
+        """Return the one that two texts name, if they do."""
+        is_one = is_url(url) and re.fullmatch(DIGESTS, sha256)
+        return cls(url, sha256) if is_one else None
 
     def of(self, path: str) -> str:
         """Return the URL of a file of the bundle."""
         return f"{self.url.rstrip('/')}/{path}"
-
-    def __str__(self) -> str:
-        return f"{self.sha256} {self.url}"
 
 
 def is_url(text: str) -> bool:

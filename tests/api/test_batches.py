@@ -5,7 +5,6 @@ what a kubelet and a keeper say before and after.
 """
 
 import contextlib
-import json
 import os
 import threading
 import time
@@ -35,22 +34,23 @@ from kubeception.controller.upgrades import Upgrades
 from kubeception.errors import ApiError, KubeceptionError, PreflightError
 from kubeception.kube.client import Api, Object, TokenFile
 from kubeception.kube.lease import Lease
-from kubeception.render import cluster_controller, cluster_settings
+from kubeception.render import cluster_controller, cluster_settings, policies
 from kubeception.render.cluster_upgrade import (
     BUNDLES_NOTE,
     CORDONED_NOTE,
-    GROUP,
     KIND,
     NEEDED_NOTE,
     NOTES,
-    PLURAL,
+    ORDER_NOTE,
+    READERS,
     REBOOT_NOTE,
-    SOURCE_NOTE,
     Errand,
     Order,
     Phase,
     of_order,
+    source_of,
 )
+from kubeception.render.cluster_upgrade import everything as definition
 from kubeception.render.controllers import CONTROLLER_MANAGER
 from kubeception.render.objects import CONTROL_PLANE, NAMESPACE
 from kubeception.render.window import Window
@@ -205,7 +205,7 @@ def staged(api: Api, *names: str) -> None:
         has(api, name, OLD, NEW)
 
 
-ASKS = {*NOTES} - {CORDONED_NOTE, SOURCE_NOTE}
+ASKS = {*NOTES} - {CORDONED_NOTE, ORDER_NOTE}
 SOURCE = Source("http://192.0.2.1/new", "ab" * 32)
 
 
@@ -249,8 +249,10 @@ class Hosts:
 
     def _fetch(self, name: str, at: SeenNode, notes: Object) -> None:
         """Say what a host and its keeper do that have been at fetching a bundle."""
-        assert notes[SOURCE_NOTE] == str(SOURCE)
-        wanted = at.fetches.partition("/")[2]
+        run, _, wanted = at.fetches.partition("/")
+        found = self._api.get(KIND, notes[ORDER_NOTE])
+        assert found
+        assert (found["metadata"]["uid"], source_of(found)) == (run, SOURCE)
         is_broken = name in self._broken
         answer = f"{at.fetches}: error: the server answers 404" if is_broken else at.fetches
         bundles = at.bundles if is_broken else (*at.bundles, wanted)
@@ -583,7 +585,7 @@ def test_hosts_that_lack_the_release_get_it_before_anything_begins(
     assert marks(session) == dict.fromkeys(("b1", *many), FREE)
     found = session.api.get("Node", many[0])
     assert found
-    assert not {Errand.FETCH.note, SOURCE_NOTE} & found["metadata"]["annotations"].keys()
+    assert not {Errand.FETCH.note, ORDER_NOTE} & found["metadata"]["annotations"].keys()
     events = session.api.list("Event", namespace="default")
     begun = [one["reason"] for one in events if one["involvedObject"]["name"] == name]
     assert begun.count("FetchBegun") == 2
@@ -656,26 +658,40 @@ def test_who_is_off_gets_no_bundle_and_is_passed_over_or_stops_it(
 def test_a_cluster_of_an_earlier_release_has_no_host_fetch_anything(
     rig: Rig, session: Session
 ) -> None:
-    """Its API would drop the source, and its controller stop at the first host."""
+    """Its controller would stop at the first host, and no host may read where the bundle is."""
     lacking(session.api, "b1")
-    name = f"{PLURAL}.{GROUP}"
-    found = session.api.get("CustomResourceDefinition", name)
-    assert found
-    spec = found["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
-    before = json.loads(json.dumps(found["spec"]))
-    del spec["properties"]["source"]
-    rules = spec["x-kubernetes-validations"]
-    spec["x-kubernetes-validations"] = [one for one in rules if "source" not in one["rule"]]
-    session.api.set_fields(found, {"/spec": found["spec"]})
+    session.api.delete("ClusterRoleBinding", READERS)
     try:
         with pytest.raises(PreflightError, match="no hosts fetch a bundle yet"):
             order(session, "b1", release=NEW, source=SOURCE)
         assert session.api.list(KIND) == []
     finally:
-        found = session.api.get("CustomResourceDefinition", name)
-        assert found
-        session.api.set_fields(found, {"/spec": before})
-        rig.until("the source to be known", lambda: _keeps_sources(session.api))
+        rig.apply_everything()
+
+
+@pytest.mark.parametrize("source", [None, SOURCE])
+def test_no_source_is_known_before_all_but_people_are_kept_from_naming_one(
+    rig: Rig, session: Session, source: Source | None
+) -> None:
+    """As in a cluster of an earlier release, whose way back has a new definition applied."""
+    lacking(session.api, "b1")
+    has(session.api, "b1", OLD, NEW)
+    [before] = definition()
+    spec = before["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    del spec["properties"]["source"]
+    rules = spec["x-kubernetes-validations"]
+    spec["x-kubernetes-validations"] = [one for one in rules if "source" not in one["rule"]]
+    session.api.apply(before)
+    rig.until("the source to be unknown", lambda: not _keeps_sources(session.api))
+    sources = [*policies.of_sources()]
+    for one in sources:
+        session.api.delete(one["kind"], one["metadata"]["name"])
+
+    made = order(session, "b1", release=NEW, previous=OLD, source=source)
+
+    assert all(session.api.get(one["kind"], one["metadata"]["name"]) for one in sources)
+    rig.until("the source to be known", lambda: _keeps_sources(session.api))
+    assert source_of(told(session, made)) == source
 
 
 def _keeps_sources(api: Api) -> bool:

@@ -1,6 +1,8 @@
 """Hosts get a release from a web server by themselves, of which one alone was told."""
 
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,12 +13,18 @@ from tests.lab.cluster import get
 from kubeception.bundle import contents
 from kubeception.host.process import Completed
 from kubeception.lab import Host, Lab
+from kubeception.render import cluster_controller
+from kubeception.render.cluster_upgrade import ORDER_NOTE, Errand, Order, of_order
+from kubeception.render.objects import user_of
+from kubeception.source import Source
 from kubeception.versions import LISTING
 
 pytestmark = [pytest.mark.hosts(2, bundle=True), pytest.mark.timeout(500)]
 
 WEB = "/srv/web"
 PORT = 8000
+NAME, EVIL = "evil", "1.99.9-evil"
+ADMIN = "--kubeconfig=/etc/kubernetes/admin.conf"
 
 
 def test_one_command_on_one_host_brings_a_release_from_a_server_to_all(
@@ -65,10 +73,50 @@ def test_one_command_on_one_host_brings_a_release_from_a_server_to_all(
         cp1.run("ls", "-A", "/opt/kubeception").stdout
         == w1.run("ls", "-A", "/opt/kubeception").stdout
     )
+    w1_fetches_nothing_by_the_controllers_word(cp1, w1)
     cluster.settle(cp1)
     assert cluster.bootstrap(cp1).changes == []
     took = [line for line in done.stdout.splitlines() if "done" in line]
     note(f"{release}: {took[-1]}")
+
+
+def w1_fetches_nothing_by_the_controllers_word(cp1: Host, w1: Host) -> None:
+    """Ask as its account: for a bundle from somewhere, then by a Node alone."""
+    order = Order(("w1",), EVIL, source=Source("http://192.0.2.66", "66" * 32))
+    refused = as_controller(cp1, "create", "-f", "-", stdin=paused(order), check=False)
+    assert "only administrators say which bundle hosts fetch" in refused.stderr
+    as_controller(cp1, "create", "-f", "-", stdin=paused(replace(order, source=None)))
+    run = get(cp1, "clusterupgrade", NAME)["metadata"]["uid"]
+    there = w1.run("ls", "-A", "/opt/kubeception").stdout
+    asked = f"{run}/{EVIL}"
+
+    notes = (f"{Errand.FETCH.note}={asked}", f"{ORDER_NOTE}={NAME}")
+    as_controller(cp1, "annotate", "node", "w1", *notes)
+
+    def answer() -> str:
+        said: str = get(cp1, "node", "w1")["metadata"]["annotations"][Errand.FETCH.answer]
+        return said
+
+    cluster.until(lambda: answer().startswith(asked), timeout_s=60)
+    assert answer() == f"{asked}: ClusterUpgrade {NAME} names no source"
+    assert w1.run("ls", "-A", "/opt/kubeception").stdout == there
+    cluster.kubectl(cp1, "delete", "clusterupgrade", NAME)
+    gone = (f"{key}-" for key in (Errand.FETCH.note, ORDER_NOTE))
+    as_controller(cp1, "annotate", "node", "w1", *gone)
+
+
+def as_controller(
+    cp1: Host, *words: str, stdin: str | None = None, check: bool = True
+) -> Completed:
+    account = user_of(cluster_controller.NAME)
+    return cp1.run("kubectl", ADMIN, f"--as={account}", *words, stdin=stdin, check=check)
+
+
+def paused(order: Order) -> str:
+    """Return an order that the real controller lets be."""
+    found = {**of_order(order), "metadata": {"name": NAME}}
+    found["spec"]["paused"] = True
+    return json.dumps(found)
 
 
 def apply(cp1: Host, address: str, digest: str) -> Completed:

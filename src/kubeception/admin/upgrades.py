@@ -12,11 +12,11 @@ from kubeception.errors import ApiError, KubeceptionError, PreflightError, WaitT
 from kubeception.gather import settings
 from kubeception.kube.client import Object
 from kubeception.preflight import Finding, Severity
+from kubeception.render import policies
 from kubeception.render.cluster_upgrade import (
-    GROUP,
     KIND,
     MOST_NODES,
-    PLURAL,
+    READERS,
     Order,
     Phase,
     of_order,
@@ -46,13 +46,13 @@ def begin(session: Session, order: Order) -> Object:
     problems = [*_others(session.api.list(KIND)), *problems_of(order, found)]
     if problems:
         raise PreflightError(problems)
-    if order.source and not _knows_sources(session):
+    if order.source and not session.api.get("ClusterRoleBinding", READERS):
         what = "the cluster's release has no hosts fetch a bundle yet"
         raise PreflightError([what], hint=_STAGE)
-    if order.previous:
-        # The definition of an earlier release would drop what it does not know.
-        for one in definition():
-            session.api.apply(one)
+    if order.previous or order.source:
+        _define(session)
+    if order.source:
+        _require_known(session, order)
     made, until_s = session.api.create(of_order(order)), session.host.clock.monotonic() + KNOWN_S
     while made["spec"].get("previous") != order.previous:
         if session.host.clock.monotonic() > until_s:
@@ -61,6 +61,34 @@ def begin(session: Session, order: Order) -> Object:
         session.host.clock.sleep(LOOK_EVERY_S / 4)
         made = session.api.set_fields(made, {"/spec/previous": order.previous})
     return made
+
+
+def _define(session: Session) -> None:
+    """Have the API know all of an order: the definition of an earlier release would drop some.
+
+    Before it knows sources, whoever may not name one is kept from it. What an administrator has
+    edited of that stays.
+    """
+    for one in policies.of_sources():
+        if session.api.get(one["kind"], one["metadata"]["name"]) is None:
+            session.api.apply(one)
+    for one in definition():
+        session.api.apply(one)
+
+
+def _require_known(session: Session, order: Order) -> None:
+    """Wait until the API keeps a source, which can't be said later: what is asked for stays.
+
+    Raises:
+        KubeceptionError: it does not; nothing was asked for.
+    """
+    clock = session.host.clock
+    tried = {**of_order(order), "metadata": {"name": "tried"}}
+    until_s = clock.monotonic() + KNOWN_S
+    while "source" not in session.api.apply(tried, dry_run=True)["spec"]:
+        if clock.monotonic() > until_s:
+            raise KubeceptionError("the API keeps no source of a bundle", hint=_STAGE)
+        clock.sleep(LOOK_EVERY_S / 4)
 
 
 def require(order: Order, found: Sequence[Finding], nodes: Sequence[Object]) -> None:
@@ -118,14 +146,6 @@ def _without_bundle(order: Order, nodes: Iterable[Object]) -> Iterator[str]:
         is_passed_over = order.skips_offline and not (at.is_ready or at.is_control_plane)
         if order.release and is_one and not is_passed_over and order.release not in at.bundles:
             yield f"node {name}: its host has no bundle {order.release}, or not its images yet"
-
-
-def _knows_sources(session: Session) -> bool:
-    """Tell whether the API keeps an order's source: one of an earlier release drops it."""
-    found = session.api.get("CustomResourceDefinition", f"{PLURAL}.{GROUP}")
-    versions = found["spec"]["versions"] if found else []
-    specs = (one["schema"]["openAPIV3Schema"]["properties"]["spec"] for one in versions)
-    return any("source" in spec["properties"] for spec in specs)
 
 
 def _others(found: Iterable[Object]) -> Iterator[str]:

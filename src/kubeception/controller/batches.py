@@ -77,8 +77,8 @@ class Run:
     """The program that they run, where they do."""
     previous: str = ""
     """The one that they go back to where it is aborted."""
-    source: str = ""
-    """Where those that lack the bundle get it before the first batch begins."""
+    has_source: bool = False
+    """Those that lack the bundle get it before the first batch begins."""
     drain: timedelta = timedelta(0)
     keeps_pods: bool = False
     """Nodes are neither cordoned nor emptied."""
@@ -225,7 +225,7 @@ def _fetches(
 
     One of them that is off is passed over, or stops it all, before anything begins.
     """
-    if not run.source or any(node.state not in _BEFORE for node in run.nodes):
+    if not run.has_source or any(node.state not in _BEFORE for node in run.nodes):
         return
     lacking = {
         node: seen.get(node.name)

@@ -19,7 +19,6 @@ from kubeception.render.cluster_upgrade import (
     Phase,
     Step,
 )
-from kubeception.source import Source
 from kubeception.versions import numbers
 
 _STATES = {
@@ -47,7 +46,7 @@ def of(found: Object) -> Run:
         release=spec.get("version", ""),
         command=spec.get("command", ""),
         previous=spec.get("previous", ""),
-        source=str(Source(**spec["source"])) if "source" in spec else "",
+        has_source="source" in spec,
         drain=timedelta(seconds=drain["timeoutSeconds"]),
         keeps_pods=drain.get("pods") == "keep",
         is_forced=drain["onBlocked"] == "force",

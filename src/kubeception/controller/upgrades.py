@@ -20,8 +20,8 @@ from kubeception.render.cluster_upgrade import (
     CORDONED_NOTE,
     KIND,
     NOTES,
+    ORDER_NOTE,
     REBOOT_NOTE,
-    SOURCE_NOTE,
     Errand,
     Phase,
 )
@@ -211,7 +211,7 @@ def _wanted(verb: Verb, run: Run, state: State, at: SeenNode) -> Object:
         case Verb.ASK if state is State.REBOOTING:
             return _noted({**_NOT_ASKED, REBOOT_NOTE: at.boot})
         case Verb.ASK if state is State.FETCHING:
-            asked = {Errand.FETCH.note: run.ask, SOURCE_NOTE: run.source}
+            asked = {Errand.FETCH.note: run.ask, ORDER_NOTE: run.name}
             return _noted({**_NOT_ASKED, **asked})
         case Verb.ASK:
             return _noted({**_NOT_ASKED, _ERRANDS[state].note: run.ask})

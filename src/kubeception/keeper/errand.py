@@ -12,9 +12,8 @@ from enum import StrEnum
 
 from kubeception.errors import KubeceptionError
 from kubeception.host import logs
-from kubeception.render.cluster_upgrade import SOURCE_NOTE, Errand
+from kubeception.render.cluster_upgrade import ORDER_NAMES, ORDER_NOTE, Errand
 from kubeception.session import Session
-from kubeception.source import Source
 
 log = logging.getLogger("kubeception.keeper")
 
@@ -31,8 +30,8 @@ class Asked:
     run: str
     name: str
     errand: Errand = Errand.RELEASE
-    source: Source | None = None
-    """Where a bundle is fetched from."""
+    order: str = ""
+    """The name of that ClusterUpgrade, where the host reads it."""
 
     @property
     def unit(self) -> str:
@@ -77,12 +76,14 @@ NO_ERRANDS = Errands()
 
 
 def asked(notes: Mapping[str, str]) -> Asked | None:
-    """Return what a Node's annotations ask for; nothing is fetched from nowhere."""
+    """Return what a Node's annotations ask for; nothing is fetched by nobody's word."""
     for errand in Errand:
         if found := re.fullmatch(f"({_RUN})/({errand.names})", notes.get(errand.note, "")):
-            is_fetch = errand is Errand.FETCH
-            source = Source.parse(notes.get(SOURCE_NOTE, "")) if is_fetch else None
-            return Asked(found[1], found[2], errand, source) if source or not is_fetch else None
+            if errand is not Errand.FETCH:
+                return Asked(found[1], found[2], errand)
+            order = notes.get(ORDER_NOTE, "")
+            is_name = re.fullmatch(ORDER_NAMES, order)
+            return Asked(found[1], found[2], errand, order) if is_name else None
     return None
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from kubeception.host import kernel
-from kubeception.keeper import command, errand, release
+from kubeception.keeper import command, errand, fetch, release
 from kubeception.keeper.errand import NO_ERRANDS, Asked, Errands, Work
 from kubeception.kube.client import Object
 from kubeception.layout import Layout
@@ -46,10 +46,8 @@ class ErrandWatch:
                 return self._bundles.obstacle(wanted.name)
             case Errand.COMMAND:
                 return command.obstacle(self._session, wanted.name)
-            case Errand.FETCH if self._session.host.is_contained:
-                return "this host goes by an image: no bundle's commands reach it"
             case Errand.FETCH:
-                return None
+                return fetch.obstacle(self._session, wanted)
 
 
 def needed(session: Session) -> str:
@@ -66,4 +64,4 @@ def commands(session: Session, wanted: Asked) -> Iterator[tuple[str, ...]]:
         case Errand.COMMAND:
             return command.commands(wanted.name)
         case Errand.FETCH:
-            return release.fetching(session, wanted.source) if wanted.source else iter(())
+            return fetch.commands(session, wanted)

@@ -17,7 +17,6 @@ from kubeception.kept import revisions
 from kubeception.layout import Layout
 from kubeception.render import apiserver
 from kubeception.session import Session
-from kubeception.source import Source
 
 log = logging.getLogger("kubeception.keeper")
 
@@ -89,12 +88,6 @@ def preparation(session: Session, bundle: str) -> tuple[str, ...]:
     """Return the command that does."""
     program = str(session.config.layout.launchers / "kubeception")
     return program, "bundle", "import", str(Layout.bundles / bundle), "--stage"
-
-
-def fetching(session: Session, source: Source) -> Iterator[tuple[str, ...]]:
-    """Yield what brings a bundle to this host, as a person would."""
-    program = str(session.config.layout.launchers / "kubeception")
-    yield program, "bundle", "fetch", source.url, "--sha256", source.sha256
 
 
 def commands(session: Session, bundle: str) -> Iterator[tuple[str, ...]]:

@@ -1,6 +1,7 @@
 """Look at a worker, again and again: at the host itself, and more seldom at what its API says.
 
-The API is asked as the host's own kubelet, which may read its Node and the cluster's settings.
+The API is asked as the host's own kubelet, which may read its Node, the cluster's settings, and a
+ClusterUpgrade that its Node names.
 """
 
 from dataclasses import replace

@@ -48,6 +48,7 @@ def everything(facts: Facts) -> Iterator[Wanted]:
     yield from coredns.everything(settings)
     yield from join_service.everything(cluster)
     yield from cluster_upgrade.everything()
+    yield from cluster_upgrade.readers()
     yield from cluster_controller.everything(cluster)
     yield from limits.everything(settings)
     # So that nobody joins by this host's name, not even while its Node object is gone.

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from kubeception.pki.request import NODES
 from kubeception.render import objects
 from kubeception.render.window import CLOCK, DAYS, UTC_ZONE, ZONES, Window
 from kubeception.source import DIGESTS, LONGEST_URL, URLS, Source
 
 KIND = "ClusterUpgrade"
+READERS = "kubeception:clusterupgrades"
 GROUP, VERSION, PLURAL = "kubeception.dev", "v1alpha1", "clusterupgrades"
 # On a Node, by the controller alone: the boot that is to end, by its id. A host that has another
 # one by now has done what was asked for, so nobody reboots twice.
@@ -57,9 +59,12 @@ _NAMES = {
     Errand.COMMAND: "[a-z0-9][a-z0-9-]{0,62}",
 }
 _NAMES[Errand.FETCH] = _NAMES[Errand.RELEASE]
-# On a Node whose host is to fetch a bundle, by the controller alone: `<sha256> <url>`.
-SOURCE_NOTE = f"{Errand.FETCH.note}-source"
-NOTES = (REBOOT_NOTE, CORDONED_NOTE, SOURCE_NOTE, *(errand.note for errand in Errand))
+# On a Node whose host is to fetch a bundle, by the controller alone: the name of the ClusterUpgrade
+# that says from where, which the host reads itself.
+ORDER_NOTE = f"{Errand.FETCH.note}-order"
+# As the API has names; it becomes a part of a path there.
+ORDER_NAMES = "[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"
+NOTES = (REBOOT_NOTE, CORDONED_NOTE, ORDER_NOTE, *(errand.note for errand in Errand))
 _BUNDLE = {"type": "string", "maxLength": 64, "pattern": f"^{Errand.RELEASE.names}$"}
 
 
@@ -166,6 +171,19 @@ def of_order(order: Order) -> objects.Object:
             "offline": "skip" if order.skips_offline else "stop",
         },
     }
+
+
+def source_of(found: objects.Object) -> Source | None:
+    """Return from where hosts that lack the release get it, by an object that asks for that."""
+    said = found["spec"].get("source") or {}
+    return Source.of_texts(said.get("url", ""), said.get("sha256", ""))
+
+
+def readers() -> Iterator[objects.Object]:
+    """Yield the nodes' right to read those that they are told of, by name, and nothing else."""
+    nodes = {"apiGroup": objects.RBAC, "kind": "Group", "name": NODES}
+    yield objects.cluster_role(READERS, [objects.rule(GROUP, PLURAL, "get")])
+    yield objects.cluster_role_binding(READERS, role=READERS, subject=nodes)
 
 
 def everything() -> Iterator[objects.Object]:

@@ -50,6 +50,7 @@ _JOIN_SERVICE = "kubeception-join-service"
 _CONTROLLER = "kubeception-controller"
 _CONTROLLER_NODES = "kubeception-controller-nodes"
 _NODE_NOTES = "kubeception-node-notes"
+_SOURCES = "kubeception-upgrade-sources"
 # A claim has some 2 KiB, with a request of 4 KiB at most.
 _SMALL_BYTES = 12 * 1024
 # By which people and local volumes name a host; a kubelet writes it.
@@ -90,12 +91,13 @@ def everything(cluster: ClusterFacts) -> Iterator[objects.Object]:
     yield from _controller()
     yield from _controller_nodes()
     yield from _notes()
+    yield from of_sources()
 
 
 def names(settings: ClusterSettings) -> tuple[str, ...]:
     """Return the names of the policies that a cluster has, which are their bindings' as well."""
     of_workers = (_MIRROR_PODS, _OWN_NODES, _ADDRESSES, _REMOVED_NODES)
-    of_controller = (_CONTROLLER, _CONTROLLER_NODES, _NODE_NOTES)
+    of_controller = (_CONTROLLER, _CONTROLLER_NODES, _NODE_NOTES, _SOURCES)
     of_all = (_NODE_ROLES, *of_workers, _JOIN_SERVICE, *of_controller)
     return (_FLANNEL, _LINKS, *of_all) if settings.net.cni is Cni.FLANNEL else of_all
 
@@ -394,6 +396,34 @@ def _notes() -> Iterator[objects.Object]:
             (
                 f"({_same(but=f'!(key in [{_notes_of_ours()}])')}) || {_IS_ADMINISTRATOR}",
                 "only administrators and the controller have hosts do something",
+            )
+        ],
+    )
+
+
+def of_sources() -> Iterator[objects.Object]:
+    """Let no account of the cluster's own say which bundle hosts fetch, for that runs as root.
+
+    The controller makes ClusterUpgrades, and needs none with a source.
+    """
+    source = "object.spec.?source"
+    before = "oldObject == null ? optional.none() : oldObject.spec.?source"
+    is_own = " || ".join(
+        f"'{group}' in request.userInfo.groups"
+        for group in (f"system:serviceaccounts:{objects.NAMESPACE}", NODES)
+    )
+    yield from _policy(
+        _SOURCES,
+        groups=cluster_upgrade.GROUP,
+        versions="*",
+        resources=(cluster_upgrade.PLURAL,),
+        operations=("CREATE", "UPDATE"),
+        only={"is-own": is_own},
+        variables={},
+        rules=[
+            (
+                f"!{source}.hasValue() || {source} == ({before}) || {_IS_ADMINISTRATOR}",
+                "only administrators say which bundle hosts fetch, and from where",
             )
         ],
     )

@@ -532,9 +532,12 @@ def test_a_sum_to_fetch_by_is_64_hex_digits(digest: str) -> None:
     ["http://a", "https://files.example:8443/b/1.37.1-1d96a521/", "http://[2001:db8::1]:80/x"],
 )
 def test_a_source_is_read_as_it_was_written(url: str) -> None:
-    source = Source(url, SUM)
+    source = Source.of_texts(url, SUM)
 
-    assert Source.parse(str(source)) == source
+    assert source == Source(url, SUM)
+    assert source is not None
     assert source.of("bin/etcd") == f"{url.rstrip('/')}/bin/etcd"
-    for wrong in (url, SUM, f"{SUM} {url} x", f" {source}", f"{source}\n", f"{SUM} {url}/?x"):
-        assert Source.parse(wrong) is None
+    for wrong in ("", "-h", f" {url}", f"{url}\n", f"{url}/?x", url.replace("//", "//a:b@")):
+        assert Source.of_texts(wrong, SUM) is None
+    for wrong in ("", SUM[1:], SUM.upper(), f"{SUM}\n", f"{SUM} --root"):
+        assert Source.of_texts(url, wrong) is None

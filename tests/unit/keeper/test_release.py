@@ -12,13 +12,11 @@ from kubeception.keeper.errand import Asked, Work
 from kubeception.keeper.release import (
     Bundles,
     commands,
-    fetching,
     outcome,
     preparation,
     preparing,
 )
 from kubeception.render.cluster_upgrade import Errand
-from kubeception.source import Source
 
 __all__ = ["make_bundle"]
 
@@ -56,14 +54,6 @@ def test_a_bundle_that_was_fetched_is_there_or_comes_or_is_another_one(
     assert bundles.outcome(wanted) == another
     bundles.lacking = ("new",)
     assert bundles.outcome(wanted) == (Work.RUNNING, "")
-
-
-def test_a_bundle_is_fetched_as_a_person_would(tmp_path: Path) -> None:
-    source = Source("http://192.0.2.1/new", "ab" * 32)
-
-    assert list(fetching(session_of(tmp_path), source)) == [
-        ("/usr/local/bin/kubeception", "bundle", "fetch", source.url, "--sha256", source.sha256)
-    ]
 
 
 def test_a_unit_has_a_name_whatever_the_bundle_has(tmp_path: Path) -> None:
