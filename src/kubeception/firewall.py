@@ -135,6 +135,13 @@ def blocked(wanted: Iterable[Need], chains: Sequence[Chain]) -> list[Blocked]:
     return [Blocked(drop, tuple(needs), by_ufw) for drop, needs in found.items()]
 
 
+def against_the_network(session: Session) -> list[Blocked]:
+    """Return what this host's packet filter drops of what the cluster's network is tried by."""
+    chains = ruleset.read(session.host, but=_OURS)
+    uplink = _uplink(session) if chains else ""
+    return blocked(tried(session.config, uplink), chains)
+
+
 def dropped_here(session: Session) -> str | None:
     """Say where packets of this host to its own API server end that is alive, None where nowhere.
 
@@ -274,6 +281,29 @@ def _of_pods(config: Config, uplink: str) -> Iterator[Need]:
             ),
         ),
         opening,
+    )
+
+
+def tried(config: Config, uplink: str) -> Iterator[Need]:
+    """Yield what has to get through for the cluster's network to answer whoever tries it."""
+    pods = ip_network(str(config.net.cluster_cidr))
+    yield _to_others("tcp", API_PORT, uplink)
+    if config.net.cni is Cni.FLANNEL:
+        yield _from_others("udp", _VXLAN_PORT, uplink)
+        yield _to_others("udp", _VXLAN_PORT, uplink)
+        yield from _of_pods(config, uplink)
+        yield Need(
+            "what pods send to nodes",
+            tuple(
+                Packet("forward", "tcp", port, enters=flannel.BRIDGE, leaves=uplink, source=pods)
+                for port in (API_PORT, kubelet.PORT)
+            ),
+            Opening(network=str(pods)),
+        )
+    yield Need(
+        "what this host asks the cluster's DNS",
+        (Packet("output", "udp", DNS_PORT, original=DNS_PORT),),
+        Opening("udp", str(DNS_PORT)),
     )
 
 

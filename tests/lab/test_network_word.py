@@ -1,21 +1,27 @@
 """What does not work of a node's network is named by `status`, on the right node; so is its end."""
 
+import time
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 from tests.conftest import Note
 from tests.lab import cluster
 from tests.lab.cluster import get, until
 from tests.lab.lot import SEED, drawn
+from tests.lab.machine import scaled
 
 from kubeception.conditions import network_problem
-from kubeception.keeper.network_watch import Reason
+from kubeception.keeper.trouble import Reason
 from kubeception.lab import Host, Lab
 
-pytestmark = [pytest.mark.hosts(2, bundle=True), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.hosts(2, bundle=True), pytest.mark.timeout(900)]
 
 # The keeper looks every fifteen seconds, and believes what it has seen twice.
 NAMED_S = 60
+KEEPER = "kubeception-keeper.service"
+MEASURED_S, TICKS = 60, 100
+MOST_SHARE = 0.003
 
 
 @dataclass(frozen=True)
@@ -25,13 +31,31 @@ class Fault:
     broken: str
     mended: str
     said: Reason | str
+    cause: str = ""
 
 
-def dropped(what: str, hook: str, said: Reason | str) -> Fault:
+def dropped(
+    what: str, hook: str, said: Reason | str, cause: str = "chain inet broken it (rule "
+) -> Fault:
     """Return the fault of a rule that drops some packets."""
     chain = f"type filter hook {hook} priority -300; {what} drop;"
     table = f"table inet broken {{ chain it {{ {chain} }}; }}"
-    return Fault(f"echo '{table}' | nft -f -", "nft delete table inet broken", said)
+    return Fault(f"echo '{table}' | nft -f -", "nft delete table inet broken", said, cause)
+
+
+FLANNEL_ANEW = "crictl ps -q --name flannel | xargs crictl stop"
+POSTROUTING = "ip flannel-ipv4 postrtg"
+# What only pods see; the host itself reaches everything.
+PODS_FAULTS = {
+    "what pods send is dropped": dropped("ip saddr 10.64.0.0/16", "forward", Reason.NODES),
+    "what pods are answered is dropped": dropped("ip daddr 10.64.0.0/16", "forward", Reason.NODES),
+    "masquerading is gone": Fault(
+        f"nft flush chain {POSTROUTING} && nft add rule {POSTROUTING} counter",
+        FLANNEL_ANEW,
+        Reason.MASQUERADE,
+        f"chain {POSTROUTING} masquerades nothing ({FLANNEL_ANEW})",
+    ),
+}
 
 
 FAULTS = {
@@ -39,15 +63,21 @@ FAULTS = {
     "VXLAN is dropped as it leaves": dropped("udp dport 8472", "output", Reason.PODS),
     "flannel's link is down": Fault(
         "ip link set flannel.1 down",
-        "crictl ps -q --name flannel | xargs crictl stop",
+        FLANNEL_ANEW,
         Reason.PODS,
+        "link flannel.1 is not up",
     ),
     "questions to the DNS are dropped": dropped("udp dport 53", "output", Reason.DNS),
     "the way to Services is closed": Fault(
-        "ip route add blackhole 10.65.0.0/16", "ip route del blackhole 10.65.0.0/16", Reason.API
+        "ip route add blackhole 10.65.0.0/16",
+        "ip route del blackhole 10.65.0.0/16",
+        Reason.API,
+        "route blackhole 10.65.0.0/16 (ip route del blackhole 10.65.0.0/16)",
     ),
     "the kubelet's port is closed": dropped(
-        "tcp dport 10250", "input", "the API server to reach every node's kubelet"
+        *("tcp dport 10250", "input"),
+        said="the API server to reach every node's kubelet",
+        cause="",  # what the worker's own status says
     ),
 }
 
@@ -70,13 +100,17 @@ def problems(cp1: Host) -> list[str]:
     return lines
 
 
-@pytest.mark.parametrize("name", drawn(list(FAULTS), 2), ids=lambda one: f"{one} (seed {SEED})")
+@pytest.mark.parametrize(
+    "name",
+    [*PODS_FAULTS, *drawn(list(FAULTS), 2)],
+    ids=lambda one: f"{one} (seed {SEED})",
+)
 def test_what_does_not_work_on_a_node_is_named(
     made: list[Host], hosts: list[Host], note: Note, name: str
 ) -> None:
     cp1, w1 = made
     assert len(hosts) == 2
-    fault = FAULTS[name]
+    fault = {**FAULTS, **PODS_FAULTS}[name]
     until(lambda: problems(cp1) == [], timeout_s=NAMED_S)
 
     w1.run("sh", "-c", fault.broken)
@@ -91,7 +125,58 @@ def test_what_does_not_work_on_a_node_is_named(
 
     note(f"{name}: named after {named_s:.1f} s, its end after {over_s:.1f} s: {said}")
     assert isinstance(fault.said, Reason) or any(fault.said in line for line in said)
+    assert any(fault.cause in line for line in said)
     assert not any("cp1: " in line for line in said)
+
+
+def test_what_a_look_costs_is_little(made: list[Host], note: Note) -> None:
+    cp1, w1 = made
+    until(lambda: problems(cp1) == [], timeout_s=NAMED_S)
+
+    used = {}
+    for is_on in (True, False):
+        w1.put(cluster.CONFIG, f"[node]\nprobe_network = {str(is_on).lower()}\n")
+        w1.run("systemctl", "restart", KEEPER)
+        until(partial(place_is, w1, there=is_on), timeout_s=NAMED_S)
+        before = keeper_ticks(w1)
+        time.sleep(MEASURED_S)
+        said = w1.run("journalctl", "-u", KEEPER, "-o", "cat", "-n", "1").stdout
+        used[is_on] = keeper_ticks(w1) - before, keeper_kib(w1)
+        assert "all is well" in said and problems(cp1) == []
+    w1.put(cluster.CONFIG, "")
+    w1.run("systemctl", "restart", KEEPER)
+
+    (ticks, kib), (ticks_off, kib_off) = used[True], used[False]
+    share = (ticks - ticks_off) / TICKS / MEASURED_S
+    note(
+        f"the keeper's CPU in {MEASURED_S} s: {ticks} ticks of {1000 // TICKS} ms, without its"
+        f" place among the pods {ticks_off}: {share:.2%} of a core more;"
+        f" memory: {kib / 1024:.1f} MiB, without {kib_off / 1024:.1f} MiB"
+    )
+    assert share <= scaled(MOST_SHARE)
+    assert kib - kib_off <= 30 * 1024
+
+
+def place_is(w1: Host, *, there: bool) -> bool:
+    """Whether a worker's keeper has an address among its pods, or has none."""
+    taken = w1.run("test", "-e", "/var/lib/cni/networks/cbr0/10.64.1.254", check=False)
+    return (taken.code == 0) is there
+
+
+def keeper_ticks(host: Host) -> int:
+    """Return how long a keeper and what it has called have run."""
+    fields = host.run("cat", f"/proc/{keeper_pid(host)}/stat").stdout.rpartition(")")[2].split()
+    return sum(map(int, fields[11:15]))
+
+
+def keeper_kib(host: Host) -> int:
+    """Return how much memory a keeper has."""
+    status = host.run("cat", f"/proc/{keeper_pid(host)}/status").stdout
+    return int(status.partition("VmRSS:")[2].split()[0])
+
+
+def keeper_pid(host: Host) -> str:
+    return host.run("systemctl", "show", "-P", "MainPID", KEEPER).stdout.strip()
 
 
 def told(cp1: Host) -> str | None:

@@ -135,3 +135,17 @@ def test_rules_of_nftables_are_inserted_by_nft() -> None:
             False,
         )
     }
+
+
+def test_what_the_network_is_tried_by_is_told_where_it_ends() -> None:
+    forward = "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -s 10.244.0.0/16 -j DROP\nCOMMIT\n"
+    dns = "*filter\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p udp -m udp --dport 53 -j DROP\nCOMMIT\n"
+    wanted = list(firewall.tried(Config(), "host0"))
+
+    [of_pods] = firewall.blocked(wanted, iptables.chains(forward))
+    [of_host] = firewall.blocked(wanted, iptables.chains(dns))
+    assert "drops what pods of two hosts send each other, what pods send to other" in str(of_pods)
+    assert "what pods send to nodes" in str(of_pods)
+    assert str(of_host).endswith("drops what this host asks the cluster's DNS")
+    assert of_host.hint == "iptables -t filter -I OUTPUT -p udp --dport 53 -j ACCEPT"
+    assert firewall.blocked(wanted, []) == []

@@ -1,13 +1,14 @@
 """Which other nodes a node tries, and what of a Node says that its network doesn't work."""
 
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kubeception.conditions import network_problem, unready
-from kubeception.conditions.network import MOST_PEERS, following
-from kubeception.host.network import gateways
+from kubeception.conditions.network import MOST_PEERS, following, following_ranges, place_in
+from kubeception.host.network import gateways, ranges, reverse_path_drops
 
 ROUTES = """\
 Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
@@ -33,6 +34,31 @@ def test_other_nodes_are_where_routes_through_the_link_lead(tmp_path: Path) -> N
     (tmp_path / "net/route").write_text(ROUTES)
     assert list(map(str, gateways("flannel.1", proc=tmp_path))) == ["10.64.1.0", "10.64.2.0"]
     assert gateways("cni0", proc=tmp_path) == []
+
+
+def test_nodes_are_tried_in_a_ring_by_their_ranges(tmp_path: Path) -> None:
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net/route").write_text(ROUTES)
+    near, far = ranges("flannel.1", proc=tmp_path)
+    assert [str(place_in(one)) for one in (near, far)] == ["10.64.1.254", "10.64.2.254"]
+
+    nodes = [IPv4Network(f"10.64.{number}.0/24") for number in range(20)]
+    for number, own in enumerate(nodes):
+        others = [one for one in nodes if one != own]
+        found = following_ranges([own.network_address], others)
+        assert found == [nodes[(number + step) % 20] for step in range(1, MOST_PEERS + 1)]
+    assert following_ranges([], [near, far]) == [near, far]
+
+
+def test_what_rp_filter_dropped_is_counted(tmp_path: Path) -> None:
+    (tmp_path / "net").mkdir()
+    told = "TcpExt: SyncookiesSent IPReversePathFilter\nTcpExt: 1 42\nIpExt: InNoRoutes\nIpExt: 7\n"
+    (tmp_path / "net/netstat").write_text(told)
+    assert reverse_path_drops(proc=tmp_path) == 42
+    (tmp_path / "net/netstat").write_text("TcpExt: SyncookiesSent\nTcpExt: 1\n")
+    assert reverse_path_drops(proc=tmp_path) == 0
+    (tmp_path / "net/netstat").write_text("")
+    assert reverse_path_drops(proc=tmp_path) == 0
 
 
 def said(kind: str, status: str, **more: str) -> dict[str, Any]:

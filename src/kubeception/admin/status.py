@@ -13,6 +13,7 @@ from kubeception import (
     firewall,
     host_network,
     losses,
+    network_cause,
     timestamp,
 )
 from kubeception.admin import nodes, upgrades
@@ -187,10 +188,11 @@ def _of_a_worker(facts: Facts) -> Iterator[tuple[str, Condition]]:
     yield "host", _whole_network()
     yield "certificates", all_valid()
     yield "cluster", conditions.node_ready(facts.host.node)
-    yield "network", conditions.api_at_its_service()
+    yield "network", _explained(conditions.api_at_its_service())
     if facts.cluster.settings.net.cni is Cni.FLANNEL:
-        yield "network", conditions.dns_answers()
-        yield "network", conditions.somebody_reached()
+        yield "network", _explained(conditions.dns_answers(), is_dns=True)
+        yield "network", _explained(conditions.somebody_reached())
+        yield "network", _pods_reach_it()
 
 
 def _checks(session: Session, facts: Facts, silence: str | None) -> Iterator[CheckResult]:
@@ -327,8 +329,29 @@ def _conditions(config: Config, facts: Facts) -> Iterator[tuple[str, Condition]]
     yield "nodes", conditions.networks_work(ready)
     if config.net.cni is Cni.FLANNEL:
         yield "nodes", conditions.nodes_reached(facts.host.node, ready)
-        yield "network", conditions.dns_answers()
-    yield "network", conditions.api_at_its_service()
+        yield "network", _explained(conditions.dns_answers(), is_dns=True)
+        yield "network", _pods_reach_it()
+    yield "network", _explained(conditions.api_at_its_service())
+
+
+def _explained(condition: Condition, *, is_dns: bool = False) -> Condition:
+    """Return a condition that says why, too, where that can be told on this host."""
+
+    def problem(session: Session) -> str | None:
+        why, cause = condition.problem(session), None
+        if why:
+            with contextlib.suppress(KubeceptionError, OSError):  # it is so, whatever the cause
+                cause = network_cause.look(session, is_dns=is_dns)
+        return f"{why}; {cause}" if cause else why
+
+    return replace(condition, problem=problem)
+
+
+def _pods_reach_it() -> Condition:
+    """Return that pods of this host reach what it reaches, by its keeper's last word."""
+    what = "this host's pods to reach what users need"
+    hint = f"journalctl -u {keeper.UNIT} -n 50"
+    return Condition(what, lambda session: record.trouble(session.layout.keeper), hint=hint)
 
 
 def _absent(manifest: Path, name: str) -> Condition:

@@ -81,6 +81,11 @@ def of_pods(
     return (f"there is no pod with {', '.join(f'{k}={v}' for k, v in labels.items())}",)
 
 
+def of_own_pods(session: Session, labels: Mapping[str, str]) -> Sequence[str]:
+    """Return the last lines of this host's newest pod with these labels; the API isn't asked."""
+    return _of_sandbox(session, lambda pod: labels.items() <= pod.labels.items())
+
+
 def of_pod(session: Session, pod: Mapping[str, Any]) -> Sequence[str]:
     """Return how a pod that was read is, and the last lines of its container that isn't ready."""
     metadata, node = pod["metadata"], pod["spec"].get("nodeName")

@@ -2,9 +2,9 @@
 
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import ip_network
+from ipaddress import IPv4Address, IPv4Network, ip_network
 from typing import TypeVar
 
 from kubeception.conditions.condition import Condition
@@ -24,6 +24,8 @@ _ANSWER_S = 1.0
 _TRIES = 3
 _AT_ONCE = 16
 One = TypeVar("One")
+# Has a question answered from a pod of this host.
+Asked = Callable[[Callable[[], list[str | None]]], list[str | None]]
 
 
 def api_at_its_service() -> Condition:
@@ -31,7 +33,7 @@ def api_at_its_service() -> Condition:
 
     def problem(session: Session) -> str | None:
         ca, address = session.layout.pki.ca.certificate, str(session.config.net.apiserver_ip)
-        return _tried(lambda: health.silence(SERVICE_PORT, ca, host=address))
+        return tried(lambda: health.silence(SERVICE_PORT, ca, host=address))
 
     what = "the API to answer at its Service's address"
     return Condition(what, problem, hint=_logs_of(proxy.NAME))
@@ -43,7 +45,7 @@ def dns_answers() -> Condition:
     def problem(session: Session) -> str | None:
         net = session.config.net
         name = f"kubernetes.default.svc.{net.cluster_domain}"
-        return _tried(lambda: dns.problem(net.dns_ip, name, net.apiserver_ip))
+        return tried(lambda: dns.problem(net.dns_ip, name, net.apiserver_ip))
 
     return Condition("the cluster's DNS to answer", problem, hint=_logs_of("kube-dns"))
 
@@ -62,17 +64,19 @@ def nodes_reached(node: str, ready: Nodes) -> Condition:
     return Condition(what, problem, hint=_logs_of(flannel.NAME))
 
 
-def somebody_reached() -> Condition:
+def somebody_reached(pod: Asked | None = None) -> Condition:
     """One at least of the nodes to which this host has routes is reached through the pod network.
 
-    A worker's kubelet sees no other Node, so nobody tells it which of them are off.
+    A worker's kubelet sees no other Node, so nobody tells it which of them are off. Where a `pod`
+    is asked, it asks a pod there first; a node without a place among its pods answers itself.
     """
 
-    def problem(_session: Session) -> str | None:
+    def problem(session: Session) -> str | None:
         if not links.is_up(flannel.LINK):  # its routes went with it
             return f"{flannel.LINK} is down"
-        peers = network.gateways(flannel.LINK)[:MOST_PEERS]
-        found = _together(peers, _reaching_problem)
+        own = [address for link, address in network.addresses() if link == flannel.LINK]
+        peers = following_ranges(own, network.ranges(flannel.LINK, proc=session.host.proc))
+        found = pod(lambda: _together(peers, _pod_problem)) if pod else _of_host(peers)
         return "; ".join(filter(None, found)) if found and all(found) else None
 
     what = "another node to be reached through the pod network"
@@ -102,6 +106,45 @@ def following(node: str, others: Iterable[str]) -> list[str]:
     return ring[:MOST_PEERS]
 
 
+def following_ranges(
+    own: Sequence[IPv4Address], others: Sequence[IPv4Network]
+) -> list[IPv4Network]:
+    """Return the ranges of the nodes that follow the one with these addresses, in a ring."""
+    first = sum(any(other.network_address < one for one in own) for other in others)
+    return [*others[first:], *others[:first]][:MOST_PEERS]
+
+
+def place_in(pods: IPv4Network) -> IPv4Address:
+    """Return where a node whose pods have that range tries what a pod would reach, and answers."""
+    return pods[-2]
+
+
+def _of_host(peers: Sequence[IPv4Network]) -> list[str | None]:
+    return _together((one.network_address for one in peers), _reaching_problem)
+
+
+def _pod_problem(pods: IPv4Network) -> str | None:
+    """Say why neither a pod of a node comes back with an answer nor the node itself."""
+    if is_answered(place_in(pods), kubelet.PORT):
+        return None
+    return _reaching_problem(pods.network_address)
+
+
+def is_answered(address: Address, port: int) -> bool:
+    """Tell whether anything comes back; that a connection is refused is an answer."""
+    return _connecting_problem(address, port) is None
+
+
+def _connecting_problem(address: Address, port: int) -> str | None:
+    try:
+        socket.create_connection((str(address), port), timeout=_ANSWER_S).close()
+    except ConnectionRefusedError:
+        pass
+    except OSError as error:
+        return f"{address}: {error}"
+    return None
+
+
 def _own_end(node: Object) -> Address | None:
     """Return the address of a node's own end of the pod network: the first of its range."""
     ranges = node["spec"].get("podCIDRs") or []
@@ -109,23 +152,13 @@ def _own_end(node: Object) -> Address | None:
 
 
 def _reaching_problem(address: Address | None) -> str | None:
-    """Say why nothing comes back; that a connection is refused is an answer."""
+    """Say why nothing comes back from a node's own end."""
     if address is None:
         return None
-
-    def problem() -> str | None:
-        try:
-            socket.create_connection((str(address), kubelet.PORT), timeout=_ANSWER_S).close()
-        except ConnectionRefusedError:
-            pass
-        except OSError as error:
-            return f"{address}: {error}"
-        return None
-
-    return _tried(problem)
+    return tried(lambda: _connecting_problem(address, kubelet.PORT))
 
 
-def _tried(problem: Callable[[], str | None]) -> str | None:
+def tried(problem: Callable[[], str | None]) -> str | None:
     """Return what is wrong at the last of some tries, if it is at all of them."""
     found = problem()
     for _ in range(_TRIES - 1):

@@ -224,6 +224,13 @@ class Node(Section, frozen=True):
     address: Annotated[
         Address | UnsetType, Meta(description="By default the one of the default route.")
     ] = UNSET
+    probe_network: Annotated[
+        bool,
+        Meta(
+            description="Whether the keeper has an address among the node's pods, from which it "
+            "tries what they would reach."
+        ),
+    ] = True
 
 
 class ApiServer(Pod, frozen=True):

@@ -43,6 +43,8 @@ def phrase(kind: inspect.Type) -> str:
             return f"a table, each value {phrase(value)}"
         case inspect.StructType():
             return "a table"
+        case inspect.BoolType():
+            return "true or false"
         case _:
             return "a string"
 

@@ -1,13 +1,21 @@
 """Network links, and tables of nftables, by their names."""
 
+import fcntl
+import json
 import shutil
+import socket
+import struct
+from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Any
 
 from kubeception import crash
 from kubeception.host.process import run
 
 _LINKS = Path("/sys/class/net")
-_IFF_UP = 1
+_IFF_UP, _SIOCGIFFLAGS = 1, 0x8913
+_FLAGS = "16sH22x"  # struct ifreq, netdevice(7)
+_CLOSED = frozenset({"blackhole", "unreachable", "prohibit"})
 
 
 def has_link(name: str) -> bool:
@@ -17,8 +25,42 @@ def has_link(name: str) -> bool:
 
 def is_up(name: str) -> bool:
     """Tell whether there is a link of that name, and somebody has set it up."""
-    flags = _LINKS / name / "flags"
-    return flags.exists() and bool(int(flags.read_text(), 16) & _IFF_UP)
+    asked = struct.pack(_FLAGS, name.encode(), 0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        try:
+            _, flags = struct.unpack(_FLAGS, fcntl.ioctl(any_socket, _SIOCGIFFLAGS, asked))
+        except OSError:
+            return False
+    return bool(flags & _IFF_UP)
+
+
+def tunnels(name: str) -> list[IPv4Address]:
+    """Return the other ends to which a VXLAN link sends, in order; none where none is told."""
+    listed = run(["bridge", "-json", "fdb", "show", "dev", name], check=False)
+    ends = {one["dst"] for one in json.loads(listed.stdout or "[]") if "dst" in one}
+    return sorted(map(IPv4Address, ends)) if listed.code == 0 else []
+
+
+def tunnel(name: str) -> tuple[str, str] | None:
+    """Return the link and the address by which a VXLAN link sends, None where there is none."""
+    listed = run(["ip", "-json", "-details", "link", "show", name], check=False)
+    if listed.code:
+        return None
+    made = json.loads(listed.stdout)[0].get("linkinfo", {}).get("info_data", {})
+    return made.get("link", ""), made.get("local", "")
+
+
+def closed_route(address: IPv4Address) -> str | None:
+    """Return the route by which a packet to an address goes nowhere, None where it is none."""
+    listed = run(["ip", "-json", "route", "show", "match", str(address)], check=False)
+    found: list[dict[str, Any]] = json.loads(listed.stdout or "[]") if listed.code == 0 else []
+    longest: dict[str, Any] = max(found, key=lambda one: _length(one["dst"]), default={})
+    kind = longest.get("type", "")
+    return f"{kind} {longest['dst']}" if kind in _CLOSED else None
+
+
+def _length(destination: str) -> int:
+    return 0 if destination == "default" else int((destination + "/32").split("/")[1])
 
 
 def is_in_use(bridge: str) -> bool:
@@ -43,10 +85,10 @@ def has_table(family: str, name: str) -> bool:
     return run(["nft", "list", "table", family, name], check=False).code == 0
 
 
-def has_rules(family: str, table: str, chain: str) -> bool:
-    """Tell whether a chain of nftables is there, with a rule in it."""
+def has_rules(family: str, table: str, chain: str, *, verdict: str = "rule") -> bool:
+    """Tell whether a chain of nftables is there, with a rule in it, or one of some verdict."""
     listed = run(["nft", "--json", "list", "chain", family, table, chain], check=False)
-    return listed.code == 0 and '"rule"' in listed.stdout
+    return listed.code == 0 and f'"{verdict}"' in listed.stdout
 
 
 def remove_table(family: str, name: str) -> None:

@@ -7,7 +7,7 @@ import socket
 import struct
 import sys
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from kubeception.endpoints import Address
@@ -54,8 +54,30 @@ def has_address(address: Address) -> bool:
 def gateways(interface: str, *, proc: Path = Path("/proc")) -> list[IPv4Address]:
     """Return the gateways to which routes lead through an interface; see proc_net_route(5)."""
     routes = (line.split() for line in (proc / "net/route").read_text().splitlines()[1:])
-    found = {int(gateway, 16) for name, _, gateway, *_ in routes if name == interface}
-    return sorted(IPv4Address(one.to_bytes(4, sys.byteorder)) for one in found - {0})
+    found = {gateway for name, _, gateway, *_ in routes if name == interface}
+    return sorted(_address(one) for one in found if int(one, 16))
+
+
+def ranges(interface: str, *, proc: Path = Path("/proc")) -> list[IPv4Network]:
+    """Return the ranges to which routes lead by a gateway behind an interface, in their order."""
+    found = []
+    for line in (proc / "net/route").read_text().splitlines()[1:]:
+        name, destination, gateway, _, _, _, _, mask, *_ = line.split()
+        if name == interface and int(gateway, 16):
+            found.append(IPv4Network((_address(destination), str(_address(mask)))))
+    return sorted(found)
+
+
+def _address(text: str) -> IPv4Address:
+    return IPv4Address(int(text, 16).to_bytes(4, sys.byteorder))
+
+
+def reverse_path_drops(*, proc: Path = Path("/proc")) -> int:
+    """Return how many packets rp_filter has dropped since the boot (ip-sysctl)."""
+    lines = (proc / "net/netstat").read_text().splitlines()
+    told = [line.split() for line in lines if line.startswith("TcpExt:")]
+    found = dict(zip(*told, strict=True)) if len(told) == 2 else {}
+    return int(found.get("IPReversePathFilter", "0"))
 
 
 def default_routes(*, proc: Path = Path("/proc")) -> list[Route]:

@@ -16,8 +16,8 @@ from kubeception.facts import Proven
 from kubeception.gather import gather
 from kubeception.keeper import errand_watch, release
 from kubeception.keeper.errand import Asked
-from kubeception.keeper.network_watch import Trouble
 from kubeception.keeper.rollout import Rollout
+from kubeception.keeper.trouble import Trouble
 from kubeception.kept import revisions
 from kubeception.kube.client import KEEPER, Object
 from kubeception.kube.lease import Lease

@@ -9,8 +9,9 @@ from kubeception.endpoints import Address
 from kubeception.errors import KubeceptionError
 from kubeception.gather import address
 from kubeception.host import network
-from kubeception.keeper.network_watch import NetworkWatch, Trouble
+from kubeception.keeper.network_watch import NetworkWatch
 from kubeception.keeper.own_node import Moved, Restarts, Unready
+from kubeception.keeper.trouble import Trouble
 from kubeception.keeper.verdict import API_SILENT_S, ETCD_SILENT_S, LEASE_STILL_S, Observation
 from kubeception.pki.token import Role
 from kubeception.render import kubelet

@@ -15,6 +15,7 @@ from kubeception.host.notify import notify
 from kubeception.keeper import actions, record
 from kubeception.keeper.hourly import Hourly
 from kubeception.keeper.observer import Observer
+from kubeception.keeper.trouble import Trouble
 from kubeception.keeper.verdict import Action, Observation, Verdict, judge
 from kubeception.keeper.worker_observer import WorkerObserver
 from kubeception.kube.lease import Lease
@@ -47,6 +48,8 @@ def run(session: Session) -> None:
     lease = actions.lease_of(session, node)
     hourly = None if is_worker else Hourly(session)
     last: Verdict | None = None
+    trouble: Trouble | None = None
+    record.write_trouble(session.layout.keeper, trouble)
     settings = files.changed_ns(session.layout.config)
     while node_name(session) == node and session.layout.membership.exists() is is_worker:
         if (now := files.changed_ns(session.layout.config)) != settings:
@@ -58,6 +61,9 @@ def run(session: Session) -> None:
             last = verdict
             log.info("%s: %s", verdict.action, verdict.why)
             record.write(session.layout.keeper, verdict, session.host.clock.now())
+        if (found := watch.trouble()) != trouble:
+            trouble = found
+            record.write_trouble(session.layout.keeper, trouble)
         is_done = _act(verdict, seen, session, lease)
         if verdict.action in _CHANGES:
             watch.forget()

@@ -1,29 +1,24 @@
-"""What users of the cluster need of its network, tried from this host again and again."""
+"""What users of the cluster need of its network, tried from this host and its pods' network."""
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import replace
 
-from kubeception import conditions
+from kubeception import conditions, network_cause
 from kubeception.conditions import Condition
 from kubeception.config.model import Cni
 from kubeception.errors import KubeceptionError
+from kubeception.host import network
+from kubeception.keeper import pod_look
+from kubeception.keeper.pod_place import PodPlace
+from kubeception.keeper.trouble import Looks, Reason, Trouble
 from kubeception.session import Session
 
 # A Service that has moved, or a pod that has, is followed within seconds: it counts if it is so
 # twice. A fault is told within a minute.
 LOOK_EVERY_S = 15.0
-_IN_A_ROW = 2
-
-
-class Reason(StrEnum):
-    """What does not work from here, as a Node's condition has it."""
-
-    API = "ApiServiceUnreachable"
-    DNS = "ClusterDnsUnreachable"
-    PODS = "PodNetworkUnreachable"
-
+# Where the host itself reaches it nothing has moved.
+LOOK_AGAIN_S = 5.0
 
 _WORDS = {
     Reason.API: "the API does not answer at its Service's address",
@@ -32,39 +27,12 @@ _WORDS = {
 }
 
 
-@dataclass(frozen=True)
-class Trouble:
-    """What does not work, and why."""
-
-    reason: Reason
-    words: str
-
-    def __str__(self) -> str:
-        return self.words
-
-
-@dataclass(frozen=True)
-class Looks:
-    """What did not work at the last look, and at how many in a row something did not."""
-
-    trouble: Trouble | None = None
-    in_a_row: int = 0
-
-    def then(self, found: Trouble | None) -> "Looks":
-        """Return them with one more."""
-        return Looks(found, self.in_a_row + 1 if found else 0)
-
-    @property
-    def lasting(self) -> Trouble | None:
-        """What counts: not what a single look saw."""
-        return self.trouble if self.in_a_row >= _IN_A_ROW else None
-
-
 class NetworkWatch:
     """Tries it beside the keeper's other work, for an answer may take its time."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._place = PodPlace(session)
         self._looks = Looks()
         threading.Thread(target=self._watch, daemon=True).start()
 
@@ -75,12 +43,20 @@ class NetworkWatch:
     def _watch(self) -> None:
         rest = threading.Event()
         while True:
-            self._looks = self._looks.then(look(self._session))
-            rest.wait(LOOK_EVERY_S)
+            self._looks = self._looks.then(look(self._session, self._place))
+            rest.wait(LOOK_AGAIN_S if self._looks.is_to_be_seen_again else LOOK_EVERY_S)
 
 
-def look(session: Session) -> Trouble | None:
-    """Return the first thing that does not work."""
+def look(session: Session, place: PodPlace) -> Trouble | None:
+    """Return the first thing that does not work: from the host, or else from a pod of it."""
+    strays = network.reverse_path_drops(proc=session.host.proc)
+    if found := _of_host(session) or pod_look.look(session, place):
+        had_strays = network.reverse_path_drops(proc=session.host.proc) > strays
+        return _explained(session, found, had_strays=had_strays)
+    return None
+
+
+def _of_host(session: Session) -> Trouble | None:
     for reason, condition in _needed(session):
         try:
             problem = condition.problem(session)
@@ -98,3 +74,17 @@ def _needed(session: Session) -> Iterator[tuple[Reason, Condition]]:
     yield Reason.API, conditions.api_at_its_service()
     if brings_network:
         yield Reason.DNS, conditions.dns_answers()
+
+
+def _explained(session: Session, found: Trouble, *, had_strays: bool) -> Trouble:
+    """Add the cause, where it can be told."""
+    try:
+        why = network_cause.look(
+            session,
+            is_dns=found.reason is Reason.DNS,
+            is_masquerade=found.reason is Reason.MASQUERADE,
+            had_strays=had_strays,
+        )
+    except (KubeceptionError, OSError):  # what is wrong is said without it
+        return found
+    return replace(found, words=f"{found.words}; {why}") if why else found

@@ -28,6 +28,7 @@ from kubeception.keeper.errand_watch import ErrandWatch, needed
 from kubeception.keeper.host_observer import HostObserver
 from kubeception.keeper.own_node import is_to_reboot
 from kubeception.keeper.rollout import History, Rollout, Server
+from kubeception.keeper.trouble import Trouble
 from kubeception.keeper.verdict import LEASE_FREE_S, Observation
 from kubeception.kept import default_roles, identity, revisions
 from kubeception.kept.identity import Progress
@@ -106,6 +107,10 @@ class Observer:
     def has_restarted_the_kubelet(self) -> None:
         """Remember it."""
         self._host.has_restarted_the_kubelet()
+
+    def trouble(self) -> Trouble | None:
+        """Return what of the cluster's network does not work from here."""
+        return self._host.trouble()
 
     def has_restored_the_network(self) -> None:
         """Remember it."""

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from kubeception import timestamp
 from kubeception.host import files
+from kubeception.keeper.trouble import Trouble
 from kubeception.keeper.verdict import Verdict
 
 FAILED_SNAPSHOT = "failed-snapshot.json"
+TROUBLE = "pods-trouble"
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,20 @@ def read(folder: Path) -> Record | None:
     """Return the last verdict, None where no keeper has run since the boot."""
     try:
         return Record(**json.loads((folder / "verdict.json").read_text()))
+    except FileNotFoundError:
+        return None
+
+
+def write_trouble(folder: Path, trouble: Trouble | None) -> None:
+    """Keep what no pod of this host reaches; what its host doesn't either, others can ask."""
+    said = str(trouble) if trouble and trouble.from_pod else ""
+    files.write(folder / TROUBLE, said)
+
+
+def trouble(folder: Path) -> str | None:
+    """Return what no pod of this host reaches, None where all is well or nobody has looked."""
+    try:
+        return (folder / TROUBLE).read_text() or None
     except FileNotFoundError:
         return None
 

@@ -5,9 +5,9 @@ from enum import StrEnum
 
 from kubeception.etcd.space import Space
 from kubeception.keeper.errand import NO_ERRANDS, Errands, Work
-from kubeception.keeper.network_watch import Trouble
 from kubeception.keeper.own_node import Moved, Unready
 from kubeception.keeper.rollout import Rollout
+from kubeception.keeper.trouble import Trouble
 from kubeception.pki.token import Role
 
 # A rolled or restarted API server is back well within this; a dead one is not.

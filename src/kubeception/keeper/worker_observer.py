@@ -16,6 +16,7 @@ from kubeception.keeper.errand import NO_ERRANDS
 from kubeception.keeper.errand_watch import ErrandWatch
 from kubeception.keeper.host_observer import HostObserver
 from kubeception.keeper.own_node import is_to_reboot
+from kubeception.keeper.trouble import Trouble
 from kubeception.keeper.verdict import Observation
 from kubeception.kept import membership
 from kubeception.pki.token import Role
@@ -54,6 +55,10 @@ class WorkerObserver:
     def has_restarted_the_kubelet(self) -> None:
         """Remember it."""
         self._host.has_restarted_the_kubelet()
+
+    def trouble(self) -> Trouble | None:
+        """Return what of the cluster's network does not work from here."""
+        return self._host.trouble()
 
     def has_restored_the_network(self) -> None:
         """Remember it."""

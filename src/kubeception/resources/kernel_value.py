@@ -17,6 +17,11 @@ class KernelValue:
     def __str__(self) -> str:
         return sysctl.shown(self.key)
 
+    @property
+    def mend(self) -> str:
+        """The command by which somebody sets it."""
+        return f"sysctl -w {self}={kernel.ON}"
+
     def drift(self, session: Session) -> str | None:
         """Say what it is, and by which file."""
         found = sysctl.value(self.key)
@@ -39,6 +44,11 @@ class Forwarding:
 
     def __str__(self) -> str:
         return "forwarding"
+
+    @property
+    def mend(self) -> str:
+        """The commands by which somebody lets them."""
+        return "; ".join(one.mend for one in self.values())
 
     def drift(self, session: Session) -> str | None:
         """Say which links don't, where the host does."""

@@ -38,6 +38,16 @@ class NodeRules:
         has_any = links.has_rules(family, table, self.chain)
         return None if has_any else f"are gone (chain {family} {table} {self.chain})"
 
+    @property
+    def mend(self) -> str:
+        """The command by which somebody has the program start anew."""
+        return f"crictl ps -q --name {self.container} | xargs crictl stop"
+
+    def masquerades(self) -> bool:
+        """Tell whether any of them has what pods send leave by their host's address."""
+        family, table = self.table
+        return links.has_rules(family, table, self.chain, verdict="masquerade")
+
     def is_overdue(self, session: Session) -> bool:
         """Tell whether the program has had its time to write them."""
         now_s = session.host.clock.now().timestamp()
@@ -57,10 +67,10 @@ class NodeRules:
         return found or []
 
 
-_PROXY = NodeRules(
+PROXY = NodeRules(
     proxy.NAME, proxy.NAME, proxy.LABELS, table=proxy.TABLES[0], chain="nat-prerouting"
 )
-_FLANNEL = NodeRules("flannel", "flannel", flannel.LABELS, flannel.TABLES[0], chain="postrtg")
+FLANNEL = NodeRules("flannel", "flannel", flannel.LABELS, flannel.TABLES[0], chain="postrtg")
 
 
 def of_this_host(session: Session) -> tuple[NodeRules, ...]:
@@ -75,4 +85,4 @@ def of_this_host(session: Session) -> tuple[NodeRules, ...]:
         or copy.settings.net.proxy_mode is not ProxyMode.NFTABLES
     ):
         return ()
-    return (_PROXY, _FLANNEL) if copy.settings.net.cni is Cni.FLANNEL else (_PROXY,)
+    return (PROXY, FLANNEL) if copy.settings.net.cni is Cni.FLANNEL else (PROXY,)

@@ -8,9 +8,9 @@ import pytest
 
 from kubeception.etcd.space import Space
 from kubeception.keeper.errand import Asked, Errands, Work
-from kubeception.keeper.network_watch import Reason, Trouble
 from kubeception.keeper.own_node import Moved, Unready
 from kubeception.keeper.rollout import Rollout, Server
+from kubeception.keeper.trouble import Reason, Trouble
 from kubeception.keeper.verdict import Action, Observation, judge
 from kubeception.pki.token import Role
 

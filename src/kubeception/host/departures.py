@@ -1,0 +1,68 @@
+"""What leaves this host, seen as it leaves (packet(7)): after forwarding and masquerading."""
+
+import array
+import socket
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+_SO_ATTACH_FILTER = 26
+_ETH_P_ALL = 3  # only who asks for all protocols sees what leaves
+_HEADER = 20
+# Classic BPF: 'load a byte', 'load a half', 'load a word', 'go on if equal', 'return'.
+_INSTRUCTION = struct.Struct("HBBI")
+_BYTE, _HALF, _WORD, _EQUAL, _RETURN = 0x30, 0x28, 0x20, 0x15, 0x06
+_IPV4_WITHOUT_OPTIONS, _TCP = 0x45, 6
+
+
+@dataclass(frozen=True)
+class Departure:
+    """A packet that left: through which link, and from which address by then."""
+
+    link: str
+    source: IPv4Address
+
+
+def seen(to: IPv4Address, port: int, *, during: Callable[[], object]) -> list[Departure]:
+    """Return what left for a TCP port of another host while something was done.
+
+    Raises:
+        OSError: the kernel lets nobody look.
+    """
+    with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_ALL)) as tap:
+        program = _program(to, port)
+        where, _ = program.buffer_info()
+        count = len(program) // _INSTRUCTION.size
+        tap.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", count, where))
+        _read(tap)  # what came before the filter
+        during()
+        return list(dict.fromkeys(_read(tap)))
+
+
+def _program(to: IPv4Address, port: int) -> "array.array[int]":
+    """Return the filter: TCP over IPv4 to that address and port."""
+    asked = (
+        (_BYTE, 0, _IPV4_WITHOUT_OPTIONS),
+        (_BYTE, 9, _TCP),
+        (_WORD, 16, int(to)),
+        (_HALF, _HEADER + 2, port),
+    )
+    steps = []
+    for number, (load, offset, wanted) in enumerate(asked):
+        to_the_end = 2 * (len(asked) - number) - 1
+        steps += [(load, 0, 0, offset), (_EQUAL, 0, to_the_end, wanted)]
+    steps += [(_RETURN, 0, 0, 0xFFFF), (_RETURN, 0, 0, 0)]
+    return array.array("B", b"".join(_INSTRUCTION.pack(*one) for one in steps))
+
+
+def _read(tap: socket.socket) -> list[Departure]:
+    tap.setblocking(False)  # noqa: FBT003 - its only parameter
+    found: list[Departure] = []
+    while True:
+        try:
+            packet, (link, _, kind, *_) = tap.recvfrom(_HEADER)
+        except BlockingIOError:
+            return found
+        if kind == socket.PACKET_OUTGOING:
+            found.append(Departure(link, IPv4Address(packet[12:16])))

@@ -1,0 +1,101 @@
+"""This host's own place in its pods' network: where it is tried what a pod would reach.
+
+It is plugged in by the plugins that the container runtime calls for a pod, with the last address of
+the node's range, if that is free: so other nodes know where to find something that answers.
+"""
+
+import hashlib
+from collections.abc import Callable
+from ipaddress import IPv4Interface, IPv4Network
+from typing import TypeVar
+
+from kubeception.conditions.network import place_in
+from kubeception.config.model import Cni
+from kubeception.errors import KubeceptionError
+from kubeception.host.cni import Socket
+from kubeception.host.own_network import OwnNetwork
+from kubeception.render import flannel
+from kubeception.session import Session
+
+# In the form of a container's id, so that what a plugin notes by it is known for a container's.
+_IDENTITY = hashlib.sha256(b"kubeception keeper").hexdigest()
+_RANGE = "FLANNEL_SUBNET="
+One = TypeVar("One")
+
+
+class PodPlace:
+    """Is made when it is first asked for, and anew when it may be the place that is broken."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._network: OwnNetwork | None = None
+        self._may_be_left = True
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether there is to be one, and pods could start by now."""
+        config = self._session.config
+        may = config.node.probe_network and config.net.cni is Cni.FLANNEL
+        return may and self._socket.is_there(self._session.host) and self._range() is not None
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it is plugged in."""
+        return self._network is not None
+
+    def ask(self, question: Callable[[], One]) -> One:
+        """Return what a question is answered there.
+
+        Raises:
+            KubeceptionError: there is no such place.
+        """
+        if self._network is None:
+            raise KubeceptionError("this host has no place among its pods")
+        return self._network.ask(question)
+
+    def renew(self) -> None:
+        """Plug it in, and what there was of it out.
+
+        Raises:
+            KubeceptionError: that fails, as it would for a pod.
+        """
+        self.end()
+        pods = self._range()
+        if pods is None:
+            raise KubeceptionError(f"{flannel.RUN}/subnet.env: flannel has no range of pods yet")
+        network = OwnNetwork()
+        self._may_be_left = True
+        try:
+            self._socket.plug(self._session.host, network.path, address=place_in(pods))
+        except KubeceptionError:
+            network.end()
+            raise
+        self._network = network
+
+    def end(self) -> None:
+        """Have no place, and nothing of one, nor of one that a keeper before had.
+
+        Raises:
+            KubeceptionError: the plugin can't free its address.
+        """
+        network, self._network = self._network, None
+        try:
+            if self._may_be_left and self._socket.is_there(self._session.host):
+                self._socket.unplug(self._session.host, network.path if network else None)
+                self._may_be_left = False
+        finally:
+            if network:
+                network.end()
+
+    @property
+    def _socket(self) -> Socket:
+        at = self._session.config.layout.cni
+        return Socket(at.plugins, at.settings / flannel.PLUGIN, _IDENTITY)
+
+    def _range(self) -> IPv4Network | None:
+        """Return the range of this node's pods, as flannel has told the plugins."""
+        said = self._session.host.content(flannel.RUN / "subnet.env") or b""
+        for line in said.decode(errors="replace").splitlines():
+            if line.startswith(_RANGE):
+                return IPv4Interface(line.removeprefix(_RANGE)).network
+        return None

@@ -1,0 +1,102 @@
+"""Why the cluster's network does not work on this host, where that can be told."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from kubeception import firewall, host_network
+from kubeception.conditions import log_tail
+from kubeception.config.model import Cni
+from kubeception.gather import chosen_address
+from kubeception.host import links, network, sysctl
+from kubeception.render import coredns, flannel
+from kubeception.resources.kernel_value import Forwarding, KernelValue
+from kubeception.resources.node_rules import FLANNEL, NodeRules, of_this_host
+from kubeception.session import Session
+
+_STRICT = "1"
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What keeps the network from working, and the command that mends it, where there is one."""
+
+    what: str
+    mend: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what} ({self.mend})" if self.mend else self.what
+
+
+def look(
+    session: Session, *, is_dns: bool = False, is_masquerade: bool = False, had_strays: bool = False
+) -> Cause | None:
+    """Return the first cause that is sure, or that is likely for what does not work.
+
+    `had_strays`: rp_filter has dropped packets while it was tried.
+    """
+    places = {
+        _without_masquerading: is_masquerade,
+        _dropping: True,
+        _taken_away: True,
+        _of_flannels_link: session.config.net.cni is Cni.FLANNEL,
+        _closed: True,
+        _strict: had_strays,
+        _of_coredns: is_dns,
+    }
+    causes = (cause for place, counts in places.items() if counts for cause in place(session))
+    return next(causes, None)
+
+
+def _without_masquerading(session: Session) -> Iterator[Cause]:
+    if FLANNEL in of_this_host(session) and not FLANNEL.masquerades():
+        family, table = FLANNEL.table
+        yield Cause(f"chain {family} {table} {FLANNEL.chain} masquerades nothing", FLANNEL.mend)
+
+
+def _dropping(session: Session) -> Iterator[Cause]:
+    for one in firewall.against_the_network(session):
+        yield Cause(str(one), one.hint)
+
+
+def _taken_away(session: Session) -> Iterator[Cause]:
+    """Yield what the keeper also puts back, a moment later."""
+    for one, why in host_network.drifted(host_network.look(session)):
+        mend = one.mend if isinstance(one, (KernelValue, Forwarding, NodeRules)) else ""
+        yield Cause(f"{one} {why}", mend)
+
+
+def _of_flannels_link(session: Session) -> Iterator[Cause]:
+    if not links.is_up(flannel.LINK):
+        yield Cause(f"link {flannel.LINK} is not up", FLANNEL.mend)
+    if links.has_link(flannel.BRIDGE) and not links.is_up(flannel.BRIDGE):
+        yield Cause(f"link {flannel.BRIDGE} is not up", f"ip link set {flannel.BRIDGE} up")
+    made, own = links.tunnel(flannel.LINK), chosen_address(session)
+    if made and own and made[1] != str(own):
+        through = f"{made[0]} ({made[1]})"
+        yield Cause(
+            f"link {flannel.LINK} goes through {through}, and this host by {own}", FLANNEL.mend
+        )
+
+
+def _closed(session: Session) -> Iterator[Cause]:
+    net = session.config.net
+    for address in (net.apiserver_ip, net.dns_ip):
+        if route := links.closed_route(address):
+            yield Cause(f"route {route}", f"ip route del {route}")
+
+
+def _strict(session: Session) -> Iterator[Cause]:
+    own = chosen_address(session)
+    uplinks = [link for link, address in network.addresses() if address == own]
+    for link in ("all", *uplinks, flannel.LINK, flannel.BRIDGE):
+        key = f"net/ipv4/conf/{link}/rp_filter"
+        if sysctl.value(key) == _STRICT:
+            name = sysctl.shown(key)
+            yield Cause(f"{name} is {_STRICT}, and has dropped packets", f"sysctl -w {name}=2")
+
+
+def _of_coredns(session: Session) -> Iterator[Cause]:
+    """Yield what CoreDNS said last, where it runs on this host."""
+    if said := log_tail.of_own_pods(session, coredns.LABELS):
+        logs = f"kubectl -n kube-system logs -l k8s-app={coredns.SERVICE}"
+        yield Cause(f"CoreDNS said last: {said[-1]}", logs)

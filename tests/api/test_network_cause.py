@@ -1,0 +1,116 @@
+"""Causes of a network that does not work are told by what is so, in a network of a test's own."""
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.api import network
+
+from kubeception import network_cause
+from kubeception.conditions.network import is_answered
+from kubeception.config import Config
+from kubeception.config.model import Node
+from kubeception.host import network as host_network
+from kubeception.host.gateway import Host
+from kubeception.host.own_network import OwnNetwork
+from kubeception.host.process import run
+from kubeception.session import Session
+
+OWN, OTHER = "10.89.0.21", "10.90.0.21"
+CONFIG = msgspec.structs.replace(Config(), node=Node(address=OWN))
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    with network.new():
+        link("host0", OWN)
+        link("host1", OTHER)
+        run(["sysctl", "-qw", "net.ipv4.ip_forward=1"])
+        tunnel(through="host0", local=OWN)
+        yield Session(CONFIG, Host(root=tmp_path))
+
+
+def link(name: str, address: str) -> None:
+    run(["ip", "link", "add", name, "type", "veth", "peer", f"{name}-end"])
+    run(["ip", "address", "add", f"{address}/24", "dev", name])
+    run(["ip", "link", "set", name, "up"])
+
+
+def tunnel(*, through: str, local: str) -> None:
+    vxlan = f"type vxlan id 1 dstport 8472 nolearning dev {through} local {local}".split()
+    run(["ip", "link", "add", "flannel.1", *vxlan])
+    run(["ip", "link", "set", "flannel.1", "up"])
+
+
+def told(session: Session, *, had_strays: bool = False) -> str:
+    return str(network_cause.look(session, had_strays=had_strays))
+
+
+def test_there_is_none_where_nothing_is_in_the_way(session: Session) -> None:
+    assert told(session) == told(session, had_strays=True) == "None"
+
+
+def test_a_chain_that_drops(session: Session) -> None:
+    chain = "type filter hook forward priority 0; policy drop;"
+    run(["nft", "--file", "-"], stdin=f"table inet fw {{ chain forward {{ {chain} }}; }}\n")
+
+    assert told(session).startswith(
+        "chain inet fw forward (policy drop) drops what pods of two hosts send each other,"
+        " what pods send to other hosts, what pods send to nodes (nft insert rule inet fw forward"
+    )
+
+
+def test_a_setting_of_the_kernel(session: Session) -> None:
+    run(["sysctl", "-qw", "net.ipv4.ip_forward=0"])
+
+    assert told(session) == (
+        "net.ipv4.ip_forward is 0, by nobody's file (sysctl -w net.ipv4.ip_forward=1)"
+    )
+
+
+def test_a_link_that_is_down(session: Session) -> None:
+    run(["ip", "link", "set", "flannel.1", "down"])
+
+    assert told(session).startswith("link flannel.1 is not up (crictl ps")
+
+
+def test_a_link_that_goes_through_another_card(session: Session) -> None:
+    run(["ip", "link", "delete", "flannel.1"])
+    tunnel(through="host1", local=OTHER)
+
+    wrong = f"link flannel.1 goes through host1 ({OTHER}), and this host by {OWN} (crictl ps"
+    assert told(session).startswith(wrong)
+
+
+def test_a_route_that_leads_nowhere(session: Session) -> None:
+    run(["ip", "route", "add", "blackhole", "10.96.0.0/12"])
+
+    assert told(session) == "route blackhole 10.96.0.0/12 (ip route del blackhole 10.96.0.0/12)"
+
+
+def test_a_filter_by_the_way_back_that_has_dropped(session: Session) -> None:
+    other = OwnNetwork()
+    run(["ip", "link", "set", "host0-end", "netns", other.path])
+    for words in ("address add 10.99.0.1/24 dev host0-end", "link set host0-end up"):
+        other.ask(partial(run, ["ip", *words.split()]))
+    [seen] = json.loads(run(["ip", "-json", "link", "show", "host0"]).stdout)
+    to_own = f"neighbor add {OWN} lladdr {seen['address']} dev host0-end".split()
+    other.ask(lambda: run(["ip", "route", "add", f"{OWN}/32", "dev", "host0-end"]))
+    other.ask(lambda: run(["ip", *to_own]))
+    run(["ip", "route", "add", "10.99.0.0/24", "dev", "host1"])
+    run(["sysctl", "-qw", "net.ipv4.conf.host0.rp_filter=1"])
+    before = host_network.reverse_path_drops()
+
+    while host_network.reverse_path_drops() == before:
+        other.ask(lambda: is_answered(IPv4Address(OWN), 1))
+
+    assert told(session) == "None"
+    assert told(session, had_strays=True) == (
+        "net.ipv4.conf.host0.rp_filter is 1, and has dropped packets"
+        " (sysctl -w net.ipv4.conf.host0.rp_filter=2)"
+    )
+    other.end()
