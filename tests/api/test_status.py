@@ -15,13 +15,16 @@ from pathlib import Path
 import pytest
 from tests.api.network import new
 from tests.api.rig import Rig
+from tests.conftest import Note
 from tests.fixed import FACTS
 from tests.terminal import CTRL_C, terminal
 
 from kubeception import __version__
 from kubeception.admin import status
+from kubeception.admin.lately import Lately
 from kubeception.admin.status import CheckResult, FirstToExpire, Status
 from kubeception.bundle import packages
+from kubeception.conditions import admission
 from kubeception.config import Config
 from kubeception.config.model import KeyAlgorithm, Node
 from kubeception.engine import carry_out
@@ -33,6 +36,7 @@ from kubeception.layout import OUR_MARK
 from kubeception.phases.pki import PKI
 from kubeception.pki import catalog, issue
 from kubeception.pki.catalog import CertificateSpec, Use
+from kubeception.render.objects import MANAGED_BY, NAMESPACE
 from kubeception.report import Steps
 from kubeception.session import Session
 from kubeception.versions import BUILT_IN
@@ -243,3 +247,60 @@ def test_the_command_watches_until_ctrl_c(tmp_path: Path) -> None:
 
     assert (ended, at.is_sane()) == (1, True)
     assert "Traceback" not in at.drawn
+
+
+def requests(session: Session, *, dry: bool) -> int:
+    """Return how many requests the API server has counted, or how many dry runs."""
+    counted = re.findall(
+        r'^apiserver_request_total{.*dry_run="(\w*)".*} (\d+)', session.api.metrics(), re.MULTILINE
+    )
+    return sum(int(number) for is_dry, number in counted if not dry or is_dry)
+
+
+def test_a_watch_tries_others_admission_every_ten_seconds(
+    rig: Rig, beside: Session, note: Note
+) -> None:
+    """Each trial is a dry run of every workload, and a call of everybody's webhooks."""
+    rig.apply_everything()
+    passed_s = 0.0
+    clock = Clock(monotonic=lambda: passed_s)
+    host = Host(beside.host.root, beside.host.systemd, clock)
+    lately = Lately(status.GOOD_FOR_S)
+    workloads = sum(
+        len(beside.api.list(kind, namespace=NAMESPACE, labels=MANAGED_BY))
+        for kind in ("DaemonSet", "Deployment")
+    )
+    assert workloads >= 6
+
+    before = requests(beside, dry=False), requests(beside, dry=True)
+    for _ in range(12):  # a look each second
+        with Session(CONFIG, host, api_port=rig.ports.api, etcd_port=rig.ports.etcd) as one:
+            status.look(one, lately)
+        passed_s += 1
+    tried = requests(beside, dry=True) - before[1]
+
+    note(f"{tried} dry runs and {requests(beside, dry=False) - before[0]} requests in 12 looks")
+    assert tried == 2 * workloads
+
+
+def test_what_was_said_before_a_silence_is_not_believed_after_it(rig: Rig, beside: Session) -> None:
+    lately = Lately(3600)
+    rig.apply_everything()
+    enforce = "pod-security.kubernetes.io/enforce"
+
+    def told(port: int) -> bool:
+        with Session(CONFIG, beside.host, api_port=port, etcd_port=rig.ports.etcd) as one:
+            found = status.look(one, lately)
+        return any("enforces baseline" in line for line in found.notices)
+
+    assert not told(rig.ports.api)
+    labels = {"metadata": {"labels": {enforce: "baseline"}}}
+    beside.api.merge("Namespace", NAMESPACE, labels)
+    try:
+        rig.until("it to be enforced", lambda: any(admission.refusals(beside)))
+
+        assert not told(rig.ports.api)
+        assert not told(1)
+        assert told(rig.ports.api)
+    finally:
+        beside.api.merge("Namespace", NAMESPACE, {"metadata": {"labels": {enforce: None}}})

@@ -17,6 +17,7 @@ from kubeception import (
     timestamp,
 )
 from kubeception.admin import nodes, upgrades
+from kubeception.admin.lately import Lately
 from kubeception.conditions import Condition, admission, webhooks
 from kubeception.config import Config
 from kubeception.config.model import Cni
@@ -36,6 +37,10 @@ from kubeception.session import Session
 SOON_DAYS = 30
 
 _BEHIND_THE_DOOR = {"Leases", "cluster", "nodes"}
+# Each look at these costs others: every node's kubelet, and the more the more nodes there are.
+_OF_OTHERS = {"nodes"}
+# So long a watch goes by what these said. A trial of admission also calls everybody's webhooks.
+GOOD_FOR_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -133,13 +138,26 @@ class Status:
         return not any(check.problem for check in self.checks)
 
 
-def look(session: Session) -> Status:
-    """Ask everything once, the lower layers first."""
+def look(session: Session, lately: Lately | None = None) -> Status:
+    """Ask everything once, the lower layers first; but for what others said lately, in a watch."""
+    lately = lately or Lately()
     if member := membership.read(session.layout.membership):
         return _of_worker(session, member)
     facts = gather(session)
     silence = health.problem(session.api_port, session.layout.pki.ca.certificate)
-    of_nodes = () if silence else _told(_of_cluster(session, facts.host.node))
+    if silence:
+        lately.forget()  # what is there afterwards may be another cluster's state
+    now_s = session.host.clock.monotonic()
+    of_cluster, opened = (
+        ((), ())
+        if silence
+        else (
+            lately.ask(
+                "notices", lambda: _told(_of_cluster(session, facts.host.node)), now_s=now_s
+            ),
+            lately.ask("opened", lambda: _told(webhooks.opened(session)), now_s=now_s),
+        )
+    )
     return Status(
         node=facts.host.node,
         address=str(facts.host.address),
@@ -148,9 +166,9 @@ def look(session: Session) -> Status:
         versions=_versions(session, facts.host.node, silence),
         certificates=_first_to_expire(session, facts),
         revisions=_revisions(session),
-        opened=() if silence else _told(webhooks.opened(session)),
-        notices=(*_of_host(session), *_told(_of_space(session)), *of_nodes),
-        checks=tuple(_checks(session, facts, silence)),
+        opened=opened,
+        notices=(*_of_host(session), *_told(_of_space(session)), *of_cluster),
+        checks=tuple(_carry_out(session, _conditions(session.config, facts), silence, lately)),
         snapshots=_snapshots(session),
     )
 
@@ -158,7 +176,7 @@ def look(session: Session) -> Status:
 def _of_worker(session: Session, member: Membership) -> Status:
     """Ask what a worker can tell, and its API as its own kubelet."""
     facts = worker(session)
-    checks = tuple(_carry_out(session, _of_a_worker(facts), silence=None))
+    checks = tuple(_carry_out(session, _of_a_worker(facts), None, Lately()))
     is_silent = any(check.problem for check in checks if check.group in _BEHIND_THE_DOOR)
     told = {} if is_silent else _node_info(session, facts.host.node)
     return Status(
@@ -195,24 +213,30 @@ def _of_a_worker(facts: Facts) -> Iterator[tuple[str, Condition]]:
         yield "network", _pods_reach_it()
 
 
-def _checks(session: Session, facts: Facts, silence: str | None) -> Iterator[CheckResult]:
-    yield from _carry_out(session, _conditions(session.config, facts), silence=silence)
-
-
 def _carry_out(
-    session: Session, wanted: Iterable[tuple[str, Condition]], *, silence: str | None
+    session: Session,
+    wanted: Iterable[tuple[str, Condition]],
+    silence: str | None,
+    lately: Lately,
 ) -> Iterator[CheckResult]:
     """Check every condition; an API that is silent is not asked again, so that a look is quick."""
     for group, condition in wanted:
         problem = silence if group in _BEHIND_THE_DOOR else None
         if problem is None:
             try:
-                problem = condition.problem(session)
+                problem = _problem(session, group, condition, lately)
             except ApiError as error:
                 problem = silence = error.message
             except KubeceptionError as error:
                 problem = error.message
         yield CheckResult(group, condition.what, problem)
+
+
+def _problem(session: Session, group: str, condition: Condition, lately: Lately) -> str | None:
+    if group not in _OF_OTHERS:
+        return condition.problem(session)
+    now_s = session.host.clock.monotonic()
+    return lately.ask(condition.what, lambda: condition.problem(session), now_s=now_s)
 
 
 def _verdict(session: Session) -> str:

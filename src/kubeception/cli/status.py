@@ -13,7 +13,8 @@ from pathlib import Path
 import click
 
 from kubeception import report, timestamp
-from kubeception.admin.status import Status, look
+from kubeception.admin.lately import Lately
+from kubeception.admin.status import GOOD_FOR_S, Status, look
 from kubeception.cli import options
 from kubeception.cli.picture import Seen, document, first, following, lines, picture
 from kubeception.errors import KubeceptionError
@@ -44,11 +45,12 @@ def status(context: click.Context, config_file: Path | None, output: str, is_wat
     options.only_root("read the keys of this host", "status")
     logging.getLogger("kubeception").setLevel(logging.ERROR)
     config = options.loaded(config_file)
+    lately = Lately(GOOD_FOR_S)
 
     def once() -> Status:
         # Each look has connections of its own, so that it goes where the door leads now.
         with Session(config) as session:
-            return look(session)
+            return look(session, lately)
 
     if is_watch:
         # However it is ended, the terminal is left as it was.
