@@ -170,10 +170,12 @@ class Rig:
         )
         wait_for(condition, self.session(), lambda _: None)
 
-    def kubectl(self, *words: str, user: str = "admin", check: bool = True) -> Completed:
+    def kubectl(
+        self, *words: str, user: str = "admin", check: bool = True, stdin: str | None = None
+    ) -> Completed:
         """Do something as a user of the cluster would, by one of our kubeconfigs."""
         access = f"--kubeconfig={self.root}/etc/kubernetes/{user}.conf"
-        return run([self.bin / "kubectl", access, *words], check=check, timeout=30)
+        return run([self.bin / "kubectl", access, *words], check=check, timeout=30, stdin=stdin)
 
     def local(self, text: str) -> str:
         """Return a text with a host's paths and ports as they are here."""

@@ -272,6 +272,7 @@ def _of_cluster(session: Session, here: str) -> Iterator[str]:
     yield from conditions.absences(session, here=here)
     yield from nodes.notices(session)
     yield from upgrades.notices(session)
+    yield from webhooks.notices(session)
     yield from admission.refusals(session)
 
 
@@ -284,11 +285,11 @@ def _snapshots(session: Session) -> Snapshots:
 
 
 def _told(lines: Iterator[str]) -> tuple[str, ...]:
-    """Return lines that the API is asked for as they are taken; none where it doesn't answer."""
-    try:
-        return tuple(lines)
-    except KubeceptionError:
-        return ()
+    """Return lines that the API is asked for as they are taken, up to where it doesn't answer."""
+    told: list[str] = []
+    with contextlib.suppress(KubeceptionError):
+        told.extend(lines)  # what came before a failure stays
+    return tuple(told)
 
 
 def _versions(session: Session, node: str, silence: str | None) -> Versions:

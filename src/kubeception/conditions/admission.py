@@ -6,6 +6,7 @@ Admission is asked itself, by dry runs: it alone knows all that it goes by.
 import re
 from collections.abc import Iterator
 
+from kubeception.conditions import webhooks
 from kubeception.errors import ApiError
 from kubeception.render.objects import MANAGED_BY, NAMESPACE, Object
 from kubeception.session import Session
@@ -43,25 +44,44 @@ _CAUSES = (
         r"ValidatingAdmissionPolicy \1 refuses them",
         r"kubectl delete validatingadmissionpolicybinding \2",
     ),
-    (
-        r'admission webhook "([^"]+)"',
-        r"the webhook \1 refuses them",
-        f"leave {NAMESPACE} out of its namespaceSelector",
-    ),
 )
+_SILENT = "must answer for them, and doesn't"
+# What a webhook says, or the API server of one that says nothing, and what that means.
+_BY_A_WEBHOOK = (
+    (r'admission webhook "([^"]+)" denied', "refuses them"),
+    (r'failed calling webhook "([^"]+)"', _SILENT),
+)
+_LATER = "pods that end can't come back by themselves"
 # A webhook that can't be asked without effects can't be judged.
 _NOT_TO_BE_TRIED = "does not support dry run"
+# What of a container others' admission may set to what a host doesn't have.
+_BROUGHT = ("image", "imagePullPolicy")
 
 
 def refusals(session: Session) -> Iterator[str]:
     """Yield why pods of ours that end could not come back, each cause once, with what mends it."""
     seen: dict[str, list[str]] = {}
-    for kind in _WORKLOADS:
-        for found in session.api.list(kind, namespace=NAMESPACE, labels=MANAGED_BY):
-            if cause := _cause(session, found["spec"]["template"]):
-                seen.setdefault(cause, []).append(found["metadata"]["name"])
+    untold = None
+    for name, template in _templates(session):
+        try:
+            cause = _cause(session, template)
+        except ApiError as error:
+            untold = error.message
+            break
+        if cause:
+            seen.setdefault(cause, []).append(name)
+            if _SILENT in cause:  # it would be waited for as long with each of them
+                break
     for cause, names in seen.items():
         yield f"{', '.join(names)}: {cause}"
+    if untold:
+        yield f"whether pods of the control plane could come back can't be told: {untold}"
+
+
+def _templates(session: Session) -> Iterator[tuple[str, Object]]:
+    for kind in _WORKLOADS:
+        for found in session.api.list(kind, namespace=NAMESPACE, labels=MANAGED_BY):
+            yield found["metadata"]["name"], found["spec"]["template"]
 
 
 def _cause(session: Session, template: Object) -> str | None:
@@ -73,20 +93,59 @@ def _cause(session: Session, template: Object) -> str | None:
     }
     pod["metadata"].pop("creationTimestamp", None)
     try:
-        made = session.api.apply(pod, dry_run=True)
+        made = session.api.try_out(pod)
     except ApiError as error:
-        if error.status not in {400, 403, 422} or _NOT_TO_BE_TRIED in error.message:
+        if _NOT_TO_BE_TRIED in error.message:
+            return None
+        if told := _of_webhook(session, error.message):
+            return told
+        if error.status not in {400, 403, 422}:
             raise
         return _told(error.message)
     if note := made["metadata"].get("annotations", {}).get(_LIMITED_NOTE):
         what = note.removeprefix("LimitRanger plugin set: ")
         return f"a LimitRange of {NAMESPACE} would set their {what}; {_LIMITS}"
+    if change := _change(pod["spec"], made["spec"]):
+        return _who_changes(session, change)
     return None
 
 
 def _told(message: str) -> str:
     for said, meaning, mends in _CAUSES:
         if found := re.search(said, message):
-            why = found.expand(meaning)
-            return f"{why}: pods that end can't come back by themselves; {found.expand(mends)}"
-    return f"pods that end can't come back by themselves: {message}"
+            return f"{found.expand(meaning)}: {_LATER}; {found.expand(mends)}"
+    return f"{_LATER}: {message}"
+
+
+def _of_webhook(session: Session, message: str) -> str | None:
+    """Say what a webhook does to them, None where the message is of none."""
+    for said, meaning in _BY_A_WEBHOOK:
+        if found := re.search(said, message):
+            mends = "; ".join(
+                webhooks.leaving_out(*one) for one in webhooks.named(session, found[1])
+            )
+            return f"the webhook {found[1]} {meaning}: {_LATER}; {mends}"
+    return None
+
+
+def _change(asked: Object, made: Object) -> str | None:
+    """Say what of a pod would be another one than was asked for, None for nothing that matters."""
+    for part in ("initContainers", "containers"):
+        before = {one["name"]: one for one in asked.get(part, [])}
+        for one in made.get(part, []):
+            if one["name"] not in before:
+                return f"add a container {one['name']} to them"
+            for key in _BROUGHT:
+                if one.get(key) != before[one["name"]].get(key, one.get(key)):
+                    return f"set the {key} of {one['name']} to {one.get(key)}"
+    return None
+
+
+def _who_changes(session: Session, change: str) -> str:
+    """Say who may do that, and what keeps them from it."""
+    found = list(webhooks.mutating(session, "Pod"))
+    if not found:
+        return f"an admission plugin would {change}; see enable-admission-plugins in extra_args"
+    names = " or ".join(webhook["name"] for *_, webhook in found)
+    mends = "; ".join(webhooks.leaving_out(*one) for one in found)
+    return f"the webhook {names} would {change}, and they may not start; {mends}"

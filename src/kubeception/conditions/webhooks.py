@@ -1,5 +1,6 @@
 """Admission webhooks that the API must ask and nobody answers for."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,10 @@ OPENED_NOTE = "kubeception.dev/opened"
 CONFIGURATIONS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 _OURS = ("DaemonSet", "Deployment", "ConfigMap", "Service", "ServiceAccount", "Pod")
 # Every namespace carries its name as a label, and nothing else is known of its labels.
-_LABELS = {"kubernetes.io/metadata.name": NAMESPACE}
+_NAME_LABEL = "kubernetes.io/metadata.name"
+# Where kubelets say that they are alive.
+_LEASES = "kube-node-lease"
+_NODES = "Nodes and their Leases"
 
 
 @dataclass(frozen=True)
@@ -50,16 +54,78 @@ def opened(session: Session) -> Iterator[str]:
                 yield f"{kind} {found['metadata']['name']}"
 
 
-def concerns(webhook: Webhook, *kinds: str) -> bool:
-    """Tell whether a webhook is asked about objects of these kinds in kube-system."""
-    return selects(webhook.get("namespaceSelector", {}), _LABELS) and any(
-        _covers(rule, kind) for rule in webhook.get("rules", []) for kind in kinds
+def notices(session: Session) -> Iterator[str]:
+    """Yield each webhook that keeps the cluster from going on, with the command that mends it."""
+    for one in unanswered(session):
+        if (what := concern(one.webhook)) and is_certain(one.webhook):
+            yield (
+                f"{one.kind} {one.configuration}: {one.webhook['name']} must answer for {what}: "
+                f"{one.problem}; {mending(one)}"
+            )
+
+
+def mending(one: Unanswered) -> str:
+    """Return the command that goes on without its answer, and keeps what it is for where it can."""
+    if _concerns_nodes(one.webhook):  # which are in no namespace that could be left out
+        return f"kubectl delete {KINDS[one.kind].plural} {one.configuration}"
+    return leaving_out(one.kind, one.configuration, one.webhook)
+
+
+def leaving_out(kind: str, configuration: str, webhook: Webhook) -> str:
+    """Return the command that has a webhook asked about no object of Kubernetes' own namespaces."""
+    name, selector = webhook["name"], webhook.get("namespaceSelector") or {}
+    ours = {"key": _NAME_LABEL, "operator": "NotIn", "values": [NAMESPACE, _LEASES]}
+    wanted = {**selector, "matchExpressions": [*selector.get("matchExpressions", []), ours]}
+    # A strategic merge finds it by its name, wherever it stands.
+    patch = json.dumps({"webhooks": [{"name": name, "namespaceSelector": wanted}]})
+    return f"kubectl patch {KINDS[kind].plural} {configuration} -p '{patch}'"
+
+
+def named(session: Session, name: str) -> Iterator[tuple[str, str, Webhook]]:
+    """Yield the webhooks of a name, each with its configuration's kind and name."""
+    for kind in CONFIGURATIONS:
+        for found in session.api.list(kind):
+            for webhook in found.get("webhooks", []):
+                if webhook["name"] == name:
+                    yield kind, found["metadata"]["name"], webhook
+
+
+def mutating(session: Session, kind: str) -> Iterator[tuple[str, str, Webhook]]:
+    """Yield the webhooks that may change objects of a kind in kube-system, in the same way."""
+    configuration = CONFIGURATIONS[0]
+    for found in session.api.list(configuration):
+        for webhook in found.get("webhooks", []):
+            if concerns(webhook, kind):
+                yield configuration, found["metadata"]["name"], webhook
+
+
+def concern(webhook: Webhook) -> str | None:
+    """Say what of the cluster's own a webhook is asked about, None for nothing."""
+    if concerns_us(webhook):
+        return NAMESPACE
+    is_asked = _concerns_nodes(webhook) or concerns(webhook, "Lease", namespace=_LEASES)
+    return _NODES if is_asked else None
+
+
+def concerns(webhook: Webhook, *kinds: str, namespace: str = NAMESPACE) -> bool:
+    """Tell whether a webhook is asked about objects of these kinds in a namespace."""
+    return selects(webhook.get("namespaceSelector", {}), {_NAME_LABEL: namespace}) and any(
+        _covers(rule, kind, other_scope="Cluster")
+        for rule in webhook.get("rules", [])
+        for kind in kinds
     )
 
 
 def concerns_us(webhook: Webhook) -> bool:
     """Tell whether a webhook is asked about objects of ours in kube-system."""
     return concerns(webhook, *_OURS)
+
+
+def _concerns_nodes(webhook: Webhook) -> bool:
+    return any(
+        _covers(rule, "Node", "/status", other_scope="Namespaced")
+        for rule in webhook.get("rules", [])
+    )
 
 
 def is_certain(webhook: Webhook) -> bool:
@@ -88,13 +154,14 @@ def _meets(expression: dict[str, Any], labels: dict[str, str]) -> bool:
             return value is None
 
 
-def _covers(rule: dict[str, Any], kind: str) -> bool:
+def _covers(rule: dict[str, Any], kind: str, part: str = "", *, other_scope: str) -> bool:
     place = KINDS[kind]
+    named = {"*", "*/*", place.plural, f"{place.plural}{part}", f"*{part}"}
     return (
         bool({"*", "CREATE", "UPDATE"} & set(rule.get("operations", [])))
         and bool({"*", place.group} & set(rule.get("apiGroups", [])))
-        and bool({"*", "*/*", place.plural} & set(rule.get("resources", [])))
-        and rule.get("scope", "*") != "Cluster"
+        and bool(named & set(rule.get("resources", [])))
+        and rule.get("scope", "*") != other_scope
     )
 
 

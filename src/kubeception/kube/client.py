@@ -156,6 +156,17 @@ class Api:
             if not answer.is_success:
                 raise self._refusal(answer)
 
+    def try_out(self, wanted: Object) -> Object:
+        """Return an object as it would be if it were applied; asked once, whatever is answered."""
+        return self._ask(
+            "PATCH",
+            _path(wanted),
+            wanted,
+            content=_APPLY,
+            fieldManager=FIELD_MANAGER,
+            dryRun="All",
+        )
+
     def apply(self, wanted: Object, *, force: bool = False, dry_run: bool = False) -> Object:
         """Apply an object server-side and return it as it is, or would be, afterwards.
 

@@ -19,7 +19,10 @@ FULL = 4 * MIB
 ETCD_NEEDS = 256 * MIB
 # What the images take once they are unpacked.
 IMAGES_NEED = 2 * GIB
+# Nothing can be named any more, wherever there is room; a start makes more files than that.
+NO_FILES = 64
 # From here on the kubelet evicts pods (its own defaults).
+FILES_EVICT = 0.05
 KUBELET_EVICTS = 0.10
 IMAGES_EVICT = 0.15
 # kubeadm's limit; and what the control plane itself takes, below which it only swaps or dies.
@@ -63,12 +66,20 @@ def disk(seen: HostState) -> Iterator[Finding]:
             yield Finding(name, f"{folder}: its file system is read-only", "mount -o remount,rw …")
         elif found.f_bfree * found.f_frsize < FULL:
             yield Finding(name, f"{folder}: its file system is full", hint)
+        elif found.f_files and found.f_ffree < NO_FILES:  # some make inodes as they are needed
+            what = (
+                f"{folder}: its file system has no inodes left, though {free // MIB} MiB are free"
+            )
+            yield Finding(name, what, f"df -i {folder}")
         elif free < needs:
             yield Finding(name, f"{what}, and a start needs {needs // MIB}", hint)
         elif free < evicts * size:
             yield warning(name, f"{what}; the kubelet evicts pods there", hint)
         elif free < ETCD_NEEDS:
             yield warning(name, what, hint)
+        elif evicts and found.f_favail < FILES_EVICT * found.f_files:
+            what = f"{folder}: {found.f_favail} of {found.f_files} inodes are free"
+            yield warning(name, f"{what}; the kubelet evicts pods there", f"df -i {folder}")
 
 
 def containerd_has_images(seen: HostState) -> bool:

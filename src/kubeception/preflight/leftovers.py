@@ -1,9 +1,11 @@
 """What an earlier or another tool has left here that would be in the way, with what removes it."""
 
 from collections.abc import Iterator
+from ipaddress import ip_network
 
 from kubeception import gather
 from kubeception.config.model import Cni
+from kubeception.host import network
 from kubeception.preflight.finding import Finding, of_path, warning
 from kubeception.preflight.host_state import HostState
 from kubeception.render import flannel
@@ -45,3 +47,18 @@ def resolver(seen: HostState) -> Iterator[Finding]:
             " of the world outside",
             f"name a server in {path} that other hosts reach, too; then kubeception bootstrap",
         )
+
+
+def bridge(seen: HostState) -> Iterator[Finding]:
+    """Want no bridge of another network under the name of ours: it keeps its address."""
+    if seen.config.net.cni is not Cni.FLANNEL:
+        return
+    ours = ip_network(str(seen.config.net.cluster_cidr))
+    for link, address in network.addresses():
+        if link == flannel.BRIDGE and address not in ours:
+            yield Finding(
+                f"Link-{link}",
+                f"{link} has the address {address} of another network, and pods of this one get"
+                f" theirs from {ours}: none would start",
+                f"ip link delete {link}",
+            )

@@ -10,6 +10,8 @@ from kubeception.layout import OUR_MARK
 from kubeception.render import objects
 
 UNIT = "kubelet.service"
+# As distributions call what their units add to its command.
+ARGUMENTS = "KUBELET_ARGS"
 
 
 def settings(config: Config, host: HostFacts) -> str:
@@ -82,7 +84,7 @@ def environment(config: Config, host: HostFacts) -> str:
         "node-ip": str(host.address),
         **config.kubelet.extra_args,
     }
-    return f'{OUR_MARK}KUBELET_ARGS="{" ".join(objects.flags(flags))}"\n'
+    return f'{OUR_MARK}{ARGUMENTS}="{" ".join(objects.flags(flags))}"\n'
 
 
 def address_in(environment: str) -> Address | None:
@@ -92,7 +94,7 @@ def address_in(environment: str) -> Address | None:
 
 
 def unit(config: Config) -> str:
-    """Return the unit; `KUBELET_ARGS` is what distributions call it."""
+    """Return the unit."""
     return f"""{OUR_MARK}
 [Unit]
 Description=kubelet
@@ -104,7 +106,7 @@ StartLimitIntervalSec=0
 
 [Service]
 EnvironmentFile={config.layout.kubelet.environment}
-ExecStart={config.layout.launchers}/kubelet $KUBELET_ARGS
+ExecStart={config.layout.launchers}/kubelet ${ARGUMENTS}
 Restart=always
 RestartSec=1
 KillMode=process
