@@ -28,6 +28,11 @@ SEARCH = Path(__file__).with_name("searching.py")
 DEMO = "demo"
 REGISTERED_S, READY_S = 4.0, 15.0
 
+# As networks have one whose hosts reach the world through it alone; it knows no way to a cluster.
+PROXY = """[Manager]
+DefaultEnvironment=HTTP_PROXY=http://192.0.2.1:3128 HTTPS_PROXY=http://192.0.2.1:3128
+"""
+
 
 @dataclass
 class Cluster:
@@ -54,6 +59,9 @@ class Cluster:
 @pytest.fixture(scope="module")
 def made(lab: Lab, note: Note) -> Cluster:
     cp1, *workers = lab.hosts()
+    for host in (cp1, *workers):
+        host.put("/etc/systemd/system.conf.d/proxy.conf", PROXY)
+        host.run("systemctl", "daemon-reexec")
     cluster.configure(cp1)
     cluster.bootstrap(cp1)
     found = Cluster(cp1, workers)
@@ -105,6 +113,18 @@ def test_the_printed_command_makes_a_host_a_node_in_time(joined: Cluster) -> Non
     for name, begun in joined.begun.items():
         made = datetime.fromisoformat(found[name]["metadata"]["creationTimestamp"]).timestamp()
         assert made - begun <= scaled(REGISTERED_S)
+
+
+def test_a_proxy_that_a_host_has_for_its_units_is_not_asked_for_the_api(joined: Cluster) -> None:
+    environment = "tr '\\0' '\\n' < /proc/$(systemctl show -p MainPID --value {})/environ"
+
+    for host in joined.hosts:
+        runtime, kubelet = (
+            host.run("sh", "-c", environment.format(unit)).stdout
+            for unit in ("containerd", "kubelet")
+        )
+        assert "HTTPS_PROXY" in runtime  # which pulls
+        assert "HTTPS_PROXY" not in kubelet
 
 
 def is_well(host: Host) -> bool:

@@ -94,7 +94,11 @@ def address_in(environment: str) -> Address | None:
 
 
 def unit(config: Config) -> str:
-    """Return the unit."""
+    """Return the unit.
+
+    A proxy that a host has for all its units is for what the runtime pulls: the kubelet only asks
+    its own API, which no proxy leads to.
+    """
     return f"""{OUR_MARK}
 [Unit]
 Description=kubelet
@@ -109,6 +113,7 @@ EnvironmentFile={config.layout.kubelet.environment}
 ExecStart={config.layout.launchers}/kubelet ${ARGUMENTS}
 Restart=always
 RestartSec=1
+UnsetEnvironment=HTTP_PROXY HTTPS_PROXY http_proxy https_proxy
 KillMode=process
 LimitNOFILE=1048576
 
