@@ -19,7 +19,7 @@ from kubeception.host import door, files
 from kubeception.host.gateway import Host
 from kubeception.host.process import run
 from kubeception.kube.client import Api
-from kubeception.preflight import address, webhooks
+from kubeception.preflight import address, capacity, webhooks
 from kubeception.preflight.host_state import HostState
 from kubeception.session import Session
 
@@ -108,6 +108,30 @@ def test_nft_is_asked_for_the_door_and_makes_none() -> None:
     refused = door.refusal(**{**rules, "address": "nowhere.invalid"})
     assert refused is not None
     assert door.read() is None
+
+
+@pytest.mark.parametrize(
+    ("inodes", "taken", "says"),
+    [
+        (1000, 980, "error Disk--var-lib-etcd: /var/lib/etcd: its file system has no inodes left"),
+        (4000, 3850, "warning Disk--var-lib-kubelet: /var/lib/kubelet: 14"),
+        (4000, 100, ""),
+    ],
+)
+def test_a_disk_without_inodes_is_told_however_much_room_there_is(
+    inodes: int, taken: int, says: str, tmp_path: Path
+) -> None:
+    """As one full of small files, of a mail server's or a build's: nothing can be made there."""
+    run(["mount", "-t", "tmpfs", "-o", f"size=8g,nr_inodes={inodes}", "none", tmp_path])
+    try:
+        for number in range(taken):
+            (tmp_path / str(number)).touch()
+        seen = HostState(Session(CONFIG, Host(root=tmp_path)))
+        found = [f"{one.severity} {one}" for one in capacity.disk(seen)]
+    finally:
+        run(["umount", tmp_path])
+
+    assert any(one.startswith(says) for one in found) if says else found == []
 
 
 @pytest.fixture

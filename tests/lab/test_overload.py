@@ -1,6 +1,7 @@
 """A host with far more to do than it can: what is only slow is left alone, and that is said."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,14 +60,21 @@ def test_nothing_is_killed_that_is_only_slow(cp1: Host, note: Note) -> None:
             kubectl(cp1, "get", "namespace", "default", "--request-timeout=60s")
             answered.append(time.monotonic() - asked_s)
             time.sleep(1)
-        during = containers(cp1)
+        during, told = containers(cp1), status(cp1)
     said = cp1.run(
         *("journalctl", "-u", "kubeception-keeper", "--output=cat", f"--since=@{since}")
     ).stdout
     slowest_s = max(answered)
     note(f"a bootstrap took {run.wall_s:.0f} s, the slowest of {len(answered)} {slowest_s:.1f} s")
     note(f"the keeper: {said}")
+    [why] = re.findall(r"this machine is overloaded: .+", told)
+    note(f"status, at the end: {why}")
+    assert re.search(r"a load average of \d+ on \d+ cores", why)
     assert run.changes == []
+    # Nor does any of the keeper's own change anything.
+    changes = re.findall(r"bootstrap: \d+ phases, (\d+) changes", said)
+    note(f"the keeper has bootstrapped {len(changes)} times")
+    assert set(changes) <= {"0"}
     assert during == before
     assert cluster.units(cp1) == units
     assert len(answered) > FOR_S / 10

@@ -153,6 +153,83 @@ def without_etcd(listing: str) -> list[str]:
     return [line for line in listing.splitlines() if not line.startswith("/var/lib/etcd")]
 
 
+# What others leave on a host, by a command of a shell's, and the check that finds it.
+LEFT: dict[str, tuple[str, str]] = {
+    "another network": (
+        "mkdir -p /etc/cni/net.d; echo {} > /etc/cni/net.d/10-calico.conflist",
+        "FileContent--etc-cni-net.d-10-calico.conflist",
+    ),
+    "its bridge": (
+        "ip link add cni0 type bridge; ip address add 10.42.0.1/24 dev cni0",
+        "Link-cni0",
+    ),
+    "a control plane of kubeadm's": (
+        "mkdir -p /etc/kubernetes/manifests; echo kind: Pod > /etc/kubernetes/manifests/etcd.yaml",
+        "FileContent--etc-kubernetes-manifests-etcd.yaml",
+    ),
+    "a drop-in of its package": (
+        "mkdir -p /etc/systemd/system/kubelet.service.d;"
+        " printf '[Service]\\nExecStart=\\nExecStart=/usr/bin/kubelet $KUBELET_CONFIG_ARGS\\n'"
+        " > /etc/systemd/system/kubelet.service.d/10-kubeadm.conf; systemctl daemon-reload",
+        "FileContent--etc-systemd-system-kubelet.service.d-10-kubeadm.conf",
+    ),
+    "cores given out": (
+        'mkdir -p /var/lib/kubelet; echo \'{"policyName":"static"}\''
+        " > /var/lib/kubelet/cpu_manager_state",
+        "FileContent--var-lib-kubelet-cpu_manager_state",
+    ),
+    "memory cut off": (
+        "mkdir -p /var/lib/kubelet; : > /var/lib/kubelet/memory_manager_state",
+        "FileContent--var-lib-kubelet-memory_manager_state",
+    ),
+    "a file for a folder": (
+        "rm -rf /etc/kubernetes/pki; touch /etc/kubernetes/pki",
+        "DirAvailable--etc-kubernetes-pki",
+    ),
+    "a service on our port": (
+        "printf '[Service]\\nExecStart=/usr/bin/python3 -m http.server 10250\\n'"
+        " > /etc/systemd/system/stranger.service; systemctl start stranger;"
+        " until ss -ltn | grep -q :10250; do sleep 0.1; done",
+        "Port-10250",
+    ),
+    "a firewall": (
+        "nft 'table inet own { chain input { type filter hook input priority 0; policy drop; }; }'",
+        "Firewall-own-input",
+    ),
+    "a setting of the kernel": (
+        "echo net.ipv4.ip_forward = 0 > /etc/sysctl.d/zz-own.conf",
+        "Sysctl-net.ipv4.ip_forward",
+    ),
+}
+UNDONE = """
+systemctl stop stranger
+nft delete table inet own
+rm -f /etc/sysctl.d/zz-own.conf /etc/cni/net.d/10-calico.conflist* /etc/kubernetes/*.off
+rm -rf /etc/systemd/system/stranger.service /etc/systemd/system/kubelet.service.d
+systemctl daemon-reload
+"""
+# What is true of the machine that the lab runs on.
+OF_THE_MACHINE = {"CgroupVersion", "Mem"}
+
+
+def test_after_what_each_hint_says_a_bootstrap_passes(fresh: Host) -> None:
+    for put, _ in LEFT.values():
+        fresh.run("sh", "-c", put)
+    try:
+        found = findings(fresh)
+        assert found.keys() - OF_THE_MACHINE == {check for _, check in LEFT.values()}
+        assert "kubeadm" in found[LEFT["a drop-in of its package"][1]]["problem"]
+
+        for one in found.keys() - OF_THE_MACHINE:
+            fresh.run("sh", "-c", found[one]["hint"])
+
+        assert findings(fresh).keys() <= OF_THE_MACHINE
+        bootstrap(fresh)
+        cluster.settle(fresh)
+    finally:
+        fresh.run("sh", "-c", UNDONE)
+
+
 def test_an_etcd_that_is_too_old_says_so_itself(fresh: Host) -> None:
     fresh.put("/tmp/etcd", '#!/bin/sh\necho "etcd Version: 3.4.23"\n', mode=0o755)
     fresh.run("ln", "-sfn", "/tmp/etcd", ETCD)
@@ -283,6 +360,14 @@ def test_a_webhook_that_nobody_answers_stops_a_run_but_not_a_rebuild(cp1: Host) 
     assert refused.code == 3
     assert f"error: Webhook-guard: {kind} guard: guard.example.org must answer" in refused.stderr
     assert "there is no Service demo/guard" in refused.stderr
+    told = cp1.run("kubeception", "status", check=False).stdout
+    assert "guard.example.org must answer for kube-system" in told
     bootstrap(cp1, "--rebuild")
+
+    mends = findings(cp1)["Webhook-guard"]["hint"].partition(": ")[2]
+    admin = "KUBECONFIG=/etc/kubernetes/admin.conf"
+    cp1.run("sh", "-c", f"{admin} {mends}")
+    bootstrap(cp1)
+    assert "guard.example.org" not in cp1.run("kubeception", "status", check=False).stdout
     cluster.kubectl(cp1, "delete", kind.lower(), "guard")
     cluster.settle(cp1)

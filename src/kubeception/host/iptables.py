@@ -21,6 +21,8 @@ _FIELDS = {
     "-o": "leaves",
     "--dport": "dport",
     "--dports": "dport",
+    "--sport": "sport",
+    "--sports": "sport",
     "--ctstate": "state",
     "--state": "state",
     "--ctorigdstport": "original",

@@ -18,6 +18,9 @@ _PAYLOAD = {
     ("tcp", "dport"): "dport",
     ("udp", "dport"): "dport",
     ("th", "dport"): "dport",
+    ("tcp", "sport"): "sport",
+    ("udp", "sport"): "sport",
+    ("th", "sport"): "sport",
 }
 _META = {
     "iifname": "enters",

@@ -22,6 +22,8 @@ _LETS_THROUGH = frozenset({ACCEPT, "queue"})
 # The door's chains run before these, and after what has a lower priority.
 _TRANSLATED_FROM = -110
 _DEPTH = 16
+# Ports below these are for servers alone, and for few programs that are root's.
+_GIVEN_FROM = 1024
 
 
 @dataclass(frozen=True)
@@ -177,6 +179,9 @@ def _among(what: str, value: str, packet: Packet) -> bool | None:
         if not low.isdigit():
             return None
         return int(low) <= port <= int(high or low)
+    if what == "sport":  # a connection begins at one that the kernel gives to whoever asks for none
+        high = value.rpartition("-")[2]
+        return False if high.isdigit() and int(high) < _GIVEN_FROM else None
     if what in {"source", "destination"}:
         return _is_in(packet.source if what == "source" else packet.destination, value)
     known = {

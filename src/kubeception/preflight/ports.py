@@ -79,9 +79,9 @@ def foreign_listeners(seen: HostState) -> Iterator[Finding]:
         port = ports[listener.port]
         if port.takes(listener) or not port.clashes(listener) or _may_be_ours(seen, port, listener):
             continue
-        hint = f"{_end(listener)}; {port.number} is the port of {port.program}"
         found = Finding if _is_wanted_now(seen, port) and listener.pid else warning
-        yield found(f"Port-{port.number}", str(listener), hint)
+        what = f"{listener}, the port of {port.program}"
+        yield found(f"Port-{port.number}", what, _end(listener))
 
 
 def _end(listener: Listener) -> str:

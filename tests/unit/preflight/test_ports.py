@@ -108,5 +108,5 @@ def test_a_stranger_is_named_and_said_how_to_end(tmp_path: Path) -> None:
         (finding,) = ports.foreign_listeners(seen)
 
     assert (finding.check, finding.severity) == (f"Port-{port}", "warning")
-    assert f"(pid {os.getpid()}) listens on 127.0.0.1:{port}" in finding.problem
-    assert finding.hint.endswith(f"; {port} is the port of the join service")
+    told = f"(pid {os.getpid()}) listens on 127.0.0.1:{port}, the port of the join service"
+    assert told in finding.problem

@@ -1,0 +1,106 @@
+"""Firewalls as distributions and other tools leave them: named in the kernel's words, and mended.
+
+Each is loaded into a network of its own by nft or iptables, and what the hint says is carried out.
+"""
+
+import shlex
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from tests.api.network import new
+from tests.fixed import CONFIG
+
+from kubeception import firewall
+from kubeception.bundle import packages
+from kubeception.config import Config
+from kubeception.config.model import Node
+from kubeception.host.gateway import Host
+from kubeception.host.process import run
+from kubeception.session import Session
+
+ADDRESS = ip_address("192.0.2.10")
+
+# As images of a cloud have them: all but ssh is rejected, what is forwarded as well.
+OF_A_CLOUD = """*filter
+:INPUT ACCEPT [0:0]
+:FORWARD ACCEPT [0:0]
+:OUTPUT ACCEPT [0:0]
+-A INPUT -m state --state RELATED,ESTABLISHED -j ACCEPT
+-A INPUT -p icmp -j ACCEPT
+-A INPUT -i lo -j ACCEPT
+-A INPUT -p udp --sport 123 -j ACCEPT
+-A INPUT -p tcp -m state --state NEW -m tcp --dport 22 -j ACCEPT
+-A INPUT -j REJECT --reject-with icmp-host-prohibited
+-A FORWARD -j REJECT --reject-with icmp-host-prohibited
+COMMIT
+"""
+# As the nftables service of a distribution has it, once somebody has uncommented its example.
+WORKSTATION = """table inet filter {
+  chain input {
+    type filter hook input priority 0; policy drop;
+    ct state invalid drop
+    ct state { established, related } accept
+    iif lo accept
+    ip protocol icmp accept
+    tcp dport 22 accept
+    reject with icmpx type port-unreachable
+  }
+  chain forward { type filter hook forward priority 0; policy drop; }
+  chain output { type filter hook output priority 0; policy accept; }
+}
+"""
+# Before a packet is anybody's: at the device itself, where firewalls against floods stand.
+AT_THE_DEVICE = """table netdev floods {
+  chain ingress {
+    type filter hook ingress device "one" priority -500; policy accept;
+    udp dport 8472 drop
+  }
+}
+"""
+# Before connections are tracked, as hosts that are attacked a lot have it.
+RAW = """*raw
+:PREROUTING ACCEPT [0:0]
+-A PREROUTING -i one -p tcp -m tcp --dport 10250 -j DROP
+COMMIT
+"""
+# How it is loaded, which chain is to be named, and of what.
+RULES: dict[str, tuple[str, str, str]] = {
+    "an image of a cloud": (OF_A_CLOUD, "chain ip filter INPUT", "udp 8472 from other hosts"),
+    "what it forwards": (OF_A_CLOUD, "chain ip filter FORWARD", "what pods of two hosts send"),
+    "a workstation's": (WORKSTATION, "chain inet filter input", "tcp 10250 from other hosts"),
+    "at the device": (AT_THE_DEVICE, "chain netdev floods ingress", "udp 8472 from other hosts"),
+    "raw": (RAW, "chain ip raw PREROUTING", "tcp 10250 from other hosts"),
+}
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    """A host of which only the network is real: one link, by whose address it goes."""
+    packages.ensure({"iptables": "iptables-save"})
+    with new():
+        run(["ip", "link", "add", "one", "type", "veth", "peer", "name", "two"])
+        run(["ip", "address", "add", f"{ADDRESS}/24", "dev", "one"])
+        run(["ip", "link", "set", "one", "up"])
+        yield Session(Config(net=CONFIG.net, node=Node(address=str(ADDRESS))), Host(root=tmp_path))
+
+
+def load(rules: str) -> None:
+    program = ["iptables-nft-restore"] if rules.startswith("*") else ["nft", "--file", "-"]
+    run(program, stdin=rules)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_what_drops_is_named_and_what_is_said_helps(name: str, session: Session) -> None:
+    rules, chain, what = RULES[name]
+    assert firewall.look(session, is_worker=True) == []
+    load(rules)
+
+    found = firewall.look(session, is_worker=True)
+    assert [one for one in map(str, found) if one.startswith(chain) and what in one]
+
+    for one in found:
+        for command in one.hint.split("; "):
+            run(shlex.split(command))
+    assert firewall.look(session, is_worker=True) == []
