@@ -13,14 +13,16 @@ from tests.fixed import CONFIG
 
 from kubeception.conditions import LEASES, current_problem, lease_held
 from kubeception.config import Config
-from kubeception.config.model import Node
+from kubeception.config.model import Cni, Etcd, Net, Node
 from kubeception.endpoints import HOSTED_PORTS
 from kubeception.host import door, files
 from kubeception.host.gateway import Host
 from kubeception.host.process import run
 from kubeception.kube.client import Api
-from kubeception.preflight import address, capacity, webhooks
+from kubeception.preflight import address, capacity, leftovers, webhooks
+from kubeception.preflight.finding import Severity
 from kubeception.preflight.host_state import HostState
+from kubeception.render import flannel
 from kubeception.session import Session
 
 KIND = "ValidatingWebhookConfiguration"
@@ -100,6 +102,59 @@ def test_an_address_of_somebody_else_is_told_with_ours(seen: HostState) -> None:
 
 
 @pytest.mark.usefixtures("network")
+@pytest.mark.parametrize(
+    ("ranges", "said"),
+    [
+        ({}, {}),
+        (
+            {"service_cluster_ip_range": "192.0.0.0/16"},
+            {"Net-service_cluster_ip_range": "192.0.0.0/16 covers 192.0.2.0/24 of one,"},
+        ),
+        (
+            {"cluster_cidr": "198.51.0.0/16"},
+            {"Net-cluster_cidr": "198.51.0.0/16 covers 198.51.7.0/24 of two, 198.51.100.0/24 of"},
+        ),
+        ({"cluster_cidr": "198.51.0.0/16", "cni": Cni.NONE}, {}),
+        ({"cluster_cidr": "10.42.0.0/16"}, {}),
+    ],
+)
+def test_a_range_that_covers_a_network_of_the_host_is_told(
+    ranges: dict[str, Any], said: dict[str, str], tmp_path: Path
+) -> None:
+    """Also one to which it only has a route; its own links are in the pods' range by right."""
+    run(["ip", "route", "add", "198.51.7.0/24", "via", "198.51.100.1"])
+    run(["ip", "link", "add", flannel.BRIDGE, "type", "bridge"])
+    run(["ip", "address", "add", "10.42.0.1/24", "dev", flannel.BRIDGE])
+    run(["ip", "link", "set", flannel.BRIDGE, "up"])
+    seen = HostState(Session(Config(net=Net(**ranges)), Host(root=tmp_path)))
+
+    found = {one.check: one for one in address.ranges(seen)}
+
+    assert found.keys() == said.keys()
+    for check, words in said.items():
+        assert words in found[check].problem
+        assert found[check].severity is Severity.ERROR
+    files.write(seen.layout.cluster, "{}")  # it was given out
+    assert all(one.severity is Severity.WARNING for one in address.ranges(seen))
+
+
+@pytest.mark.usefixtures("network")
+@pytest.mark.parametrize(("own", "is_told"), [("10.42.0.1/24", True), ("10.244.3.1/24", False)])
+def test_a_bridge_of_another_network_is_told_with_what_mends_it(
+    own: str, seen: HostState, *, is_told: bool
+) -> None:
+    run(["ip", "link", "add", flannel.BRIDGE, "type", "bridge"])
+    run(["ip", "address", "add", own, "dev", flannel.BRIDGE])
+
+    found = list(leftovers.bridge(seen))
+
+    assert [one.check for one in found] == (["Link-cni0"] if is_told else [])
+    for one in found:
+        run(one.hint.split())
+    assert list(leftovers.bridge(seen)) == []
+
+
+@pytest.mark.usefixtures("network")
 def test_nft_is_asked_for_the_door_and_makes_none() -> None:
     rules: dict[str, Any] = {"port": 6443, "address": "192.0.2.10", "service_address": "10.96.0.1"}
 
@@ -132,6 +187,27 @@ def test_a_disk_without_inodes_is_told_however_much_room_there_is(
         run(["umount", tmp_path])
 
     assert any(one.startswith(says) for one in found) if says else found == []
+
+
+@pytest.mark.parametrize(
+    ("quota", "is_told"), [(None, True), ("0", True), ("4294967296", True), ("536870912", False)]
+)
+def test_a_disk_that_is_smaller_than_etcds_quota_is_told(
+    quota: str | None, tmp_path: Path, *, is_told: bool
+) -> None:
+    flags = {} if quota is None else {"quota-backend-bytes": quota}
+    run(["mount", "-t", "tmpfs", "-o", "size=1g", "none", tmp_path])
+    try:
+        seen = HostState(Session(Config(etcd=Etcd(extra_args=flags)), Host(root=tmp_path)))
+        found = list(capacity.quota(seen))
+    finally:
+        run(["umount", tmp_path])
+
+    assert bool(found) is is_told
+    if is_told:
+        [told] = found
+        assert told.problem.startswith("/var/lib/etcd: its file system has 1024 MiB, and etcd may")
+        assert told.hint == "set quota-backend-bytes in [etcd.extra_args] to 536870912, or less"
 
 
 @pytest.fixture

@@ -95,6 +95,29 @@ def test_what_a_command_finds_may_be_heard_by_nobody(words: tuple[str, ...], scr
     assert "Exception ignored" not in done.stderr
 
 
+# Where and how people give a command, as lines of a shell's.
+PLACES: dict[str, str] = {
+    "a terminal of Latin-1": 'PYTHONIOENCODING=latin1 "$@"',
+    "a terminal of ASCII": 'PYTHONIOENCODING=ascii "$@"',
+    "a language that is not there": 'LC_ALL=xx_XX.ISO-8859-1 LANGUAGE=xx "$@"',
+    "a folder that is gone": 'cd "$(mktemp -d)" && rmdir "$PWD" && "$@"',
+    "nothing to read from": '"$@" <&-',
+    "few files at once": 'ulimit -n 24; "$@"',
+    "no home": 'unset HOME; "$@"',
+    "a careful umask": 'umask 777; "$@"',
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_command_is_the_same_wherever_it_is_given(place: str) -> None:
+    usual, here = run("preflight"), run("preflight", script=PLACES[place])
+
+    assert "Traceback" not in here.stderr
+    assert here.returncode == usual.returncode == NOT_ALLOWED
+    assert len(here.stdout.splitlines()) == len(usual.stdout.splitlines()) > 1
+    assert "IsPrivilegedUser: this user is not root" in here.stdout
+
+
 @pytest.fixture
 def pipe(tmp_path: Path) -> Path:
     """A pipe that nobody ever writes to."""

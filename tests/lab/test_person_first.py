@@ -66,6 +66,19 @@ def test_what_a_person_asks_for_is_done_at_once_whatever_the_keeper_does(
     assert "kubeception certs renew" in said
 
     until_the_keeper_is_at_it(host)  # it goes on where nobody waits
+    planned = host.run("kubeception", "bootstrap", "--dry-run", check=False, timeout_s=120)
+    assert planned.code == 10, planned.stderr  # who only looks waits for nobody
+    assert "waiting for pid" not in planned.stderr
+
+    started = time.monotonic()
+    host.run("kubeception", "keeper", "pause", "--for", "10m")
+    paused = host.run("kubeception", "certs", "renew", "scheduler", check=False, timeout_s=120)
+    note(f"pause, and what comes after it: {time.monotonic() - started:.1f} s")
+    assert paused.code == 0, paused.stderr
+    assert "waiting for pid" not in paused.stderr  # the keeper is not at it any more
+    host.run("kubeception", "keeper", "resume")
+
+    until_the_keeper_is_at_it(host)
     started = time.monotonic()
     host.run("kubeception", "reset", "--yes", timeout_s=180)
     note(f"reset while the keeper bootstraps: {time.monotonic() - started:.1f} s")

@@ -17,6 +17,8 @@ ENOUGH = 0.9
 # What freeing gains has to be worth that nobody can read or write meanwhile.
 _WORTH = 0.5
 _MIB = 2**20
+# What a member may have unless it is told otherwise, in bytes.
+DEFAULT_QUOTA = 2 * 2**30
 HINT = "raise quota-backend-bytes in [etcd.extra_args], or delete what is not needed"
 
 

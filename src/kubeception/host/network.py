@@ -80,6 +80,19 @@ def reverse_path_drops(*, proc: Path = Path("/proc")) -> int:
     return int(found.get("IPReversePathFilter", "0"))
 
 
+def connected(*, proc: Path = Path("/proc")) -> list[tuple[str, IPv4Network]]:
+    """Return the networks to which routes lead, as (interface, network), but the default."""
+    found = []
+    for line in (proc / "net/route").read_text().splitlines()[1:]:
+        interface, destination, _, flags, _, _, _, mask, *_ = line.split()
+        at, of = (
+            IPv4Address(int(word, 16).to_bytes(4, sys.byteorder)) for word in (destination, mask)
+        )
+        if int(flags, 16) & 1 and int(mask, 16):
+            found.append((interface, IPv4Network(f"{at}/{of}")))
+    return found
+
+
 def default_routes(*, proc: Path = Path("/proc")) -> list[Route]:
     """Return the default routes, the ones that win first; see proc_net_route(5)."""
     routes = []

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from kubeception.endpoints import LOOPBACK
+from kubeception.etcd import space
 from kubeception.host import kernel
 from kubeception.pki import catalog, issue
 from kubeception.preflight.finding import Finding, of_path, warning
@@ -80,6 +81,23 @@ def disk(seen: HostState) -> Iterator[Finding]:
         elif evicts and found.f_favail < FILES_EVICT * found.f_files:
             what = f"{folder}: {found.f_favail} of {found.f_files} inodes are free"
             yield warning(name, f"{what}; the kubelet evicts pods there", f"df -i {folder}")
+
+
+def quota(seen: HostState) -> Iterator[Finding]:
+    """Want a disk that holds what etcd may take: it says nothing before its quota is used up."""
+    at = seen.config.layout.etcd.state
+    text = seen.config.etcd.extra_args.get("quota-backend-bytes", "0")
+    allowed = int(text) if text.isdecimal() else 0
+    allowed = allowed or space.DEFAULT_QUOTA
+    found = os.statvfs(_existing(seen.session.host.at(at)))
+    size = found.f_blocks * found.f_frsize
+    if size < allowed:
+        yield warning(
+            of_path("Disk", at),
+            f"{at}: its file system has {size // MIB} MiB, and etcd may take {allowed // MIB}: it"
+            " would be full without a word of etcd's",
+            f"set quota-backend-bytes in [etcd.extra_args] to {size // 2}, or less",
+        )
 
 
 def containerd_has_images(seen: HostState) -> bool:

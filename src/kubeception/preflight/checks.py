@@ -41,6 +41,7 @@ CHECKS: tuple[Check, ...] = (
     address.of_this_host,
     address.choice,
     address.remembered,
+    address.ranges,
     belongings.losses,
     belongings.put_back,
     belongings.without_keys,
@@ -57,6 +58,7 @@ CHECKS: tuple[Check, ...] = (
     kubelet_leftovers.drop_ins,
     capacity.folders,
     capacity.disk,
+    capacity.quota,
     capacity.memory,
     capacity.clock,
     webhooks.without_backend,
@@ -65,6 +67,7 @@ CHECKS: tuple[Check, ...] = (
 # A worker has no door, no certificates but its own, and no API whose webhooks are its business.
 _CONTROL_PLANES = (
     host.packet_filter,
+    capacity.quota,
     belongings.losses,
     belongings.put_back,
     belongings.without_keys,
