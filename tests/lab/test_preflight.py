@@ -193,7 +193,8 @@ LEFT: dict[str, tuple[str, str]] = {
         "Port-10250",
     ),
     "a firewall": (
-        "nft 'table inet own { chain input { type filter hook input priority 0; policy drop; }; }'",
+        "nft 'table inet own { chain input { type filter hook input priority 0; policy drop;"
+        " ct state established,related accept; }; }'",
         "Firewall-own-input",
     ),
     "a setting of the kernel": (
