@@ -52,7 +52,9 @@ def test_nothing_is_killed_that_is_only_slow(cp1: Host, note: Note) -> None:
     since = cp1.run("date", "+%s").stdout.strip()
     answered: list[float] = []
     with busy(cp1):
+        asked_s = time.monotonic()
         until(lambda: "overloaded" in status(cp1), timeout_s=90)
+        note(f"status said so after {time.monotonic() - asked_s:.0f} s")
         run = bootstrap(cp1)
         ends_s = time.monotonic() + FOR_S
         while time.monotonic() < ends_s:
@@ -83,4 +85,4 @@ def test_nothing_is_killed_that_is_only_slow(cp1: Host, note: Note) -> None:
 
 def status(host: Host) -> str:
     """Return what status says, however long that takes."""
-    return host.run("kubeception", "status", check=False, timeout_s=120).stdout
+    return host.run("kubeception", "status", check=False, timeout_s=600).stdout
