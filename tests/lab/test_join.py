@@ -118,6 +118,8 @@ def test_the_printed_command_makes_a_host_a_node_in_time(joined: Cluster) -> Non
 def test_a_proxy_that_a_host_has_for_its_units_is_not_asked_for_the_api(joined: Cluster) -> None:
     environment = "tr '\\0' '\\n' < /proc/$(systemctl show -p MainPID --value {})/environ"
 
+    etcd = joined.cp1.run("sh", "-c", environment.format("etcd")).stdout
+    assert "HTTPS_PROXY" not in etcd  # which is its own client
     for host in joined.hosts:
         runtime, kubelet = (
             host.run("sh", "-c", environment.format(unit)).stdout

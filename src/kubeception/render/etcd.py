@@ -6,6 +6,7 @@ from kubeception.config import Config
 from kubeception.endpoints import ETCD_PEER_PORT, ETCD_PORT, LOOPBACK, url
 from kubeception.facts import HostFacts
 from kubeception.layout import IMAGE_COMMAND, IMAGE_ENVIRONMENT, MOUNTED_HOST, OUR_MARK
+from kubeception.render.units import UNSET_PROXY
 
 UNIT = "etcd.service"
 # Each of its flags has a variable, which begins so.
@@ -118,7 +119,7 @@ StartLimitIntervalSec=0
 [Service]
 Type=notify
 EnvironmentFile={at.etcd.environment}
-UnsetEnvironment={DATA_DIR}
+UnsetEnvironment={DATA_DIR} {UNSET_PROXY}
 ExecStartPre={ours} etcd may-start {asked}
 ExecStart={at.launchers}/etcd {data}
 ExecStopPost=-{ours} etcd stopped {data} {record} {progress}

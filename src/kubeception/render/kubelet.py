@@ -8,6 +8,7 @@ from kubeception.endpoints import Address
 from kubeception.facts import HostFacts
 from kubeception.layout import OUR_MARK
 from kubeception.render import objects
+from kubeception.render.units import UNSET_PROXY
 
 UNIT = "kubelet.service"
 # As distributions call what their units add to its command.
@@ -94,11 +95,7 @@ def address_in(environment: str) -> Address | None:
 
 
 def unit(config: Config) -> str:
-    """Return the unit.
-
-    A proxy that a host has for all its units is for what the runtime pulls: the kubelet only asks
-    its own API, which no proxy leads to.
-    """
+    """Return the unit."""
     return f"""{OUR_MARK}
 [Unit]
 Description=kubelet
@@ -113,7 +110,7 @@ EnvironmentFile={config.layout.kubelet.environment}
 ExecStart={config.layout.launchers}/kubelet ${ARGUMENTS}
 Restart=always
 RestartSec=1
-UnsetEnvironment=HTTP_PROXY HTTPS_PROXY http_proxy https_proxy
+UnsetEnvironment={UNSET_PROXY}
 KillMode=process
 LimitNOFILE=1048576
 
