@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Any
 
 import pytest
+from tests import slow
 from tests.api.rig import Rig
 
 from kubeception.errors import ApiError
@@ -225,6 +226,25 @@ def test_a_watch_outlives_the_servers_time_limit_but_not_the_server(
     finally:
         watching.close()
         session.api.delete("Namespace", "watched")
+
+
+def test_a_server_that_says_no_word_gets_more_time_where_all_is_slow(
+    rig: Rig, session: Session
+) -> None:
+    pair = session.layout.pki.admin
+    client = Credential(pair.certificate, pair.key)
+    ca = session.layout.pki.ca.certificate
+    url, server = f"https://127.0.0.1:{rig.ports.api}", rig.programs["kube-apiserver"]
+    with contextlib.closing(Api(url, ca, client, timeout_s=1.0, retry_s=0)) as asking:
+        assert asking.get("Namespace", "default")
+        with server.standing_still(), pytest.raises(ApiError, match="timed out"):
+            asking.get("Namespace", "default")
+        with slow.machine(), contextlib.ExitStack() as still:
+            still.enter_context(server.standing_still())
+            waking = Timer(1.5, still.close)
+            waking.start()
+            assert asking.get("Namespace", "default")
+            waking.join()
 
 
 def namespace(name: str) -> Object:

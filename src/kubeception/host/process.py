@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kubeception import pace
 from kubeception.errors import CommandFailed, KubeceptionError
 
 # What chroot ends with where the program isn't there.
@@ -39,9 +40,10 @@ def run(
 ) -> Completed:
     """Run a program to its end and return what it printed.
 
-    `env` is added to this process's environment. With `log_file` both outputs are appended to that
-    file, and the last lines of it stand in for stderr. With `root` it is a program of the file
-    system there and sees nothing else.
+    `env` is added to this process's environment. `timeout`, in seconds, is that of a usual machine:
+    one that is slower when it has passed gets more, up to half a minute. With `log_file` both
+    outputs are appended to that file, and the last lines of it stand in for stderr. With `root` it
+    is a program of the file system there and sees nothing else.
 
     Raises:
         CommandFailed: it ended with another code than 0 and `check` is set, or ran out of time.
@@ -54,33 +56,57 @@ def run(
     text = stdin.encode() if isinstance(stdin, str) else stdin
     sink = log_file.open("ab") if log_file else None
     try:
-        done = subprocess.run(
+        child = subprocess.Popen(
             (*inside, *words),
-            input=text,
-            stdin=subprocess.DEVNULL if text is None else None,
+            stdin=subprocess.DEVNULL if text is None else subprocess.PIPE,
             stdout=sink or subprocess.PIPE,
             stderr=sink or subprocess.PIPE,
             env=environment,
             cwd=cwd,
-            timeout=timeout,
-            check=False,
         )
+        said, complained = _ended(child, text, timeout)
     except FileNotFoundError as error:
         raise KubeceptionError(f"{words[0]}: no such program", hint=_hint(words[0])) from error
     except OSError as error:  # not ours to run, made for another machine, no memory for it
         raise KubeceptionError(f"{words[0]}: {(error.strerror or str(error)).lower()}") from error
     except subprocess.TimeoutExpired as error:
-        raise CommandFailed(words, 124, f"not finished after {timeout:g} s") from error
+        raise CommandFailed(words, 124, f"not finished after {error.timeout:.3g} s") from error
     finally:
         if sink:
             sink.close()
-    if root is not None and done.returncode == _NOT_FOUND:
+    if root is not None and child.returncode == _NOT_FOUND:
         raise KubeceptionError(f"{words[0]}: no such program on the host", hint=_hint(words[0]))
-    stdout = (done.stdout or b"").decode(errors="replace")
-    stderr = _tail(log_file) if log_file else (done.stderr or b"").decode(errors="replace")
-    if check and done.returncode != 0:
-        raise CommandFailed(words, done.returncode, stderr or stdout)
-    return Completed(words, done.returncode, stdout, stderr)
+    stdout = (said or b"").decode(errors="replace")
+    stderr = _tail(log_file) if log_file else (complained or b"").decode(errors="replace")
+    if check and child.returncode != 0:
+        raise CommandFailed(words, child.returncode, stderr or stdout)
+    return Completed(words, child.returncode, stdout, stderr)
+
+
+def _ended(
+    child: "subprocess.Popen[bytes]", stdin: bytes | None, timeout_s: float | None
+) -> tuple[bytes | None, bytes | None]:
+    """Return both outputs of a program when it has ended; it is killed where that takes too long.
+
+    Raises:
+        TimeoutExpired: it did.
+    """
+    with child:
+        try:
+            try:
+                return child.communicate(stdin, timeout_s)
+            except subprocess.TimeoutExpired as error:
+                patience_s = pace.patience_s(error.timeout, longest_s=pace.LONGEST_AT_WORK_S)
+                if patience_s == error.timeout:
+                    raise
+                # What it has said so far is kept, and what it has been told is not told again.
+                try:
+                    return child.communicate(timeout=patience_s - error.timeout)
+                except subprocess.TimeoutExpired as late:
+                    raise subprocess.TimeoutExpired(child.args, patience_s) from late
+        except BaseException:
+            child.kill()
+            raise
 
 
 def _hint(program: str) -> str:

@@ -69,6 +69,7 @@ def serve(settings: ServiceOptions) -> None:
         settings.cluster_ca,
         TokenFile(settings.token),
         timeout_s=API_TIMEOUT_S,
+        longest_s=API_TIMEOUT_S,
         retry_s=0,
     )
     _allow_descriptors()

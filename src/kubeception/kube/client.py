@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import httpx2
 
-from kubeception import crash
+from kubeception import crash, pace
 from kubeception.errors import ApiError
 from kubeception.kube.kinds import KINDS, identity, kind_of
 
@@ -79,7 +79,10 @@ def in_memory(certificate: bytes, key: bytes) -> Iterator[Credential]:
 
 
 class Api:
-    """One API server, by its URL; for how long it is asked again is `retry_s`."""
+    """One API server, by its URL; for how long it is asked again is `retry_s`.
+
+    `timeout_s` is how long it may say no word on a usual machine, `longest_s` on the slowest.
+    """
 
     def __init__(
         self,
@@ -88,10 +91,11 @@ class Api:
         credential: Credential | TokenFile,
         *,
         timeout_s: float = TIMEOUT_S,
+        longest_s: float = pace.LONGEST_AT_WORK_S,
         retry_s: float = RETRY_S,
     ) -> None:
         self.url = url
-        self._timeout_s = timeout_s
+        self._timeout_s, self._longest_s = timeout_s, longest_s
         self._retry_s = retry_s
         files = [ca]
         auth = None
@@ -366,16 +370,33 @@ class Api:
         return self._again(lambda: self._ask(method, path, body, content=content, **query))
 
     def _again(self, call: Callable[[], T]) -> T:
-        """Call, and for a short while again where no answer came or the server was not ready."""
+        """Call, and for a short while again where no answer came or the server was not ready.
+
+        Whoever has said no word in time is only slow where everything is, and gets more time.
+        """
         deadline = time.monotonic() + self._retry_s
+        was_slow = False
         while True:
             try:
                 return call()
             except ApiError as error:
+                is_silent = isinstance(error.__cause__, httpx2.TimeoutException)
+                if is_silent and not was_slow and self._has_more_patience():
+                    was_slow = True
+                    continue
                 is_passing = error.status in _PASSING or _UNSETTLED in error.message
                 if not is_passing or time.monotonic() >= deadline:
                     raise
             time.sleep(0.2)
+
+    def _has_more_patience(self) -> bool:
+        """Be as patient from now on as this machine is slow; tell whether that is more."""
+        longer_s = pace.patience_s(self._timeout_s, longest_s=self._longest_s)
+        if longer_s <= self._timeout_s:
+            return False
+        self._timeout_s = longer_s
+        self._client.timeout = httpx2.Timeout(longer_s)
+        return True
 
     def _ask(
         self, method: str, path: str, body: Any = None, *, content: str = _JSON, **query: Any
