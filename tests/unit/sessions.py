@@ -21,6 +21,7 @@ class Hands:
     start: datetime = NOW
     passed_s: float = 0.0
     slowness: float = 1.0
+    spent_s: float = 0.0
 
     def sleep(self, seconds: float) -> None:
         self.passed_s = round(self.passed_s + seconds, 3)
@@ -31,6 +32,7 @@ class Hands:
             monotonic=lambda: self.passed_s,
             sleep=self.sleep,
             slowness=lambda: self.slowness,
+            spent=lambda: self.spent_s,
         )
 
 

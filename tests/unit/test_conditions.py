@@ -57,6 +57,21 @@ def test_a_failure_starts_the_row_again(tmp_path: Path) -> None:
     assert noted == [one, two, "hiccup", one, two]
 
 
+@pytest.mark.parametrize(("spends_s", "rests_s"), [(0.01, INTERVAL_S), (0.3, 1.2), (5.0, 2.0)])
+def test_looks_leave_the_processor_to_who_is_waited_for(
+    tmp_path: Path, spends_s: float, rests_s: float
+) -> None:
+    hands, found = Hands(), Answers("not ready", "not ready", None)
+
+    def look(session: Session) -> str | None:
+        hands.spent_s += spends_s
+        return found(session)
+
+    wait_for(Condition("it", look), session_of(tmp_path, hands=hands), lambda _: None)
+
+    assert hands.passed_s == pytest.approx(2 * rests_s)
+
+
 def test_a_machine_that_is_slow_gets_more_time(tmp_path: Path) -> None:
     hands = Hands(slowness=3.0)
     session = session_of(tmp_path, hands=hands)

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from kubeception import pace
 from kubeception.errors import Hopeless, KubeceptionError, WaitTimeout
 from kubeception.host import overload
 from kubeception.session import Session
@@ -11,6 +12,9 @@ from kubeception.session import Session
 log = logging.getLogger("kubeception.k8s")
 
 INTERVAL_S = 0.2
+# Where the processor is slow, looks without a rest would take it from who is waited for: for each
+# second of it that a look has taken there are so many of rest, but for none longer than this.
+_REST, _LONGEST_REST_S = 4.0, 2.0
 
 
 def _silence(_reach: Session) -> Sequence[str]:
@@ -48,7 +52,9 @@ def wait_for(condition: Condition, session: Session, note: Callable[[str], None]
     started, limit_s = clock.monotonic(), condition.timeout_s
     in_a_row = 0
     while True:
+        spent_s = clock.spent()
         problem = _problem(condition, session)
+        rest_s = min(_REST * (clock.spent() - spent_s), _LONGEST_REST_S)
         in_a_row = 0 if problem else in_a_row + 1
         if in_a_row >= condition.successes:
             return
@@ -56,9 +62,7 @@ def wait_for(condition: Condition, session: Session, note: Callable[[str], None]
         if (passed_s := clock.monotonic() - started) > limit_s:
             if not condition.required:
                 return
-            # Measured anew then: a moment may be slow, and what follows it not.
-            most_s = condition.timeout_s * clock.slowness()
-            limit_s = min(most_s, passed_s + condition.timeout_s)
+            limit_s = pace.longer_s(condition.timeout_s, passed_s, clock.slowness())
             if passed_s <= limit_s:
                 log.warning("this machine is slow just now: waiting for up to %.0f s", limit_s)
                 continue
@@ -67,7 +71,7 @@ def wait_for(condition: Condition, session: Session, note: Callable[[str], None]
                 log.warning("%s", why)
             last_words = _last_words(condition, session)
             raise WaitTimeout(condition.what, last, hint=condition.hint, last_words=last_words)
-        clock.sleep(INTERVAL_S)
+        clock.sleep(max(INTERVAL_S, rest_s))
 
 
 def _problem(condition: Condition, session: Session) -> str | None:

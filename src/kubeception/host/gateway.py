@@ -33,6 +33,8 @@ class Clock:
     sleep: Callable[[float], None] = time.sleep
     slowness: Callable[[], float] = pace.slowness
     """How much longer than usual all takes just now."""
+    spent: Callable[[], float] = time.process_time
+    """For how many seconds this process has had a processor."""
 
 
 @dataclass(frozen=True)
