@@ -17,6 +17,7 @@ from kubeception.keeper.hourly import Hourly
 from kubeception.keeper.observer import Observer
 from kubeception.keeper.trouble import Trouble
 from kubeception.keeper.verdict import Action, Observation, Verdict, judge
+from kubeception.keeper.watchdog import Watchdog
 from kubeception.keeper.worker_observer import WorkerObserver
 from kubeception.kube.lease import Lease
 from kubeception.session import Session
@@ -36,6 +37,8 @@ _CHANGES = {Action.BOOTSTRAP, Action.JOIN, Action.KILL, Action.TURN_DOOR, Action
 def run(session: Session) -> None:
     """Look after this host until told to end, or until it has another name or role."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    watchdog = Watchdog(session.host.clock)
+    watchdog.starts()
     is_worker = session.layout.membership.exists()
     if not is_worker:
         session.client = session.layout.pki.keeper
@@ -78,7 +81,7 @@ def run(session: Session) -> None:
             watch.has_restored_the_network()
         if hourly:
             hourly.look(seen, verdict)
-        notify("WATCHDOG=1")
+        watchdog.alive()
         is_close = seen.api_silent_s > 0 or (seen.rollout and seen.rollout.others)
         often_s = LOOK_CLOSELY_S if is_close else LOOK_EVERY_S
         # systemd ends this process when it goes down; until then there is nothing to do.

@@ -61,6 +61,7 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=notify
+TimeoutStartSec=300
 Environment=PATH={config.layout.launchers}:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
 ExecStart={config.layout.launchers}/containerd --config {config.layout.containerd.settings}
 Delegate=yes

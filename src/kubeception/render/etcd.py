@@ -118,6 +118,7 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=notify
+TimeoutStartSec=300
 EnvironmentFile={at.etcd.environment}
 UnsetEnvironment={DATA_DIR} {UNSET_PROXY}
 ExecStartPre={ours} etcd may-start {asked}

@@ -12,6 +12,8 @@ from kubeception.render.controllers import BOTH as CONTROLLERS
 from kubeception.render.join_records import RECORDS
 
 UNIT = "kubeception-keeper.service"
+# systemd's patience on a usual machine; the keeper asks for more where all is slow.
+STARTS_WITHIN_S, WATCHDOG_S = 300, 60
 # Held by the keeper that changes what all hosts share; also what it writes to prove a server.
 LEASE = "kubeception-keeper"
 _RUN = "keeper run"
@@ -65,10 +67,11 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=notify
+TimeoutStartSec={STARTS_WITHIN_S}
 {command}
 Restart=always
 RestartSec=1
-WatchdogSec=60
+WatchdogSec={WATCHDOG_S}
 
 [Install]
 WantedBy=multi-user.target
