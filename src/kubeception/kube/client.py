@@ -95,7 +95,8 @@ class Api:
         retry_s: float = RETRY_S,
     ) -> None:
         self.url = url
-        self._timeout_s, self._longest_s = timeout_s, longest_s
+        self._usual_s = self._timeout_s = timeout_s
+        self._longest_s = longest_s
         self._retry_s = retry_s
         files = [ca]
         auth = None
@@ -372,26 +373,28 @@ class Api:
     def _again(self, call: Callable[[], T]) -> T:
         """Call, and for a short while again where no answer came or the server was not ready.
 
-        Whoever has said no word in time is only slow where everything is, and gets more time.
+        Whoever has said no word in time is only slow where everything is, and gets more time, for
+        each answer and altogether.
         """
-        deadline = time.monotonic() + self._retry_s
-        was_slow = False
+        started, limit_s, was_slow = time.monotonic(), self._retry_s, False
         while True:
             try:
                 return call()
             except ApiError as error:
-                is_silent = isinstance(error.__cause__, httpx2.TimeoutException)
-                if is_silent and not was_slow and self._has_more_patience():
-                    was_slow = True
-                    continue
+                if isinstance(error.__cause__, httpx2.TimeoutException):
+                    slowness = pace.slowness()
+                    limit_s = max(limit_s, self._retry_s * slowness)
+                    if self._has_more_patience(slowness) and not was_slow:
+                        was_slow = True
+                        continue
                 is_passing = error.status in _PASSING or _UNSETTLED in error.message
-                if not is_passing or time.monotonic() >= deadline:
+                if not is_passing or time.monotonic() - started >= limit_s:
                     raise
             time.sleep(0.2)
 
-    def _has_more_patience(self) -> bool:
+    def _has_more_patience(self, slowness: float) -> bool:
         """Be as patient from now on as this machine is slow; tell whether that is more."""
-        longer_s = pace.patience_s(self._timeout_s, longest_s=self._longest_s)
+        longer_s = min(self._usual_s * slowness, self._longest_s)
         if longer_s <= self._timeout_s:
             return False
         self._timeout_s = longer_s
