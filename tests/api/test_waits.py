@@ -158,7 +158,8 @@ def test_a_deployment_is_rolled_out_when_its_pods_are_ready(rig: Rig, session: S
         )
     # Those of before run, and don't count for the newest revision.
     rig.until("a new one", lambda: len(pods_of(session, labels)) == 3)
-    assert current_problem(newest, session) == "0 of 1 pods run"
+    # A controller makes the pod first, and says then that it has seen the change.
+    rig.until("a word of it", lambda: current_problem(newest, session) == "0 of 1 pods run")
     assert current_problem(run, session) is None
     [new] = [one for one in pods_of(session, labels) if "new" in one["metadata"]["labels"]]
     say(session, "Pod", new["metadata"]["name"], Ready="True", ContainersReady="True")
