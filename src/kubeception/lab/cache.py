@@ -30,13 +30,13 @@ def tree() -> Path:
     def fill(folder: Path) -> None:
         debian.make_tree(folder, PACKAGES, variant="minbase", log_file=CACHE / f"{name}.log")
 
-    return _entry(name, fill)
+    return entry(name, fill)
 
 
 def layer(bundle: Path) -> Path:
     """Return the folder with a bundle's files in the places where a host has them."""
     name = f"layer-{contents.sum_of(contents.listing(bundle))[:20]}"
-    return _entry(name, lambda folder: install.install(bundle, folder, linked=True))
+    return entry(name, lambda folder: install.install(bundle, folder, linked=True))
 
 
 def containerd(bundle: Path) -> Path:
@@ -56,10 +56,10 @@ def containerd(bundle: Path) -> Path:
         paths = {image: proven / path for image, path in archives.items()}
         images.fill(folder, proven / "bin", paths, digests=digests)
 
-    return _entry(name, fill)
+    return entry(name, fill)
 
 
-def _entry(name: str, fill: Callable[[Path], object]) -> Path:
+def entry(name: str, fill: Callable[[Path], object]) -> Path:
     """Return the entry of that name, having `fill` make it if there is none."""
     folder = CACHE / name
     kind = name.split("-")[0]

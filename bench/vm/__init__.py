@@ -1,0 +1,1 @@
+"""`make vm`: a virtual machine as users have them, started, bootstrapped, and reset in mid-life."""
