@@ -24,12 +24,18 @@ def test_a_usual_machine_goes_by_what_the_unit_says() -> None:
 
 
 def test_a_slow_machine_gets_more_time_before_its_first_word() -> None:
-    _, said = started(Hands(slowness=30.0))
+    _, said = started(Hands(slowness=30.0, spent_s=9.0))
 
     assert said == [
         f"EXTEND_TIMEOUT_USEC={STARTS_WITHIN_S * 30}000000",
         f"WATCHDOG_USEC={WATCHDOG_S * 30}000000",
     ]
+
+
+def test_a_start_that_took_little_is_not_asked_why() -> None:
+    _, said = started(Hands(slowness=30.0, spent_s=0.5))
+
+    assert said == []
 
 
 @pytest.mark.parametrize(("slowness", "limit_s"), [(4.0, 4 * WATCHDOG_S), (1.0, None)])
@@ -45,7 +51,7 @@ def test_a_round_that_took_long_is_asked_why(slowness: float, limit_s: float | N
 
 
 def test_once_rounds_are_short_again_the_patience_is_the_units() -> None:
-    hands = Hands(slowness=10.0)
+    hands = Hands(slowness=10.0, spent_s=3.0)
     watchdog, said = started(hands)
     said.clear()
     for round_s in (WATCHDOG_S / 3, WATCHDOG_S / 6, 2.0):
