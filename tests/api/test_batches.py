@@ -890,6 +890,214 @@ def test_an_abort_comes_before_the_reboot_and_after_what_a_host_was_asked_to_run
     assert marks(session) == {"b1": FREE}
 
 
+def canary(session: Session, *, to: str | None = NEW, **more: Any) -> str:
+    """Ask for all of a few, one of which goes first."""
+    wanted: dict[str, Any] = {"release": to, "canary": "b2", "batch": 2, **more}
+    return order(session, *FEW, **wanted)
+
+
+def proving(session: Session, api: Api, name: str, hosts: Hosts) -> None:
+    """Look until the canary has done what was asked for."""
+    lease = leading()
+    look(api, lease)
+    while states(session, name)["b2"] != State.PROVING:
+        assert not is_over(session, name), told(session, name)["status"]
+        hosts.go_on()
+        look(api, lease)
+
+
+@pytest.mark.usefixtures("lasting")
+def test_the_others_wait_until_a_canary_has_been_well_for_its_time(
+    session: Session, controllers: Counting
+) -> None:
+    staged(session.api, "b0", *FEW)
+    session.api.merge("Node", "b0", {"metadata": {"labels": {CONTROL_PLANE: ""}}})
+    hosts, lease = Hosts(session.api), leading()
+    name = order(session, "b0", *FEW, release=NEW, canary="b2", batch=2, canary_s=3600)
+
+    proving(session, controllers, name, hosts)
+
+    assert hosts.upgraded == ["b0", "b2"]
+    [waits] = [one for one in told(session, name)["status"]["nodes"] if one["name"] == "b2"]
+    until = datetime.fromisoformat(waits["since"]) + timedelta(hours=1)
+    assert waits["message"] == f"the others wait until {until:%Y-%m-%dT%H:%M:%SZ}, while it is well"
+    assert waits["message"] in cluster_upgrade.message(told(session, name))
+    assert waits["message"] in next(upgrades.notices(session))
+    assert marks(session) == dict.fromkeys(("b0", *FEW), FREE), "it takes pods, to be tried"
+    for _ in range(2):
+        hosts.go_on()
+        look(controllers, lease)
+    assert hosts.upgraded == ["b0", "b2"]
+    session.api.set_fields(told(session, name), {"/spec/canary/forSeconds": 0})
+    assert to_its_end(session, controllers, name, hosts) == f"all nodes run {NEW}"
+    assert hosts.upgraded == ["b0", "b2", "b1", "b3"]
+    assert hosts.most_at_once == 2
+
+
+@pytest.mark.usefixtures("lasting")
+def test_a_canary_proves_itself_after_the_time_that_it_was_given(
+    session: Session, controllers: Counting
+) -> None:
+    staged(session.api, *FEW)
+    hosts, name = Hosts(session.api), canary(session, to=None, canary_s=2)
+
+    def since() -> datetime:
+        [said] = [one for one in told(session, name)["status"]["nodes"] if one["name"] == "b2"]
+        return datetime.fromisoformat(said["since"])
+
+    proving(session, controllers, name, hosts)
+    began = since()
+    assert downs(session) == {"b1": 0, "b2": 1, "b3": 0}
+    assert to_its_end(session, controllers, name, hosts) == "all nodes have rebooted"
+
+    assert since() - began >= timedelta(seconds=2)
+    assert downs(session) == dict.fromkeys(FEW, 1)
+
+
+UNWELL = {
+    "not Ready": {"type": "Ready", "status": "False", "reason": "KubeletNotReady"},
+    "its network does not work: ClusterDnsUnreachable": {
+        "type": "NetworkProblem",
+        "status": "True",
+        "reason": "ClusterDnsUnreachable",
+    },
+    "DiskPressure": {"type": "DiskPressure", "status": "True", "reason": "KubeletHasDiskPressure"},
+}
+
+
+@pytest.mark.usefixtures("lasting")
+@pytest.mark.parametrize("why", UNWELL)
+def test_a_canary_that_is_unwell_stops_it_before_the_others_begin(
+    session: Session, controllers: Counting, why: str
+) -> None:
+    staged(session.api, *FEW)
+    hosts = Hosts(session.api)
+    name = canary(session, previous=OLD, canary_s=3600)
+    proving(session, controllers, name, hosts)
+
+    session.api.merge("Node", "b2", {"status": {"conditions": [UNWELL[why]]}}, status=True)
+    look(controllers, leading())
+
+    assert states(session, name) == {"b1": "Waiting", "b2": "Failed", "b3": "Waiting"}
+    said = cluster_upgrade.message(told(session, name))
+    assert said.startswith(f"stopped after the first batch that failed: b2 failed: {why}, ")
+    assert said.endswith("after it was done; takes pods as before")
+    upgrades.abort(session)
+    [back] = [one for one in session.api.list(KIND) if one["metadata"]["name"] != name]
+    assert back["spec"]["nodes"] == ["b2"]
+    assert "canary" not in back["spec"]
+
+
+@pytest.mark.usefixtures("lasting")
+def test_an_abort_does_not_wait_for_a_canary_and_a_pause_ends_with_it(
+    session: Session, controllers: Counting
+) -> None:
+    staged(session.api, *FEW)
+    hosts, lease = Hosts(session.api), leading()
+    name = canary(session, previous=OLD, canary_s=3600)
+    proving(session, controllers, name, hosts)
+    upgrades.change(session, paused=True)
+    session.api.set_fields(told(session, name), {"/spec/canary": None})
+    look(controllers, lease)
+    assert told(session, name)["status"]["phase"] == "Paused"
+    assert states(session, name) == {"b1": "Waiting", "b2": "Done", "b3": "Waiting"}
+    session.api.delete(KIND, name)
+
+    for one in FEW:
+        has(session.api, one, OLD, NEW, **{Errand.RELEASE.answer: ""})
+    name = canary(session, previous=OLD, canary_s=3600)
+    proving(session, controllers, name, hosts)
+    upgrades.abort(session)
+    look(controllers, lease)
+
+    assert told(session, name)["status"]["phase"] == "Aborted"
+    assert states(session, name) == {"b1": "Waiting", "b2": "Done", "b3": "Waiting"}
+    assert told(session, f"{name}-back")["spec"]["nodes"] == ["b2"]
+
+
+UNFIT: dict[str, tuple[dict[str, Any], str]] = {
+    "not a node": ({"canary": "b9"}, "there is no node of that name"),
+    "a control-plane host": ({"canary": "b3"}, "is a control-plane host; name a worker"),
+    "cordoned": (
+        {"canary": "b1"},
+        "is cordoned, so no pods would try it; kubectl uncordon b1",
+    ),
+    "one of the others": (
+        {"nodes": ("b1",), "canary": "b2"},
+        f"runs {NEW} already; name another worker, or none",
+    ),
+}
+
+
+@pytest.mark.usefixtures("lasting")
+@pytest.mark.parametrize("what", UNFIT)
+def test_who_can_be_no_canary_is_told_at_once_and_by_the_controller_too(
+    session: Session, controllers: Counting, what: str
+) -> None:
+    staged(session.api, *FEW)
+    session.api.merge("Node", "b3", {"metadata": {"labels": {CONTROL_PLANE: ""}}})
+    session.api.merge("Node", "b1", {"spec": {"unschedulable": True}})
+    more, said = UNFIT[what]
+    asked = Order(**{"nodes": (), "release": NEW, **more})
+
+    refusals: list[Callable[[], object]] = [
+        lambda: upgrades.begin(session, asked),
+        lambda: upgrades.require(asked, [], session.api.list("Node")),
+    ]
+    for refuse in refusals:
+        with pytest.raises(PreflightError) as caught:
+            refuse()
+        assert caught.value.problems == (f"canary {asked.canary}: {said}",)
+    assert session.api.list(KIND) == []
+    if what == "one of the others":
+        with pytest.raises(ApiError, match="a canary is one of the nodes"):
+            session.api.create(of_order(asked))
+        return
+    name = session.api.create(of_order(asked))["metadata"]["name"]
+    look(controllers, leading())
+    assert states(session, name)[asked.canary or ""] == "Failed"
+    assert f"{asked.canary} failed: " in cluster_upgrade.message(told(session, name))
+    assert {*states(session, name).values()} == {"Failed", "Waiting"}
+
+
+@pytest.mark.usefixtures("lasting")
+def test_a_canary_that_was_left_cordoned_by_one_that_failed_is_taken_up_again(
+    session: Session, controllers: Counting
+) -> None:
+    staged(session.api, *FEW)
+    to_its_end(session, controllers, canary(session), Hosts(session.api, broken=("b2",)))
+    assert marks(session)["b2"][0]
+    Hosts(session.api).go_on()  # it is Ready again
+
+    to_its_end(session, controllers, canary(session, canary_s=0))
+
+    assert marks(session) == dict.fromkeys(FEW, FREE)
+
+
+@pytest.mark.usefixtures("lasting")
+@pytest.mark.parametrize("release", [None, NEW])
+def test_a_node_whose_network_does_not_work_is_not_done(
+    session: Session, controllers: Counting, release: str | None
+) -> None:
+    staged(session.api, *FEW)
+    told_of = UNWELL["its network does not work: ClusterDnsUnreachable"]
+    session.api.merge("Node", "b1", {"status": {"conditions": [told_of]}}, status=True)
+    hosts, lease = Hosts(session.api), leading()
+    name = order(session, *FEW, release=release, step_s=5)
+    for _ in range(3):
+        look(controllers, lease)
+        hosts.go_on()
+    look(controllers, lease)
+    assert {*states(session, name).values()} <= {"Waiting", "Rebooting", "Upgrading"}
+    assert "; its network does not work: Clus" in cluster_upgrade.message(told(session, name))
+
+    said = to_its_end(session, controllers, name, hosts)
+
+    assert "b1 failed: " in said
+    assert "its network does not work: ClusterDnsUnreachable" in said
+    assert states(session, name) == {"b1": "Failed", "b2": "Waiting", "b3": "Waiting"}
+
+
 def around(now: datetime, *, begins: int, ends: int, zone: str = "UTC") -> Object:
     """Return a window that begins and ends so many hours from now."""
     start, end = (now + timedelta(hours=hours) for hours in (begins, ends))
@@ -1118,6 +1326,9 @@ WRONG: dict[str, dict[str, Any]] = {
         "window": {"start": "22:00", "end": "04:00", "timeZone": "../../etc/passwd"},
     },
     "an unknown policy": {"all": True, "offline": "wait"},
+    "a canary without a name": {"all": True, "canary": {"forSeconds": 5}},
+    "a canary of none of the nodes": {"nodes": ["a"], "canary": {"node": "b"}},
+    "a canary for ever": {"all": True, "canary": {"node": "a", "forSeconds": 86401}},
 }
 
 
@@ -1140,6 +1351,7 @@ def test_what_makes_no_sense_is_refused_by_the_api(session: Session, spec: dict[
         (Order(release=NEW, source=SOURCE), {"/spec/source/sha256": "cd" * 32}),
         (Order(release=NEW, source=SOURCE), {"/spec/source": None}),
         (Order(release=NEW), {"/spec/source": {"url": "http://a", "sha256": "ab" * 32}}),
+        (Order(canary="a"), {"/spec/canary/node": "b"}),
     ],
 )
 def test_what_is_done_stays_as_it_was_asked_for(
@@ -1172,8 +1384,12 @@ def test_what_is_left_out_has_its_defaults(session: Session) -> None:
         (Order(FEW, NEW, OLD, SOURCE, batch=2), False),
         (Order(FEW, command=COMMAND, batch=2), False),
         (Order(FEW, command=COMMAND, reboots=True, batch=2), False),
+        (Order(FEW, batch=2, canary="b3", canary_s=1), False),
     ],
-    ids=["reboots", "a release", "and back", "from a server", "a command", "and reboots"],
+    ids=[
+        *("reboots", "a release", "and back", "from a server", "a command", "and reboots"),
+        "a canary",
+    ],
 )
 def test_a_controller_that_is_killed_at_each_of_its_steps_is_gone_on_after(
     rig: Rig, session: Session, tmp_path: Path, what: Order, *, is_aborted: bool

@@ -28,6 +28,8 @@ from kubeception.versions import numbers
 log = logging.getLogger("kubeception")
 
 LOOK_EVERY_S = 2.0
+# What definitions of before don't know, and what it is.
+_NEW = {"previous": "way back", "canary": "canary"}
 # So long an API may take to know a definition.
 KNOWN_S = 20.0
 # An API server's host may be one of those that reboot.
@@ -49,17 +51,21 @@ def begin(session: Session, order: Order) -> Object:
     if order.source and not session.api.get("ClusterRoleBinding", READERS):
         what = "the cluster's release has no hosts fetch a bundle yet"
         raise PreflightError([what], hint=_STAGE)
-    if order.previous or order.source:
+    if order.previous or order.source or order.canary:
         _define(session)
     if order.source:
         _require_known(session, order)
-    made, until_s = session.api.create(of_order(order)), session.host.clock.monotonic() + KNOWN_S
-    while made["spec"].get("previous") != order.previous:
+    asked = of_order(order)
+    made, until_s = session.api.create(asked), session.host.clock.monotonic() + KNOWN_S
+    new = [field for field in _NEW if field in asked["spec"]]
+    while lost := [field for field in new if made["spec"].get(field) != asked["spec"][field]]:
         if session.host.clock.monotonic() > until_s:
-            log.warning("%s: the API keeps no way back", made["metadata"]["name"])
+            for field in lost:
+                log.warning("%s: the API keeps no %s", made["metadata"]["name"], _NEW[field])
             break
         session.host.clock.sleep(LOOK_EVERY_S / 4)
-        made = session.api.set_fields(made, {"/spec/previous": order.previous})
+        fields = {f"/spec/{field}": asked["spec"][field] for field in lost}
+        made = session.api.set_fields(made, fields)
     return made
 
 
@@ -100,13 +106,14 @@ def require(order: Order, found: Sequence[Finding], nodes: Sequence[Object]) -> 
     passed_over = {"NodeReady"} if order.skips_offline else set()
     if order.keeps_pods or order.is_forced:
         passed_over.add("PodDisruptionBudget")
+    unfit = list(_unfit_canary(order, nodes))
     errors = [
         one for one in found if one.severity is Severity.ERROR and one.check not in passed_over
     ]
     missing = list(_without_bundle(order, nodes))
-    if errors or missing:
+    if errors or missing or unfit:
         hints = [*(one.hint for one in errors), *[_STAGE] * bool(missing)]
-        raise PreflightError([*map(str, errors), *missing], hints=hints)
+        raise PreflightError([*map(str, errors), *missing, *unfit], hints=hints)
 
 
 def not_on(release: str, kubernetes: str, nodes: Iterable[Object]) -> tuple[str, ...]:
@@ -135,6 +142,25 @@ def problems_of(order: Order, nodes: Iterable[Object]) -> Iterator[str]:
         elif not condition_of(there[name], "Ready") and not order.skips_offline:
             yield f"node {name}: is not Ready; --offline skip passes it over"
     yield from _without_bundle(order, there.values())
+    yield from _unfit_canary(order, there.values())
+
+
+def _unfit_canary(order: Order, nodes: Iterable[Object]) -> Iterator[str]:
+    there = {one["metadata"]["name"]: one for one in nodes}
+    if order.canary is None:
+        return
+    what = f"canary {order.canary}"
+    if order.canary not in there:
+        yield f"{what}: there is no node of that name"
+        return
+    at = cluster_upgrade.seen(there[order.canary])
+    if at.is_control_plane:
+        yield f"{what}: is a control-plane host; name a worker"
+    elif order.nodes and order.canary not in order.nodes:
+        is_there = f"runs {order.release} already; name another worker, or none"
+        yield f"{what}: {is_there if order.release else 'is none of the nodes that are named'}"
+    elif at.is_cordoned and not at.is_ours:
+        yield f"{what}: is cordoned, so no pods would try it; kubectl uncordon {order.canary}"
 
 
 def _without_bundle(order: Order, nodes: Iterable[Object]) -> Iterator[str]:

@@ -79,17 +79,21 @@ class Wishes:
     window: tuple[time, time] | None
     time_zone: str | None
     days: tuple[str, ...] | None
+    canary: str | None
+    canary_for: timedelta | None
     force: bool
     no_wait: bool
 
     def __post_init__(self) -> None:
-        """Refuse what says nothing without a window."""
+        """Refuse what says nothing by itself."""
         if self.window is None and (self.time_zone is not None or self.days is not None):
             raise click.UsageError("--time-zone and --days are of a --window")
+        if self.canary is None and self.canary_for is not None:
+            raise click.UsageError("--canary-for is of a --canary")
 
     def order(self, **what: Any) -> "Order":
         """Return an order with them."""
-        from kubeception.render.cluster_upgrade import Order
+        from kubeception.render.cluster_upgrade import CANARY_S, Order
         from kubeception.render.window import UTC_ZONE, Window
 
         window = self.window and Window(*self.window, self.time_zone or UTC_ZONE, self.days or ())
@@ -100,6 +104,8 @@ class Wishes:
             step_s=int(self.timeout.total_seconds()),
             skips_offline=self.offline == "skip",
             window=window,
+            canary=self.canary,
+            canary_s=CANARY_S if self.canary_for is None else int(self.canary_for.total_seconds()),
             **what,
         )
 
@@ -152,6 +158,16 @@ _OPTIONS: Sequence[Callable[[Any], Any]] = (
         callback=_days,
         metavar="DAY,…",
         help="On which days the window begins, as Sat,Sun.  [default: all]",
+    ),
+    click.option(
+        "--canary",
+        metavar="NODE",
+        help="The worker that goes first, by itself, and has to be well before others do.",
+    ),
+    click.option(
+        "--canary-for",
+        type=options.DURATION,
+        help="For how long.  [default: 10m]",
     ),
     click.option("--no-wait", is_flag=True, help="Ask for it, and don't watch."),
 )

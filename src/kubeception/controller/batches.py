@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 
+from kubeception import timestamp
 from kubeception.render.cluster_upgrade import Phase
 from kubeception.render.window import Window
 
@@ -24,6 +25,7 @@ class State(StrEnum):
     RUNNING = "Running"
     REBOOTING = "Rebooting"
     UPGRADING = "Upgrading"
+    PROVING = "Proving"
     DONE = "Done"
     SKIPPED = "Skipped"
     RELEASED = "Released"
@@ -31,7 +33,14 @@ class State(StrEnum):
 
 
 AT_HAND = frozenset(
-    {State.FETCHING, State.DRAINING, State.RUNNING, State.REBOOTING, State.UPGRADING}
+    {
+        State.FETCHING,
+        State.DRAINING,
+        State.RUNNING,
+        State.REBOOTING,
+        State.UPGRADING,
+        State.PROVING,
+    }
 )
 # So many hosts get a bundle from its server at a time.
 MOST_FETCHES = 10
@@ -87,6 +96,10 @@ class Run:
     skips_offline: bool = False
     window: Window | None = None
     """When batches may begin, where not always."""
+    canary: str = ""
+    """The worker that goes before the other ones, by itself, where one does."""
+    proves: timedelta = timedelta(0)
+    """For how long it is to be well before they do."""
     is_paused: bool = False
     is_aborted: bool = False
 
@@ -130,6 +143,10 @@ class SeenNode:
 
     boot: str
     is_ready: bool = True
+    network_problem: str = ""
+    """Why the cluster's network does not work there, by its keeper's word."""
+    pressures: tuple[str, ...] = ()
+    """What it says that it runs short of."""
     is_control_plane: bool = False
     is_cordoned: bool = False
     is_ours: bool = False
@@ -150,6 +167,14 @@ class SeenNode:
     def is_asked(self) -> bool:
         """Whether its host is asked for anything."""
         return bool(self.asked or self.fetches)
+
+    @property
+    def unwell(self) -> str:
+        """What keeps it from taking pods as it should, "" for nothing."""
+        if not self.is_ready:
+            return "not Ready"
+        why = self.network_problem
+        return f"its network does not work: {why}" if why else ""
 
 
 @dataclass(frozen=True)
@@ -211,11 +236,34 @@ def _begun(run: Run, seen: Seen, now: datetime) -> Run:
         return replace(run, phase=Phase.PAUSED)
     if not run.may_begin(now):
         return replace(run, phase=Phase.PENDING)
-    changed = {node.name: node for node in _fetches(run, waiting, seen, now)}
-    if not changed:
-        changed = {node.name: node for node in _batch(run, waiting, seen, now)}
-    nodes = tuple(changed.get(node.name, node) for node in run.nodes)
+    canary = next((node for node in waiting if node.name == run.canary), None)
+    if canary and (why := _unfit(seen.get(canary.name))):
+        return _with(run, replace(canary, state=State.FAILED, message=why, since=now))
+    if fetching := tuple(_fetches(run, waiting, seen, now)):
+        return _with(run, *fetching)
+    first = seen.get(waiting[0].name)
+    # To a later release control-plane hosts go before any worker.
+    if canary and not (first and first.is_control_plane):
+        waiting = [canary]
+    return _with(run, *_batch(run, waiting, seen, now))
+
+
+def _with(run: Run, *changed: NodeProgress) -> Run:
+    """Return it under way, with these nodes as they are now."""
+    new = {node.name: node for node in changed}
+    nodes = tuple(new.get(node.name, node) for node in run.nodes)
     return replace(run, nodes=nodes, phase=Phase.RUNNING)
+
+
+def _unfit(at: SeenNode | None) -> str | None:
+    """Say why a node can be nobody's canary."""
+    if at is None:
+        return "there is no such node"
+    if not at.is_ready:
+        return "is not Ready"
+    if at.is_control_plane:
+        return "is a control-plane host, and no worker"
+    return "is cordoned, so no pods would try it" if at.is_cordoned and not at.is_ours else None
 
 
 def _fetches(
@@ -298,6 +346,8 @@ def _advanced(
         return _drained(node, run, at, now, passed=passed, may_empty=may_empty)
     if node.state is State.REBOOTING:
         return _rebooted(node, run, at, now, passed=passed)
+    if node.state is State.PROVING:
+        return _proven(node, run, at, now, passed=passed)
     return _answered(node, run, at, now, passed=passed)
 
 
@@ -360,16 +410,16 @@ def _rebooted(
     node: NodeProgress, run: Run, at: SeenNode, now: datetime, *, passed: timedelta
 ) -> _Next:
     is_new = at.boot != node.boot
-    if is_new and at.is_ready:
-        return _let_go(node, at, State.DONE, now)
+    if is_new and not at.unwell:
+        return _let_go(node, at, _at_its_end(node, run), now)
     # Until its host is asked for this, what it was asked for before stands there.
     is_free = run.is_aborted and not is_new and at.asked != node.boot
     if is_free and not _has_failed(node):
         return _let_go(node, at, State.RELEASED, now)
     if passed >= run.step or _has_failed(node):
-        why = "not Ready" if is_new else "has not rebooted"
+        why = at.unwell if is_new else "has not rebooted"
         return _failed(node, at, f"{why} after {passed.total_seconds():.0f} s", now)
-    said = "has rebooted, is not Ready yet" if is_new else ""
+    said = _not_yet("has rebooted", at) if is_new else ""
     return replace(node, message=said), None if is_new or at.asked == node.boot else Verb.ASK
 
 
@@ -385,8 +435,8 @@ def _answered(
         return _in_step(node, then, at, now)
     if has_done and then:
         return _let_go(node, at, State.RELEASED, now)
-    if has_done and at.is_ready:
-        return _let_go(node, at, State.DONE, now)
+    if has_done and not at.unwell:
+        return _let_go(node, at, _at_its_end(node, run), now)
     why_not = f"{run.ask}: "
     for answer in at.answers:
         if answer.startswith(why_not):
@@ -396,8 +446,32 @@ def _answered(
     if passed >= run.step or _has_failed(node):
         why = node.message or "no answer from its keeper"
         return _failed(node, at, f"{why} after {passed.total_seconds():.0f} s", now)
-    said = f"{_DONE[node.state]}, is not Ready yet" if has_done else ""
+    said = _not_yet(_DONE[node.state], at) if has_done else ""
     return replace(node, message=said), None if at.asked == run.ask else Verb.ASK
+
+
+def _not_yet(what: str, at: SeenNode) -> str:
+    """Say what is waited for of a host that has done what it was asked for."""
+    return f"{what}, is not Ready yet" if not at.is_ready else f"{what}; {at.unwell}"
+
+
+def _at_its_end(node: NodeProgress, run: Run) -> State:
+    """Return what becomes of a node with which all was done."""
+    return State.PROVING if node.name == run.canary and not run.is_aborted else State.DONE
+
+
+def _proven(
+    node: NodeProgress, run: Run, at: SeenNode, now: datetime, *, passed: timedelta
+) -> _Next:
+    """Wait until a canary has been well for long enough; somebody may have named none by now."""
+    if run.is_aborted or node.name != run.canary:
+        return _let_go(node, at, State.DONE, now)
+    if why := at.unwell or ", ".join(at.pressures):
+        return _failed(node, at, f"{why}, {passed.total_seconds():.0f} s after it was done", now)
+    if passed >= run.proves:
+        return _let_go(node, at, State.DONE, now)
+    until = timestamp.text(now - passed + run.proves)
+    return replace(node, message=f"the others wait until {until}, while it is well"), None
 
 
 def _failed(node: NodeProgress, at: SeenNode, why: str, now: datetime) -> _Next:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from kubeception import timestamp
 from kubeception.conditions import upgrades
+from kubeception.conditions.nodes import network_problem
 from kubeception.conditions.reading import condition_of, conditions_of, kubelet_version, time
 from kubeception.controller.batches import NodeProgress, Run, SeenNode, State
 from kubeception.kube.client import Object
@@ -28,6 +29,7 @@ _STATES = {
 }
 _ENDED = frozenset({"Succeeded", "Failed"})
 _FEW = 3
+_PRESSURES = ("DiskPressure", "MemoryPressure", "PIDPressure")
 # How the name ends of the one by which another is gone back from.
 _BACK = "-back"
 
@@ -53,6 +55,8 @@ def of(found: Object) -> Run:
         step=timedelta(seconds=spec["stepTimeoutSeconds"]),
         skips_offline=spec["offline"] == "skip",
         window=window.of(spec["window"]) if "window" in spec else None,
+        canary=spec.get("canary", {}).get("node", ""),
+        proves=timedelta(seconds=spec.get("canary", {}).get("forSeconds", 0)),
         is_paused=spec.get("paused", False),
         is_aborted=spec.get("aborted", False),
     )
@@ -65,19 +69,20 @@ def message(found: Object) -> str:
 
 
 def in_turn(
-    nodes: list[Object], wanted: list[str] | None, *, release: str = ""
+    nodes: list[Object], wanted: list[str] | None, *, release: str = "", canary: str = ""
 ) -> tuple[NodeProgress, ...]:
     """Return the nodes in the order of their turns; None means all there are.
 
     To reboot workers go first, and to an earlier `release`. To a later one they go last: a kubelet
     is never newer than its API server (https://kubernetes.io/releases/version-skew-policy/).
+    A `canary` is the first of workers, and in its turn whether or not there is such a node.
     """
     planes = [one for one in nodes if objects.CONTROL_PLANE in _labels(one)]
     is_earlier = any(numbers(kubelet_version(one)) > numbers(release) for one in planes)
     is_later = bool(release) and not is_earlier
     first = {_name(one) for one in nodes if (one in planes) is is_later}
-    names = map(_name, nodes) if wanted is None else wanted
-    turns = sorted(names, key=lambda one: (one not in first, one))
+    names = {*(map(_name, nodes) if wanted is None else wanted), *filter(None, [canary])}
+    turns = sorted(names, key=lambda one: (one not in first, one != canary, one))
     return tuple(map(NodeProgress, turns))
 
 
@@ -89,6 +94,8 @@ def seen(node: Object, pods: tuple[str, ...] | None = None) -> SeenNode:
     return SeenNode(
         boot=node.get("status", {}).get("nodeInfo", {}).get("bootID", ""),
         is_ready=condition_of(node, "Ready"),
+        network_problem=network_problem(node) or "",
+        pressures=tuple(kind for kind in _PRESSURES if condition_of(node, kind)),
         is_control_plane=objects.CONTROL_PLANE in _labels(node),
         is_cordoned=node.get("spec", {}).get("unschedulable", False),
         is_ours=CORDONED_NOTE in notes,

@@ -95,7 +95,9 @@ class Upgrades:
         run, look = cluster_upgrade.of(found), _Look()
         if not run.nodes:
             wanted = None if found["spec"].get("all") else found["spec"]["nodes"]
-            turns = cluster_upgrade.in_turn(look.read_all(api), wanted, release=run.release)
+            turns = cluster_upgrade.in_turn(
+                look.read_all(api), wanted, release=run.release, canary=run.canary
+            )
             run = replace(run, nodes=turns)
         is_new = True
         while is_new and self._lease.hold(api):

@@ -26,7 +26,7 @@ BUNDLES_NOTE = "kubeception.dev/bundles"
 # By the same: the boot that the host itself wants to end, by its id, so after it that says nothing.
 NEEDED_NOTE = "kubeception.dev/reboot-needed"
 MOST_NODES = 5000
-DRAIN_S, STEP_S = 300, 900
+DRAIN_S, STEP_S, CANARY_S = 300, 900, 600
 PERCENT = "([1-9][0-9]?|100)%"
 _NAME_LENGTH = 253
 
@@ -129,6 +129,10 @@ class Order:
     """A node that is not Ready is passed over."""
     window: Window | None = None
     """When batches may begin, where not always."""
+    canary: str | None = None
+    """The worker that goes before the other ones, by itself."""
+    canary_s: int = CANARY_S
+    """For how long it is to be well before they do."""
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -153,6 +157,8 @@ def of_order(order: Order) -> objects.Object:
         of["command"] = order.command
     if order.window:
         of["window"] = order.window.spec
+    if order.canary:
+        of["canary"] = {"node": order.canary, "forSeconds": order.canary_s}
     named = {Step.BINARIES: "upgrade-", Step.COMMAND: "run-", Step.REBOOT: "reboot-"}
     return {
         "apiVersion": f"{GROUP}/{VERSION}",
@@ -208,6 +214,7 @@ def everything() -> Iterator[objects.Object]:
         "subresources": {"status": {}},
         "additionalPrinterColumns": [
             *({"name": name, "type": "string", "jsonPath": at} for name, at in columns.items()),
+            {"name": "Canary", "type": "string", "jsonPath": ".spec.canary.node", "priority": 1},
             {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
         ],
     }
@@ -296,6 +303,7 @@ def _spec() -> objects.Object:
             "stop", "skip", said="What becomes of a node that is not Ready before its turn."
         ),
         window=_window(),
+        canary=_canary(seconds, stays),
         paused={"type": "boolean", "description": "No further batch begins."},
         aborted={
             "type": "boolean",
@@ -322,6 +330,9 @@ def _spec() -> objects.Object:
         "!has(self.previous) || has(self.version)": "a previous one goes with a version",
         "!has(self.source) || has(self.version)": "a source goes with a version",
         "has(self.source) == has(oldSelf.source)": why,
+        f"!has(self.canary) || ({is_all}) || self.canary.node in self.nodes": (
+            "a canary is one of the nodes"
+        ),
     }
     validations = [{"rule": rule, "message": why} for rule, why in rules.items()]
     return {**spec, "x-kubernetes-validations": validations}
@@ -343,6 +354,19 @@ def _source(stays: objects.Object) -> objects.Object:
         },
     )
     return {**found, **stays, "required": ["url", "sha256"]}
+
+
+def _canary(seconds: objects.Object, stays: objects.Object) -> objects.Object:
+    found = _object(
+        "The worker that goes before the other ones, by itself.",
+        node={**stays, "type": "string", "maxLength": _NAME_LENGTH, "description": "Which node."},
+        forSeconds={
+            **seconds,
+            "default": CANARY_S,
+            "description": "So long it has to be well then before the others' batches begin.",
+        },
+    )
+    return {**found, "required": ["node"]}
 
 
 def _window() -> objects.Object:

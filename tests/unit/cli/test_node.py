@@ -36,6 +36,8 @@ NIGHT = ["--window", "22:00-04:00"]
         (["reboot", "w1", *NIGHT, "--days", ""], "'' is none of Mon, Tue"),
         (["reboot", "w1", "--days", "Sat"], "--time-zone and --days are of a --window"),
         (["run", "patch", "w1", "--time-zone", "UTC"], "--time-zone and --days are of a --window"),
+        (["reboot", "w1", "--canary-for", "5m"], "--canary-for is of a --canary"),
+        (["reboot", "w1", "--canary", "w1", "--canary-for", "5"], "is no length of time such as"),
     ],
 )
 def test_what_is_impossible_is_a_usage_error(words: list[str], says: str) -> None:
@@ -57,6 +59,11 @@ def test_what_is_impossible_is_a_usage_error(words: list[str], says: str) -> Non
     ],
 )
 def test_a_window_is_asked_for(words: list[str], window: Window | None) -> None:
+    assert [order.window for order in ordered(words)] == [window]
+
+
+def ordered(words: list[str]) -> list[Order]:
+    """Return what is asked for by these options."""
     orders: list[Order] = []
 
     @click.command()
@@ -67,7 +74,21 @@ def test_a_window_is_asked_for(words: list[str], window: Window | None) -> None:
     done = CliRunner().invoke(ask, words)
 
     assert (done.exit_code, done.output) == (0, "")
-    assert [order.window for order in orders] == [window]
+    return orders
+
+
+@pytest.mark.parametrize(
+    ("words", "canary"),
+    [
+        ([], (None, 600)),
+        (["--canary", "w1"], ("w1", 600)),
+        (["--canary", "w1", "--canary-for", "90s"], ("w1", 90)),
+    ],
+)
+def test_a_canary_is_asked_for(words: list[str], canary: tuple[str | None, int]) -> None:
+    [order] = ordered(words)
+
+    assert (order.canary, order.canary_s) == canary
 
 
 @pytest.mark.parametrize("verb", ["run", "reboot", "remove", "trust", "list"])

@@ -506,6 +506,85 @@ def test_one_that_does_not_reboot_in_time_is_asked_no_more_and_stays_cordoned() 
     assert judged(late, BACK) == (State.REBOOTING, Verb.LET_GO)
 
 
+UNREACHED = "PodNetworkUnreachable"
+
+
+@pytest.mark.parametrize(
+    ("state", "seen", "run", "said"),
+    [
+        (State.REBOOTING, BACK, {}, f"has rebooted; its network does not work: {UNREACHED}"),
+        (
+            State.UPGRADING,
+            DONE,
+            UPGRADE,
+            f"runs the release; its network does not work: {UNREACHED}",
+        ),
+        (State.RUNNING, DONE, RUNS, f"has run it; its network does not work: {UNREACHED}"),
+    ],
+)
+def test_a_node_whose_network_does_not_work_is_waited_for(
+    state: State, seen: SeenNode, run: dict[str, Any], said: str
+) -> None:
+    broken = replace(seen, network_problem=UNREACHED)
+    [node] = step(replace(RUN, nodes=(at(state),), **run), {"w1": broken}, NOW)[0].nodes
+    [late] = step(replace(RUN, nodes=(at(state, for_=STEP),), **run), {"w1": broken}, NOW)[0].nodes
+
+    assert (node.state, node.message) == (state, said)
+    assert (
+        f"its network does not work: {UNREACHED}"
+        in step(replace(RUN, nodes=(replace(node, since=NOW - STEP),), **run), {"w1": broken}, NOW)[
+            0
+        ]
+        .nodes[0]
+        .message
+    )
+    assert late.message.endswith("; takes no new pods")
+
+
+CANARY: dict[str, Any] = {"canary": "w1", "proves": STEP}
+PROVING = {
+    "it has its time": (OPEN, {}, timedelta(0), State.PROVING),
+    "all of it": (OPEN, {}, STEP - timedelta(seconds=1), State.PROVING),
+    "and no more": (OPEN, {}, STEP, State.DONE),
+    "a person may cordon it": (replace(OPEN, is_cordoned=True), {}, timedelta(0), State.PROVING),
+    "it stays Ready": (replace(OPEN, is_ready=False), {}, timedelta(0), State.FAILED),
+    "its network works": (
+        replace(OPEN, network_problem=UNREACHED),
+        {},
+        timedelta(0),
+        State.FAILED,
+    ),
+    "it runs short of nothing": (
+        replace(OPEN, pressures=("DiskPressure",)),
+        {},
+        timedelta(0),
+        State.FAILED,
+    ),
+    "at the end of its time, too": (replace(OPEN, is_ready=False), {}, STEP, State.FAILED),
+    "a pause is for the others": (OPEN, {"is_paused": True}, timedelta(0), State.PROVING),
+    "an abort does not wait for it": (OPEN, {"is_aborted": True}, timedelta(0), State.DONE),
+    "nor who names none any more": (OPEN, {"canary": ""}, timedelta(0), State.DONE),
+    "one that is gone has failed": (None, {}, timedelta(0), State.FAILED),
+}
+
+
+@pytest.mark.parametrize(("seen", "run", "for_", "state"), PROVING.values(), ids=PROVING.keys())
+def test_a_canary_proves_itself(
+    seen: SeenNode | None, run: dict[str, Any], for_: timedelta, state: State
+) -> None:
+    assert judged(at(State.PROVING, for_=for_), seen, **{**CANARY, **run}) == (state, None)
+
+
+@pytest.mark.parametrize("state", [State.REBOOTING, State.UPGRADING])
+def test_it_begins_to_once_nothing_is_left_on_its_node(state: State) -> None:
+    run = CANARY | (UPGRADE if state is State.UPGRADING else {})
+    seen, free = (replace(one, answers=("u/new",)) for one in (BACK, replace(OPEN, boot="b2")))
+
+    assert judged(at(state), seen, **run) == (state, Verb.LET_GO)
+    assert judged(at(state), free, **run) == (State.PROVING, None)
+    assert judged(at(state), free, **run, is_aborted=True) == (State.DONE, None)
+
+
 def run_of(*states: State, **more: object) -> Run:
     nodes = (NodeProgress(f"w{n}", state, since=NOW) for n, state in enumerate(states, 1))
     return replace(RUN, nodes=tuple(nodes), **more)  # type: ignore[arg-type]
@@ -549,6 +628,37 @@ def test_a_host_of_the_control_plane_goes_by_itself() -> None:
 
     assert begun(run_of(*WAITING), w2=plane) == ["w1"]
     assert begun(run_of(State.DONE, *WAITING), w2=plane, w3=plane) == ["w2"]
+
+
+def test_a_canary_goes_first_of_the_workers_and_by_itself() -> None:
+    plane, run = replace(OPEN, is_control_plane=True), run_of(*WAITING, canary="w3")
+
+    assert begun(run) == ["w3"]
+    assert begun(run, w1=plane) == ["w1"], "to a later release"
+    assert begun(run_of(State.DONE, *WAITING, canary="w3"), w1=plane) == ["w3"]
+    assert begun(run, w4=plane) == ["w3"]
+    assert begun(run_of(*WAITING[:2], State.DONE, *WAITING, canary="w3")) == ["w1", "w2"]
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        (None, "there is no such node"),
+        (replace(OPEN, is_ready=False), "is not Ready"),
+        (replace(OPEN, is_control_plane=True), "is a control-plane host, and no worker"),
+        (replace(OPEN, is_cordoned=True), "is cordoned, so no pods would try it"),
+    ],
+)
+def test_one_that_can_be_none_stops_it_before_the_first_batch(
+    seen: SeenNode | None, said: str
+) -> None:
+    run = run_of(*WAITING, canary="w3", skips_offline=True)
+    after, changes = step(run, {"w1": OPEN, "w2": OPEN, "w3": seen, "w4": OPEN}, NOW)
+
+    assert changes == ()
+    assert [one.name for one in after.nodes if one.state is not State.WAITING] == ["w3"]
+    assert (after.nodes[2].state, after.nodes[2].message) == (State.FAILED, said)
+    assert step(after, {}, NOW)[0].phase is Phase.FAILED
 
 
 OFF = replace(OPEN, is_ready=False)
@@ -691,7 +801,8 @@ def everything() -> Iterator[tuple[NodeProgress, SeenNode | None, Run]]:
             is_aborted=aborted,
         )
         for forced, paused, aborted, (kind, keeps) in itertools.product(
-            both, both, both, (*((kind, False) for kind in KINDS.values()), (UPGRADE, True))
+            *(both, both, both),
+            (*((kind, False) for kind in KINDS.values()), (UPGRADE, True), (CANARY, False)),
         )
     ]
     for state, age in itertools.product(AT_HAND, (timedelta(0), DRAIN, STEP, DRAIN + STEP)):
@@ -711,7 +822,9 @@ def test_whole_runs_come_to_an_end_with_each_host_asked_once(seed: int, kind: st
     pods: dict[str, tuple[str, ...]] = dict.fromkeys(names, ("a/b",))
     sizes: list[int | str] = [1, 2, 3, "40%"]
     nodes_of = tuple(map(NodeProgress, names))
-    run = replace(run_of(), **KINDS[kind], nodes=nodes_of, batch=lot.choice(sizes))
+    fit = sorted({*names} - by_a_person)
+    canary = lot.choice(fit) if fit and lot.random() < 0.5 else ""
+    run = replace(run_of(), **KINDS[kind], nodes=nodes_of, batch=lot.choice(sizes), canary=canary)
     did: dict[str, list[State]] = {name: [] for name in names}
     for _ in range(1000):
         is_closed = all(nodes[one.name].is_cordoned for one in run.at_hand)
@@ -723,6 +836,9 @@ def test_whole_runs_come_to_an_end_with_each_host_asked_once(seed: int, kind: st
         assert len(fetching) <= MOST_FETCHES
         assert len(run.at_hand) <= run.size or fetching == [*run.at_hand]
         assert not fetching or not any(did.values()), "hosts fetch before anything is done"
+        if canary and run.state_of(canary) not in {State.DONE, State.PROVING}:
+            others = {one.state for one in run.nodes if one.name != canary}
+            assert others <= {State.WAITING, State.FETCHING}
         after, changes = step(run, seen, NOW)
         for change in changes:
             if lot.random() < 0.8:  # or whoever did it was killed
