@@ -313,6 +313,12 @@ def told(session: Session, name: str) -> Object:
     return found
 
 
+def way_back(session: Session, name: str) -> str:
+    """Return what the way back from one is called."""
+    end = f"-back-{told(session, name)['metadata']['uid'][:8]}"
+    return f"{name[: 253 - len(end)]}{end}"
+
+
 def states(session: Session, name: str) -> dict[str, str]:
     return {one["name"]: one["state"] for one in told(session, name)["status"]["nodes"]}
 
@@ -724,7 +730,7 @@ def test_an_abort_takes_back_who_has_gone_and_workers_first(
 
     assert said.startswith(f"{name}: ends as soon as no host is under way")
     to_its_end(session, controllers, name, hosts)
-    back = f"{name}-back"
+    back = way_back(session, name)
     assert (session.api.get(KIND, back) is not None) is bool(gone)
     if gone:
         assert to_its_end(session, controllers, back, hosts) == f"all nodes run {OLD}"
@@ -737,20 +743,45 @@ def test_an_abort_takes_back_who_has_gone_and_workers_first(
 
 
 @pytest.mark.usefixtures("lasting")
+def test_one_of_a_name_that_was_used_before_has_a_way_back_of_its_own(
+    session: Session, controllers: Counting
+) -> None:
+    """The former's is kept, as it was, also where the name is as long as names may be."""
+    staged(session.api, *FEW)
+    hosts, name = Hosts(session.api), "a" * 253
+    wanted = {**of_order(Order(FEW, NEW, OLD)), "metadata": {"name": name}}
+    backs = []
+    for _ in range(2):
+        session.api.create(wanted)
+        lease = leading()
+        look(controllers, lease)
+        hosts.go_on()
+        upgrades.abort(session)
+        to_its_end(session, controllers, name, hosts)
+        backs.append(way_back(session, name))
+        assert cluster_upgrade.message(told(session, name)).endswith(f"goes back by {backs[-1]}")
+        assert to_its_end(session, controllers, backs[-1], hosts) == f"all nodes run {OLD}"
+        session.api.delete(KIND, name)
+
+    assert {one["metadata"]["name"] for one in session.api.list(KIND)} == {*backs}
+    assert len({*backs}) == 2
+    assert upgrades.not_on(OLD, "1.36.4", session.api.list("Node")) == ()
+
+
+@pytest.mark.usefixtures("lasting")
 def test_one_that_has_stopped_is_gone_back_from_too(
     session: Session, controllers: Counting
 ) -> None:
     staged(session.api, *FEW)
     wanted = {"release": NEW, "previous": OLD}
-    to_its_end(
-        session, controllers, order(session, *FEW, **wanted), Hosts(session.api, broken=("b2",))
-    )
+    name = order(session, *FEW, **wanted)
+    to_its_end(session, controllers, name, Hosts(session.api, broken=("b2",)))
     Hosts(session.api).go_on()  # it is Ready again
     assert upgrades.previous(session, NEW, NEW) == OLD, "whoever goes on knows the same way back"
 
     upgrades.abort(session)
 
-    [back] = [one for one in session.api.list(KIND) if one["metadata"]["name"].endswith("-back")]
+    back = told(session, way_back(session, name))
     assert back["spec"]["nodes"] == ["b1", "b2"]
     to_its_end(session, controllers, back["metadata"]["name"])
     assert upgrades.not_on(OLD, "1.36.4", session.api.list("Node")) == ()
@@ -780,7 +811,8 @@ def test_nor_between_minors_once_it_is_for_good(
     """Until then status says so, and it is gone back from after a good end, too."""
     staged(session.api, "b1")
     wanted = {"release": NEW, "previous": OLD}
-    to_its_end(session, controllers, order(session, "b1", **wanted))
+    name = order(session, "b1", **wanted)
+    to_its_end(session, controllers, name)
 
     with going_by(session, structs.replace(SETTINGS, release=Release("1.37.1", {}))):
         with pytest.raises(KubeceptionError, match="has ended well"):
@@ -797,7 +829,7 @@ def test_nor_between_minors_once_it_is_for_good(
     with going_by(session, passing):
         [said] = upgrades.notices(session)
         assert said.startswith("the control plane passes for Kubernetes 1.36, until")
-        assert upgrades.abort(session).endswith(f"-back: goes back to {OLD}")
+        assert upgrades.abort(session) == f"{way_back(session, name)}: goes back to {OLD}"
 
 
 @contextlib.contextmanager
@@ -1012,7 +1044,7 @@ def test_an_abort_does_not_wait_for_a_canary_and_a_pause_ends_with_it(
 
     assert told(session, name)["status"]["phase"] == "Aborted"
     assert states(session, name) == {"b1": "Waiting", "b2": "Done", "b3": "Waiting"}
-    assert told(session, f"{name}-back")["spec"]["nodes"] == ["b2"]
+    assert told(session, way_back(session, name))["spec"]["nodes"] == ["b2"]
 
 
 UNFIT: dict[str, tuple[dict[str, Any], str]] = {
@@ -1401,7 +1433,7 @@ def test_a_controller_that_is_killed_at_each_of_its_steps_is_gone_on_after(
     name = "killed"
     session.api.create({**of_order(what), "metadata": {"name": name}})
     run = cluster_upgrade.of(told(session, name))
-    last = f"{name}-back" if is_aborted else name
+    last = way_back(session, name) if is_aborted else name
     token = account(rig, cluster_controller.NAME, tmp_path)
     ca, url = rig.session().layout.pki.ca.certificate, f"https://127.0.0.1:{rig.ports.api}"
     session.hang_up()

@@ -30,8 +30,9 @@ _STATES = {
 _ENDED = frozenset({"Succeeded", "Failed"})
 _FEW = 3
 _PRESSURES = ("DiskPressure", "MemoryPressure", "PIDPressure")
-# How the name ends of the one by which another is gone back from.
-_BACK = "-back"
+# So much of a uid tells two of one name apart.
+_TELLING = 8
+_LONGEST_NAME = 253
 
 
 def of(found: Object) -> Run:
@@ -134,8 +135,8 @@ def way_back(found: Object, nodes: Iterable[Object]) -> Object | None:
 
     Its name says which one it ends, so however often it is made, there is one.
     """
-    spec, name = found["spec"], _name(found)
-    asked = {one.name for one in of(found).nodes if has_gone(one)}
+    spec, run = found["spec"], of(found)
+    asked = {one.name for one in run.nodes if has_gone(one)}
     gone = [
         _name(one)
         for one in nodes
@@ -146,9 +147,19 @@ def way_back(found: Object, nodes: Iterable[Object]) -> Object | None:
     kept = {key: spec[key] for key in ("batch", "steps", "stepTimeoutSeconds", "drain", "offline")}
     return {
         **{key: found[key] for key in ("apiVersion", "kind")},
-        "metadata": {"generateName": "upgrade-", "name": f"{name}{_BACK}"},
+        "metadata": {"generateName": "upgrade-", "name": _name_of_way_back(run)},
         "spec": {"nodes": sorted(gone), "version": spec["previous"], **kept},
     }
+
+
+def _name_of_way_back(run: Run) -> str:
+    """Return what the one is called by which another is gone back from, and no former of its name.
+
+    A name may be used again once its object is gone, and what went back from that one is still
+    there.
+    """
+    end = f"-back-{run.identity[:_TELLING]}"
+    return f"{run.name[: _LONGEST_NAME - len(end)]}{end}"
 
 
 def status_of(run: Run, found: Object, now: datetime) -> Object:
@@ -188,8 +199,8 @@ def _said(run: Run, now: datetime) -> str:
         return "paused before the next batch"
     if run.phase is Phase.ABORTED:
         has_way_back = run.previous and any(map(has_gone, run.nodes))
-        who_went = f", and who went on goes back by {run.name}{_BACK}" if has_way_back else ""
-        return f"aborted; what was not told to go on is as before{who_went}"
+        by = f", and who went on goes back by {_name_of_way_back(run)}" if has_way_back else ""
+        return f"aborted; what was not told to go on is as before{by}"
     skipped = [one for one in run.nodes if one.state is State.SKIPPED]
     if skipped:
         return f"passed over: {_listed(skipped)}"

@@ -3,15 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from kubeception import authorities
+from kubeception import authorities, versions
 from kubeception import losses as lost
 from kubeception.config import cluster
-from kubeception.facts import Identity
-from kubeception.kept import identity
+from kubeception.facts import Accept, Identity
+from kubeception.kept import identity, revisions
+from kubeception.kube import health
 from kubeception.pki import catalog
 from kubeception.preflight.finding import Finding, of_path, warning
 from kubeception.preflight.host_state import HostState
-from kubeception.render import etcd
+from kubeception.render import etcd, revision
 
 
 def losses(seen: HostState) -> Iterator[Finding]:
@@ -65,3 +66,28 @@ def settings(seen: HostState) -> Iterator[Finding]:
         for name, value in cluster.changed_for_good(copy.settings, copy.with_changes(asked)):
             problem = f"{name} can't be changed any more: the cluster has {value}"
             yield Finding("ClusterSettings", problem, f"set {name} to {value} again")
+
+
+def release(seen: HostState) -> Iterator[Finding]:
+    """Want no bundle of a minor that does not read what the cluster's API servers have written."""
+    copy = cluster.read(seen.layout.cluster)
+    if copy is None or Accept.EMPTY_ETCD in seen.session.accepted:
+        return
+    oldest, own = copy.settings.oldest, seen.release.minor
+    if versions.numbers(own) < min(versions.numbers(oldest), _served(seen)):
+        what = f"the API serves what {oldest} has brought, which no {own} reads"
+        hint = f"kubeception bundle import /opt/kubeception/NAME, one of {oldest} by bundle list"
+        yield Finding("VersionSkew", f"the bundle in use is of {own}; {what}", hint, is_final=True)
+
+
+def _served(seen: HostState) -> tuple[int, ...]:
+    """Return the minor of who serves, or else of who has proven itself last; of none where none is.
+
+    What the cluster is to go by may have been put back before it served.
+    """
+    ca = seen.layout.pki.ca.certificate
+    if seen.live and (version := health.version(seen.session.api_port, ca)):
+        return versions.numbers(version)[:2]
+    kept = revisions.kept(seen.layout.revisions)[:1]
+    images = (revision.image_of(dict(one.proven.template)) for one in kept)
+    return next((versions.minor_of(image) or () for image in images), ())

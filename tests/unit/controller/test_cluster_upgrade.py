@@ -138,11 +138,11 @@ def test_who_has_gone_to_a_release_goes_back_as_he_went() -> None:
     back = cluster_upgrade.way_back(found, nodes)
 
     assert back is not None
-    assert back["metadata"] == {"generateName": "upgrade-", "name": "upgrade-1-back"}
+    assert back["metadata"] == {"generateName": "upgrade-", "name": "upgrade-1-back-0"}
     changed = {"nodes": ["a", "b", "e"], "version": OLD}
     kept = {key: value for key, value in found["spec"].items() if key != "previous"}
     assert back["spec"] == {**kept, **changed}
-    assert found["status"]["message"].endswith("goes back by upgrade-1-back")
+    assert found["status"]["message"].endswith("goes back by upgrade-1-back-0")
 
 
 def test_who_has_failed_before_his_turn_has_not_gone() -> None:
