@@ -31,7 +31,7 @@ from kubeception.report import Steps
 
 log = logging.getLogger("kubeception.bench")
 
-_CTR = ("ctr", "--namespace", "k8s.io", "images")
+CTR = ("ctr", "--namespace", "k8s.io", "images")
 _CONFIG = "/root/kubeadm.yaml"
 _FLANNEL = "/root/flannel.json"
 # kubeadm's own four, kube-proxy, flannel and two CoreDNS.
@@ -64,9 +64,9 @@ class Parts:
     etcd: Path
 
 
-def build() -> Parts:
-    """Compile kubeadm and pack etcd, or take them out of the store."""
-    bundle = cluster.bundle_folder()
+def build(bundle: Path | None = None) -> Parts:
+    """Compile a bundle's kubeadm and pack its etcd, or take them out of the store."""
+    bundle = bundle or cluster.bundle_folder()
     held = contents.load(bundle)
     table = components.table(bundle.name)
     like = next(component for component in table if component.name == "kubernetes")
@@ -85,7 +85,9 @@ def build() -> Parts:
     return Parts(made[0]["kubeadm"].path, made[1]["etcd.tar"].path)
 
 
-def prepare(host: Host, parts: Parts, config: Config, *, api: str | None) -> None:
+def prepare(
+    host: Host, parts: Parts, config: Config, *, api: str | None, bundle: Path | None = None
+) -> None:
     """Make a host ready for `kubeadm init`.
 
     containerd runs, with every image under the name that kubeadm asks for; the kubelet's unit is
@@ -93,32 +95,36 @@ def prepare(host: Host, parts: Parts, config: Config, *, api: str | None) -> Non
     everywhere.
     """
     at = config.layout
-    held = contents.load(cluster.bundle_folder())
-    facts = HostFacts(
-        node=host.name,
-        address=ip_address(host.address),
-        release=held,
-        cgroup_version=machine.cgroup_version(),
-        has_sys_resource=machine.has_capability("SYS_RESOURCE"),
-    )
+    held = contents.load(bundle or cluster.bundle_folder())
+    facts = _facts(host, held)
     host.put(at.sysctl, kernel.sysctl())
     host.put(at.containerd.settings, containerd.settings(config, facts))
     host.put(at.units / containerd.UNIT, containerd.unit(config))
     host.put(at.units / kubelet.UNIT, _KUBELET)
-    host.put(_CONFIG, "---\n".join(map(objects.document, _settings(config, facts, held))))
+    host.put(_CONFIG, settings(host, config, held))
     host.put(_FLANNEL, objects.document(_flannel(config, facts, api=api)))
     for file in (parts.program, parts.etcd):
         shutil.copy(file, host.root() / "root")
     host.run("systemctl", "restart", kernel.SYSCTL_UNIT)
     host.run("systemctl", "enable", "--now", containerd.UNIT)
     host.run("systemctl", "enable", kubelet.UNIT)
-    host.run(*_CTR, "import", f"/root/{parts.etcd.name}")
-    there = host.run(*_CTR, "list", "--quiet").stdout.split()
-    wanted = host.run("/root/kubeadm", "config", "images", "list", f"--config={_CONFIG}").stdout
-    for image in wanted.split():
+    host.run(*CTR, "import", f"/root/{parts.etcd.name}")
+    name_images(host, held, "/root/kubeadm", _CONFIG)
+
+
+def settings(host: Host, config: Config, held: contents.Bundle) -> str:
+    """Return kubeadm's configuration of a host, for a bundle's release."""
+    return "---\n".join(map(objects.document, _settings(config, _facts(host, held), held)))
+
+
+def name_images(host: Host, held: contents.Bundle, program: str, config: str) -> None:
+    """Give a bundle's images, which are on a host, the names by which a kubeadm asks for them."""
+    there = host.run(*CTR, "list", "--quiet").stdout.split()
+    listed = host.run(program, "config", "images", "list", f"--config={config}").stdout
+    for image in listed.split():
         if image not in there:
             component = image.rpartition("/")[2].partition(":")[0]
-            host.run(*_CTR, "tag", held.images[component], image)
+            host.run(*CTR, "tag", held.images[component], image)
 
 
 def lap(host: Host) -> Lap:
@@ -140,6 +146,16 @@ def lap(host: Host) -> Lap:
     return Lap(whole_s, parts, spent=meter.spent)
 
 
+def _facts(host: Host, held: contents.Bundle) -> HostFacts:
+    return HostFacts(
+        node=host.name,
+        address=ip_address(host.address),
+        release=held,
+        cgroup_version=machine.cgroup_version(),
+        has_sys_resource=machine.has_capability("SYS_RESOURCE"),
+    )
+
+
 def _settings(config: Config, facts: HostFacts, held: contents.Bundle) -> Iterator[objects.Object]:
     """Yield the documents of kubeadm's configuration; what isn't said is its default."""
     ours = kubelet.configuration(config, facts)
@@ -147,7 +163,7 @@ def _settings(config: Config, facts: HostFacts, held: contents.Bundle) -> Iterat
     yield {
         "apiVersion": "kubeadm.k8s.io/v1beta4",
         "kind": "InitConfiguration",
-        "localAPIEndpoint": {"advertiseAddress": facts.address},
+        "localAPIEndpoint": {"advertiseAddress": str(facts.address)},
         "nodeRegistration": {
             "name": facts.node,
             "criSocket": f"unix://{config.layout.containerd.socket}",

@@ -1,13 +1,14 @@
 """`make timeline`: take a lab from one minor to the next, and draw docs/upgrade.svg.
 
-It needs the bundle of the minor before: `kubeception bundle build --release 1.36`.
+Then kubeadm does the same with hosts of its own, and a line says how each fared. It needs the
+bundle of the minor before: `kubeception bundle build --release 1.36`.
 """
 
 import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
@@ -15,7 +16,7 @@ from itertools import groupby
 from tests.lab import budgeted, cluster, releases, timeline
 from tests.lab.cluster import Requests, again_and_again, kubectl, until
 
-from bench import machine, svg
+from bench import kubeadm, kubeadm_upgrade, machine, svg
 from bench.svg import BAR, BOTTOM, LABELS, LANE, TOP, text
 from kubeception import report
 from kubeception.bundle import contents
@@ -37,6 +38,15 @@ class Seen:
     looks: list[tuple[float, Mapping[str, str]]] = field(default_factory=list)
     requests: list[timeline.Span] = field(default_factory=list)
     fewest_pods: int = 0
+    took_s: float = 0.0
+
+    def __str__(self) -> str:
+        answered = sum(span.answered for span in self.requests)
+        return (
+            f"{self.took_s:.0f} s; {answered} requests answered, {timeline.failed(self.requests)} "
+            f"failed, longest without an answer {timeline.gap_s(self.requests):.1f} s; "
+            f"never fewer than {self.fewest_pods} of {budgeted.REPLICAS} pods ready"
+        )
 
     def look(self, cp1: Host) -> None:
         """Note what everything is at."""
@@ -60,12 +70,23 @@ class Seen:
 def main() -> None:
     """Measure, and draw."""
     report.configure()
+    with _lab() as lab:
+        lab.bootstrap()
+        lab.join()
+        ours, began_s = _upgraded(lab)
+        PICTURE.write_text(_picture(ours, began_s))
+    with _lab() as lab:
+        theirs = _upgraded_by_kubeadm(lab)
+    print(machine.words(), f"kubeception: {ours}", f"kubeadm: {theirs}", sep="\n")
+
+
+@contextmanager
+def _lab() -> Iterator[Lab]:
+    """Yield three hosts that have the bundle of the minor before."""
     lab = Lab(f"bench{os.getpid()}")
     try:
         lab.up(workers=2, bundle=default_folder(BEFORE))
-        lab.bootstrap()
-        lab.join()
-        PICTURE.write_text(_picture(*_upgraded(lab)))
+        yield lab
     finally:
         lab.down()
 
@@ -88,11 +109,30 @@ def _upgraded(lab: Lab) -> tuple[Seen, float]:
         time.sleep(BEFORE_S)
         began_s = time.time()
         cp1.run("kubeception", "upgrade", "apply", "--yes", timeout_s=900)
+        seen.took_s = time.time() - began_s
         until(is_for_good, timeout_s=300)
         cluster.settle(cp1)
     seen.requests = timeline.spans(asking.seen, zero_s=began_s)
     seen.fewest_pods = min(ready)
     return seen, began_s
+
+
+def _upgraded_by_kubeadm(lab: Lab) -> Seen:
+    """Return what was seen of kubeadm's upgrade; the picture is of ours."""
+    cp1, *_ = hosts = lab.hosts()
+    before, after = default_folder(BEFORE), cluster.bundle_folder()
+    kubeadm_upgrade.make(lab, before)
+    budgeted.make(cp1, contents.load(before).images["pause"])
+    kubeadm_upgrade.stage(hosts, after, kubeadm.build(after))
+    seen = Seen()
+    with budgeted.watched(cp1) as ready, Requests.on(cp1, cp1.address) as asking:
+        time.sleep(BEFORE_S)
+        began_s = time.time()
+        kubeadm_upgrade.go(hosts, after)
+        seen.took_s = time.time() - began_s
+    seen.requests = timeline.spans(asking.seen, zero_s=began_s)
+    seen.fewest_pods = min(ready)
+    return seen
 
 
 def _picture(seen: Seen, began_s: float) -> str:

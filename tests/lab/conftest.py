@@ -60,7 +60,7 @@ LONGEST = {
     "test_node_run.py": 4,
     "test_remembering.py": 3,
     "test_upgrade.py": 5,
-    "test_bad_release.py": 4,
+    "test_bad_release.py": 8,
     "test_rolls.py": 3,
 }
 

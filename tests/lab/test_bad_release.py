@@ -93,7 +93,7 @@ def cp1(new_name: Names) -> Iterator[Host]:
         lab.down()
 
 
-@pytest.mark.parametrize("what", lot.drawn(list(BAD), 1))
+@pytest.mark.parametrize("what", lot.drawn(list(BAD), 3))
 def test_it_stops_says_why_and_goes_back(cp1: Host, tmp_path: Path, note: Note, what: str) -> None:
     bad, number = BAD[what], 1 + list(BAD).index(what)
     component = bad.component
