@@ -27,7 +27,7 @@ _NEXT, _NEXT_CONFIG = "/root/kubeadm-next", "/root/kubeadm-next.yaml"
 _AS_ADMIN = "--kubeconfig=/etc/kubernetes/admin.conf"
 _WAIT = "--timeout=110s"
 # It would wait a minute in vain for its health check, a Job of the upstream pause image, which ends
-# with `-v` as ours does not; and it knows no way for a CoreDNS as new as both bundles have.
+# with `-v` as ours does not; and from a CoreDNS as new as the bundle's it knows no way on.
 _SKIPPED = ("preflight", "addon/coredns")
 
 
