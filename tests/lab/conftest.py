@@ -31,7 +31,9 @@ LABS_FOR_FEW = [
     "test_address.py",
     "test_container.py",
     "test_etcd_space.py",
+    "test_fetch.py",
     "test_join_crowd.py",
+    "test_network_word.py",
     "test_node_reboot.py",
     "test_node_run.py",
     "test_own_units.py",
@@ -62,6 +64,10 @@ LONGEST = {
     "test_upgrade.py": 5,
     "test_bad_release.py": 8,
     "test_rolls.py": 3,
+    "test_fetch.py": 5,
+    "test_network_word.py": 6,
+    "test_person_first.py": 5,
+    "test_renewals.py": 5,
 }
 
 Report = Generator[None, pytest.TestReport, pytest.TestReport]
