@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from bench.vm import disk, machine
 from bench.vm.machine import Machine
@@ -135,24 +136,27 @@ def _preflight(found: Machine) -> str:
 
 
 def _bootstrap(found: Machine) -> dict[str, float]:
-    argv = ("kubeception", "bootstrap", "-o", "json")
-    with (ARTIFACTS / "bootstrap.log").open("w") as said:
-        summary = found.run_logged(*argv, log=said, timeout_s=BOOTSTRAP_S)
-    seconds: dict[str, float] = json.loads(summary)["seconds"]
+    seconds: dict[str, float] = _summary(found, "bootstrap", timeout_s=BOOTSTRAP_S)["seconds"]
     for phase, took_s in seconds.items():
         log.info("bootstrap: %s: %.0f s", phase, took_s)
     return seconds
 
 
 def _changes(found: Machine) -> list[str]:
-    with (ARTIFACTS / "again.log").open("w") as said:
-        summary = found.run_logged(
-            "kubeception", "bootstrap", "-o", "json", log=said, timeout_s=AGAIN_S
-        )
-    changes: list[str] = json.loads(summary)["changes"]
+    changes: list[str] = _summary(found, "again", timeout_s=AGAIN_S)["changes"]
     for change in changes:
         log.warning("bootstrap again: %s", change)
     return changes
+
+
+def _summary(found: Machine, name: str, *, timeout_s: float) -> dict[str, Any]:
+    """Return what a bootstrap has come to; its log is kept under that name."""
+    argv = ("kubeception", "bootstrap", "-o", "json")
+    with (ARTIFACTS / f"{name}.log").open("w") as log_file:
+        summary: dict[str, Any] = json.loads(
+            found.run_logged(*argv, log=log_file, timeout_s=timeout_s)
+        )
+    return summary
 
 
 def _wait_well(found: Machine) -> None:

@@ -1,7 +1,7 @@
 """What holds of this control plane and what doesn't, by the conditions that bootstrap waits on."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -148,16 +148,11 @@ def look(session: Session, lately: Lately | None = None) -> Status:
     if silence:
         lately.forget()  # what is there afterwards may be another cluster's state
     now_s = session.host.clock.monotonic()
-    of_cluster, opened = (
-        ((), ())
-        if silence
-        else (
-            lately.ask(
-                "notices", lambda: _told(_of_cluster(session, facts.host.node)), now_s=now_s
-            ),
-            lately.ask("opened", lambda: _told(webhooks.opened(session)), now_s=now_s),
-        )
-    )
+
+    def told(name: str, lines: Callable[[], Iterator[str]]) -> tuple[str, ...]:
+        return () if silence else lately.ask(name, lambda: _told(lines()), now_s=now_s)
+
+    of_cluster = told("notices", lambda: _of_cluster(session, facts.host.node))
     return Status(
         node=facts.host.node,
         address=str(facts.host.address),
@@ -166,7 +161,7 @@ def look(session: Session, lately: Lately | None = None) -> Status:
         versions=_versions(session, facts.host.node, silence),
         certificates=_first_to_expire(session, facts),
         revisions=_revisions(session),
-        opened=opened,
+        opened=told("opened", lambda: webhooks.opened(session)),
         notices=(*_of_host(session), *_told(_of_space(session)), *of_cluster),
         checks=tuple(_carry_out(session, _conditions(session.config, facts), silence, lately)),
         snapshots=_snapshots(session),

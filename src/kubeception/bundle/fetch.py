@@ -15,7 +15,7 @@ from kubeception.bundle import contents, golang, install
 from kubeception.bundle.contents import Bundle
 from kubeception.bundle.download import PATIENCE_S, Downloads
 from kubeception.errors import KubeceptionError, Locked
-from kubeception.host import files
+from kubeception.host import files, lock
 from kubeception.layout import Layout
 from kubeception.report import Steps
 from kubeception.source import Source
@@ -45,7 +45,7 @@ def fetch(
     with (
         Steps(log) as steps,
         steps.step("fetch", source.url) as note,
-        install.fetching(here),
+        lock.in_turn(install.fetching(here)),
     ):
         own = here.bundles / f"{install.FETCHED}{source.sha256[:16]}"
         name, changes = _lying(here, source.sha256), list[str]()

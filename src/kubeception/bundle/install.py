@@ -3,8 +3,6 @@
 Images stay files here; whoever starts containerd imports them.
 """
 
-import contextlib
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -178,7 +176,7 @@ def prune(root: Path = Path("/"), *, keep: int = 1) -> list[str]:
         unused = [folder for folder in _folders(here) if folder.resolve() != used]
         unused.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
         doomed = [*unused[keep:], *sorted(files.leftovers(here.bundles))]
-        with fetching(here, waits=False) as is_ours:
+        with lock.in_turn(fetching(here), waits=False) as is_ours:
             if is_ours:
                 doomed += fetched(here)
             for folder in doomed:
@@ -186,21 +184,9 @@ def prune(root: Path = Path("/"), *, keep: int = 1) -> list[str]:
         return [f"{folder}: removed" for folder in doomed]
 
 
-@contextlib.contextmanager
-def fetching(here: Layout, *, waits: bool = True) -> Iterator[bool]:
-    """Have nobody else fetch a bundle to this host; yields whether that is so.
-
-    Minutes may go by, so it is not the host's lock.
-    """
-    path = here.lock.with_name("fetch")
-    files.make_folder(path.parent)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-            return
-        yield True
+def fetching(here: Layout) -> Path:
+    """Return the lock of who fetches a bundle to this host."""
+    return here.lock.with_name("fetch")
 
 
 def fetched(here: Layout) -> list[Path]:

@@ -3,11 +3,10 @@
 Where the control plane goes to a release first, pods of it come to hosts that have not gone there.
 """
 
-import fcntl
 import os
 from collections.abc import Iterator
 
-from kubeception.host import files
+from kubeception.host import lock
 from kubeception.layout import Layout
 from kubeception.resources.image import ImportedImage, imported
 from kubeception.session import Session
@@ -37,25 +36,19 @@ def lacking(session: Session, names: list[str]) -> list[str]:
     return [name for name in names if {one.reference for one in images(session, name)} - there]
 
 
-def import_images(session: Session, name: str) -> Iterator[str]:
-    """Give the runtime the images that it lacks, and yield each; it has to run.
+def prepare(session: Session, name: str) -> list[str]:
+    """Give the runtime the images of a bundle that it lacks, where it runs; return those.
 
     Who comes second waits: each is imported once.
 
     Raises:
         KubeceptionError: there is no such bundle, or the runtime does not take one.
     """
-    lock = session.layout.lock.with_name("images")
-    files.make_folder(lock.parent)
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        for image in images(session, name):
-            if image.drift(session):
-                image.apply(session)
-                yield str(image)
+    if not session.layout.containerd.socket.exists():
+        return []
+    with lock.in_turn(session.layout.lock.with_name("images")):
+        lacked = [one for one in images(session, name) if one.drift(session)]
+        for image in lacked:
+            image.apply(session)
         os.utime(session.layout.bundles)  # who watches the folder looks again
-
-
-def is_running(session: Session) -> bool:
-    """Tell whether this host's runtime runs, as far as its socket says."""
-    return session.layout.containerd.socket.exists()
+        return [str(one) for one in lacked]

@@ -1,6 +1,6 @@
 """`kubeception bundle`: build, look at, check and import binaries and images."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -151,13 +151,13 @@ def import_(folder: Path | None, root: Path | None, sha256: str | None, *, stage
       kubeception bundle import /srv/bundle
       kubeception bundle import /srv/bundle --sha256 "$SUM"
     """
-    from kubeception.bundle import contents, install
+    from kubeception.bundle import contents, install, stage
 
     to, source = (root or this_host().root).absolute(), _found(folder)
     changes = install.install(source, to, sha256=sha256, staged=staged)
     if staged and root is None:
         with Session(options.loaded(None)) as session:
-            changes += prepared(session, contents.load(source).version)
+            changes += stage.prepare(session, contents.load(source).version)
     _tell(changes)
 
 
@@ -182,19 +182,12 @@ def fetch(url: str, sha256: str) -> None:
       kubeception bundle fetch https://192.0.2.1/bundles/1.37.1 --sha256 "$SUM"
     """
     from kubeception.bundle import fetch as fetching
+    from kubeception.bundle import stage
 
     options.only_root("change this host's bundles", "bundle fetch …")
     with Session(options.loaded(None)) as session:
         name, changes = fetching.fetch(Source(url, sha256), session.host.root)
-        _tell([*changes, *prepared(session, name)])
-
-
-def prepared(session: Session, name: str) -> Iterator[str]:
-    """Give the runtime the images of a bundle where it runs, and yield each."""
-    from kubeception.bundle import stage
-
-    if stage.is_running(session):
-        yield from stage.import_images(session, name)
+        _tell([*changes, *stage.prepare(session, name)])
 
 
 def _tell(changes: Sequence[str]) -> None:

@@ -10,7 +10,6 @@ import click
 
 from kubeception.cli import dry_run, options, progress, table
 from kubeception.cli.batch import Wishes, carry_out, in_batches, say_done
-from kubeception.cli.bundle import prepared
 from kubeception.cli.terminal import confirm, emit
 from kubeception.errors import PreflightError
 from kubeception.session import Session
@@ -168,15 +167,14 @@ def _fetched(session: Session, source: Source, *, asked: str | None) -> str:
     Raises:
         PreflightError: it is not the version that was asked for.
     """
-    from kubeception.bundle import fetch
+    from kubeception.bundle import fetch, stage
     from kubeception.upgrade import target
 
     name, _ = fetch.fetch(source, session.host.root)
     if asked is not None and not target.is_named(session.host, name, asked):
         hint = "leave the version out, or name the URL and the sum of that one"
         raise PreflightError([f"{source.url}: has {name} instead of {asked}"], hint=hint)
-    for _ in prepared(session, name):
-        pass
+    stage.prepare(session, name)
     return name
 
 

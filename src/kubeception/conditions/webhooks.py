@@ -35,13 +35,11 @@ class Unanswered:
 
 def unanswered(session: Session) -> Iterator[Unanswered]:
     """Yield every webhook that must answer, and can't."""
-    for kind in CONFIGURATIONS:
-        for found in session.api.list(kind):
-            for webhook in found.get("webhooks", []):
-                if webhook.get("failurePolicy", "Fail") == "Fail" and (
-                    problem := backend_problem(session, webhook)
-                ):
-                    yield Unanswered(kind, found["metadata"]["name"], webhook, problem)
+    for kind, configuration, webhook in _all(session, *CONFIGURATIONS):
+        if webhook.get("failurePolicy", "Fail") == "Fail" and (
+            problem := backend_problem(session, webhook)
+        ):
+            yield Unanswered(kind, configuration, webhook, problem)
 
 
 def opened(session: Session) -> Iterator[str]:
@@ -82,21 +80,20 @@ def leaving_out(kind: str, configuration: str, webhook: Webhook) -> str:
 
 
 def named(session: Session, name: str) -> Iterator[tuple[str, str, Webhook]]:
-    """Yield the webhooks of a name, each with its configuration's kind and name."""
-    for kind in CONFIGURATIONS:
-        for found in session.api.list(kind):
-            for webhook in found.get("webhooks", []):
-                if webhook["name"] == name:
-                    yield kind, found["metadata"]["name"], webhook
+    """Return the webhooks of a name, each with its configuration's kind and name."""
+    return (one for one in _all(session, *CONFIGURATIONS) if one[2]["name"] == name)
 
 
 def mutating(session: Session, kind: str) -> Iterator[tuple[str, str, Webhook]]:
-    """Yield the webhooks that may change objects of a kind in kube-system, in the same way."""
-    configuration = CONFIGURATIONS[0]
-    for found in session.api.list(configuration):
-        for webhook in found.get("webhooks", []):
-            if concerns(webhook, kind):
-                yield configuration, found["metadata"]["name"], webhook
+    """Return the webhooks that may change objects of a kind in kube-system, in the same way."""
+    return (one for one in _all(session, CONFIGURATIONS[0]) if concerns(one[2], kind))
+
+
+def _all(session: Session, *kinds: str) -> Iterator[tuple[str, str, Webhook]]:
+    for kind in kinds:
+        for found in session.api.list(kind):
+            for webhook in found.get("webhooks", []):
+                yield kind, found["metadata"]["name"], webhook
 
 
 def concern(webhook: Webhook) -> str | None:

@@ -4,7 +4,6 @@ import array
 import socket
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 _SO_ATTACH_FILTER = 26
@@ -16,16 +15,8 @@ _BYTE, _HALF, _WORD, _EQUAL, _RETURN = 0x30, 0x28, 0x20, 0x15, 0x06
 _IPV4_WITHOUT_OPTIONS, _TCP = 0x45, 6
 
 
-@dataclass(frozen=True)
-class Departure:
-    """A packet that left: through which link, and from which address by then."""
-
-    link: str
-    source: IPv4Address
-
-
-def seen(to: IPv4Address, port: int, *, during: Callable[[], object]) -> list[Departure]:
-    """Return what left for a TCP port of another host while something was done.
+def sources(to: IPv4Address, port: int, *, during: Callable[[], object]) -> set[IPv4Address]:
+    """Return from which addresses packets left for a TCP port while something was done.
 
     Raises:
         OSError: the kernel lets nobody look.
@@ -37,7 +28,7 @@ def seen(to: IPv4Address, port: int, *, during: Callable[[], object]) -> list[De
         tap.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", count, where))
         _read(tap)  # what came before the filter
         during()
-        return list(dict.fromkeys(_read(tap)))
+        return _read(tap)
 
 
 def _program(to: IPv4Address, port: int) -> "array.array[int]":
@@ -56,13 +47,13 @@ def _program(to: IPv4Address, port: int) -> "array.array[int]":
     return array.array("B", b"".join(_INSTRUCTION.pack(*one) for one in steps))
 
 
-def _read(tap: socket.socket) -> list[Departure]:
+def _read(tap: socket.socket) -> set[IPv4Address]:
     tap.setblocking(False)  # noqa: FBT003 - its only parameter
-    found: list[Departure] = []
+    found = set[IPv4Address]()
     while True:
         try:
-            packet, (link, _, kind, *_) = tap.recvfrom(_HEADER)
+            packet, (_, _, kind, *_) = tap.recvfrom(_HEADER)
         except BlockingIOError:
             return found
         if kind == socket.PACKET_OUTGOING:
-            found.append(Departure(link, IPv4Address(packet[12:16])))
+            found.add(IPv4Address(packet[12:16]))

@@ -55,6 +55,22 @@ def hold(path: Path, purpose: str, *, gives_way: bool = False) -> Iterator[None]
         yield
 
 
+@contextlib.contextmanager
+def in_turn(path: Path, *, waits: bool = True) -> Iterator[bool]:
+    """Be the only one at something that takes minutes, beside the host's lock; nobody is named.
+
+    Yields whether that is so; who `waits` is, in the end.
+    """
+    files.make_folder(path.parent)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
 def interrupt(path: Path, purpose: str) -> None:
     """Have who gives way let go of the lock, and wait for that; who doesn't give way keeps it.
 

@@ -6,6 +6,7 @@ import fcntl
 import socket
 import struct
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -15,6 +16,8 @@ from kubeception.endpoints import Address
 _SIOCGIFCONF = 0x8912
 _RECORD = 40  # struct ifreq on 64-bit Linux
 _ROOM = 1024  # addresses
+_UP = 1  # RTF_UP
+_EVERYWHERE = IPv4Network("0.0.0.0/0")
 
 
 @dataclass(frozen=True)
@@ -52,24 +55,13 @@ def has_address(address: Address) -> bool:
 
 
 def gateways(interface: str, *, proc: Path = Path("/proc")) -> list[IPv4Address]:
-    """Return the gateways to which routes lead through an interface; see proc_net_route(5)."""
-    routes = (line.split() for line in (proc / "net/route").read_text().splitlines()[1:])
-    found = {gateway for name, _, gateway, *_ in routes if name == interface}
-    return sorted(_address(one) for one in found if int(one, 16))
+    """Return the gateways to which routes lead through an interface."""
+    return sorted({one.gateway for one in _routes(proc) if one.is_by_way_of(interface)})
 
 
 def ranges(interface: str, *, proc: Path = Path("/proc")) -> list[IPv4Network]:
     """Return the ranges to which routes lead by a gateway behind an interface, in their order."""
-    found = []
-    for line in (proc / "net/route").read_text().splitlines()[1:]:
-        name, destination, gateway, _, _, _, _, mask, *_ = line.split()
-        if name == interface and int(gateway, 16):
-            found.append(IPv4Network((_address(destination), str(_address(mask)))))
-    return sorted(found)
-
-
-def _address(text: str) -> IPv4Address:
-    return IPv4Address(int(text, 16).to_bytes(4, sys.byteorder))
+    return sorted(one.network for one in _routes(proc) if one.is_by_way_of(interface))
 
 
 def reverse_path_drops(*, proc: Path = Path("/proc")) -> int:
@@ -82,23 +74,44 @@ def reverse_path_drops(*, proc: Path = Path("/proc")) -> int:
 
 def connected(*, proc: Path = Path("/proc")) -> list[tuple[str, IPv4Network]]:
     """Return the networks to which routes lead, as (interface, network), but the default."""
-    found = []
-    for line in (proc / "net/route").read_text().splitlines()[1:]:
-        interface, destination, _, flags, _, _, _, mask, *_ = line.split()
-        at, of = (
-            IPv4Address(int(word, 16).to_bytes(4, sys.byteorder)) for word in (destination, mask)
-        )
-        if int(flags, 16) & 1 and int(mask, 16):
-            found.append((interface, IPv4Network(f"{at}/{of}")))
-    return found
+    up = (one for one in _routes(proc) if one.is_up and one.network.prefixlen)
+    return [(one.interface, one.network) for one in up]
 
 
 def default_routes(*, proc: Path = Path("/proc")) -> list[Route]:
-    """Return the default routes, the ones that win first; see proc_net_route(5)."""
-    routes = []
-    for line in (proc / "net/route").read_text().splitlines()[1:]:
-        interface, destination, _, flags, _, _, metric, mask, *_ = line.split()
-        is_up = bool(int(flags, 16) & 1)
-        if is_up and int(destination, 16) == 0 and int(mask, 16) == 0:
-            routes.append(Route(interface, int(metric)))
+    """Return the default routes, the ones that win first."""
+    up = (one for one in _routes(proc) if one.is_up and one.network == _EVERYWHERE)
+    routes = [Route(one.interface, one.metric) for one in up]
     return sorted(routes, key=lambda route: route.metric)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A line of the kernel's table of routes."""
+
+    interface: str
+    network: IPv4Network
+    gateway: IPv4Address
+    is_up: bool
+    metric: int
+
+    def is_by_way_of(self, interface: str) -> bool:
+        """Tell whether it leads through an interface to a gateway."""
+        return self.interface == interface and int(self.gateway) != 0
+
+
+def _routes(proc: Path) -> Iterator[_Entry]:
+    """Yield the kernel's table of routes; see proc_net_route(5)."""
+    for line in (proc / "net/route").read_text().splitlines()[1:]:
+        interface, destination, gateway, flags, _, _, metric, mask, *_ = line.split()
+        yield _Entry(
+            interface,
+            IPv4Network((_address(destination), str(_address(mask)))),
+            _address(gateway),
+            bool(int(flags, 16) & _UP),
+            int(metric),
+        )
+
+
+def _address(text: str) -> IPv4Address:
+    return IPv4Address(int(text, 16).to_bytes(4, sys.byteorder))

@@ -4,7 +4,7 @@ So nobody is blamed for another host that is off, or for an API that is silent.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Address, ip_network
@@ -104,7 +104,7 @@ def _gateways(session: Session, link: str) -> list[IPv4Address]:
 class _Trial:
     """How a connection fared: the addresses from which packets left, and if it was answered."""
 
-    sources: frozenset[IPv4Address]
+    sources: Set[IPv4Address]
     is_answered: bool
 
 
@@ -138,5 +138,5 @@ def at_address(place: PodPlace | OwnNetwork, target: Target, pods: Network) -> T
 
 def _trial(target: Target, question: Callable[[], bool]) -> _Trial:
     said: list[bool] = []
-    left = departures.seen(target.address, target.port, during=lambda: said.append(question()))
-    return _Trial(frozenset(one.source for one in left), said[0])
+    left = departures.sources(target.address, target.port, during=lambda: said.append(question()))
+    return _Trial(left, said[0])

@@ -67,7 +67,7 @@ class NodeRules:
         return found or []
 
 
-PROXY = NodeRules(
+_PROXY = NodeRules(
     proxy.NAME, proxy.NAME, proxy.LABELS, table=proxy.TABLES[0], chain="nat-prerouting"
 )
 FLANNEL = NodeRules("flannel", "flannel", flannel.LABELS, flannel.TABLES[0], chain="postrtg")
@@ -85,4 +85,4 @@ def of_this_host(session: Session) -> tuple[NodeRules, ...]:
         or copy.settings.net.proxy_mode is not ProxyMode.NFTABLES
     ):
         return ()
-    return (PROXY, FLANNEL) if copy.settings.net.cni is Cni.FLANNEL else (PROXY,)
+    return (_PROXY, FLANNEL) if copy.settings.net.cni is Cni.FLANNEL else (_PROXY,)

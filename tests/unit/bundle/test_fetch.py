@@ -29,6 +29,7 @@ from kubeception.bundle.fetch import fetch
 from kubeception.cli.bundle import bundle as command
 from kubeception.config.model import KeyAlgorithm
 from kubeception.errors import KubeceptionError
+from kubeception.host import lock
 from kubeception.pki import issue
 from kubeception.pki.catalog import CertificateSpec, Use
 from kubeception.source import Source
@@ -223,7 +224,7 @@ def test_what_has_come_of_another_one_is_removed(
 def test_of_two_the_second_waits_and_finds_it_there(served: Served, root: Path) -> None:
     here, found = install.for_root(root), list[tuple[str, list[str]]]()
     thread = threading.Thread(target=lambda: found.append(fetch(served.source, root)))
-    with install.fetching(here):
+    with lock.in_turn(install.fetching(here)):
         thread.start()
         time.sleep(0.3)
         assert served.asked == []
@@ -240,8 +241,8 @@ def test_what_was_begun_and_is_not_wanted_is_pruned_unless_it_is_under_way(
     last = contents.load(served.folder).files[-1]
     served.instead[f"/{last.path}"] = lambda to: to.send_error(503)
     refused(served.source, root)
-    lock = install.for_root(root).lock.with_name("fetch")
-    with lock.open() as held:
+    path = install.fetching(install.for_root(root))
+    with path.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         assert install.prune(root) == []
     assert left(root)
