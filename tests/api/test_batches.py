@@ -606,11 +606,10 @@ def test_a_host_that_can_not_fetch_it_stops_it_before_anything_is_changed(
 ) -> None:
     lacking(session.api, *FEW)
     session.api.merge("Node", "b3", {"spec": {"unschedulable": True}})
-    step_s = 1 if is_slow else 900
-    wanted = {"release": NEW, "previous": OLD, "source": SOURCE, "step_s": step_s}
+    wanted = {"release": NEW, "previous": OLD, "source": SOURCE}
     hosts = Hosts(session.api, off=("b2",) if is_slow else (), broken=("b2",))
 
-    name = order(session, *FEW, **wanted)
+    name = order(session, *FEW, **wanted, step_s=1 if is_slow else 900)
     said = to_its_end(session, controllers, name, hosts)
 
     why = f"has no bundle {NEW} after " if is_slow else "error: the server answers 404"
