@@ -14,7 +14,7 @@ ARGS := get nodes,pods -A -o wide
 ON_CP1 = $(VENV)/bin/kubeception lab run --name $(LAB) cp1 --
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bundle up down kubectl status check lint types unit api lab test bench compare recovery timeline vm soak lock golden before clean
+.PHONY: help setup bundle up down kubectl status check lint types unit api lab test bench compare recovery timeline rolls vm soak lock golden before clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,6 +93,9 @@ compare: bundle ## Measure two commits in pairs (BEFORE=commit, AFTER=HEAD, ROUN
 timeline: bundle ## Take a lab from one minor to the next, and draw docs/upgrade.svg
 	@$(VENV)/bin/kubeception bundle build --release 1.36
 	@$(VENV)/bin/python -m bench.upgrade
+
+rolls: bundle ## Roll the API server five times under load, ours and then kubeadm's
+	@$(VENV)/bin/python -m bench.rolls
 
 vm: bundle ## Boot Debian in QEMU, emulated, bootstrap it, reset it, and time all that (half an hour)
 	@$(VENV)/bin/python -m bench.vm

@@ -7,7 +7,7 @@ from the same renderers.
 import logging
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -112,9 +112,12 @@ def prepare(
     name_images(host, held, "/root/kubeadm", _CONFIG)
 
 
-def settings(host: Host, config: Config, held: contents.Bundle) -> str:
-    """Return kubeadm's configuration of a host, for a bundle's release."""
-    return "---\n".join(map(objects.document, _settings(config, _facts(host, held), held)))
+def settings(
+    host: Host, config: Config, held: contents.Bundle, *, apiserver: Mapping[str, str] | None = None
+) -> str:
+    """Return kubeadm's configuration of a host, for a bundle's release; with flags of its API's."""
+    documents = _settings(config, _facts(host, held), held, apiserver or {})
+    return "---\n".join(map(objects.document, documents))
 
 
 def name_images(host: Host, held: contents.Bundle, program: str, config: str) -> None:
@@ -156,7 +159,9 @@ def _facts(host: Host, held: contents.Bundle) -> HostFacts:
     )
 
 
-def _settings(config: Config, facts: HostFacts, held: contents.Bundle) -> Iterator[objects.Object]:
+def _settings(
+    config: Config, facts: HostFacts, held: contents.Bundle, apiserver: Mapping[str, str]
+) -> Iterator[objects.Object]:
     """Yield the documents of kubeadm's configuration; what isn't said is its default."""
     ours = kubelet.configuration(config, facts)
     forced = ("cgroupDriver", "failCgroupV1", "failSwapOn", "oomScoreAdj")
@@ -175,6 +180,9 @@ def _settings(config: Config, facts: HostFacts, held: contents.Bundle) -> Iterat
         "kubernetesVersion": f"v{held.kubernetes}",
         "imageRepository": versions.IMAGE_PREFIX,
         "etcd": {"local": {"imageTag": held.components["etcd"]}},
+        "apiServer": {
+            "extraArgs": [{"name": name, "value": value} for name, value in apiserver.items()]
+        },
         "dns": {"imageTag": f"v{held.components['coredns']}"},
         "networking": {
             "podSubnet": config.net.cluster_cidr,

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ patch = {**headers, "Content-Type": "application/merge-patch+json"}
 has_answered, is_over = threading.Event(), threading.Event()
 counts: Counter[str] = Counter()
 took: list[float] = []
+# When each was there.
+answers: list[float] = []
 failed: list[str] = []
 lost: list[str] = []
 
@@ -72,7 +75,9 @@ class Client:
                 return self.ask(method, path, body)
             failed.append(f"{asked:.1f}: {method} {path}: {type(error).__name__}: {error}")
             return None
-        took.append(time.monotonic() - started)
+        ended = time.monotonic()
+        answers.append(ended)
+        took.append(ended - started)
         has_answered.set()
         return answer
 
@@ -135,5 +140,7 @@ while sys.stdin.readline():
 is_over.set()
 for thread in threads:
     thread.join()
-seen = {"answered": len(took), "slowest_s": max(took), "failed": failed, "lost": lost}
-print(json.dumps({**seen, **counts}))
+answers.sort()
+pause_s = max((later - one for one, later in pairwise(answers)), default=0.0)
+figures = {"answered": len(took), "slowest_s": max(took), "pause_s": pause_s}
+print(json.dumps({**figures, "failed": failed, "lost": lost, **counts}))
