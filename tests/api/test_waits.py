@@ -12,8 +12,8 @@ from tests.api.rig import Rig
 from tests.fixed import CLUSTER, CONFIG, on_host
 
 from kubeception import conditions
-from kubeception.conditions import current_problem, wait_for
-from kubeception.errors import Hopeless
+from kubeception.conditions import Condition, current_problem, unless_nobody_serves, wait_for
+from kubeception.errors import Hopeless, WaitTimeout
 from kubeception.facts import Hosted, Proven
 from kubeception.phases.handover import hosted_is_stable
 from kubeception.render import apiserver
@@ -360,3 +360,22 @@ def test_a_new_revision_that_crashes_is_not_waited_for(
     if is_hopeless:
         with pytest.raises(Hopeless, match="has restarted 3 times"):
             wait_for(stable, session, lambda _: None)
+
+
+def test_a_wait_ends_where_the_api_server_has_ended(rig: Rig) -> None:
+    """It holds the host's lock, and the keeper with it, which would bring one back."""
+    session, passed_s = rig.session(), itertools.count(step=1.0)
+    clock = replace(
+        session.host.clock, monotonic=lambda: next(passed_s), sleep=lambda _s: None, slowness=one
+    )
+    session = replace(session, host=replace(session.host, clock=clock))
+    never = Condition("what never comes", lambda _session: "it is not there", timeout_s=60.0)
+
+    with pytest.raises(WaitTimeout):
+        wait_for(unless_nobody_serves(never), session, print)
+    with pytest.raises(Hopeless, match="nobody listens on port"):
+        wait_for(unless_nobody_serves(never), replace(session, api_port=rig.spare_port()), print)
+
+
+def one() -> float:
+    return 1.0

@@ -18,9 +18,10 @@ from tests.lab.conftest import Note
 from tests.lab.lot import drawn
 from tests.lab.machine import scaled
 
+from kubeception.conditions import API_SILENT_S
 from kubeception.errors import KubeceptionError
 from kubeception.keeper import record
-from kubeception.keeper.verdict import API_SILENT_S, Action
+from kubeception.keeper.verdict import Action
 from kubeception.lab import Host, Lab
 from kubeception.lab.paths import GATEWAY
 from kubeception.layout import Layout

@@ -1,5 +1,6 @@
 """What does not work of a node's network is named by `status`, on the right node; so is its end."""
 
+import re
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -8,20 +9,21 @@ import pytest
 from tests.conftest import Note
 from tests.lab import cluster
 from tests.lab.cluster import get, until
-from tests.lab.lot import SEED, drawn
+from tests.lab.lot import IS_SOAK, SEED, drawn
 from tests.lab.machine import scaled
 
 from kubeception.conditions import network_problem
 from kubeception.keeper.trouble import Reason
 from kubeception.lab import Host, Lab
 
-pytestmark = [pytest.mark.hosts(2, bundle=True), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.hosts(2, bundle=True), pytest.mark.timeout(4800 if IS_SOAK else 900)]
 
 # The keeper looks every fifteen seconds, and believes what it has seen twice.
 NAMED_S = 60
 KEEPER = "kubeception-keeper.service"
 MEASURED_S, TICKS = 60, 100
 MOST_SHARE = 0.003
+WELL_S, LOOK_EVERY_S = (3600 if IS_SOAK else 30), 5
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,30 @@ def test_what_a_look_costs_is_little(made: list[Host], note: Note) -> None:
     assert kib - kib_off <= 30 * 1024
 
 
+def test_nothing_is_named_where_all_is_well(made: list[Host], note: Note) -> None:
+    cp1, _ = made
+    until(lambda: problems(cp1) == [], timeout_s=NAMED_S)
+    since = cp1.run("date", "+%s").stdout.strip()
+    named: list[str] = []
+    looks, ends_s = 0, time.monotonic() + WELL_S
+    while time.monotonic() < ends_s:
+        named += problems(cp1)
+        named += [f"{node}: {said}" for node in ("cp1", "w1") if (said := told(cp1, node))]
+        looks += 1
+        time.sleep(LOOK_EVERY_S)
+    for host in made:
+        journal = host.run("journalctl", "-u", KEEPER, "-o", "cat", f"--since=@{since}").stdout
+        named += [f"{host.name}: {line}" for line in journal.splitlines() if is_warning(line)]
+
+    note(f"{looks} looks in {WELL_S} s")
+    assert named == []
+
+
+def is_warning(line: str) -> bool:
+    """Whether a line of a keeper's journal tells of something that does not hold."""
+    return bool(re.match(r" ?(WARN|ERROR)", line))
+
+
 def place_is(w1: Host, *, there: bool) -> bool:
     """Whether a worker's keeper has an address among its pods, or has none."""
     taken = w1.run("test", "-e", "/var/lib/cni/networks/cbr0/10.64.1.254", check=False)
@@ -179,6 +205,6 @@ def keeper_pid(host: Host) -> str:
     return host.run("systemctl", "show", "-P", "MainPID", KEEPER).stdout.strip()
 
 
-def told(cp1: Host) -> str | None:
-    """Return the reason by which w1's Node says that its network does not work."""
-    return network_problem(get(cp1, "node", "w1"))
+def told(cp1: Host, node: str = "w1") -> str | None:
+    """Return the reason by which a Node says that its network does not work."""
+    return network_problem(get(cp1, "node", node))

@@ -23,6 +23,7 @@ from kubeception.conditions.nodes import node_ready_anew as node_ready_anew
 from kubeception.conditions.nodes import node_registered as node_registered
 from kubeception.conditions.nodes import ready_nodes as ready_nodes
 from kubeception.conditions.nodes import unready as unready
+from kubeception.conditions.services import API_SILENT_S as API_SILENT_S
 from kubeception.conditions.services import CRASHES as CRASHES
 from kubeception.conditions.services import apiserver_ready as apiserver_ready
 from kubeception.conditions.services import door_leads_to as door_leads_to
@@ -30,6 +31,7 @@ from kubeception.conditions.services import etcd_has_room as etcd_has_room
 from kubeception.conditions.services import etcd_serves as etcd_serves
 from kubeception.conditions.services import unit_active as unit_active
 from kubeception.conditions.services import unless_it_crashes as unless_it_crashes
+from kubeception.conditions.services import unless_nobody_serves as unless_nobody_serves
 from kubeception.conditions.workloads import namespace_there as namespace_there
 from kubeception.conditions.workloads import pod_gone as pod_gone
 from kubeception.conditions.workloads import pod_serves as pod_serves

@@ -10,6 +10,7 @@ from kubeception.errors import Hopeless
 from kubeception.etcd import space
 from kubeception.host import door
 from kubeception.kube import health
+from kubeception.kube.health import HealthAnswer
 from kubeception.render import etcd
 from kubeception.render.apiserver import LABELS
 from kubeception.render.objects import NAMESPACE
@@ -17,6 +18,8 @@ from kubeception.session import Session
 
 # What has crashed that often will go on.
 CRASHES = 3
+# A rolled or restarted API server is back well within this; a dead one is not.
+API_SILENT_S = 10.0
 
 
 def etcd_serves() -> Condition:
@@ -86,6 +89,28 @@ def unless_it_crashes(condition: Condition, node: str) -> Condition:
                 name, times = pod["metadata"]["name"], container["restartCount"]
                 if reason == "CrashLoopBackOff" and times >= CRASHES:
                     raise Hopeless(f"{name} has restarted {times} times: {why}")
+        return why
+
+    return replace(condition, problem=problem)
+
+
+def unless_nobody_serves(condition: Condition) -> Condition:
+    """The same, given up where nobody has listened behind the door for a while.
+
+    Whoever waits holds the host's lock, and the keeper, which brings such a server back, with it.
+    """
+    refused_since_s: list[float] = []
+
+    def problem(session: Session) -> str | None:
+        why = condition.problem(session)
+        clock, ca = session.host.clock, session.layout.pki.ca.certificate
+        if why is None or health.answer(session.api_port, ca) is not HealthAnswer.REFUSED:
+            refused_since_s.clear()
+            return why
+        refused_since_s.append(clock.monotonic())
+        refused_s = refused_since_s[-1] - refused_since_s[0]
+        if refused_s > API_SILENT_S and refused_s > API_SILENT_S * clock.slowness():
+            raise Hopeless(f"the API server has ended: nobody listens on port {session.api_port}")
         return why
 
     return replace(condition, problem=problem)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from kubeception import host_network
+from kubeception.conditions import API_SILENT_S
 from kubeception.config.model import Cni
 from kubeception.endpoints import Address
 from kubeception.errors import KubeceptionError
@@ -12,7 +13,7 @@ from kubeception.host import network
 from kubeception.keeper.network_watch import NetworkWatch
 from kubeception.keeper.own_node import Moved, Restarts, Unready
 from kubeception.keeper.trouble import Trouble
-from kubeception.keeper.verdict import API_SILENT_S, ETCD_SILENT_S, LEASE_STILL_S, Observation
+from kubeception.keeper.verdict import ETCD_SILENT_S, LEASE_STILL_S, Observation
 from kubeception.pki.token import Role
 from kubeception.render import kubelet
 from kubeception.resources import Resource

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from kubeception.conditions import API_SILENT_S
 from kubeception.etcd.space import Space
 from kubeception.keeper.errand import NO_ERRANDS, Errands, Work
 from kubeception.keeper.own_node import Moved, Unready
@@ -10,8 +11,6 @@ from kubeception.keeper.rollout import Rollout
 from kubeception.keeper.trouble import Trouble
 from kubeception.pki.token import Role
 
-# A rolled or restarted API server is back well within this; a dead one is not.
-API_SILENT_S = 10.0
 # After a boot it is there sooner; one whose host has moved never is, by itself.
 ETCD_SILENT_S = 20.0
 # A live holder renews its Lease every two seconds.

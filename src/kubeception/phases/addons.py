@@ -38,11 +38,12 @@ def all_ready(config: Config, facts: Facts) -> Iterator[Condition]:
 
 
 def until(config: Config, facts: Facts) -> Iterator[Condition]:
-    """End when all of them hold, and somebody leads; what is late is named."""
+    """End when all hold, and somebody leads; what is late is named. Vain without an API server."""
     parts = list(all_ready(config, facts))
     # A Lease of somebody who was ended outlives him a while.
     parts += [conditions.lease_held(one.name) for one in controllers.BOTH]
-    yield conditions.all_of("everything to be ready", parts, timeout_s=TIMEOUT_S)
+    everything = conditions.all_of("everything to be ready", parts, timeout_s=TIMEOUT_S)
+    yield conditions.unless_nobody_serves(everything)
 
 
 ADDONS = Phase("add-ons", "waiting for add-ons", until=until)
