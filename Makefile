@@ -97,7 +97,7 @@ timeline: bundle ## Take a lab from one minor to the next, and draw docs/upgrade
 rolls: bundle ## Roll the API server five times under load, ours and then kubeadm's
 	@$(VENV)/bin/python -m bench.rolls
 
-vm: bundle ## Boot Debian in QEMU, emulated, bootstrap it, reset it, and time all that (half an hour)
+vm: bundle ## Boot Debian in QEMU, emulated, bootstrap it, reset it, and time all that (a quarter of an hour)
 	@$(VENV)/bin/python -m bench.vm
 
 recovery: bundle ## Inject every fault and write docs/recovery.md (TIMES=3 for more, CUTS=20)

@@ -23,7 +23,7 @@ NAMED_S = 60
 KEEPER = "kubeception-keeper.service"
 MEASURED_S, TICKS = 60, 100
 MOST_SHARE = 0.003
-WELL_S, LOOK_EVERY_S = (3600 if IS_SOAK else 30), 5
+WELL_S, LOOK_EVERY_S = (3600, 15) if IS_SOAK else (30, 5)
 
 
 @dataclass(frozen=True)
