@@ -1,6 +1,7 @@
 """Conditions and marks that read the cluster, with a real controller-manager at work beside."""
 
 import itertools
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -379,3 +380,16 @@ def test_a_wait_ends_where_the_api_server_has_ended(rig: Rig) -> None:
 
 def one() -> float:
     return 1.0
+
+
+def test_a_node_that_evicts_pods_is_named(rig: Rig) -> None:
+    session = rig.session()
+    session.api.create(node("crowded"))
+    say(session, "Node", "crowded", Ready="True", DiskPressure="False", MemoryPressure="False")
+
+    def said() -> str | None:
+        return current_problem(conditions.nodes_have_room(conditions.ready_nodes()), session)
+
+    assert said() is None
+    say(session, "Node", "crowded", DiskPressure="True")
+    assert re.fullmatch(r"crowded evicts pods: DiskPressure \(there: du .+\)", said() or "")

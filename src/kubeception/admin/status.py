@@ -347,6 +347,7 @@ def _conditions(config: Config, facts: Facts) -> Iterator[tuple[str, Condition]]
     ready = conditions.ready_nodes()
     yield "nodes", conditions.kubelets_answer(ready)
     yield "nodes", conditions.networks_work(ready)
+    yield "nodes", conditions.nodes_have_room(ready)
     if config.net.cni is Cni.FLANNEL:
         yield "nodes", conditions.nodes_reached(facts.host.node, ready)
         yield "network", _explained(conditions.dns_answers(), is_dns=True)

@@ -21,6 +21,8 @@ from kubeception.conditions.nodes import networks_work as networks_work
 from kubeception.conditions.nodes import node_ready as node_ready
 from kubeception.conditions.nodes import node_ready_anew as node_ready_anew
 from kubeception.conditions.nodes import node_registered as node_registered
+from kubeception.conditions.nodes import nodes_have_room as nodes_have_room
+from kubeception.conditions.nodes import pressures as pressures
 from kubeception.conditions.nodes import ready_nodes as ready_nodes
 from kubeception.conditions.nodes import unready as unready
 from kubeception.conditions.services import API_SILENT_S as API_SILENT_S

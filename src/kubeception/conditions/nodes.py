@@ -14,6 +14,14 @@ from kubeception.session import Session
 
 # A Node's condition, by its host's keeper: something of the cluster's network does not work there.
 NETWORK_PROBLEM = "NetworkProblem"
+# By which a kubelet tells why it evicts pods and takes none, and the Node is Ready all the same:
+# https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/
+# What shows on that host who has it all.
+_PRESSURES = {
+    "DiskPressure": "du -xhd2 / | sort -h | tail",
+    "MemoryPressure": "systemd-cgtop --order=memory --iterations=1",
+    "PIDPressure": "systemd-cgtop --order=tasks --iterations=1",
+}
 # Of the runtime, whom the kubelet repeats.
 NO_NETWORK = "NetworkPluginNotReady"
 
@@ -97,6 +105,25 @@ def networks_work(ready: Nodes) -> Condition:
 
     hint = "kubeception status, on that host"
     return Condition("the cluster's network to work on every node", problem, hint=hint)
+
+
+def pressures(node: Object) -> tuple[str, ...]:
+    """Return what a Node says that its host runs short of."""
+    return tuple(kind for kind in _PRESSURES if condition_of(node, kind))
+
+
+def nodes_have_room(ready: Nodes) -> Condition:
+    """No node that is Ready evicts pods for want of disk, memory or process ids."""
+
+    def problem(session: Session) -> str | None:
+        told = [
+            f"{node['metadata']['name']} evicts pods: {kind} (there: {_PRESSURES[kind]})"
+            for node in ready(session)
+            for kind in pressures(node)
+        ]
+        return "; ".join(told) or None
+
+    return Condition("every node to have room for its pods", problem)
 
 
 def _network_problems(node: Object) -> Iterator[dict[str, str]]:

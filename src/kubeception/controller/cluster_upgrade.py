@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from kubeception import timestamp
 from kubeception.conditions import upgrades
-from kubeception.conditions.nodes import network_problem
+from kubeception.conditions.nodes import network_problem, pressures
 from kubeception.conditions.reading import condition_of, conditions_of, kubelet_version, time
 from kubeception.controller.batches import NodeProgress, Run, SeenNode, State
 from kubeception.kube.client import Object
@@ -29,7 +29,6 @@ _STATES = {
 }
 _ENDED = frozenset({"Succeeded", "Failed"})
 _FEW = 3
-_PRESSURES = ("DiskPressure", "MemoryPressure", "PIDPressure")
 # So much of a uid tells two of one name apart.
 _TELLING = 8
 _LONGEST_NAME = 253
@@ -96,7 +95,7 @@ def seen(node: Object, pods: tuple[str, ...] | None = None) -> SeenNode:
         boot=node.get("status", {}).get("nodeInfo", {}).get("bootID", ""),
         is_ready=condition_of(node, "Ready"),
         network_problem=network_problem(node) or "",
-        pressures=tuple(kind for kind in _PRESSURES if condition_of(node, kind)),
+        pressures=pressures(node),
         is_control_plane=objects.CONTROL_PLANE in _labels(node),
         is_cordoned=node.get("spec", {}).get("unschedulable", False),
         is_ours=CORDONED_NOTE in notes,
