@@ -181,7 +181,8 @@ def _settings(
         "imageRepository": versions.IMAGE_PREFIX,
         "etcd": {"local": {"imageTag": held.components["etcd"]}},
         "apiServer": {
-            "extraArgs": [{"name": name, "value": value} for name, value in apiserver.items()]
+            "certSANs": ["127.0.0.1"],  # where clients of a control-plane host ask us
+            "extraArgs": [{"name": name, "value": value} for name, value in apiserver.items()],
         },
         "dns": {"imageTag": f"v{held.components['coredns']}"},
         "networking": {

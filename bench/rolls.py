@@ -5,6 +5,7 @@ as an ordinary user, over kept connections and new ones, reading and writing.
 """
 
 import argparse
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from kubeception.bundle.components import SOURCES
 from kubeception.config.load import load
 from kubeception.lab import Host, Lab
 
+log = logging.getLogger("kubeception.bench")
+
 _CONFIG = "/root/kubeadm-roll.yaml"
 _REQUESTS = 100_000
 
@@ -34,6 +37,7 @@ def main() -> None:
         lab.bootstrap()
         lab.join()
         ours = _rolled(lab, _roll, rolls)
+    log.info("kubeception: %s", ours)
     with _lab() as lab:
         kubeadm_upgrade.make(lab, cluster.bundle_folder())
         theirs = _rolled(lab, _roll_by_kubeadm, rolls)

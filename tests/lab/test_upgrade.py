@@ -1,9 +1,10 @@
 """One command takes a cluster to another release: what runs on it is served, and told why not."""
 
 import random
+import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from tests.conftest import Note
 from tests.lab import budgeted, cluster, healing, releases
 from tests.lab.cluster import Requests, bootstrap, get, quietly, until, upgrade_status
 from tests.lab.conftest import Names, bundle_folder
-from tests.lab.lot import IS_SOAK, SEED
+from tests.lab.lot import IS_SOAK, SEED, drawn
 from tests.lab.machine import scaled
 
 from kubeception.bundle import contents
@@ -23,6 +24,15 @@ pytestmark = [pytest.mark.hosts(3), pytest.mark.timeout(900)]
 
 # Its one member of etcd starts anew.
 SLOWEST_S = 3.0
+# What comes one after the other until it has succeeded, when nothing is given up any more.
+STEPS = [
+    "asked for",
+    *(
+        f"{node} {state}"
+        for node in ("cp1", "w1", "w2")
+        for state in ("Draining", "Upgrading", "Done")
+    ),
+][:-1]
 # After which a power cut comes, from the beginning on: whatever is under way then.
 MOMENTS_S = random.Random(SEED).sample(range(45), 3 if IS_SOAK else 1)
 
@@ -144,6 +154,121 @@ def test_it_is_gone_on_with_after_a_power_cut(
         assert there == programs(other, "containerd", "kubelet")
     cluster.settle(cp1)
     assert bootstrap(cp1).changes == []
+
+
+@pytest.fixture(scope="module")
+def spare(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """The same cluster, and a release that it has gone back from whenever this is asked for."""
+    other = Made(made.lab, another(tmp_path_factory.mktemp("spare"), 10))
+    releases.stage(other.bundle, made.hosts[0], on=made.hosts)
+    return other
+
+
+@pytest.mark.parametrize("step", drawn(STEPS, 1), ids=lambda one: f"{one} (seed {SEED})")
+def test_it_is_given_up_at_any_step(spare: Made, note: Note, step: str) -> None:
+    cp1, *_ = spare.hosts
+    cluster.settle(cp1)
+    before = [releases.running(host, "containerd", "kubelet") for host in spare.hosts]
+    images = pod_images(cp1)
+    with ExitStack() as stack:
+        ready = stack.enter_context(budgeted.watched(cp1))
+        asking = [Requests.on(cp1), Requests.from_outside(cp1)]
+        watched = [stack.enter_context(requests) for requests in asking]
+        words = stack.enter_context(words_of_nodes(cp1))
+        apply = ("kubeception", "upgrade", "apply", spare.release, "--yes", "--no-wait")
+        cp1.run(*apply, timeout_s=120)
+        seen = until_it_is_at(step, words)
+        given_up_s = time.monotonic()
+        cp1.run("kubeception", "upgrade", "abort")
+        until(lambda: is_given_up(cp1), timeout_s=400)
+        took_s = time.monotonic() - given_up_s
+        cluster.settle(cp1)
+
+    note(f"given up after {', '.join(seen)}: as before after {took_s:.1f} s; {watched[0]}")
+    assert seen == STEPS[: STEPS.index(step) + 1]
+    assert [requests.failed for requests in watched] == [[], []]
+    assert min(ready) >= budgeted.FEWEST, ready
+    assert [releases.running(host, "containerd", "kubelet") for host in spare.hosts] == before
+    assert pod_images(cp1) == images
+    assert not any(map(is_closed, get(cp1, "nodes")["items"]))
+    assert bootstrap(cp1).changes == []
+
+
+@pytest.mark.parametrize("kubelet", drawn(["is stopped", "runs on"], 1))
+def test_one_worker_goes_before_the_others(spare: Made, note: Note, kubelet: str) -> None:
+    cp1, _, w2 = spare.hosts
+    cluster.settle(cp1)
+    before, is_well = workers_programs(spare), kubelet == "runs on"
+    first = ("--canary", "w2", "--canary-for", "20s")
+    with words_of_nodes(cp1) as words:
+        apply = ("kubeception", "upgrade", "apply", spare.release, "--yes", "--no-wait", *first)
+        cp1.run(*apply, timeout_s=120)
+        seen = until_it_is_at("w2 Proving", words)
+        assert not any(step.startswith("w1 ") for step in seen), seen
+        if is_well:
+            until(lambda: upgrade_status(cp1)["phase"] == "Succeeded", timeout_s=300)
+            assert workers_programs(spare) == [programs(spare, "containerd", "kubelet")] * 2
+            return
+        w2.run("systemctl", "stop", "kubelet")
+        until_it_is_at("w2 Failed", words)
+
+    until(lambda: upgrade_status(cp1)["phase"] == "Failed", timeout_s=60)
+    said = upgrade_status(cp1)["message"]
+    note(f"the kubelet of a canary was stopped: {said}")
+    assert "w2" in said
+    w2.run("systemctl", "start", "kubelet")
+    cp1.run("kubeception", "upgrade", "abort")
+    until(lambda: is_given_up(cp1), timeout_s=400)
+    assert workers_programs(spare) == before
+
+
+def workers_programs(made: Made) -> list[list[Path]]:
+    """Return what each worker runs."""
+    return [releases.running(host, "containerd", "kubelet") for host in made.hosts[1:]]
+
+
+@contextmanager
+def words_of_nodes(cp1: Host) -> Iterator[Iterator[str]]:
+    """Yield lines, one for each word of the next ClusterUpgrade: what each node is at.
+
+    A watch ends with the API server that it asks, and begins anew with the next one.
+    """
+    before = {one["metadata"]["name"] for one in get(cp1, "clusterupgrades")["items"]}
+    columns = "NAME:.metadata.name,NODES:.status.nodes[*].name,STATES:.status.nodes[*].state"
+    watch = f"kubectl get clusterupgrades --watch --no-headers --output=custom-columns='{columns}'"
+    argv = cp1.command("sh", "-c", f"while :; do {watch} 2>/dev/null; done")
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        told = (line.split() for line in watching.stdout)
+        yield (f"{nodes} {states}" for name, nodes, states in told if name not in before)
+        watching.kill()
+
+
+def until_it_is_at(step: str, words: Iterator[str]) -> list[str]:
+    """Wait until a node is at a step; return what came until then."""
+    seen = STEPS[:1]
+    while step not in seen:
+        nodes, states = (one.split(",") for one in next(words).split())
+        told = [(node, state) for node, state in zip(nodes, states, strict=True)]
+        new = [f"{node} {state}" for node, state in told if state not in {"Waiting", "<none>"}]
+        seen += [one for one in new if one not in seen]
+        assert seen[-1] != "w2 Done", seen
+    return seen
+
+
+def is_given_up(cp1: Host) -> bool:
+    """Whether an upgrade that was aborted, or the way back from it, has come to its end."""
+    found = upgrade_status(cp1)
+    return bool(found["phase"] == ("Succeeded" if "-back-" in found["name"] else "Aborted"))
+
+
+def pod_images(cp1: Host) -> set[str]:
+    """Return the images of all that runs as pods of the cluster's own."""
+    return {
+        container["image"]
+        for pod in get(cp1, "pods", "-n", "kube-system")["items"]
+        for container in pod["spec"]["containers"]
+    }
 
 
 def is_closed(node: dict[str, Any]) -> bool:
