@@ -499,6 +499,32 @@ def test_an_abort_lets_go_what_was_not_asked_and_a_pause_ends_with_its_batch(
         upgrades.change(session, paused=True)
 
 
+def test_a_persons_word_counts_whatever_the_controller_writes_meanwhile(session: Session) -> None:
+    node(session.api, "b1")
+    name, is_over = order(session, "b1"), threading.Event()
+
+    def write() -> None:
+        while not is_over.is_set():
+            with contextlib.suppress(ApiError):  # what a person has just said
+                session.api.set_fields(
+                    told(session, name), {"/status": {"done": "0/1"}}, status=True
+                )
+                session.api.set_fields(
+                    told(session, name), {"/status": {"done": "1/1"}}, status=True
+                )
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    try:
+        for number in range(40):
+            assert upgrades.change(session, paused=number % 2 == 0) == name
+        upgrades.abort(session)
+    finally:
+        is_over.set()
+        writing.join()
+    assert told(session, name)["spec"]["aborted"]
+
+
 def test_what_is_deleted_lets_its_nodes_go(session: Session, controllers: Counting) -> None:
     node(session.api, "b1")
     lease = leading()

@@ -240,8 +240,10 @@ def words_of_nodes(cp1: Host) -> Iterator[Iterator[str]]:
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as watching:
         assert watching.stdout is not None
         told = (line.split() for line in watching.stdout)
-        yield (f"{nodes} {states}" for name, nodes, states in told if name not in before)
-        watching.kill()
+        try:
+            yield (f"{nodes} {states}" for name, nodes, states in told if name not in before)
+        finally:
+            watching.kill()
 
 
 def until_it_is_at(step: str, words: Iterator[str]) -> list[str]:

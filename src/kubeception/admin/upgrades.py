@@ -1,7 +1,9 @@
 """ClusterUpgrades as an administrator has them: begun, looked at, paused, gone on with, aborted."""
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 from kubeception.conditions.reading import condition_of
 from kubeception.conditions.upgrades import age, is_on, is_open, listed, newest, phase
@@ -34,6 +36,7 @@ _NEW = {"previous": "way back", "canary": "canary"}
 KNOWN_S = 20.0
 # An API server's host may be one of those that reboot.
 SILENT_S = 300.0
+_CONFLICTS = frozenset({409, 422})
 _STATUS = "kubeception upgrade status"
 _STAGE = "on each such host: kubeception bundle import DIR --stage"
 
@@ -64,8 +67,9 @@ def begin(session: Session, order: Order) -> Object:
                 log.warning("%s: the API keeps no %s", made["metadata"]["name"], _NEW[field])
             break
         session.host.clock.sleep(LOOK_EVERY_S / 4)
-        fields = {f"/spec/{field}": asked["spec"][field] for field in lost}
-        made = session.api.set_fields(made, fields)
+        fields = {field: asked["spec"][field] for field in lost}
+        read = partial(named, session, made["metadata"]["name"])
+        made = _changed(session, read, fields) or made
     return made
 
 
@@ -249,13 +253,11 @@ def abort(session: Session) -> str:
     Raises:
         KubeceptionError: nothing is under way, and from the last one nothing goes back.
     """
-    every = session.api.list(KIND)
-    if found := _under_way(every):
-        session.api.set_fields(found, {"/spec/aborted": True})
+    if found := _changed(session, lambda: _under_way(session.api.list(KIND)), {"aborted": True}):
         then = "ends as soon as no host is under way"
         goes_back = ", then who has gone on goes back" if "previous" in found["spec"] else ""
         return f"{found['metadata']['name']}: {then}{goes_back}"
-    found = newest(every)
+    found = newest(session.api.list(KIND))
     if found is None or "previous" not in found["spec"]:
         has_stopped = found is not None and phase(found) is Phase.FAILED
         on = f"kubeception upgrade apply {found['spec']['version']}" if found else ""
@@ -287,12 +289,32 @@ def change(session: Session, **wanted: bool) -> str:
     Raises:
         KubeceptionError: none is.
     """
-    found = _under_way(session.api.list(KIND))
+    found = _changed(session, lambda: _under_way(session.api.list(KIND)), wanted)
     if found is None:
         raise KubeceptionError("nothing is under way", hint=_STATUS)
     name: str = found["metadata"]["name"]
-    session.api.set_fields(found, {f"/spec/{field}": value for field, value in wanted.items()})
     return name
+
+
+def _changed(
+    session: Session, read: Callable[[], Object | None], wanted: Mapping[str, Any]
+) -> Object | None:
+    """Set fields of what is read, if it is there; the controller writes its status all the while.
+
+    Raises:
+        ApiError: the API refuses that, whoever else writes.
+    """
+    fields = {f"/spec/{field}": value for field, value in wanted.items()}
+    seen = None
+    while found := read():
+        try:
+            return session.api.set_fields(found, fields)
+        except ApiError as error:
+            version = found["metadata"]["resourceVersion"]
+            if error.status not in _CONFLICTS or version == seen:
+                raise
+            seen = version
+    return None
 
 
 def following(session: Session, name: str) -> Iterator[Run]:
