@@ -99,7 +99,7 @@ def _pod_spec(cluster: ClusterFacts) -> objects.Object:
     program = (
         f"{{ until [ -s {RUN}/subnet.env ]; do sleep 0.1; done;"
         f" cp {_SETTINGS}/{PLUGIN} {cni}/.{PLUGIN} && mv {cni}/.{PLUGIN} {cni}/{PLUGIN}; }}"
-        " & exec flanneld --ip-masq --kube-subnet-mgr"
+        ' & exec flanneld --ip-masq --kube-subnet-mgr --iface="$HOST_IP"'
     )
     return {
         "hostNetwork": True,
@@ -116,7 +116,12 @@ def _pod_spec(cluster: ClusterFacts) -> objects.Object:
                 "image": cluster.settings.release.images["flannel"],
                 "imagePullPolicy": "IfNotPresent",
                 "command": ["sh", "-c", program],
-                "env": [*objects.api_by_the_door(cluster.endpoint), objects.NODE_NAME],
+                # By the node's own address; by itself flannel takes that of the default route.
+                "env": [
+                    *objects.api_by_the_door(cluster.endpoint),
+                    objects.NODE_NAME,
+                    objects.HOST_IP,
+                ],
                 # One that can't serve is not ready, and after two minutes started anew.
                 "startupProbe": {
                     "exec": {"command": ["test", "-e", f"{cni}/{PLUGIN}"]},
