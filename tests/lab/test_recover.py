@@ -26,6 +26,24 @@ def recovered_from(host: Host, *flags: str) -> str:
     return source
 
 
+def test_an_emptied_revision_is_told_once_and_proven_anew(cp1: Host) -> None:
+    [path] = healing.kept(cp1)
+    cp1.run("truncate", "--size=0", path)
+    told = f"{path}: not a revision that was kept"
+    since = cp1.run("date", "+@%s").stdout.strip()
+
+    run = cluster.bootstrap(cp1)
+    cp1.run("kubeception", "keeper", "resume")
+    until(lambda: cp1.get(path) != "", timeout_s=healing.PROOF_S)
+
+    cp1.run("kubeception", "keeper", "pause", "--for", "2h")
+    words = cp1.run("journalctl", "-u", "kubeception-keeper", f"--since={since}").stdout
+    assert run.changes == []
+    assert run.log.count(told) == 1
+    assert words.count(told) == 1
+    assert healing.kept(cp1) == [path]
+
+
 def without_an_api(host: Host) -> None:
     kubectl(host, "-n", "kube-system", "delete", "daemonset", "kube-apiserver")
     until(lambda: not cluster.answers(host), timeout_s=60)

@@ -52,10 +52,21 @@ def test_nothing_is_kept_at_first(tmp_path: Path) -> None:
     assert revisions.broken(tmp_path) is None
 
 
-def test_half_a_file_is_passed_over(tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", ["", '{"revision": "b"'])
+def test_half_a_file_is_passed_over_told_once_and_gone_at_the_next_proof(
+    left: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     revisions.keep(tmp_path, proven("a"), NOW)
-    (tmp_path / "proven-b.json").write_text('{"revision": "b"')
-    assert revisions.kept(tmp_path)[0].proven == proven("a")
+    half = tmp_path / "proven-b.json"
+    half.write_text(left)
+
+    for _ in range(3):
+        assert [one.proven for one in revisions.kept(tmp_path)] == [proven("a")]
+
+    assert [record.message.partition(": ")[0] for record in caplog.records] == [str(half)]
+    revisions.keep(tmp_path, proven("c"), NOW + timedelta(minutes=1))
+    assert not half.exists()
+    assert len(caplog.records) == 1
 
 
 def test_what_is_not_what_was_proven_is_passed_over(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 What lies here starts the control plane where neither an API nor our configuration can say how.
 """
 
+import functools
 import json
 import logging
 from collections.abc import Iterator, Mapping
@@ -50,8 +51,10 @@ def keep(folder: Path, proven: Proven, now: datetime) -> None:
     document = {**asdict(proven), "since": timestamp.text(now)}
     path = folder / f"proven-{proven.revision}.json"
     files.write(path, json.dumps(document, indent=2, sort_keys=True) + "\n", mode=0o600)
-    for old in kept(folder)[KEPT:]:
-        files.remove(folder / f"proven-{old.proven.revision}.json")
+    staying = {f"proven-{one.proven.revision}.json" for one in kept(folder)[:KEPT]}
+    for path in folder.glob(PROVEN):
+        if path.name not in staying:
+            files.remove(path)
 
 
 def kept(folder: Path) -> list[Kept]:
@@ -126,4 +129,10 @@ def _read(folder: Path) -> Iterator[Kept]:
             else:
                 log.debug("%s: is not what was proven", path)
         except (OSError, ValueError, TypeError, KeyError) as error:
-            log.warning("%s: not a revision that was kept: %s", path, error)
+            _tell(path, str(error))
+
+
+# Whoever looks does so again and again.
+@functools.cache
+def _tell(path: Path, why: str) -> None:
+    log.warning("%s: not a revision that was kept: %s; the next proof replaces it", path, why)
