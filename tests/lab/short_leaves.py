@@ -1,6 +1,7 @@
 """Run on a host, with kubeception's own modules: leave every leaf so many seconds to live.
 
-The kubelet gets one of those that it fetches itself as well. Prints when the last of them ends.
+The kubelet gets one of those that it fetches itself as well. A second argument says in how many
+seconds they begin to hold. Prints when the last of them ends.
 """
 
 import sys
@@ -16,9 +17,9 @@ from kubeception.pki import catalog, issue
 from kubeception.session import Session
 
 
-def shorten(session: Session, lifetime: timedelta) -> None:
+def shorten(session: Session, lifetime: timedelta, ahead: timedelta) -> None:
     """Issue all of them anew, for the keys that are there."""
-    facts, now = gather(session), session.host.clock.now()
+    facts, now = gather(session), session.host.clock.now() + ahead
     for entry, ca in catalog.leaves(session.config, facts.host.node, facts.host.address):
         key = session.host.at(entry.at.key).read_bytes()
         spec = replace(entry.spec, lifetime=lifetime)
@@ -45,4 +46,4 @@ def signer(session: Session, ca: Pair) -> issue.Signer:
 
 if __name__ == "__main__":
     with Session(loaded()) as at_hand:
-        shorten(at_hand, timedelta(seconds=int(sys.argv[1])))
+        shorten(at_hand, *(timedelta(seconds=int(it)) for it in (*sys.argv[1:], "0")[:2]))

@@ -63,12 +63,12 @@ def renew(host: Host, *words: str) -> Completed:
     return done
 
 
-def shorten(host: Host, lifetime_s: int) -> float:
-    """Leave all leaves so long to live; return when the last of them ends."""
+def shorten(host: Host, lifetime_s: int, *, ahead_s: int = 0) -> float:
+    """Leave all leaves so long to live, from now or later; return when the last of them ends."""
     host.put("/tmp/short_leaves.py", SCRIPT.read_text())
     # The launcher's own Python and modules, with the script in place of the command.
     python = 'exec sh -c "$(sed "s/-m kubeception//" /usr/local/bin/kubeception)" sh "$@"'
-    argv = ("sh", "-c", python, "sh", "/tmp/short_leaves.py", str(lifetime_s))
+    argv = ("sh", "-c", python, "sh", "/tmp/short_leaves.py", str(lifetime_s), str(ahead_s))
     return float(host.run(*argv, timeout_s=60).stdout)
 
 
@@ -193,6 +193,25 @@ def test_the_keeper_renews_what_runs_out(cp1: Host) -> None:
     log = cp1.run("journalctl", "--unit=kubeception-keeper", f"--since={since}").stdout
     assert "has 19 days left" in log
     assert healing.wait(cp1, patience_s=scaled(MENDED_S)) == []
+
+
+def test_what_a_clock_that_went_fast_has_left_is_mended_once(cp1: Host) -> None:
+    """Certificates that hold from tomorrow on, and settings that were written tomorrow."""
+    cp1.run("kubeception", "keeper", "pause", "--for", "30m")
+    shorten(cp1, 30 * 24 * 3600, ahead_s=3 * 3600)
+    cp1.run("touch", "--date=+2 hours", "/etc/kubernetes/etcd.env", "/etc/kubernetes/kubelet.env")
+    code, rows = check(cp1)
+    assert code == 1
+    assert "is valid from" in str(rows["apiserver"]["problem"])
+
+    cluster.bootstrap(cp1)
+
+    cluster.settle(cp1)
+    assert are_fresh(cp1)
+    before = cluster.units(cp1)
+    assert cluster.bootstrap(cp1).changes == []
+    assert cluster.units(cp1) == before
+    cp1.run("kubeception", "keeper", "resume")
 
 
 WAYS = ("power cut", "power off") if IS_SOAK else ("power cut",)

@@ -17,7 +17,9 @@ from kubeception.lab import Host
 SETTINGS = ("/etc", "/opt", "/usr/local")
 STATE = ("/var/lib/etcd", "/var/lib/kubelet", "/root")
 CA_KEY = "/etc/kubernetes/pki/ca.key"
+KUBELETS_OWN = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 ETCD = "/usr/local/bin/etcd"
+IMPORT = "kubeception bundle import"
 ETCD_DATA = "/var/lib/etcd/default.etcd"
 # Says that it listens, and does so until its input ends.
 LISTEN = (
@@ -202,6 +204,16 @@ LEFT: dict[str, tuple[str, str]] = {
         "Sysctl-net.ipv4.ip_forward",
     ),
 }
+# The same, where the hint has more words than the command.
+TOLD: dict[str, tuple[str, str, str]] = {
+    "a plugin is missing": ("rm /opt/cni/bin/bridge", "FileExisting-bridge", IMPORT),
+    "a program is missing": ("rm /usr/local/bin/kubelet", "FileExisting-kubelet", IMPORT),
+    "another program by its name": (
+        f"ln -sfn /opt/kubeception/current/bin/etcdctl {ETCD}",
+        "EtcdVersion",
+        IMPORT,
+    ),
+}
 UNDONE = """
 systemctl stop stranger
 nft delete table inet own
@@ -214,15 +226,20 @@ OF_THE_MACHINE = {"CgroupVersion", "Mem"}
 
 
 def test_after_what_each_hint_says_a_bootstrap_passes(fresh: Host) -> None:
-    for put, _ in LEFT.values():
+    puts = {check: put for put, check in LEFT.values()}
+    puts |= {check: put for put, check, _ in TOLD.values()}
+    for put in puts.values():
         fresh.run("sh", "-c", put)
     try:
         found = findings(fresh)
-        assert found.keys() - OF_THE_MACHINE == {check for _, check in LEFT.values()}
+        assert found.keys() - OF_THE_MACHINE == puts.keys()
         assert "kubeadm" in found[LEFT["a drop-in of its package"][1]]["problem"]
 
-        for one in found.keys() - OF_THE_MACHINE:
+        for one in (check for _, check in LEFT.values()):
             fresh.run("sh", "-c", found[one]["hint"])
+        for _, one, command in TOLD.values():
+            assert command in found[one]["hint"]
+            fresh.run("sh", "-c", command, timeout_s=240)
 
         assert findings(fresh).keys() <= OF_THE_MACHINE
         bootstrap(fresh)
@@ -330,6 +347,19 @@ def test_a_ca_key_that_was_cut_off_is_told_and_the_cluster_let_alone(cp1: Host) 
     assert f"{CA_KEY}: is no private key" in done.stderr
     assert "Traceback" not in done.stderr + status.stderr
     assert after == before
+
+
+def test_what_a_kubelet_has_of_another_cluster_is_replaced(cp1: Host) -> None:
+    other = cp1.get(KUBELETS_OWN)
+    cp1.run("kubeception", "reset", "--yes", "--etcd", "--pki", timeout_s=120)
+    cluster.configure(cp1)
+    cp1.put(KUBELETS_OWN, other, mode=0o600)
+    assert errors(cp1) == set()
+
+    bootstrap(cp1)
+
+    cluster.settle(cp1)
+    assert cp1.get(KUBELETS_OWN) != other
 
 
 def test_a_webhook_that_nobody_answers_stops_a_run_but_not_a_rebuild(cp1: Host) -> None:
