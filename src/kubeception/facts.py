@@ -51,11 +51,15 @@ class Proven:
 
 @dataclass(frozen=True)
 class Membership:
-    """What the cluster said to a host that it took in as a worker: what its kubelet has to know."""
+    """What the cluster said to a host that it took in as a worker: what its kubelet has to know.
+
+    `joined_by` is the address for which the host was taken in, "" where nobody has written it down.
+    """
 
     apiservers: tuple[str, ...]
     cluster_dns: str
     cluster_domain: str
+    joined_by: str = ""
 
     @property
     def apiserver(self) -> str:

@@ -119,7 +119,9 @@ def changes(session: Session) -> Iterator[tuple[str, str]]:
     else:
         yield (
             f"{known.address} is gone from this host, which goes on by {best}",
-            "set address in the [node] section to change that",
+            f"kubeception token create --rejoin {known.node}, on a control-plane host, prints how"
+            if session.layout.membership.exists()
+            else "set address in the [node] section to change that",
         )
 
 

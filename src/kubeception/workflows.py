@@ -22,7 +22,7 @@ from kubeception.engine import Change, NotPlanned, Phase, Preview, Summary, carr
 from kubeception.errors import KubeceptionError, PreflightError, UnitFailed, WaitTimeout
 from kubeception.etcd import damage
 from kubeception.facts import OF_DATA, Accept, Facts
-from kubeception.gather import gather, node_name, worker
+from kubeception.gather import address, gather, node_name, worker
 from kubeception.host import files, kernel
 from kubeception.kept import membership
 from kubeception.kept.snapshots import Snapshot
@@ -65,7 +65,7 @@ from kubeception.phases.serving import SERVING
 from kubeception.phases.settings import COPY, SETTINGS
 from kubeception.render import etcd
 from kubeception.report import Steps
-from kubeception.resources.credential import RequestCertificate, credential_problem
+from kubeception.resources.credential import RequestCertificate, credential_problem, moved
 from kubeception.session import Session
 
 log = logging.getLogger("kubeception.k8s")
@@ -314,6 +314,11 @@ def _source(facts: Facts, asked: Source | None) -> Source:
 def has_joined(session: Session) -> bool:
     """Tell whether this host has a good credential as a worker."""
     return not credential_problem(session, node_name(session))
+
+
+def has_moved(session: Session) -> bool:
+    """Tell whether this host has joined by another address than it has now."""
+    return bool(moved(session, address(session)))
 
 
 def join(

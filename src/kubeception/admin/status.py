@@ -31,6 +31,7 @@ from kubeception.kept import default_roles, membership, revisions, snapshots
 from kubeception.kube import health
 from kubeception.phases.addons import all_ready
 from kubeception.render import apiserver, containerd, controllers, keeper, kubelet
+from kubeception.resources import credential
 from kubeception.session import Session
 
 # One that expires sooner deserves a person's attention.
@@ -199,6 +200,7 @@ def _of_a_worker(facts: Facts) -> Iterator[tuple[str, Condition]]:
         yield "host", conditions.unit_active(unit)
     yield "host", _nothing_dropped(is_worker=True)
     yield "host", _whole_network()
+    yield "host", _has_its_address(facts)
     yield "certificates", all_valid()
     yield "cluster", conditions.node_ready(facts.host.node)
     yield "network", _explained(conditions.api_at_its_service())
@@ -206,6 +208,16 @@ def _of_a_worker(facts: Facts) -> Iterator[tuple[str, Condition]]:
         yield "network", _explained(conditions.dns_answers(), is_dns=True)
         yield "network", _explained(conditions.somebody_reached())
         yield "network", _pods_reach_it()
+
+
+def _has_its_address(facts: Facts) -> Condition:
+    """Ask whether a worker has the address with which it has joined."""
+
+    def problem(session: Session) -> str | None:
+        why = credential.moved(session, facts.host.address)
+        return why and f"{why}: it has to join again, by a token of token create --rejoin"
+
+    return Condition("this host to have the address with which it has joined", problem)
 
 
 def _carry_out(

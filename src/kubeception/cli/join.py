@@ -49,6 +49,7 @@ def join(
     The token proves the cluster to this host before anything is sent, and this host to the cluster;
     it is never sent itself. Safe to run again at any time: one that was killed goes on with the
     same token, and on a host that has joined it mends what isn't as wanted and needs no token.
+    A host that has another address since it joined needs a token of `token create --rejoin NAME`.
     A dry run needs none either: it asks nobody.
 
     \b
@@ -66,7 +67,8 @@ def join(
             problems, preview = workflows.preview_join(session, source=config_file)
             dry.end(context, preview, problems, output=output)
         has_joined = by_keeper or workflows.has_joined(session)
-        ask = None if has_joined else _ask(session, url, token_file)
+        joins_again = bool(url and token_file) and has_joined and workflows.has_moved(session)
+        ask = _ask(session, url, token_file) if joins_again or not has_joined else None
         summary = workflows.join(session, ask=ask, source=config_file)
     show(summary, "join", output=output)
 

@@ -192,6 +192,9 @@ def _about_a_worker(seen: Observation) -> Verdict | None:
         return Verdict(Action.REBOOT, _ASKED)
     if verdict := _about_an_errand(seen) or _about_what_to_tell(seen):
         return verdict
+    if seen.moved and seen.moved.is_to_be_followed:
+        why = f"{seen.moved}: this host has to join again, by a token of token create --rejoin"
+        return Verdict(Action.WAIT, why)
     if seen.has_new_settings:
         return Verdict(Action.JOIN, _NEW_SETTINGS)
     if seen.expiring:

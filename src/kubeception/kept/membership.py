@@ -15,6 +15,7 @@ def read(path: Path) -> Membership | None:
             apiservers=tuple(found["apiservers"]),
             cluster_dns=found["cluster_dns"],
             cluster_domain=found["cluster_domain"],
+            joined_by=found.get("joined_by", ""),
         )
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None

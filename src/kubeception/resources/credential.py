@@ -1,7 +1,7 @@
 """A worker's credential: the certificate by which the API knows its kubelet, got by joining."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kubeception.config.model import KeyAlgorithm
@@ -12,6 +12,7 @@ from kubeception.host import files
 from kubeception.kept import membership
 from kubeception.pki import issue, request
 from kubeception.pki.catalog import CertificateSpec, Use
+from kubeception.render import kubelet
 from kubeception.session import Session
 
 # The kubelet's own: PAIR-current.pem is a link to the newest of PAIR-<time>.pem.
@@ -50,7 +51,7 @@ class KubeletCredential:
 
     def drift(self, session: Session) -> str | None:
         """Say what is missing of it or won't do."""
-        if problem := credential_problem(session, self.node):
+        if problem := credential_problem(session, self.node) or moved(session, self.address):
             return problem
         at = session.layout.kubelet
         left = [path for path in (at.join_request, at.join_key) if path.exists()]
@@ -63,11 +64,23 @@ class KubeletCredential:
             JoinRefused: the cluster doesn't take this host in.
             WaitTimeout: it could not be asked.
         """
-        if credential_problem(session, self.node):
+        if self._is_to_join(session):
             self._join(session)
         at = session.layout.kubelet
         files.remove(at.join_request)
         files.remove(at.join_key)
+
+    def _is_to_join(self, session: Session) -> bool:
+        if credential_problem(session, self.node):
+            return True
+        problem = moved(session, self.address)
+        if problem and self.ask is None:
+            raise ConfigError(
+                [f"{problem}: it has to join by that"],
+                hint=f"kubeception token create --rejoin {self.node}, on a control-plane host,"
+                " prints the whole command",
+            )
+        return problem is not None
 
     def _join(self, session: Session) -> None:
         if self.ask is None:
@@ -86,9 +99,13 @@ class KubeletCredential:
         current = at.kubelet.renewed_client
         dated = current.with_name(current.name.replace("current", time))
         files.write(at.pki.ca.certificate, result.ca)
-        files.write(at.membership, membership.text(result.member))
+        # Whoever is killed before the credential is in its place still goes by the address before.
+        own, before = str(self.address), _joined_by(session)
+        files.write(at.membership, _text(result.member, joined_by=before or own))
         files.write(dated, pem.rstrip() + b"\n" + key, mode=0o600)
         files.link(current, session.host.named(dated) if session.host.is_contained else dated)
+        if before and before != own:
+            files.write(at.membership, _text(result.member, joined_by=own))
 
     def _key(self, session: Session) -> bytes:
         path = session.layout.kubelet.join_key
@@ -116,6 +133,31 @@ def credential_problem(session: Session, node: str) -> str | None:
         return "missing"
     certificate, key = issue.halves(both)
     return _certificate_problem(session, node, certificate, key or b"", ca=ca)
+
+
+def moved(session: Session, address: Address) -> str | None:
+    """Say that this host has joined by another address than it has now, or None.
+
+    Its cluster lets its Node say no other one, so it has to join again.
+    """
+    before = _joined_by(session)
+    if before in {"", str(address)}:
+        return None
+    return f"this host has joined by {before}, and goes by {address} now"
+
+
+def _joined_by(session: Session) -> str:
+    """Return the address by which this host has joined; an earlier version told its kubelet."""
+    at = session.layout
+    member = membership.read(at.membership)
+    if member is None or member.joined_by:
+        return member.joined_by if member else ""
+    known = kubelet.address_in((_bytes(at.kubelet.environment) or b"").decode(errors="replace"))
+    return str(known or "")
+
+
+def _text(member: Membership, *, joined_by: str) -> str:
+    return membership.text(replace(member, joined_by=joined_by))
 
 
 def _certificate_problem(

@@ -637,9 +637,15 @@ TABLE = {
         "node cp1 has been NotReady for 60 s: restarting the kubelet",
     ),
     "a worker's own new address is told": (
-        worker(moved=Moved(BEFORE, AFTER, 99)),
+        worker(moved=Moved(BEFORE, AFTER, 59)),
         Action.WAIT,
         "address 192.0.2.10 is gone, and the host has 192.0.2.11",
+    ),
+    "a worker can't follow its host by itself": (
+        worker(moved=Moved(BEFORE, AFTER, 60), has_new_settings=True),
+        Action.WAIT,
+        "address 192.0.2.10 is gone, and the host has 192.0.2.11:"
+        " this host has to join again, by a token of token create --rejoin",
     ),
     "no door and no etcd is missed on a worker": (
         worker(has_door=False, etcd_problem="refused", etcd_silent_s=99, manifests=("a",)),

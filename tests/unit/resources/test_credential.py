@@ -10,6 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from tests import killed
 from tests.fixed import CONFIG, MEMBER, NOW
 from tests.unit.sessions import Hands, session_of
 
@@ -56,16 +57,18 @@ class Cluster:
 
     def __init__(self, answer: Callable[[bytes], bytes] = signed) -> None:
         self.asked: list[bytes] = []
+        self.addresses: list[tuple[str, ...]] = []
         self._answer = answer
 
     def __call__(self, asked: bytes, node: str, addresses: tuple[str, ...]) -> JoinResult:
-        assert (node, addresses) == ("w1", ("192.0.2.21",))
+        assert node == "w1"
         self.asked.append(asked)
+        self.addresses.append(addresses)
         return JoinResult(self._answer(asked), CA.certificate, MEMBER)
 
 
-def wanted(ask: RequestCertificate | None) -> KubeletCredential:
-    return KubeletCredential("w1", ip_address("192.0.2.21"), P256, ask)
+def wanted(ask: RequestCertificate | None, address: str = "192.0.2.21") -> KubeletCredential:
+    return KubeletCredential("w1", ip_address(address), P256, ask)
 
 
 @pytest.fixture
@@ -86,7 +89,7 @@ def test_a_host_joins_once(session: Session) -> None:
     wanted(cluster).apply(session)
     assert wanted(None).drift(session) is None
     wanted(cluster).apply(session)
-    assert len(cluster.asked) == 1
+    assert cluster.addresses == [("192.0.2.21",)]
 
 
 def test_the_kubelet_finds_its_files(session: Session) -> None:
@@ -98,7 +101,8 @@ def test_the_kubelet_finds_its_files(session: Session) -> None:
     assert files.mode_of(current) == 0o600
     assert current.read_bytes().count(b"-----BEGIN") == 2
     assert session.layout.pki.ca.certificate.read_bytes() == CA.certificate
-    assert membership.read(session.layout.membership) == MEMBER
+    known = replace(MEMBER, joined_by="192.0.2.21")
+    assert membership.read(session.layout.membership) == known
     assert {path.name for path in session.layout.kubelet.pki.iterdir()} == {
         current.name,
         current.readlink().name,
@@ -170,3 +174,58 @@ def test_a_certificate_that_is_not_by_the_ca_is_refused_and_nothing_written(
 def test_who_has_not_joined_needs_a_token(session: Session) -> None:
     with pytest.raises(ConfigError, match="--token-file"):
         wanted(None).apply(session)
+
+
+MOVED = "192.0.2.22"
+
+
+def joined_by_an_earlier_version(session: Session) -> None:
+    joined(session)
+    files.write(session.layout.membership, membership.text(MEMBER))
+    files.write(session.layout.kubelet.environment, 'KUBELET_ARGS="--node-ip=192.0.2.21"\n')
+
+
+@pytest.mark.parametrize("made", [joined, joined_by_an_earlier_version])
+def test_a_host_that_has_moved_joins_again_by_its_new_address(
+    made: Callable[[Session], object], session: Session
+) -> None:
+    made(session)
+    before = session.layout.kubelet.renewed_client.read_bytes()
+    again, later = Cluster(), Cluster()
+
+    why = f"this host has joined by 192.0.2.21, and goes by {MOVED} now"
+    assert wanted(None, MOVED).drift(session) == why
+    with pytest.raises(ConfigError, match=why) as refused:
+        wanted(None, MOVED).apply(session)
+    assert "token create --rejoin w1" in str(refused.value.hint)
+    wanted(again, MOVED).apply(session)
+
+    assert again.addresses == [(MOVED,)]
+    assert session.layout.kubelet.renewed_client.read_bytes() != before
+    assert wanted(None, MOVED).drift(session) is None
+    wanted(later, MOVED).apply(session)
+    assert later.asked == []
+
+
+def test_a_host_that_moves_and_is_killed_at_any_step_asks_the_same_again(
+    session: Session, tmp_path: Path
+) -> None:
+    joined(session)
+    asked = tmp_path / "asked"
+
+    def remembered(pem: bytes) -> bytes:
+        with asked.open("ab") as file:
+            file.write(pem)
+        return signed(pem)
+
+    steps = killed.ratchet(
+        lambda: wanted(Cluster(remembered), MOVED).apply(session), log=tmp_path / "steps"
+    )
+
+    assert len(steps) > 5
+    requests = asked.read_bytes().split(b"-----BEGIN")[1:]
+    assert len(requests) > 1
+    assert len({*requests}) == 1
+    _, key = issue.halves(session.layout.kubelet.renewed_client.read_bytes())
+    assert key and request.is_for(b"-----BEGIN" + requests[0], key, "w1")
+    assert wanted(None, MOVED).drift(session) is None

@@ -1,0 +1,122 @@
+"""Hosts with a network beside that of their nodes, and a worker that gets another address."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import pytest
+from tests.lab import cluster
+from tests.lab.cluster import get, kubectl, until
+from tests.lab.conftest import Note
+
+from kubeception.lab import Host, Lab
+
+pytestmark = [pytest.mark.hosts(2, bundle=True), pytest.mark.timeout(900)]
+
+NETWORK = "/etc/systemd/network/10-host0.network"
+MOVED = "10.89.0.22"
+KEEPER = "kubeception-keeper.service"
+# It goes by the address before for a minute, and is asked about its API every twenty seconds.
+TOLD_S = 150.0
+
+
+@dataclass(frozen=True)
+class Made:
+    """The cluster of this file."""
+
+    cp1: Host
+    w1: Host
+
+    def join(self, *flags: str) -> None:
+        command = self.cp1.run("kubeception", "token", "create", *flags).stdout
+        self.w1.run("sh", stdin=command, timeout_s=240)
+
+
+@pytest.fixture(scope="module")
+def made(lab: Lab) -> Made:
+    """Hosts whose default routes lead through another network, where they don't reach each other.
+
+    `[node]` says by which address their nodes go.
+    """
+    cp1, w1 = lab.hosts()
+    found = Made(cp1, w1)
+    for number, host in enumerate((cp1, w1), start=11):
+        host.run("ip", "link", "add", "wan0", "type", "veth", "peer", "name", "wan1")
+        host.run("ip", "address", "add", f"203.0.{number}.2/24", "dev", "wan0")
+        for link in ("wan0", "wan1"):
+            host.run("ip", "link", "set", link, "up")
+        host.run("ip", "route", "replace", "default", "via", f"203.0.{number}.1", "metric", "1")
+    cluster.configure(cp1, more=f'\n[node]\naddress = "{cp1.address}"\n')
+    w1.put(cluster.CONFIG, f'version = 1\n[node]\naddress = "{w1.address}"\n')
+    cluster.bootstrap(cp1)
+    found.join("--node", "w1")
+    return found
+
+
+def public_ip(cp1: Host, node: str) -> str | None:
+    """Return where flannel has others send what is for a node's pods."""
+    notes: dict[str, str] = get(cp1, "node", node)["metadata"]["annotations"]
+    return notes.get("flannel.alpha.coreos.com/public-ip")
+
+
+def has_flannel(cp1: Host, node: str) -> bool:
+    """Whether flannel has said of a node where it is."""
+    return public_ip(cp1, node) is not None
+
+
+def is_well(host: Host) -> bool:
+    """Whether all holds that its status asks, the pods' network with it."""
+    return host.run("kubeception", "status", check=False).code == 0
+
+
+def test_pods_are_reached_by_their_nodes_addresses_and_not_by_the_default_route(
+    made: Made, hosts: list[Host]
+) -> None:
+    for host in hosts:
+        until(partial(has_flannel, made.cp1, host.name), timeout_s=60)
+        assert public_ip(made.cp1, host.name) == host.address
+
+    until(lambda: is_well(made.w1), timeout_s=60)
+    cluster.settle(made.cp1)
+
+
+def test_a_worker_that_has_moved_says_how_it_joins_again_and_does_without_a_reset(
+    made: Made, hosts: list[Host], note: Note
+) -> None:
+    cp1, w1 = hosts
+    before = w1.address
+    w1.put(cluster.CONFIG, "version = 1\n")
+    for path in (NETWORK, "/etc/hosts"):
+        w1.put(path, w1.get(path).replace(before, MOVED))
+    w1.reboot()
+
+    told_s = until(lambda: "join again" in said(w1), timeout_s=TOLD_S)
+    note(f"a worker that has moved says so {told_s:.0f} s after its boot")
+    assert f"address {before} is gone, and the host has {MOVED}" in said(w1)
+    status = w1.run("kubeception", "status", check=False)
+    refused = w1.run("kubeception", "join", check=False)
+
+    why = f"this host has joined by {before}, and goes by {MOVED} now"
+    assert status.code == 1
+    assert why in status.stdout
+    assert refused.code == 2
+    assert f"error: {why}" in refused.stderr
+    assert "hint: kubeception token create --rejoin w1, on a control-plane host" in refused.stderr
+    made.join("--rejoin", "w1")
+
+    until(lambda: is_well(w1), timeout_s=90)
+    cluster.settle(cp1)
+    addresses = get(cp1, "node", "w1")["status"]["addresses"]
+    assert {"type": "InternalIP", "address": MOVED} in addresses
+    assert public_ip(cp1, "w1") == MOVED
+    [flannel] = kubectl(
+        *(cp1, "get", "pods", "--namespace=kube-system", "--selector=k8s-app=flannel"),
+        *("--field-selector=spec.nodeName=w1", "-o", "name"),
+    ).split()
+    assert kubectl(cp1, "logs", "--namespace=kube-system", "--tail=1", flannel)
+    again = w1.run("kubeception", "join", "-o", "json")
+    assert '"changes": []' in again.stdout
+
+
+def said(host: Host) -> str:
+    """Return what the keeper has said since the boot."""
+    return host.run("journalctl", "-b", "-u", KEEPER, "-o", "cat").stdout
