@@ -213,6 +213,29 @@ TOLD: dict[str, tuple[str, str, str]] = {
         "EtcdVersion",
         IMPORT,
     ),
+    "another runtime by its name": (
+        "ln -sfn /opt/kubeception/current/bin/etcdctl /usr/local/bin/containerd",
+        "ContainerRuntimeVersion",
+        IMPORT,
+    ),
+}
+# What is set that no host can go by, and what is said of it; the lab's own settings are none of it.
+SET: dict[str, tuple[str, str, str]] = {
+    "another host's address": (
+        '[node]\naddress = "192.0.2.77"\n',
+        "Address",
+        "set address in the [node] section of the configuration, or take it out",
+    ),
+    "the network that the host is on": (
+        '[net]\ncluster_cidr = "10.64.0.0/16"\nservice_cluster_ip_range = "10.89.0.0/16"\n',
+        "Net-service_cluster_ip_range",
+        "set service_cluster_ip_range in the [net] section to a range that nothing else has",
+    ),
+    "a file that is nowhere": (
+        '[apiserver.extra_args]\naudit-policy-file = "/etc/own/audit.yaml"\n',
+        "FileContent--etc-own-audit.yaml",
+        "put it there, or take audit-policy-file out of [apiserver]",
+    ),
 }
 UNDONE = """
 systemctl stop stranger
@@ -230,9 +253,10 @@ def test_after_what_each_hint_says_a_bootstrap_passes(fresh: Host) -> None:
     puts |= {check: put for put, check, _ in TOLD.values()}
     for put in puts.values():
         fresh.run("sh", "-c", put)
+    fresh.put(cluster.CONFIG, "version = 1\n" + "".join(put for put, _, _ in SET.values()))
     try:
         found = findings(fresh)
-        assert found.keys() - OF_THE_MACHINE == puts.keys()
+        assert found.keys() - OF_THE_MACHINE == puts.keys() | {one for _, one, _ in SET.values()}
         assert "kubeadm" in found[LEFT["a drop-in of its package"][1]]["problem"]
 
         for one in (check for _, check in LEFT.values()):
@@ -240,6 +264,9 @@ def test_after_what_each_hint_says_a_bootstrap_passes(fresh: Host) -> None:
         for _, one, command in TOLD.values():
             assert command in found[one]["hint"]
             fresh.run("sh", "-c", command, timeout_s=240)
+        for _, one, words in SET.values():
+            assert words in found[one]["hint"]
+        cluster.configure(fresh)
 
         assert findings(fresh).keys() <= OF_THE_MACHINE
         bootstrap(fresh)

@@ -1,5 +1,6 @@
 """Hosts with a network beside that of their nodes, and a worker that gets another address."""
 
+import json
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,6 +15,8 @@ pytestmark = [pytest.mark.hosts(2, bundle=True), pytest.mark.timeout(900)]
 
 NETWORK = "/etc/systemd/network/10-host0.network"
 MOVED = "10.89.0.22"
+# What is true of the machine that the lab runs on.
+OF_THE_MACHINE = {"CgroupVersion", "Mem"}
 KEEPER = "kubeception-keeper.service"
 # It goes by the address before for a minute, and is asked about its API every twenty seconds.
 TOLD_S = 150.0
@@ -77,6 +80,22 @@ def test_pods_are_reached_by_their_nodes_addresses_and_not_by_the_default_route(
 
     until(lambda: is_well(made.w1), timeout_s=60)
     cluster.settle(made.cp1)
+
+
+def test_preflight_on_a_worker_asks_what_a_worker_needs_alone(
+    made: Made, hosts: list[Host]
+) -> None:
+    w1 = hosts[1]
+    until(lambda: is_well(w1), timeout_s=60)
+    said = json.loads(w1.run("kubeception", "preflight", "-o", "json", check=False).stdout)
+    refused = w1.run("kubeception", "bootstrap", check=False)
+
+    assert said["ok"]
+    assert {one["check"] for one in said["findings"]} <= OF_THE_MACHINE
+    errors = [line for line in refused.stderr.splitlines() if line.startswith("error: ")]
+    assert refused.code == 3
+    assert f"error: Role: this host is a worker of https://{made.cp1.address}:6443" in errors
+    assert not [line for line in refused.stderr.splitlines() if "put /etc/kubernetes/pki" in line]
 
 
 def test_a_worker_that_has_moved_says_how_it_joins_again_and_does_without_a_reset(

@@ -64,7 +64,8 @@ def disk(seen: HostState) -> Iterator[Finding]:
         name, hint = of_path("Disk", folder), f"df -h {folder}"
         what = f"{folder}: {free // MIB} MiB of {size // MIB} are free"
         if found.f_flag & os.ST_RDONLY:
-            yield Finding(name, f"{folder}: its file system is read-only", "mount -o remount,rw …")
+            what, mounted = f"{folder}: its file system is read-only", _mount_of(seen, folder)
+            yield Finding(name, what, f"mount -o remount,rw {mounted}")
         elif found.f_bfree * found.f_frsize < FULL:
             yield Finding(name, f"{folder}: its file system is full", hint)
         elif found.f_files and found.f_ffree < NO_FILES:  # some make inodes as they are needed
@@ -150,6 +151,13 @@ def clock(seen: HostState) -> Iterator[Finding]:
     if newest and newest[0] > now + CLOCKS_DIFFER:
         what = f"{said}; {newest[1]} was written at {newest[0]:%Y-%m-%d %H:%M}"
         yield warning("Clock", what, hint)
+
+
+def _mount_of(seen: HostState, folder: Path) -> Path:
+    """Return where the file system is mounted that a folder is on, or would be."""
+    host = seen.session.host
+    found = _existing(host.real(folder))
+    return host.named(next(at for at in (found, *found.parents) if at.is_mount()))
 
 
 def _existing(path: Path) -> Path:

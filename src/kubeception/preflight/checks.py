@@ -85,6 +85,9 @@ WORKER_CHECKS = tuple(check for check in CHECKS if check not in _CONTROL_PLANES)
 def look(session: Session, *, rebuild: bool = False, worker: bool = False) -> list[Finding]:
     """Return everything that is wrong with this host, errors first."""
     seen = inspect(session, rebuild=rebuild, worker=worker)
+    if other_kind := _carry_out(host.role, seen):
+        # What a host of this kind needs besides is no trouble of one of the other kind.
+        return [*_carry_out(host.privileges, seen), *other_kind]
     checks = WORKER_CHECKS if worker else CHECKS
     # Programs, the kernel and the API are asked meanwhile; no two checks share a conversation.
     with ThreadPoolExecutor(len(checks)) as pool:

@@ -11,7 +11,7 @@ from tests.unit.sessions import Hands, session_of
 
 from kubeception.host import files
 from kubeception.kept import membership
-from kubeception.preflight import address, capacity, host, programs
+from kubeception.preflight import address, capacity, checks, host, programs
 from kubeception.preflight.finding import Severity
 from kubeception.preflight.programs import PROGRAMS
 from kubeception.versions import Range, Release
@@ -179,6 +179,7 @@ def test_a_worker_is_no_control_plane_host_nor_the_other_way_round(tmp_path: Pat
     files.write(session.layout.membership, membership.text(MEMBER))
     assert said(host.role, worker) == []
     assert said(host.role, seen) == [f"error Role: this host is a worker of {MEMBER.apiserver}"]
+    assert [found.check for found in checks.look(session)] == ["Role"]
 
     files.write(session.layout.pki.ca.key, "a key", mode=0o600)
     assert said(host.role, worker) == ["error Role: this host is a control-plane host, or was one"]
