@@ -134,6 +134,13 @@ def delete_policies(host: Host) -> Mended:
     return lambda: len(get(host, *ours)["items"]) == before
 
 
+def delete_places_of_the_api(host: Host) -> Mended:
+    """Delete what says where the API's Service leads: nobody on a worker reaches it by that."""
+    places = ("endpoints,endpointslices", "--namespace=default")
+    kubectl(host, "delete", *places, "kubernetes")
+    return lambda: len(get(host, *places)["items"]) == 2
+
+
 def remove_taint(host: Host) -> Mended:
     """Remove the taint that keeps other pods away."""
     kubectl(host, "taint", "node", host.name, f"{CONTROL_PLANE}:NoSchedule-")

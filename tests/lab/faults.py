@@ -53,6 +53,8 @@ def _of_objects() -> Iterator[Fault]:
     # The kubelet refuses the bootstrap API server; that is seen after some 20 s.
     yield Fault("no room on the Node, then its role label removed", breaking.leave_no_room, 90, 60)
     yield Fault("policies deleted", breaking.delete_policies, 30, spares=_EVERYBODY)
+    places = breaking.delete_places_of_the_api
+    yield Fault("places of the API's Service deleted", places, 30, spares=_EVERYBODY)
     yield Fault("taint removed", breaking.remove_taint, 30, is_long=True)
 
 

@@ -35,7 +35,14 @@ from kubeception.kept.identity import Progress
 from kubeception.kube import health
 from kubeception.kube.health import HealthAnswer
 from kubeception.kube.kinds import KINDS
-from kubeception.render import apiserver, cluster_settings, controllers, policies, revision
+from kubeception.render import (
+    api_service,
+    apiserver,
+    cluster_settings,
+    controllers,
+    policies,
+    revision,
+)
 from kubeception.render.objects import NAMESPACE
 from kubeception.resources import node as nodes
 from kubeception.resources.revision import daemonset
@@ -82,7 +89,7 @@ class Observer:
     def forget(self) -> None:
         """Start every count anew, as after a change of the host."""
         now = self._session.host.clock.monotonic()
-        self._policies = dict(_policies(self._session))
+        self._lasting = dict(_lasting(self._session))
         self._answered_s = self._etcd_answered_s = now
         self._was_silent = False
         self._leases: dict[str, tuple[int, float]] = dict.fromkeys(LEASES, (-1, now))
@@ -169,7 +176,7 @@ class Observer:
         node_key = f"/registry/minions/{self._node}"
         try:
             server, node, shared, *rest = session.etcd.mod_revisions(
-                *(_DAEMONSET_KEY, node_key, _SETTINGS_KEY, *_LEASE_KEYS), *self._policies.values()
+                *(_DAEMONSET_KEY, node_key, _SETTINGS_KEY, *_LEASE_KEYS), *self._lasting.values()
             )
             leases, held = rest[: len(_LEASE_KEYS)], rest[len(_LEASE_KEYS) :]
             self._note_progress(now)
@@ -184,7 +191,7 @@ class Observer:
             has = (files.changed_ns(session.layout.bundles), needed(session))
             self._ask((server, node, shared, *has), now)
         still = self._still(leases, now)
-        there = ((f"DaemonSet {apiserver.NAME}", server), *zip(self._policies, held, strict=True))
+        there = ((f"DaemonSet {apiserver.NAME}", server), *zip(self._lasting, held, strict=True))
         return replace(
             seen,
             stale_leases=still,
@@ -307,12 +314,17 @@ class Observer:
         self._rollout = rollout
 
 
-def _policies(session: Session) -> Iterator[tuple[str, str]]:
-    """Yield the policies that the cluster has had, and their bindings, with their keys in etcd.
+def _lasting(session: Session) -> Iterator[tuple[str, str]]:
+    """Yield what the cluster has had and nobody else makes again, with its key in etcd.
 
-    Where they are gone, what runs on a worker may do what RBAC alone lets it.
+    Without the policies and their bindings, what runs on a worker may do what RBAC alone lets it;
+    without the API's places, pods of workers don't reach it by its Service.
     """
     copy = cluster.read(session.layout.cluster)
+    if copy:
+        place = f"default/{api_service.NAME}"
+        yield f"Endpoints {place}", f"/registry/services/endpoints/{place}"
+        yield f"EndpointSlice {place}", f"/registry/endpointslices/{place}"
     for name in policies.names(copy.settings) if copy else ():
         for kind in ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"):
             yield f"{kind} {name}", f"/registry/{KINDS[kind].plural}/{name}"
