@@ -53,13 +53,15 @@ class Proven:
 class Membership:
     """What the cluster said to a host that it took in as a worker: what its kubelet has to know.
 
-    `joined_by` is the address for which the host was taken in, "" where nobody has written it down.
+    `joined_by` is the address for which the host was taken in, and `joined_at` the host at which it
+    asked; "" where nobody has written that down.
     """
 
     apiservers: tuple[str, ...]
     cluster_dns: str
     cluster_domain: str
     joined_by: str = ""
+    joined_at: str = ""
 
     @property
     def apiserver(self) -> str:

@@ -65,7 +65,12 @@ from kubeception.phases.serving import SERVING
 from kubeception.phases.settings import COPY, SETTINGS
 from kubeception.render import etcd
 from kubeception.report import Steps
-from kubeception.resources.credential import RequestCertificate, credential_problem, moved
+from kubeception.resources.credential import (
+    RequestCertificate,
+    credential_problem,
+    led_elsewhere,
+    moved,
+)
 from kubeception.session import Session
 
 log = logging.getLogger("kubeception.k8s")
@@ -316,9 +321,9 @@ def has_joined(session: Session) -> bool:
     return not credential_problem(session, node_name(session))
 
 
-def has_moved(session: Session) -> bool:
-    """Tell whether this host has joined by another address than it has now."""
-    return bool(moved(session, address(session)))
+def joins_again(session: Session, service: str) -> bool:
+    """Tell whether this host, or the API where it is to ask, has another address than before."""
+    return bool(moved(session, address(session)) or led_elsewhere(session, service))
 
 
 def join(

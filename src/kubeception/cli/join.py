@@ -49,7 +49,8 @@ def join(
     The token proves the cluster to this host before anything is sent, and this host to the cluster;
     it is never sent itself. Safe to run again at any time: one that was killed goes on with the
     same token, and on a host that has joined it mends what isn't as wanted and needs no token.
-    A host that has another address since it joined needs a token of `token create --rejoin NAME`.
+    A host that has another address since it joined, or whose API has, joins again by a token of
+    token create --rejoin NAME; what runs on it runs on.
     A dry run needs none either: it asks nobody.
 
     \b
@@ -58,6 +59,7 @@ def join(
       kubeception join --url https://192.0.2.10:30000/join --token-file token
     """
     from kubeception import workflows
+    from kubeception.join import pinned
 
     options.only_root("join this host to a cluster", "join …")
     with Session(
@@ -67,8 +69,9 @@ def join(
             problems, preview = workflows.preview_join(session, source=config_file)
             dry.end(context, preview, problems, output=output)
         has_joined = by_keeper or workflows.has_joined(session)
-        joins_again = bool(url and token_file) and has_joined and workflows.has_moved(session)
-        ask = _ask(session, url, token_file) if joins_again or not has_joined else None
+        if url and token_file and has_joined:
+            has_joined = not workflows.joins_again(session, pinned.place(url).host)
+        ask = None if has_joined else _ask(session, url, token_file)
         summary = workflows.join(session, ask=ask, source=config_file)
     show(summary, "join", output=output)
 

@@ -59,6 +59,11 @@ class JoinClient:
     clock: Clock
     timeout_s: float = TIMEOUT_S
 
+    @property
+    def service(self) -> str:
+        """The host that is asked."""
+        return self.at.host
+
     def __call__(self, request: bytes, node: str, addresses: tuple[str, ...]) -> JoinResult:
         """Ask for a node's certificate by a request (PEM), until there is an answer.
 
@@ -112,7 +117,13 @@ class JoinClient:
             )
             body = msgspec.json.encode(asked)
             answer = self._call(connection, wire.Answer, node=node, body=body)
-        return _result(answer)
+        member = Membership(
+            apiservers=answer.apiservers,
+            cluster_dns=answer.kubelet.cluster_dns,
+            cluster_domain=answer.kubelet.cluster_domain,
+            joined_at=self.service,
+        )
+        return JoinResult(answer.certificate.encode(), answer.ca.encode(), member)
 
     def _call(
         self,
@@ -159,15 +170,6 @@ def _refuse(response: http.client.HTTPResponse, words: str, *, node: str) -> NoR
         )
     why, hint = _REASONS.get(status, _NOT_UNDERSTOOD)
     raise JoinRefused(f"{why} ({status} {words})", hint=hint)
-
-
-def _result(answer: wire.Answer) -> JoinResult:
-    member = Membership(
-        apiservers=answer.apiservers,
-        cluster_dns=answer.kubelet.cluster_dns,
-        cluster_domain=answer.kubelet.cluster_domain,
-    )
-    return JoinResult(answer.certificate.encode(), answer.ca.encode(), member)
 
 
 def _words(content: bytes) -> str:

@@ -16,6 +16,7 @@ def read(path: Path) -> Membership | None:
             cluster_dns=found["cluster_dns"],
             cluster_domain=found["cluster_domain"],
             joined_by=found.get("joined_by", ""),
+            joined_at=found.get("joined_at", ""),
         )
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None

@@ -1,8 +1,9 @@
 """A worker's credential: the certificate by which the API knows its kubelet, got by joining."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
 
 from kubeception.config.model import KeyAlgorithm
 from kubeception.endpoints import Address
@@ -29,8 +30,15 @@ class JoinResult:
     member: Membership
 
 
-# Ask the cluster to take a node of these addresses in, by a certificate request (PEM).
-RequestCertificate = Callable[[bytes, str, tuple[str, ...]], JoinResult]
+class RequestCertificate(Protocol):
+    """Asks the cluster, at a host, to take a node of some addresses in, by a request (PEM)."""
+
+    @property
+    def service(self) -> str:
+        """The host that is asked."""
+
+    def __call__(self, request: bytes, node: str, addresses: tuple[str, ...], /) -> JoinResult:
+        """Return what a host gets that is taken in."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,8 @@ class KubeletCredential:
         """Say what is missing of it or won't do."""
         if problem := credential_problem(session, self.node) or moved(session, self.address):
             return problem
+        if self.ask and (problem := led_elsewhere(session, self.ask.service)):
+            return problem
         at = session.layout.kubelet
         left = [path for path in (at.join_request, at.join_key) if path.exists()]
         return f"{session.host.named(left[0])} is left" if left else None
@@ -73,6 +83,8 @@ class KubeletCredential:
     def _is_to_join(self, session: Session) -> bool:
         if credential_problem(session, self.node):
             return True
+        if self.ask and led_elsewhere(session, self.ask.service):
+            return True
         problem = moved(session, self.address)
         if problem and self.ask is None:
             raise ConfigError(
@@ -92,6 +104,12 @@ class KubeletCredential:
         key = self._key(session)
         result = self.ask(self._request(session, key), self.node, (str(self.address),))
         pem = result.certificate
+        is_member = credential_problem(session, self.node) is None
+        if is_member and result.ca != _bytes(at.pki.ca.certificate):
+            raise JoinRefused(
+                "this host is a worker of a cluster with another CA",
+                hint="kubeception reset, and join with another token",
+            )
         if problem := _certificate_problem(session, self.node, pem, key, ca=result.ca):
             raise JoinRefused(f"the join service answered with a certificate that {problem}")
         # By the certificate's own time: who was killed and asks again writes the same file.
@@ -99,13 +117,14 @@ class KubeletCredential:
         current = at.kubelet.renewed_client
         dated = current.with_name(current.name.replace("current", time))
         files.write(at.pki.ca.certificate, result.ca)
-        # Whoever is killed before the credential is in its place still goes by the address before.
-        own, before = str(self.address), _joined_by(session)
-        files.write(at.membership, _text(result.member, joined_by=before or own))
+        member = membership.text(replace(result.member, joined_by=str(self.address)))
+        # Whoever is killed here asks again: for his credential, or by the addresses of before.
+        if not is_member:
+            files.write(at.membership, member)
         files.write(dated, pem.rstrip() + b"\n" + key, mode=0o600)
         files.link(current, session.host.named(dated) if session.host.is_contained else dated)
-        if before and before != own:
-            files.write(at.membership, _text(result.member, joined_by=own))
+        if is_member:
+            files.write(at.membership, member)
 
     def _key(self, session: Session) -> bytes:
         path = session.layout.kubelet.join_key
@@ -146,6 +165,16 @@ def moved(session: Session, address: Address) -> str | None:
     return f"this host has joined by {before}, and goes by {address} now"
 
 
+def led_elsewhere(session: Session, service: str) -> str | None:
+    """Say that a host at which this one may ask is none that it knows for its API, or None."""
+    member = membership.read(session.layout.membership)
+    if member is None:
+        return None
+    there = urlsplit(member.apiserver).hostname
+    known = {member.joined_at, *(urlsplit(one).hostname for one in member.apiservers)}
+    return None if service in known else f"this host goes to the API at {there}, not {service}"
+
+
 def _joined_by(session: Session) -> str:
     """Return the address by which this host has joined; an earlier version told its kubelet."""
     at = session.layout
@@ -154,10 +183,6 @@ def _joined_by(session: Session) -> str:
         return member.joined_by if member else ""
     known = kubelet.address_in((_bytes(at.kubelet.environment) or b"").decode(errors="replace"))
     return str(known or "")
-
-
-def _text(member: Membership, *, joined_by: str) -> str:
-    return membership.text(replace(member, joined_by=joined_by))
 
 
 def _certificate_problem(

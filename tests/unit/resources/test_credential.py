@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from cryptography import x509
@@ -55,16 +56,25 @@ def signed(pem: bytes, *, by: issue.Signer = CA) -> bytes:
 class Cluster:
     """Who takes hosts in, and what it was asked."""
 
-    def __init__(self, answer: Callable[[bytes], bytes] = signed) -> None:
+    def __init__(
+        self,
+        answer: Callable[[bytes], bytes] = signed,
+        *,
+        service: str = "192.0.2.10",
+        ca: bytes = CA.certificate,
+    ) -> None:
         self.asked: list[bytes] = []
         self.addresses: list[tuple[str, ...]] = []
+        self.service = service
         self._answer = answer
+        self._ca = ca
 
     def __call__(self, asked: bytes, node: str, addresses: tuple[str, ...]) -> JoinResult:
         assert node == "w1"
         self.asked.append(asked)
         self.addresses.append(addresses)
-        return JoinResult(self._answer(asked), CA.certificate, MEMBER)
+        member = replace(MEMBER, joined_at=self.service)
+        return JoinResult(self._answer(asked), self._ca, member)
 
 
 def wanted(ask: RequestCertificate | None, address: str = "192.0.2.21") -> KubeletCredential:
@@ -92,6 +102,41 @@ def test_a_host_joins_once(session: Session) -> None:
     assert cluster.addresses == [("192.0.2.21",)]
 
 
+def test_a_host_follows_its_api_to_another_address(session: Session) -> None:
+    joined(session)
+    there = Cluster(service="api.example")
+
+    assert wanted(None).drift(session) is None
+    said = wanted(there).drift(session)
+    assert said == "this host goes to the API at 192.0.2.10, not api.example"
+    wanted(there).apply(session)
+    assert wanted(there).drift(session) is None
+    assert len(there.asked) == 1
+
+
+def test_a_host_that_follows_and_is_killed_asks_the_same_again(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joined(session)
+    first, second = (Cluster(service="192.0.2.12") for _ in range(2))
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "link", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            wanted(first).apply(session)
+    wanted(second).apply(session)
+
+    assert first.asked == second.asked
+
+
+def test_a_worker_is_not_led_to_another_cluster(session: Session) -> None:
+    joined(session)
+    before = session.layout.kubelet.renewed_client.read_bytes()
+
+    with pytest.raises(JoinRefused, match="a worker of a cluster with another CA"):
+        wanted(Cluster(service="192.0.2.12", ca=authority().certificate)).apply(session)
+    assert session.layout.kubelet.renewed_client.read_bytes() == before
+
+
 def test_the_kubelet_finds_its_files(session: Session) -> None:
     joined(session)
 
@@ -101,7 +146,7 @@ def test_the_kubelet_finds_its_files(session: Session) -> None:
     assert files.mode_of(current) == 0o600
     assert current.read_bytes().count(b"-----BEGIN") == 2
     assert session.layout.pki.ca.certificate.read_bytes() == CA.certificate
-    known = replace(MEMBER, joined_by="192.0.2.21")
+    known = replace(MEMBER, joined_by="192.0.2.21", joined_at="192.0.2.10")
     assert membership.read(session.layout.membership) == known
     assert {path.name for path in session.layout.kubelet.pki.iterdir()} == {
         current.name,
