@@ -66,7 +66,7 @@ LONGEST = {
     "test_bad_release.py": 8,
     "test_rolls.py": 3,
     "test_fetch.py": 5,
-    "test_network_word.py": 6,
+    "test_network_word.py": 9,
     "test_person_first.py": 5,
     "test_renewals.py": 5,
 }

@@ -76,10 +76,79 @@ FAULTS = {
         Reason.API,
         "route blackhole 10.65.0.0/16 (ip route del blackhole 10.65.0.0/16)",
     ),
-    "the kubelet's port is closed": dropped(
-        *("tcp dport 10250", "input"),
-        said="the API server to reach every node's kubelet",
-        cause="",  # what the worker's own status says
+}
+CA, OTHER_CA = (f"/etc/kubernetes/pki/{name}.crt" for name in ("ca", "kubelet-serving-ca-bundle"))
+FLANNELS_LOGS = "cd /var/log/pods/kube-system_kube-flannel-*"
+STREAMS = "ss -ltnpH | sed -n 's/.*127.0.0.1:\\([0-9]*\\) .*containerd.*/\\1/p'"
+
+
+def at_input(rule: str) -> str:
+    """Return the command by which a host's packets of a kind meet a rule as they arrive."""
+    chain = "type filter hook input priority -300;"
+    return f'echo "table inet broken {{ chain it {{ {chain} {rule}; }}; }}" | nft -f -'
+
+
+@dataclass(frozen=True)
+class KubeletFault:
+    """How a worker's kubelet, or who asks it, is broken; how it is mended; what is said of it.
+
+    Commands are a worker's, but for `before` and `after`: the control-plane host's.
+    """
+
+    broken: str
+    mended: str
+    said: str
+    before: str = "true"
+    after: str = "true"
+
+
+# Mended by what is said to mend it, where that is a command that does.
+KUBELET_FAULTS = {
+    "its port is dropped": KubeletFault(
+        at_input("tcp dport 10250 drop"),
+        "nft delete table inet broken",
+        "w1: its kubelet: {w1}:10250 does not answer (there: kubeception status)",
+    ),
+    "its port is refused": KubeletFault(
+        at_input("tcp dport 10250 reject with tcp reset"),
+        "nft delete table inet broken",
+        "w1: its kubelet: {w1}:10250 refuses connections (there: kubeception status)",
+    ),
+    "it is frozen": KubeletFault(
+        "kill -STOP $(pidof kubelet)",
+        "systemctl restart kubelet.service",
+        "w1: its kubelet: {w1}:10250 takes connections and says nothing"
+        " (there: systemctl restart kubelet.service)",
+    ),
+    "it knows another CA": KubeletFault(
+        f"cp {CA} /root/ca.crt && cp {OTHER_CA} {CA}",
+        f"cp /root/ca.crt {CA}",
+        "w1: its kubelet: {w1}:10250 does not know the API server's certificate",
+    ),
+    "the API server may not ask it": KubeletFault(
+        # It goes by what was allowed for minutes.
+        "systemctl restart kubelet.service",
+        "true",
+        "w1: its kubelet: {w1}:10250 refuses the API server:"
+        " Forbidden (user=kube-apiserver-kubelet-client, verb=get, resource=nodes,",
+        before="kubectl delete clusterrolebinding kubeadm:kube-apiserver-kubelet-client",
+        after="kubeception bootstrap",
+    ),
+    "logs alone": KubeletFault(
+        f"{FLANNELS_LOGS} && mv flannel /root/logs",
+        f"{FLANNELS_LOGS} && mv /root/logs flannel",
+        "w1: logs: failed to try resolving symlinks in path",
+    ),
+    "exec alone, without an answer": KubeletFault(
+        at_input(f"tcp dport $({STREAMS}) drop"),
+        "systemctl restart containerd.service",
+        "w1: exec: no answer by way of the container runtime"
+        " (there: systemctl restart containerd.service)",
+    ),
+    "exec alone, refused": KubeletFault(
+        at_input(f"tcp dport $({STREAMS}) reject with tcp reset"),
+        "systemctl restart containerd.service",
+        "w1: exec: the container runtime does not serve it:",
     ),
 }
 
@@ -129,6 +198,68 @@ def test_what_does_not_work_on_a_node_is_named(
     assert isinstance(fault.said, Reason) or any(fault.said in line for line in said)
     assert any(fault.cause in line for line in said)
     assert not any("cp1: " in line for line in said)
+
+
+@pytest.mark.parametrize("name", KUBELET_FAULTS)
+def test_what_keeps_logs_and_commands_from_users_is_named(
+    made: list[Host], note: Note, name: str
+) -> None:
+    cp1, w1 = made
+    fault = KUBELET_FAULTS[name]
+    said = fault.said.format(w1=w1.address)
+    until(lambda: problems(cp1) == [], timeout_s=NAMED_S)
+
+    cp1.run("sh", "-c", fault.before)
+    w1.run("sh", "-c", fault.broken)
+    try:
+        named_s = until(lambda: any(said in line for line in problems(cp1)), timeout_s=NAMED_S)
+        lines = [line for line in problems(cp1) if "every node's kubelet" in line]
+    finally:
+        w1.run("sh", "-c", fault.mended)
+        cluster.after_the_keeper(cp1, "sh", "-c", fault.after)
+    try:
+        over_s = until(lambda: problems(cp1) == [], timeout_s=NAMED_S)
+    finally:
+        w1.run("nft", "delete", "table", "inet", "broken", check=False)
+
+    note(f"{name}: named after {named_s:.1f} s, its end after {over_s:.1f} s: {lines}")
+    assert len(lines) == 1
+    assert "cp1: " not in lines[0]
+    assert lines[0].count("w1: ") == 1
+    assert ("logs: " in lines[0]) is (name == "logs alone")
+    assert ("exec: " in lines[0]) is name.startswith("exec alone")
+
+
+def asked(cp1: Host) -> dict[str, int]:
+    """Return how often the API server was asked for what goes on to kubelets, and altogether."""
+    text = cp1.run("kubectl", "get", "--raw", "/metrics").stdout
+    found = {"log": 0, "exec": 0, "proxy": 0, "all": 0}
+    for labels, number in re.findall(r"^apiserver_request_total{(.*)} (\d+)", text, re.MULTILINE):
+        part = re.search(r'subresource="(\w*)"', labels)
+        found["all"] += int(number)
+        if part and part[1] in found:
+            found[part[1]] += int(number)
+    return found
+
+
+def test_a_look_asks_each_kubelet_for_a_log_and_a_command(made: list[Host], note: Note) -> None:
+    cp1, _ = made
+    looks, nodes = 5, 2
+    until(lambda: problems(cp1) == [], timeout_s=NAMED_S)
+
+    # What is run there where the network is one's own, and no pod of flannel's.
+    cluster.kubectl(
+        cp1, *("exec", "-n", "kube-system", "ds/kube-proxy", "--", "kube-proxy", "--version")
+    )
+
+    before = asked(cp1)
+    for _ in range(looks):
+        assert problems(cp1) == []
+    after = asked(cp1)
+
+    counted = {what: after[what] - before[what] for what in before}
+    note(f"{looks} looks at {nodes} nodes: {counted} requests")
+    assert (counted["log"], counted["exec"], counted["proxy"]) == (looks * nodes, looks * nodes, 0)
 
 
 def test_what_a_look_costs_is_little(made: list[Host], note: Note) -> None:

@@ -9,9 +9,13 @@ T = TypeVar("T")
 
 @dataclass
 class Lately:
-    """What was answered, for so many seconds; with none each question is asked."""
+    """What was answered, for so many seconds; with none each question is asked.
+
+    `suspects` are nodes whose kubelet did not serve at the last look.
+    """
 
     for_s: float = 0.0
+    suspects: set[str] = field(default_factory=set)
     _answers: dict[str, tuple[float, Any]] = field(default_factory=dict)
 
     def ask(self, name: str, question: Callable[[], T], *, now_s: float) -> T:

@@ -164,7 +164,9 @@ def look(session: Session, lately: Lately | None = None) -> Status:
         revisions=_revisions(session),
         opened=told("opened", lambda: webhooks.opened(session)),
         notices=(*_of_host(session), *_told(_of_space(session)), *of_cluster),
-        checks=tuple(_carry_out(session, _conditions(session.config, facts), silence, lately)),
+        checks=tuple(
+            _carry_out(session, _conditions(session.config, facts, lately), silence, lately)
+        ),
         snapshots=_snapshots(session),
     )
 
@@ -336,7 +338,7 @@ def _first_to_expire(session: Session, facts: Facts) -> FirstToExpire:
     return FirstToExpire(str(first), timestamp.text(until[first]), left // timedelta(days=1))
 
 
-def _conditions(config: Config, facts: Facts) -> Iterator[tuple[str, Condition]]:
+def _conditions(config: Config, facts: Facts, lately: Lately) -> Iterator[tuple[str, Condition]]:
     for unit in (*UNITS, keeper.UNIT):
         yield "host", conditions.unit_active(unit)
     yield "host", _nothing_dropped(is_worker=False)
@@ -357,7 +359,7 @@ def _conditions(config: Config, facts: Facts) -> Iterator[tuple[str, Condition]]
     for condition in all_ready(config, facts):
         yield "cluster", condition
     ready = conditions.ready_nodes()
-    yield "nodes", conditions.kubelets_answer(ready)
+    yield "nodes", conditions.kubelets_answer(ready, lately.suspects)
     yield "nodes", conditions.networks_work(ready)
     yield "nodes", conditions.nodes_have_room(ready)
     if config.net.cni is Cni.FLANNEL:

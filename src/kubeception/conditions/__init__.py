@@ -5,13 +5,13 @@ from kubeception.conditions.condition import Condition as Condition
 from kubeception.conditions.condition import all_of as all_of
 from kubeception.conditions.condition import current_problem as current_problem
 from kubeception.conditions.condition import wait_for as wait_for
+from kubeception.conditions.kubelets import kubelets_answer as kubelets_answer
 from kubeception.conditions.leases import LEASES as LEASES
 from kubeception.conditions.leases import dead_holder as dead_holder
 from kubeception.conditions.leases import lease_held as lease_held
 from kubeception.conditions.leases import somebody_leads as somebody_leads
 from kubeception.conditions.network import api_at_its_service as api_at_its_service
 from kubeception.conditions.network import dns_answers as dns_answers
-from kubeception.conditions.network import kubelets_answer as kubelets_answer
 from kubeception.conditions.network import nodes_reached as nodes_reached
 from kubeception.conditions.network import somebody_reached as somebody_reached
 from kubeception.conditions.nodes import NETWORK_PROBLEM as NETWORK_PROBLEM

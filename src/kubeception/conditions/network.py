@@ -10,7 +10,6 @@ from typing import TypeVar
 from kubeception.conditions.condition import Condition
 from kubeception.conditions.nodes import Nodes
 from kubeception.endpoints import SERVICE_PORT, Address
-from kubeception.errors import ApiError
 from kubeception.host import links, network
 from kubeception.kube import dns, health, kubelet
 from kubeception.kube.client import Object
@@ -56,7 +55,7 @@ def nodes_reached(node: str, ready: Nodes) -> Condition:
     def problem(session: Session) -> str | None:
         there = {one["metadata"]["name"]: one for one in ready(session)}
         next_ones = following(node, there)
-        found = _together(next_ones, lambda name: _reaching_problem(_own_end(there[name])))
+        found = together(next_ones, lambda name: _reaching_problem(_own_end(there[name])))
         told = [f"{name}: {why}" for name, why in zip(next_ones, found, strict=True) if why]
         return "; ".join(told) or None
 
@@ -76,28 +75,11 @@ def somebody_reached(pod: Asked | None = None) -> Condition:
             return f"{flannel.LINK} is down"
         own = [address for link, address in network.addresses() if link == flannel.LINK]
         peers = following_ranges(own, network.ranges(flannel.LINK, proc=session.host.proc))
-        found = pod(lambda: _together(peers, _pod_problem)) if pod else _of_host(peers)
+        found = pod(lambda: together(peers, _pod_problem)) if pod else _of_host(peers)
         return "; ".join(filter(None, found)) if found and all(found) else None
 
     what = "another node to be reached through the pod network"
     return Condition(what, problem, hint=_logs_of(flannel.NAME))
-
-
-def kubelets_answer(ready: Nodes) -> Condition:
-    """The API server gets an answer from each node's kubelet, as logs and exec want."""
-
-    def problem(session: Session) -> str | None:
-        def ask(node: str) -> str | None:
-            try:
-                session.api.ask_kubelet(node)
-            except ApiError as error:
-                return f"{node}: {error.message}"
-            return None
-
-        names = [one["metadata"]["name"] for one in ready(session)]
-        return "; ".join(filter(None, _together(names, ask))) or None
-
-    return Condition("the API server to reach every node's kubelet", problem)
 
 
 def following(node: str, others: Iterable[str]) -> list[str]:
@@ -120,7 +102,7 @@ def place_in(pods: IPv4Network) -> IPv4Address:
 
 
 def _of_host(peers: Sequence[IPv4Network]) -> list[str | None]:
-    return _together((one.network_address for one in peers), _reaching_problem)
+    return together((one.network_address for one in peers), _reaching_problem)
 
 
 def _pod_problem(pods: IPv4Network) -> str | None:
@@ -169,7 +151,8 @@ def tried(problem: Callable[[], str | None]) -> str | None:
     return found
 
 
-def _together(of: Iterable[One], problem: Callable[[One], str | None]) -> list[str | None]:
+def together(of: Iterable[One], problem: Callable[[One], str | None]) -> list[str | None]:
+    """Return what is wrong with each of many, some of them looked at at once."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return list(pool.map(problem, of))
 

@@ -4,12 +4,13 @@ Requests are retried only where that cannot do harm.
 """
 
 import contextlib
+import http
 import json
 import os
 import re
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -41,6 +42,8 @@ _JSON_PATCH = "application/json-patch+json"
 # An admission policy whose parameters the API server has not read yet, as just after its start or
 # the policy's: it refuses what the policy matches, and says so with status 422.
 _UNSETTLED = "failed to configure binding"
+# What a kubelet answers is passed on as it is: a sentence, where it is no Status.
+_SENTENCE = 300
 # Statuses of what was not done, or not for good: no answer, too many requests, a server's trouble.
 _PASSING = frozenset({0, 429, 500, 503, 504})
 
@@ -338,15 +341,58 @@ class Api:
                     version = found["metadata"]["resourceVersion"]
                     yield found["metadata"]["name"]
 
-    def log(self, pod: Object, container: str, *, lines: int) -> tuple[str, ...]:
+    def log(
+        self,
+        pod: Object,
+        container: str,
+        *,
+        lines: int,
+        timestamps: bool = False,
+        timeout_s: float | None = None,
+    ) -> tuple[str, ...]:
         """Return what a container of a pod that was read logged last; its kubelet is asked once."""
         metadata = pod["metadata"]
         path = KINDS["Pod"].path(metadata["namespace"], metadata["name"], "log")
         with _errors(self.url):
-            answer = self._client.get(path, params={"container": container, "tailLines": lines})
+            answer = self._client.get(
+                path,
+                params={"container": container, "tailLines": lines, "timestamps": timestamps},
+                timeout=timeout_s or self._timeout_s,
+            )
             if not answer.is_success:
                 raise self._refusal(answer)
         return tuple(answer.text.splitlines())
+
+    def execute(
+        self, pod: Object, container: str, command: Sequence[str], *, timeout_s: float
+    ) -> None:
+        """Run a command in a container of a pod that was read, once, to its end.
+
+        Raises:
+            ApiError: it is not run, does not end in time, or ends with another code than 0.
+        """
+        from kubeception.kube import pod_command  # milliseconds that only this costs
+
+        metadata = pod["metadata"]
+        path = KINDS["Pod"].path(metadata["namespace"], metadata["name"], "exec")
+        query: dict[str, Any] = {"container": container, "stdout": True, "stderr": True}
+        with (
+            _errors(self.url),
+            self._client.stream(
+                "GET",
+                path,
+                params={**query, "command": list(command)},
+                headers=pod_command.upgrade(),
+                timeout=timeout_s,
+            ) as answer,
+        ):
+            if answer.status_code != http.HTTPStatus.SWITCHING_PROTOCOLS:
+                answer.read()
+                raise self._refusal(answer)
+            stream = answer.extensions["network_stream"]
+            ended = pod_command.outcome(stream, timeout_s=timeout_s)
+        if ended["status"] != "Success":
+            raise ApiError(ended.get("code") or 500, ended.get("reason", ""), ended["message"])
 
     def evict(self, pod: Object) -> None:
         """Have a pod that was read end, if its disruption budget allows that just now.
@@ -425,8 +471,10 @@ class Api:
             said = answer.json()
             return ApiError(answer.status_code, said.get("reason") or "", said["message"])
         except (ValueError, KeyError, TypeError, AttributeError):
-            code = answer.status_code
-            return ApiError(code, answer.reason_phrase, f"{self.url}: answered {code}")
+            code, words = answer.status_code, answer.text.strip()
+            is_sentence = 0 < len(words) <= _SENTENCE and words.isprintable() and words[0] != "<"
+            told = f"answered {code}: {words}" if is_sentence else f"answered {code}"
+            return ApiError(code, answer.reason_phrase, f"{self.url}: {told}")
 
 
 def _path(found: Object, *part: str) -> str:
