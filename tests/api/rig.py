@@ -6,6 +6,7 @@ end with the test run, also when it is killed.
 
 import contextlib
 import logging
+import os
 import random
 import re
 import signal
@@ -107,6 +108,8 @@ class Program:
         """Let it do nothing for the length of the block."""
         self.running.send_signal(signal.SIGSTOP)
         try:
+            # A busy machine stops its threads one after the other.
+            os.waitid(os.P_PID, self.running.pid, os.WSTOPPED)
             yield
         finally:
             self.running.send_signal(signal.SIGCONT)

@@ -7,14 +7,15 @@ from functools import partial
 import pytest
 from tests.lab import cluster
 from tests.lab.cluster import get, kubectl, until
-from tests.lab.conftest import Note
+from tests.lab.conftest import Note, bundle_folder
 
+from kubeception.bundle import contents
 from kubeception.lab import Host, Lab
 
 pytestmark = [pytest.mark.hosts(2, bundle=True), pytest.mark.timeout(900)]
 
 NETWORK = "/etc/systemd/network/10-host0.network"
-MOVED = "10.89.0.22"
+MOVED, CP_MOVED = "10.89.0.22", "10.89.0.12"
 # What is true of the machine that the lab runs on.
 OF_THE_MACHINE = {"CgroupVersion", "Mem"}
 KEEPER = "kubeception-keeper.service"
@@ -52,6 +53,9 @@ def made(lab: Lab) -> Made:
     w1.put(cluster.CONFIG, f'version = 1\n[node]\naddress = "{w1.address}"\n')
     cluster.bootstrap(cp1)
     found.join("--node", "w1")
+    image = contents.load(bundle_folder()).images["pause"]
+    on_w1 = '{"spec": {"nodeName": "w1"}}'
+    kubectl(cp1, "run", "web", f"--image={image}", f"--overrides={on_w1}")
     return found
 
 
@@ -134,6 +138,40 @@ def test_a_worker_that_has_moved_says_how_it_joins_again_and_does_without_a_rese
     assert kubectl(cp1, "logs", "--namespace=kube-system", "--tail=1", flannel)
     again = w1.run("kubeception", "join", "-o", "json")
     assert '"changes": []' in again.stdout
+
+
+def test_a_worker_follows_its_control_plane_to_another_address(
+    made: Made, hosts: list[Host], note: Note
+) -> None:
+    cp1, w1 = hosts
+    before = cp1.address
+    for path in (NETWORK, "/etc/hosts", cluster.CONFIG):
+        cp1.put(path, cp1.get(path).replace(before, CP_MOVED))
+    running = containers(w1)
+    cp1.reboot()
+    until(partial(has_address, cp1, CP_MOVED), timeout_s=TOLD_S)
+    silent = w1.run("kubeception", "status", check=False)
+    assert silent.code == 1
+
+    made.join("--rejoin", "w1")
+    followed_s = until(lambda: is_well(w1), timeout_s=120)
+    cluster.settle(cp1)
+
+    note(f"a worker is well {followed_s:.0f} s after it was led to {CP_MOVED}")
+    assert running <= containers(w1), "what ran on it runs on"
+    again = w1.run("kubeception", "join", "-o", "json")
+    assert '"changes": []' in again.stdout
+
+
+def containers(host: Host) -> set[str]:
+    """Return the ids of the containers that run for users, and for the network."""
+    return set(host.run("crictl", "ps", "--quiet", "--name", "^web$").stdout.split())
+
+
+def has_address(cp1: Host, address: str) -> bool:
+    """Whether the Node of a control-plane host says that it has an address."""
+    asked = ("get", "node", "cp1", "-o", "jsonpath={.status.addresses[*].address}")
+    return address in kubectl(cp1, *asked, check=False).split()
 
 
 def said(host: Host) -> str:
