@@ -151,6 +151,47 @@ def test_a_connection_that_stands_stays(networks: Networks) -> None:
         assert standing.recv(99) == b"still there?"
 
 
+DROPS = {
+    "a port that nobody opened": "chain in { type filter hook input priority 0; policy drop;\n"
+    " iif lo accept\n tcp dport 6445 accept\n ct state established accept\n }",
+    "whoever comes by a link": "chain in { type filter hook input priority 0;\n"
+    " iifname here tcp dport 6446 drop\n }",
+    "a reset": "chain in { type filter hook input priority 300;\n"
+    " iifname here tcp dport 6446 reject with tcp reset\n }",
+    "the answer": "chain out { type filter hook output priority 0;\n"
+    " oifname here tcp sport 6446 drop\n }",
+}
+
+
+@pytest.mark.parametrize("name", DROPS)
+def test_it_is_told_who_has_come_and_whose_connection_stood(name: str, networks: Networks) -> None:
+    for port in (6445, 6446):
+        networks.servers.start(port)
+    door.build(**RULES, inside=6446, outside=6446)
+    run(["nft", "-f", "-"], stdin=f"table inet hostile {{\n{DROPS[name]}\n}}\n")
+    assert networks.ask(OURS, 6443) == "6446"
+    assert _callers() == (set(), set())
+
+    assert networks.ask(OURS, 6443, outside=True) != "6446"
+    assert _callers() == ({(THEIRS, 6446)}, set())
+    door.turn(inside=6445, outside=6445)
+    assert _callers() == (set(), set())
+    assert networks.ask(OURS, 6443, outside=True) == "6445"
+    assert _callers() == ({(THEIRS, 6445)}, {(THEIRS, 6445)})
+
+    run(["nft", "delete", "table", "inet", "hostile"])
+    door.turn(inside=6446, outside=6446)
+    assert _callers() == (set(), {(THEIRS, 6445)})
+    assert networks.ask(OURS, 6443, outside=True) == "6446"
+    assert _callers() == ({(THEIRS, 6446)}, {(THEIRS, 6445), (THEIRS, 6446)})
+
+
+def _callers() -> tuple[set[tuple[str, int]], set[tuple[str, int]]]:
+    found = door.read()
+    assert found is not None
+    return set(found.tried), set(found.reached)
+
+
 def leading(port: int, address: str = OURS) -> Door:
     """Return the door of a host at an address, as it is wanted."""
     return Door(port, ip_address(address), ip_address(SERVICE))

@@ -7,6 +7,9 @@ once; so that address works before kube-proxy and any network plugin do.
 There are two maps. `inside` serves this host's own programs. `outside` serves pods and other hosts,
 and only ever names a hosted API server: the bootstrap one runs without admission and listens on
 loopback, so what comes from outside keeps the hosted one, or is refused while there is none.
+
+Two sets remember for minutes which other hosts have sent anything to which API server, and whose
+connections stood: one rule is before everybody's filters, and the other after them.
 """
 
 import hashlib
@@ -14,11 +17,11 @@ import json
 from dataclasses import dataclass
 
 from kubeception import crash
-from kubeception.endpoints import SERVICE_PORT, Address
+from kubeception.endpoints import HOSTED_PORTS, SERVICE_PORT, Address
 from kubeception.host.process import run
 
 TABLE = "kubeception-door"
-RULES = 4
+RULES = 6
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,10 @@ class DoorState:
     inside: int
     outside: int
     rules: str
+    tried: frozenset[tuple[str, int]] = frozenset()
+    """Who has sent something to which port of an API server, before any filter has seen it."""
+    reached: frozenset[tuple[str, int]] = frozenset()
+    """Whose connections to it have stood."""
 
 
 def rules(*, port: int, address: Address, service_address: Address) -> str:
@@ -42,16 +49,26 @@ def read() -> DoorState | None:
     if listed.code != 0:
         return None
     ports: dict[str, int] = {}
+    callers: dict[str, frozenset[tuple[str, int]]] = {}
     identities = []
     for entry in json.loads(listed.stdout)["nftables"]:
         if "map" in entry:
             elements = entry["map"].get("elem", [])
             ports[entry["map"]["name"]] = elements[0][1] if elements else 0
+        elif "set" in entry:
+            elements = entry["set"].get("elem", [])
+            callers[entry["set"]["name"]] = frozenset(
+                tuple(one["elem"]["val"]["concat"]) for one in elements
+            )
         elif "rule" in entry:
             identities.append(entry["rule"].get("comment", ""))
     whole = len(identities) == RULES and len(set(identities)) == 1
     return DoorState(
-        ports.get("inside", 0), ports.get("outside", 0), identities[0] if whole else ""
+        ports.get("inside", 0),
+        ports.get("outside", 0),
+        identities[0] if whole else "",
+        callers.get("tried", frozenset()),
+        callers.get("reached", frozenset()),
     )
 
 
@@ -84,8 +101,15 @@ def build(
 
 
 def turn(*, inside: int, outside: int) -> None:
-    """Send new connections elsewhere, in one transaction."""
-    script = "".join(
+    """Send new connections elsewhere, in one transaction.
+
+    Who has come to the port before is forgotten, and who has reached another one is not.
+    """
+    found = read()
+    stay = [f"{who} . {at}" for who, at in (found.reached if found else ()) if at != outside]
+    script = "".join(f"flush set ip {TABLE} {name}\n" for name in ("tried", "reached"))
+    script += f"add element ip {TABLE} reached {{ {', '.join(stay)} }}\n" if stay else ""
+    script += "".join(
         f"flush map ip {TABLE} {name}\n{_point(name, port)}"
         for name, port in (("inside", inside), ("outside", outside))
     )
@@ -110,10 +134,18 @@ def _point(name: str, port: int) -> str:
 def _table(port: int, address: Address, service_address: Address, *, identity: str) -> str:
     local = f"fib daddr type local tcp dport {port} redirect to :meta l4proto map"
     service = f"ip daddr {service_address} tcp dport {SERVICE_PORT}"
+    servers = f"iif != lo tcp dport {HOSTED_PORTS[0]}-{HOSTED_PORTS[-1]}"
+    callers = "type ipv4_addr . inet_service; flags dynamic, timeout; timeout 5m; size 4096;"
+    # Translating is done at -100, whatever priority a chain of it has. One who sends SYN anew, or
+    # ends what never stood, belongs to an established connection for the kernel.
+    syn, ack = (f"tcp flags & (syn | ack | rst) == {flag}" for flag in ("syn", "ack"))
+    caller = "{ ip saddr . tcp dport }"
     return f"""
 table ip {TABLE} {{
   map inside {{ type inet_proto : inet_service; }}
   map outside {{ type inet_proto : inet_service; }}
+  set tried {{ {callers} }}
+  set reached {{ {callers} }}
   chain from-outside {{
     type nat hook prerouting priority -110; policy accept;
     {local} @outside comment "{identity}"
@@ -123,6 +155,14 @@ table ip {TABLE} {{
     type nat hook output priority -110; policy accept;
     {local} @inside comment "{identity}"
     {service} redirect to :meta l4proto map @inside comment "{identity}"
+  }}
+  chain come {{
+    type filter hook prerouting priority -99; policy accept;
+    {servers} {syn} update @tried {caller} comment "{identity}"
+  }}
+  chain stand {{
+    type filter hook input priority 400; policy accept;
+    {servers} {ack} ct state established update @reached {caller} comment "{identity}"
   }}
 }}
 """

@@ -52,7 +52,7 @@ def packet_filter(seen: HostState) -> Iterator[Finding]:
         yield Finding("FileExisting-nft", error.message, "apt-get install nftables")
         return
     if refusal:
-        hint = "modprobe nft_nat nft_redir nft_fib_ipv4; nft needs JSON support, too"
+        hint = "modprobe nft_nat nft_redir nft_fib_ipv4 nft_ct; nft needs JSON support, too"
         yield Finding("Nftables", f"nft refuses a table with NAT: {refusal}", hint)
 
 
