@@ -159,6 +159,14 @@ def dropped_here(session: Session) -> str | None:
     return f"{first} drops tcp {ports} of this host itself" if first else None
 
 
+def dropped_from_others(session: Session, port: int) -> str | None:
+    """Say where packets of other hosts to an API server end that the door sends there, or None."""
+    chains = ruleset.read(session.host, but=_OURS)
+    uplink = _uplink(session) if chains else ""
+    found = blocked([_of_the_door(uplink, port)], chains)
+    return f"{found[0]} ({found[0].hint})" if found else None
+
+
 def needs(config: Config, *, uplink: str, is_worker: bool) -> Iterator[Need]:
     """Yield what has to get through on a host of a role, whose address is on the link `uplink`."""
     if is_worker:
@@ -178,13 +186,7 @@ def _of_control_plane(config: Config, uplink: str) -> Iterator[Need]:
     pods = ip_network(str(config.net.cluster_cidr))
     yield _own(*_API_PORTS, original=API_PORT)
     yield _own(ETCD_PORT)
-    yield Need(
-        f"tcp {ports} from other hosts, where port {API_PORT} leads",
-        tuple(
-            Packet("input", "tcp", port, enters=uplink, original=API_PORT) for port in HOSTED_PORTS
-        ),
-        Opening("tcp", ports),
-    )
+    yield _of_the_door(uplink, *HOSTED_PORTS)
     yield Need(
         f"tcp {config.kubeception.join_port} from hosts that join",
         (
@@ -217,6 +219,14 @@ def _of_control_plane(config: Config, uplink: str) -> Iterator[Need]:
             Opening("tcp", ports),
             is_vital=True,
         )
+
+
+def _of_the_door(uplink: str, *ports: int) -> Need:
+    return Need(
+        f"tcp {_range(ports)} from other hosts, where port {API_PORT} leads",
+        tuple(Packet("input", "tcp", port, enters=uplink, original=API_PORT) for port in ports),
+        Opening("tcp", _range(HOSTED_PORTS)),
+    )
 
 
 def _own(*ports: int, original: int = 0) -> Need:

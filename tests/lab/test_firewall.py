@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.lab import cluster, healing
+from tests.lab import cluster, door_history, healing
 from tests.lab.cluster import get, kubectl, until
 from tests.lab.conftest import Note
 from tests.lab.lot import drawn
 from tests.lab.machine import scaled
 
 from kubeception.conditions import API_SILENT_S
+from kubeception.endpoints import HOSTED_PORTS
 from kubeception.errors import KubeceptionError
 from kubeception.keeper import record
 from kubeception.keeper.verdict import Action
@@ -393,3 +394,143 @@ def test_a_run_sets_what_a_file_has_set_otherwise(well: Made) -> None:
 
 def _value(host: Host, key: str) -> str:
     return host.run("sysctl", "-n", key).stdout.strip()
+
+
+# What opens the port of the server that serves now, from outside, and not that of the next one.
+SHUT = {
+    "a policy": (
+        " type filter hook input priority 0; policy drop;\n"
+        " iif lo accept; iifname cni0 accept; iifname flannel.1 accept\n"
+        " ct state established,related accept\n"
+        " tcp dport {{ 22, {open}, 10250, 30000 }} accept; udp dport 8472 accept\n",
+        "chain inet hostile in (policy drop) drops tcp {port} from other hosts",
+    ),
+    "a link": (
+        " type filter hook input priority 0; policy accept;\n"
+        " iifname host0 tcp dport {{ {shut} }} drop\n",
+        "chain inet hostile in (rule ",
+    ),
+    "a reset": (
+        " type filter hook input priority 0; policy accept;\n"
+        " iifname host0 tcp dport {{ {shut} }} reject with tcp reset\n",
+        "chain inet hostile in (rule ",
+    ),
+}
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", drawn(list(SHUT), 1))
+def test_an_api_server_that_other_hosts_do_not_reach_is_not_proven(
+    well: Made, name: str, note: Note
+) -> None:
+    cp1, before = well.cp1, door_history.port(well.cp1)
+    shut = [port for port in HOSTED_PORTS if port != before]
+    chain, blamed = SHUT[name]
+    rules = chain.format(open=before, shut=", ".join(map(str, shut)))
+    is_dropped = "reject" not in chain
+    since = _now(cp1)
+    with loaded(cp1, f"table inet hostile {{\n chain in {{\n{rules} }}\n}}\n"):
+        with cluster.Requests.from_outside(cp1) as asking:
+            _roll(cp1)
+            # On trial for a minute, then behind the door.
+            until(lambda: _is_shut_out(cp1), timeout_s=60 + 60)
+            why = _word(cp1)
+        turns = door_history.turns(_log(cp1, since))
+        proven = _proven(cp1)
+        assert door_history.port(cp1) == before
+        ready = get(cp1, "node", "w1")["status"]["conditions"]
+    note(f"shut out by {name}: {asking}; {why}")
+
+    new = turns[0][1]
+    assert turns == [(str(before), new), (new, str(before))]
+    assert "it answers on port" in why
+    assert blamed.format(port=new) in why
+    assert "6445-6450 accept" in why
+    assert _conditions(ready)["Ready"] == "True"
+    assert "is proven" not in _log(cp1, since)
+    # A packet that was dropped is sent anew, and by then the old server has the door.
+    if is_dropped:
+        assert asking.failed == []
+    until(lambda: _proven(cp1) != proven, timeout_s=240)
+    said = _log(cp1, since)
+    assert "has served well; node w1 has reached it" in said
+    assert "put back" not in said
+    assert door_history.port(cp1) == int(new)
+
+
+def _conditions(found: list[dict[str, str]]) -> dict[str, str]:
+    return {one["type"]: one["status"] for one in found}
+
+
+@pytest.mark.timeout(900)
+def test_a_bootstrap_lets_no_server_go_for_one_that_others_do_not_reach(well: Made) -> None:
+    cp1, before, proven = well.cp1, door_history.port(well.cp1), _proven(well.cp1)
+    shut = ", ".join(str(port) for port in HOSTED_PORTS if port != before)
+    rules = SHUT["a link"][0].format(shut=shut)
+    since = _now(cp1)
+    cluster.configure(cp1, more='\n[apiserver.extra_args]\nv = "1"\n')
+    try:
+        with loaded(cp1, f"table inet hostile {{\n chain in {{\n{rules} }}\n}}\n"):
+            done = cluster.after_the_keeper(cp1, "kubeception", "bootstrap", "--force-conflicts")
+            until(lambda: door_history.port(cp1) == before, timeout_s=15)
+            until(lambda: _is_shut_out(cp1), timeout_s=60)
+            why = _word(cp1)
+            still = _servers(cp1)
+        until(lambda: _proven(cp1) != proven, timeout_s=240)
+        again = cluster.after_the_keeper(cp1, "kubeception", "bootstrap", "--force-conflicts")
+    finally:
+        cluster.configure(cp1)
+
+    assert done.code != 0
+    assert re.search("it answers on port 64.., and not for w1", done.stderr.replace(" here", ""))
+    assert "chain inet hostile in (rule " in why
+    assert len(still) == 2
+    assert "has served well; node w1 has reached it" in _log(cp1, since)
+    assert again.code == 0, again.stderr
+
+
+@pytest.mark.timeout(900)
+def test_a_roll_while_the_only_worker_is_off_is_proven_and_says_so(well: Made) -> None:
+    cp1, before = well.cp1, _proven(well.cp1)
+    well.w1.power_cut()
+    try:
+        since = _now(cp1)
+        _roll(cp1)
+        until(lambda: _proven(cp1) != before, timeout_s=240)
+        said = _log(cp1, since)
+    finally:
+        well.w1.boot()
+
+    assert "has served well; no other node has tried it" in said
+    assert len(door_history.turns(said)) == 1
+
+
+def _roll(host: Host) -> None:
+    """Edit the API server's DaemonSet, as anybody may."""
+    edit = {"spec": {"template": {"metadata": {"annotations": {"test/edit": f"{time.time()}"}}}}}
+    what = ("-n", "kube-system", "daemonset", "kube-apiserver")
+    kubectl(host, "patch", *what, "--patch", json.dumps(edit))
+
+
+def _proven(host: Host) -> str:
+    found = get(host, "daemonset", "-n", "kube-system", "kube-apiserver")
+    said: str = found["metadata"]["annotations"].get("kubeception.dev/proven", "")
+    return said
+
+
+def _word(host: Host) -> str:
+    said = verdict(host)
+    return said.why if said else ""
+
+
+def _is_shut_out(host: Host) -> bool:
+    said = verdict(host)
+    return said is not None and said.action == Action.WAIT and "and not for" in said.why
+
+
+def _now(host: Host) -> str:
+    return host.run("date", "+@%s").stdout.strip()
+
+
+def _log(host: Host, since: str) -> str:
+    return host.run("journalctl", "--unit", "kubeception-keeper", "--since", since).stdout

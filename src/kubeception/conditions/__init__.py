@@ -25,6 +25,7 @@ from kubeception.conditions.nodes import nodes_have_room as nodes_have_room
 from kubeception.conditions.nodes import pressures as pressures
 from kubeception.conditions.nodes import ready_nodes as ready_nodes
 from kubeception.conditions.nodes import unready as unready
+from kubeception.conditions.outside import reached_by_others as reached_by_others
 from kubeception.conditions.services import API_SILENT_S as API_SILENT_S
 from kubeception.conditions.services import CRASHES as CRASHES
 from kubeception.conditions.services import apiserver_ready as apiserver_ready

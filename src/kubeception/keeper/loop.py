@@ -82,7 +82,8 @@ def run(session: Session) -> None:
         if hourly:
             hourly.look(seen, verdict)
         watchdog.alive()
-        is_close = seen.api_silent_s > 0 or (seen.rollout and seen.rollout.others)
+        is_rolling = seen.rollout and seen.rollout.others and not seen.rollout.shut_out
+        is_close = seen.api_silent_s > 0 or is_rolling
         often_s = LOOK_CLOSELY_S if is_close else LOOK_EVERY_S
         # systemd ends this process when it goes down; until then there is nothing to do.
         time.sleep(REST_S if verdict.action is Action.REBOOT else often_s)
@@ -108,7 +109,8 @@ def _act(verdict: Verdict, seen: Observation, session: Session, lease: Lease) ->
             case Action.REFUSE:
                 actions.put_back_authorities(session)
             case Action.RAISE_DOOR | Action.TURN_DOOR:
-                port = seen.ready[0] if seen.ready or rollout is None else rollout.port
+                port = rollout.way_back or rollout.port if rollout else 0
+                port = seen.ready[0] if seen.ready else port
                 actions.turn_door(session, port=port, why=verdict.why)
             case Action.KILL:
                 actions.kill(session)

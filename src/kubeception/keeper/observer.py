@@ -23,6 +23,8 @@ from kubeception.errors import ApiError, KubeceptionError
 from kubeception.etcd import space
 from kubeception.etcd.space import Space
 from kubeception.host import containers, door, files, kernel, lock, pause
+from kubeception.host.door import DoorState
+from kubeception.keeper.callers import Callers
 from kubeception.keeper.errand import NO_ERRANDS
 from kubeception.keeper.errand_watch import ErrandWatch, needed
 from kubeception.keeper.host_observer import HostObserver
@@ -73,6 +75,7 @@ class Observer:
         self._session = session
         self._node = node
         self._history = History()
+        self._callers = Callers(session, node)
         self._host = HostObserver(session, node)
         self._certificates_read_s: float | None = None
         self._own_certificate = self._own_age()
@@ -296,7 +299,8 @@ class Observer:
             found = self._session.api.get("Node", self._node)
             self._not_ready = conditions.unready(found, self._node)
             self._is_to_reboot = is_to_reboot(found, kernel.boot_id(self._session.host.proc))
-            rollout = _rollout(self._session, self._node)
+            at = door.read()
+            rollout = self._with_callers(_rollout(self._session, self._node, at), at)
             is_on_trial = rollout is not None and not rollout.is_settled
             node = found or {"metadata": {}}
             self._errands = self._errand_watch.look(node, is_on_trial=is_on_trial)
@@ -312,6 +316,13 @@ class Observer:
             self._history = self._history.then(rollout, now)
             rollout = self._history.tell(rollout, now)
         self._rollout = rollout
+
+    def _with_callers(self, rollout: Rollout | None, at: DoorState | None) -> Rollout | None:
+        if rollout is None or at is None:
+            return rollout
+        is_same = self._history.asked_for == rollout.asked
+        is_shut = is_same and bool(self._history.shut_out)
+        return self._callers.add(rollout, at, is_shut=is_shut)
 
 
 def _lasting(session: Session) -> Iterator[tuple[str, str]]:
@@ -397,13 +408,12 @@ def _has_server(session: Session, answers: Iterable[HealthAnswer]) -> bool | Non
     return age_s < STARTS_WITHIN_S or set(answers) != {HealthAnswer.REFUSED}
 
 
-def _rollout(session: Session, node: str) -> Rollout | None:
+def _rollout(session: Session, node: str, at: DoorState | None) -> Rollout | None:
     """Return the revisions of the hosted API server here, None where there is no DaemonSet."""
     found = daemonset(session)
     if found is None:
         return None
     template = found["spec"]["template"]
-    at = door.read()
     own, others = _servers(session, node)
     notes = found["metadata"].get("annotations", {})
     return Rollout(

@@ -7,6 +7,7 @@ door, and only once it is proven may the old one go. What fails meanwhile is put
 from dataclasses import dataclass, replace
 
 from kubeception.conditions import CRASHES
+from kubeception.conditions.outside import VAIN_S
 
 # A new server that is not ready by then is broken.
 START_S = 120.0
@@ -16,6 +17,10 @@ TRIAL_S = 60.0
 PROOF_S = 60.0
 # A server that has the door and is silent for so long has failed; a slow one may be only slow.
 SILENT_S = 10.0
+# What shut them out may be gone then ...
+AGAIN_S = 60.0
+# ... though a chain still seems to drop it: reading rules is no proof.
+AGAIN_IN_SPITE_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,14 @@ class Rollout:
     steady_s: float = 0.0
     behind_s: float = 0.0
     has_failed: bool = False
+    reached: tuple[str, ...] = ()
+    """The nodes whose connections to the newest server have stood, since the door leads to it."""
+    in_vain: tuple[str, ...] = ()
+    """Nodes, and who has reached another server, that have sent it something to no avail."""
+    shut_out: tuple[str, ...] = ()
+    """Those of them to whom it failed; who has the door meanwhile keeps it for a while."""
+    blocked: str = ""
+    """What seems to drop their packets, where that can be told."""
 
     @property
     def asked(self) -> tuple[str, int]:
@@ -99,6 +112,24 @@ class Rollout:
     def others(self) -> tuple[Server, ...]:
         """The servers of other revisions, or of the same one on another port."""
         return tuple(one for one in self.servers if one != self.newest)
+
+    @property
+    def way_back(self) -> int:
+        """The port of one that has had the door beside one that others don't reach, 0 for none."""
+        if not self.shut_out or self.newest is None or self.newest.port != self.live:
+            return 0
+        return next((one.port for one in self.others if one.answers and one.is_marked), 0)
+
+    @property
+    def outside(self) -> str:
+        """How it does for other hosts, in words."""
+        if self.shut_out:
+            cause = self.blocked or "no rule of this host seems to drop it"
+            who = ", ".join(self.shut_out)
+            return f"it answers on port {self.port} here, and not for {who}: {cause}"
+        if self.reached:
+            return f"node {self.reached[0]} has reached it"
+        return "no other node has tried it"
 
     @property
     def is_settled(self) -> bool:
@@ -142,7 +173,7 @@ class Rollout:
     def may_have_the_door(self) -> bool:
         """Whether the door is to turn to it; one that was proven before needs no trial."""
         newest = self.newest
-        if newest is None or not newest.answers or newest.port == self.live:
+        if newest is None or not newest.answers or newest.port == self.live or self.shut_out:
             return False
         return self.steady_s >= (0 if self.is_proven else TRIAL_S)
 
@@ -153,6 +184,8 @@ class Rollout:
             return False
         if self.is_proven and not newest.is_marked:
             return True
+        if self.in_vain and not self.reached:
+            return False
         # What was gone back to is proven once more, or what was left would be put back one day.
         return self.proven[:1] != (self.wanted,) and self.behind_s >= PROOF_S
 
@@ -174,6 +207,9 @@ class History:
     silent_since: float | None = None
     has_had_door: bool = False
     has_failed: bool = False
+    vain_since: float | None = None
+    shut_out: tuple[str, ...] = ()
+    shut_out_at: float = 0.0
 
     def then(self, rollout: Rollout, now: float) -> "History":
         """Return how it has done by now."""
@@ -190,6 +226,8 @@ class History:
         is_steady = newest.answers and not has_restarted
         is_behind = is_steady and newest.port == rollout.live
         patience_s = SILENT_S * rollout.slowness
+        is_in_vain = is_behind and bool(rollout.in_vain) and not rollout.reached
+        vain_since = _since(self.vain_since, now) if is_in_vain else None
         is_lost = has_restarted or (silent_since is not None and now - silent_since >= patience_s)
         return replace(
             self,
@@ -201,7 +239,18 @@ class History:
             silent_since=silent_since,
             has_had_door=is_behind if newest.answers else self.has_had_door,
             has_failed=self.has_failed or (self.has_had_door and is_lost),
-        )
+            vain_since=vain_since,
+        )._with_who_is_shut_out(rollout, now)
+
+    def _with_who_is_shut_out(self, rollout: Rollout, now: float) -> "History":
+        """Add who has tried it in vain; what was proven once is no news to any filter."""
+        if rollout.is_proven or rollout.reached:
+            return replace(self, shut_out=())
+        if self.vain_since is not None and now - self.vain_since >= VAIN_S:
+            return replace(self, shut_out=rollout.in_vain, shut_out_at=now)
+        again_s = AGAIN_IN_SPITE_S if rollout.blocked else AGAIN_S
+        is_over = now - self.shut_out_at >= again_s
+        return replace(self, shut_out=()) if is_over else self
 
     def tell(self, rollout: Rollout, now: float) -> Rollout:
         """Return the rollout with how long everything has been so."""
@@ -215,6 +264,7 @@ class History:
             steady_s=for_s(self.steady_since),
             behind_s=for_s(self.behind_since),
             has_failed=self.has_failed,
+            shut_out=self.shut_out,
         )
 
 

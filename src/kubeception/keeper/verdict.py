@@ -272,7 +272,12 @@ def _about_the_network(seen: Observation) -> Verdict | None:
 def _about_what_is_broken(seen: Observation) -> Verdict | None:
     if seen.lost:
         return Verdict(Action.BOOTSTRAP, f"{seen.lost} is gone")
-    if seen.rollout is None or seen.api_silent_s or not seen.rollout.proven:
+    if seen.rollout is None or seen.api_silent_s:
+        return None
+    if seen.rollout.way_back:
+        said = f"revision {seen.rollout.wanted}: {seen.rollout.outside}"
+        return Verdict(Action.TURN_DOOR, said)
+    if not seen.rollout.proven:
         return None
     why = seen.rollout.broken_because()
     if why and seen.firewall:
@@ -360,9 +365,13 @@ def _about_the_rollout(rollout: Rollout) -> Verdict | None:
     if rollout.may_have_the_door():
         return Verdict(Action.TURN_DOOR, f"{which} is ready on port {rollout.port}")
     if rollout.may_be_proven():
-        return Verdict(Action.PROVE, f"{which} has served well")
+        if rollout.is_proven:
+            return Verdict(Action.PROVE, f"{which} has served well")
+        return Verdict(Action.PROVE, f"{which} has served well; {rollout.outside}")
     if not rollout.is_proven and rollout.serves_elsewhere and (why := rollout.fails_because()):
         return Verdict(Action.WAIT, f"{which} serves on other hosts, and not on this one: {why}")
+    if rollout.shut_out:
+        return Verdict(Action.WAIT, f"{which}: {rollout.outside}")
     if not rollout.is_settled:
         return Verdict(Action.WAIT, f"{which} is on trial")
     return None

@@ -178,3 +178,64 @@ def test_what_was_gone_back_to_is_proven_once_more() -> None:
     assert not told((0, left), (59, left)).may_be_proven()
     assert told((0, left), (60, left)).may_be_proven()
     assert not told((0, anew), (60, anew)).may_be_proven()
+
+
+SERVING = replace(BEHIND, servers=(NEW, OLD))
+IN_VAIN = replace(SERVING, in_vain=("w1",))
+REACHED = replace(IN_VAIN, reached=("w1",))
+BACK = replace(SERVING, live=6445)
+
+
+def test_nodes_whose_connections_do_not_stand_are_shut_out_after_a_moment() -> None:
+    assert told((0, SERVING), (20, IN_VAIN), (21.9, IN_VAIN)).way_back == 0
+    assert told((0, SERVING), (20, IN_VAIN), (22, IN_VAIN)).way_back == 6445
+    assert told((0, SERVING), (20, IN_VAIN), (21, REACHED), (99, REACHED)).way_back == 0
+
+
+def test_one_node_that_reaches_it_is_enough() -> None:
+    """That others don't is said by their own keepers: a host may shut out whom it likes."""
+    found = told((0, REACHED), (60, replace(REACHED, in_vain=("w2",))))
+
+    assert found.may_be_proven()
+    assert found.outside == "node w1 has reached it"
+
+
+def test_where_nobody_has_tried_it_is_proven_all_the_same() -> None:
+    """A worker that is off proves nothing, and keeps nobody from serving."""
+    found = told((0, SERVING), (60, SERVING))
+
+    assert found.may_be_proven()
+    assert found.outside == "no other node has tried it"
+
+
+def test_what_one_has_tried_just_now_is_not_proven_before_it_is_known_how_that_ends() -> None:
+    assert not told((0, SERVING), (60, IN_VAIN)).may_be_proven()
+
+
+SHUT = ((0, SERVING), (20, IN_VAIN), (23, IN_VAIN), (24, BACK))
+
+
+def test_who_shut_nodes_out_has_the_door_again_after_a_while() -> None:
+    steady = ((82, BACK), (83, BACK))
+
+    assert told(*SHUT, steady[0]).shut_out == ("w1",)
+    assert not told(*SHUT, steady[0]).may_have_the_door()
+    assert told(*SHUT, *steady).may_have_the_door()
+
+
+def test_while_a_chain_seems_to_drop_it_that_while_is_longer() -> None:
+    blocked = replace(BACK, blocked="a chain")
+
+    assert not told(*SHUT, (622, blocked)).may_have_the_door()
+    assert told(*SHUT, (623, blocked)).may_have_the_door()
+    assert told(*SHUT, (300, blocked), (302, BACK)).may_have_the_door()
+
+
+def test_what_was_proven_once_is_not_tried_by_others_anew() -> None:
+    known = replace(IN_VAIN, proven=("1", "2"))
+
+    assert not told((0, known), (99, known)).shut_out
+
+
+def test_another_revision_is_not_to_blame_for_the_one_before() -> None:
+    assert not told(*SHUT, (25, replace(BACK, wanted="3"))).shut_out

@@ -18,6 +18,8 @@ STILL = (("kube-controller-manager", 1.0), ("kube-scheduler", 20.0))
 OLD = Server("old", "1", 6445, answers=True, is_marked=True)
 NEW = Server("new", "2", 6446, answers=True)
 BAD = Server("new", "2", 6446, answers=False, restarts=3)
+SHUT_OUT: dict[str, Any] = {"in_vain": ("w1",), "shut_out": ("w1",), "blocked": "a chain"}
+UNREACHED = "it answers on port 6446 here, and not for w1: a chain"
 
 
 def rollout(*servers: Server, wanted: Server = NEW, live: int = 6445, **more: Any) -> Rollout:
@@ -273,10 +275,40 @@ TABLE = {
         Action.WAIT,
         "revision 2 is on trial",
     ),
+    "who has proved it from outside is named": (
+        Observation(rollout=rollout(OLD, NEW, live=6446, behind_s=60, reached=("w1",))),
+        Action.PROVE,
+        "revision 2 has served well; node w1 has reached it",
+    ),
+    "one that another node has only just tried waits for the answer": (
+        Observation(rollout=rollout(OLD, NEW, live=6446, behind_s=60, in_vain=("w1",))),
+        Action.WAIT,
+        "revision 2 is on trial",
+    ),
+    "one that other nodes do not reach gives the door back": (
+        Observation(rollout=rollout(OLD, NEW, live=6446, behind_s=4, **SHUT_OUT)),
+        Action.TURN_DOOR,
+        f"revision 2: {UNREACHED}",
+    ),
+    "so does the first one that was edited, before anything was proven": (
+        Observation(rollout=rollout(OLD, NEW, live=6446, proven=(), **SHUT_OUT)),
+        Action.TURN_DOOR,
+        f"revision 2: {UNREACHED}",
+    ),
+    "and does not get it while it is so": (
+        Observation(rollout=rollout(OLD, NEW, steady_s=99, shut_out=("w1",), blocked="a chain")),
+        Action.WAIT,
+        f"revision 2: {UNREACHED}",
+    ),
+    "where there is none to go back to it stays unproven": (
+        Observation(rollout=rollout(NEW, live=6446, behind_s=99, **SHUT_OUT)),
+        Action.WAIT,
+        f"revision 2: {UNREACHED}",
+    ),
     "and is, some time later": (
         Observation(rollout=rollout(OLD, NEW, live=6446, behind_s=60)),
         Action.PROVE,
-        "revision 2 has served well",
+        "revision 2 has served well; no other node has tried it",
     ),
     "the first one of all has nothing to be put back to": (
         Observation(rollout=rollout(BAD, live=6446, proven=())),
