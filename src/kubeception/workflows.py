@@ -41,6 +41,7 @@ from kubeception.phases.default_roles import COMPLETE_ROLES, KNOWN_ROLES
 from kubeception.phases.etcd import ETCD, MEMBER
 from kubeception.phases.giving_up import giving_up
 from kubeception.phases.handover import (
+    BEHIND_THE_DOOR,
     HANDOVER,
     HOSTED_CONTROLLERS,
     NEWER_HANDOVER,
@@ -104,6 +105,7 @@ BOOTSTRAP: tuple[Phase, ...] = (
     RETIRE_CONTROLLERS,
     STABILITY,
     HANDOVER,
+    BEHIND_THE_DOOR,
     KNOWN_ROLES,
     RETIRE_API,
     KEEPER,

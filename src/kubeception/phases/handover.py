@@ -56,18 +56,31 @@ def hosted_is_stable(_config: Config, facts: Facts) -> Iterator[Condition]:
         return
     stable = conditions.apiserver_ready(port, successes=STABLE)
     # One that was proven before may have restarted for other reasons, such as many boots.
-    is_new = (
-        facts.cluster.hosted
-        and facts.host.proven
-        and facts.cluster.hosted.revision != facts.host.proven.revision
-    )
+    is_new = _is_unproven(facts)
     yield conditions.unless_it_crashes(stable, facts.host.node) if is_new else stable
 
 
+def _is_unproven(facts: Facts) -> bool:
+    """Tell whether it is another one than the last that was proven."""
+    hosted, proven = facts.cluster.hosted, facts.host.proven
+    return bool(hosted and proven and hosted.revision != proven.revision)
+
+
 def turn(config: Config, facts: Facts) -> Iterator[Resource]:
-    """Want the door to lead to it, and its pod to know."""
+    """Want the door to lead to it."""
     yield Door(facts.port, facts.host.address, config.net.apiserver_ip)
     yield HeldConnections(facts.host.address, is_open=False)
+
+
+def others_reach_it(_config: Config, facts: Facts) -> Iterator[Condition]:
+    """Before the old one may go, see that whom it serves on other hosts reach the new one."""
+    hosted, proven = facts.cluster.hosted, facts.host.proven
+    if hosted and not (proven and hosted.revision == proven.revision):
+        yield conditions.reached_by_others(facts.host.node, facts.port)
+
+
+def mark(_config: Config, facts: Facts) -> Iterator[Resource]:
+    """Want its pod to know, which lets the old one go."""
     yield DoorGate(facts.host.node, facts.port)
 
 
@@ -82,6 +95,12 @@ def turn_to_newer(config: Config, facts: Facts) -> Iterator[Resource]:
     """Want the door to lead to it before anything asks for what only that one knows."""
     if _is_newer(facts):
         yield from turn(config, facts)
+
+
+def others_reach_newer(config: Config, facts: Facts) -> Iterator[Condition]:
+    """Before the old one may go, see the same of it."""
+    if _is_newer(facts):
+        yield from others_reach_it(config, facts)
 
 
 def _is_newer(facts: Facts) -> bool:
@@ -107,7 +126,9 @@ def retire_apiserver(config: Config, _facts: Facts) -> Iterator[Resource]:
 NEWER_STABILITY = Phase(
     "newer-stability", "waiting for the API server that was asked for", until=newer_is_stable
 )
-NEWER_HANDOVER = Phase("newer-handover", "pointing the door to it", turn_to_newer)
+NEWER_HANDOVER = Phase(
+    "newer-handover", "pointing the door to it", turn_to_newer, until=others_reach_newer
+)
 HOSTED_CONTROLLERS = Phase(
     "hosted-controllers", "waiting for the hosted controllers", until=hosted_controllers_run
 )
@@ -122,5 +143,8 @@ STABILITY = Phase(
     "performing stability check for cluster apiserver",
     until=hosted_is_stable,
 )
-HANDOVER = Phase("handover", "pointing the kubelet to the cluster apiserver", turn)
+HANDOVER = Phase(
+    "handover", "pointing the kubelet to the cluster apiserver", turn, until=others_reach_it
+)
+BEHIND_THE_DOOR = Phase("behind-the-door", "letting the apiserver before go", mark)
 RETIRE_API = Phase("retire-api", "removing static manifests", retire_apiserver)
