@@ -382,8 +382,7 @@ def one() -> float:
     return 1.0
 
 
-def test_a_node_that_evicts_pods_is_named(rig: Rig) -> None:
-    session = rig.session()
+def test_a_node_that_evicts_pods_is_named(session: Session) -> None:
     session.api.create(node("crowded"))
     say(session, "Node", "crowded", Ready="True", DiskPressure="False", MemoryPressure="False")
 
