@@ -305,13 +305,15 @@ def _changed(
         ApiError: the API refuses that, whoever else writes.
     """
     fields = {f"/spec/{field}": value for field, value in wanted.items()}
+    until_s = session.host.clock.monotonic() + KNOWN_S
     seen = None
     while found := read():
         try:
             return session.api.set_fields(found, fields)
         except ApiError as error:
             version = found["metadata"]["resourceVersion"]
-            if error.status not in _CONFLICTS or version == seen:
+            is_late = session.host.clock.monotonic() > until_s
+            if error.status not in _CONFLICTS or version == seen or is_late:
                 raise
             seen = version
     return None
