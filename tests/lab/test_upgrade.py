@@ -133,13 +133,31 @@ def test_one_command_takes_the_cluster_to_another_release(made: Made, note: Note
     assert again == f"every node runs {made.release}; nothing was changed\n"
 
 
+@pytest.fixture(scope="module")
+def spare(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """The same cluster, and one more release: each takes gigabytes of three hosts' disks."""
+    return Made(made.lab, another(tmp_path_factory.mktemp("spare"), 2))
+
+
+@pytest.fixture
+def other(made: Made, spare: Made) -> Made:
+    """The same cluster, and whichever of two releases it does not run; every host has it."""
+    cp1, *_ = made.hosts
+    found = made if releases.running(cp1, "kubelet") == programs(spare, "kubelet") else spare
+    if not all(there(host, found.release) for host in made.hosts):
+        releases.stage(found.bundle, cp1, on=made.hosts)
+    cluster.settle(cp1)
+    return found
+
+
+def there(host: Host, release: str) -> bool:
+    """Whether a host has a release's bundle."""
+    return (host.root() / "opt/kubeception" / release).is_dir()
+
+
 @pytest.mark.parametrize("number", range(len(MOMENTS_S)))
-def test_it_is_gone_on_with_after_a_power_cut(
-    made: Made, tmp_path: Path, note: Note, number: int
-) -> None:
-    cp1, *workers = made.hosts
-    other = Made(made.lab, another(tmp_path, number + 2))
-    releases.stage(other.bundle, cp1, on=made.hosts)
+def test_it_is_gone_on_with_after_a_power_cut(other: Made, note: Note, number: int) -> None:
+    cp1, *workers = other.hosts
     cp1.run("kubeception", "upgrade", "apply", other.release, "--yes", "--no-wait", timeout_s=120)
     time.sleep(MOMENTS_S[number])
     healing.cut_power(cp1)
@@ -156,25 +174,16 @@ def test_it_is_gone_on_with_after_a_power_cut(
     assert bootstrap(cp1).changes == []
 
 
-@pytest.fixture(scope="module")
-def spare(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """The same cluster, and a release that it has gone back from whenever this is asked for."""
-    other = Made(made.lab, another(tmp_path_factory.mktemp("spare"), 10))
-    releases.stage(other.bundle, made.hosts[0], on=made.hosts)
-    return other
-
-
 @pytest.mark.parametrize("step", drawn(STEPS, 1), ids=lambda one: f"{one} (seed {SEED})")
-def test_it_is_given_up_at_any_step(spare: Made, note: Note, step: str) -> None:
-    cp1, *_ = spare.hosts
-    cluster.settle(cp1)
-    before, images = all_programs(spare), pod_images(cp1)
+def test_it_is_given_up_at_any_step(other: Made, note: Note, step: str) -> None:
+    cp1, *_ = other.hosts
+    before, images = all_programs(other), pod_images(cp1)
     with ExitStack() as stack:
         ready = stack.enter_context(budgeted.watched(cp1))
         asking = [Requests.on(cp1), Requests.from_outside(cp1)]
         watched = [stack.enter_context(requests) for requests in asking]
         words = stack.enter_context(words_of_nodes(cp1))
-        apply = ("kubeception", "upgrade", "apply", spare.release, "--yes", "--no-wait")
+        apply = ("kubeception", "upgrade", "apply", other.release, "--yes", "--no-wait")
         cp1.run(*apply, timeout_s=120)
         seen = until_it_is_at(step, words)
         given_up_s = time.monotonic()
@@ -187,21 +196,19 @@ def test_it_is_given_up_at_any_step(spare: Made, note: Note, step: str) -> None:
     assert seen == STEPS[: STEPS.index(step) + 1]
     assert [requests.failed for requests in watched] == [[], []]
     assert min(ready) >= budgeted.FEWEST, ready
-    assert (all_programs(spare), pod_images(cp1)) == (before, images)
+    assert (all_programs(other), pod_images(cp1)) == (before, images)
     assert not any(map(is_closed, get(cp1, "nodes")["items"]))
     assert bootstrap(cp1).changes == []
 
 
 @pytest.mark.parametrize("kubelet", drawn(["is stopped", "runs on"], 1))
-def test_one_worker_goes_before_the_others(spare: Made, note: Note, kubelet: str) -> None:
-    """Once all run another release: it is the last one here."""
-    cp1, _, w2 = spare.hosts
-    cluster.settle(cp1)
-    before, is_well = all_programs(spare), kubelet == "runs on"
+def test_one_worker_goes_before_the_others(other: Made, note: Note, kubelet: str) -> None:
+    cp1, _, w2 = other.hosts
+    before, is_well = all_programs(other), kubelet == "runs on"
     # A kubelet that is gone is missed after some fifty seconds.
     first = ("--canary", "w2", "--canary-for", "20s" if is_well else "3m")
     with words_of_nodes(cp1) as words:
-        apply = ("kubeception", "upgrade", "apply", spare.release, "--yes", "--no-wait", *first)
+        apply = ("kubeception", "upgrade", "apply", other.release, "--yes", "--no-wait", *first)
         cp1.run(*apply, timeout_s=120)
         seen = until_it_is_at("w2 Proving", words)
         assert not any(step.startswith("w1 ") for step in seen), seen
@@ -211,8 +218,8 @@ def test_one_worker_goes_before_the_others(spare: Made, note: Note, kubelet: str
 
     if is_well:
         until(lambda: upgrade_status(cp1)["phase"] == "Succeeded", timeout_s=300)
-        ours = programs(spare, *releases.PROGRAMS), programs(spare, "containerd", "kubelet")
-        assert all_programs(spare) == [ours[0], ours[1], ours[1]]
+        ours = programs(other, *releases.PROGRAMS), programs(other, "containerd", "kubelet")
+        assert all_programs(other) == [ours[0], ours[1], ours[1]]
     else:
         until(lambda: upgrade_status(cp1)["phase"] == "Failed", timeout_s=60)
         said = upgrade_status(cp1)["message"]
@@ -221,7 +228,7 @@ def test_one_worker_goes_before_the_others(spare: Made, note: Note, kubelet: str
         until(lambda: is_given_up(cp1), timeout_s=400)
         note(f"the kubelet of a canary was stopped: {said}")
         assert "w2 failed: not Ready" in said
-        assert all_programs(spare) == before
+        assert all_programs(other) == before
     cluster.settle(cp1)
     assert not any(map(is_closed, get(cp1, "nodes")["items"]))
     assert bootstrap(cp1).changes == []
