@@ -16,7 +16,7 @@ from kubeception.lab import Host
 _ELEMENT = re.compile(rf"(add|delete) element ip {TABLE} (\w+) {{ tcp : (\d+) }}")
 # As the kernel lists a connection to the port, with the port from which it is answered.
 _TRACKED = re.compile(r" ([A-Z_]+) src=(\S+) \S+ sport=\d+ dport=6443 .*src=\S+ \S+ sport=(\d+)")
-_GONE = re.compile(rf"delete (?:map|set|table) ip {TABLE}(?: (\w+))?")
+_GONE = re.compile(rf"delete (?:table ip {TABLE}|(?:map|set) ip {TABLE} (inside|outside))\b")
 _DONE = re.compile(r"# new generation \d+ ")
 _TURNED = re.compile(r"kubeception::door: turned from (\w+) to (\w+)")
 _PROOF = "kubeception-watched"
