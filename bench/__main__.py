@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import os
 import subprocess
 import sys
 import time
@@ -10,11 +9,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from bench import joining
+from bench.lab import own
 from bench.page import API_ANSWERS, page
 from bench.race import Contestant, contestants, lap
 from kubeception import report
 from kubeception.bundle.components import SOURCES
-from kubeception.lab import Lab
 
 log = logging.getLogger("kubeception.bench")
 
@@ -60,8 +59,7 @@ def _others(ours: Contestant) -> dict[str, list[float]]:
 
 
 def _boots() -> list[float]:
-    lab = Lab(f"bench{os.getpid()}")
-    try:
+    with own() as lab:
         lab.up()
         host = lab.host("cp1")
         taken = []
@@ -69,8 +67,6 @@ def _boots() -> list[float]:
             host.power_off()
             taken.append(_seconds(host.boot))
         return taken
-    finally:
-        lab.down()
 
 
 def _until(parts: dict[str, float], last: str) -> float:

@@ -4,7 +4,6 @@ The clock starts with the join command on the worker, and stops when the API say
 registered, and that it is Ready.
 """
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +14,11 @@ from functools import partial
 from tests.lab import cluster
 
 from bench import kubeadm
+from bench.lab import own
 from bench.lap import until_ready
 from kubeception.bundle.components import SOURCES
 from kubeception.config.load import load
-from kubeception.lab import Host, Lab
+from kubeception.lab import Host
 
 _PATIENCE = "--timeout=110s"
 
@@ -96,10 +96,7 @@ def _lap(control_plane: Host, worker: Host, join: Callable[[], object]) -> Joine
 
 @contextmanager
 def _lab(workers: int) -> Iterator[tuple[Host, list[Host]]]:
-    lab = Lab(f"bench{os.getpid()}")
-    try:
+    with own() as lab:
         lab.up(workers=workers, bundle=cluster.bundle_folder())
         control_plane, *rest = lab.hosts()
         yield control_plane, rest
-    finally:
-        lab.down()

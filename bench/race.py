@@ -1,6 +1,5 @@
 """kubeception beside kubeadm: the same versions, images and kind of host, in turn."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -8,10 +7,11 @@ from functools import partial
 from tests.lab import cluster
 
 from bench import kubeadm, ours
+from bench.lab import own
 from bench.lap import Lap
 from kubeception.bundle.components import SOURCES
 from kubeception.config.load import load
-from kubeception.lab import Host, Lab
+from kubeception.lab import Host
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,8 @@ def contestants() -> tuple[Contestant, Contestant, Contestant]:
 
 def lap(contestant: Contestant) -> None:
     """Let one run once, on a host made for it."""
-    lab = Lab(f"bench{os.getpid()}")
-    try:
+    with own() as lab:
         lab.up(bundle=cluster.bundle_folder())
         host = lab.host("cp1")
         contestant.prepare(host)
         contestant.laps.append(contestant.run(host))
-    finally:
-        lab.down()

@@ -6,15 +6,14 @@ as an ordinary user, over kept connections and new ones, reading and writing.
 
 import argparse
 import logging
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 
 from tests.lab import clients, cluster
 from tests.lab.cluster import kubectl, until
 
 from bench import kubeadm, kubeadm_upgrade, machine
+from bench.lab import own
 from kubeception import report
 from kubeception.bundle import contents
 from kubeception.bundle.components import SOURCES
@@ -33,25 +32,17 @@ def main() -> None:
     parser.add_argument("--rolls", type=int, default=5, help="of each (5)")
     rolls: int = parser.parse_args().rolls
     report.configure()
-    with _lab() as lab:
+    with own() as lab:
+        lab.up(workers=1, bundle=cluster.bundle_folder())
         lab.bootstrap()
         lab.join()
         ours = _rolled(lab, _roll, rolls)
     log.info("kubeception: %s", ours)
-    with _lab() as lab:
+    with own() as lab:
+        lab.up(workers=1, bundle=cluster.bundle_folder())
         kubeadm_upgrade.make(lab, cluster.bundle_folder())
         theirs = _rolled(lab, _roll_by_kubeadm, rolls)
     print(machine.words(), f"kubeception: {ours}", f"kubeadm: {theirs}", sep="\n")
-
-
-@contextmanager
-def _lab() -> Iterator[Lab]:
-    lab = Lab(f"bench{os.getpid()}")
-    try:
-        lab.up(workers=1, bundle=cluster.bundle_folder())
-        yield lab
-    finally:
-        lab.down()
 
 
 def _rolled(lab: Lab, roll: Callable[[Host, int], None], rolls: int) -> clients.Total:

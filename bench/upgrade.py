@@ -5,7 +5,6 @@ bundle of the minor before: `kubeception bundle build --release 1.36`.
 """
 
 import json
-import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -17,6 +16,7 @@ from tests.lab import budgeted, cluster, releases, timeline
 from tests.lab.cluster import Requests, again_and_again, kubectl, until
 
 from bench import kubeadm, kubeadm_upgrade, machine, svg
+from bench.lab import own
 from bench.svg import BAR, BOTTOM, LABELS, LANE, TOP, text
 from kubeception import report
 from kubeception.bundle import contents
@@ -70,25 +70,22 @@ class Seen:
 def main() -> None:
     """Measure, and draw."""
     report.configure()
-    with _lab() as lab:
+    with _of_before() as lab:
         lab.bootstrap()
         lab.join()
         ours, began_s = _upgraded(lab)
         PICTURE.write_text(_picture(ours, began_s))
-    with _lab() as lab:
+    with _of_before() as lab:
         theirs = _upgraded_by_kubeadm(lab)
     print(machine.words(), f"kubeception: {ours}", f"kubeadm: {theirs}", sep="\n")
 
 
 @contextmanager
-def _lab() -> Iterator[Lab]:
+def _of_before() -> Iterator[Lab]:
     """Yield three hosts that have the bundle of the minor before."""
-    lab = Lab(f"bench{os.getpid()}")
-    try:
+    with own() as lab:
         lab.up(workers=2, bundle=default_folder(BEFORE))
         yield lab
-    finally:
-        lab.down()
 
 
 def _upgraded(lab: Lab) -> tuple[Seen, float]:

@@ -3,6 +3,7 @@
 import argparse
 
 from bench import machine
+from bench.lab import own
 from bench.recovery import figures, measure
 from bench.recovery.figures import Figures
 from bench.recovery.page import page
@@ -30,7 +31,7 @@ def main() -> None:
     if unknown := set(wanted) - set(known):
         parser.error(f"no case {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
     found = _begun(f"make recovery TIMES={given.times} CUTS={given.cuts}", anew=not given.only)
-    with measure.ground() as lab:
+    with own() as lab:
         for case in measure.cases(lab, wanted=wanted, times=given.times, cuts=given.cuts):
             found = found.having(case)
             _write(found)  # what comes after it may take an hour, or fail

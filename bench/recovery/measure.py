@@ -4,7 +4,6 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from tests.lab import faults, healing
@@ -19,16 +18,6 @@ log = logging.getLogger("kubeception.bench")
 
 # A fault that is not mended by then never will be, and a limit is still to be missed by far.
 PATIENCE = 2
-
-
-@contextmanager
-def ground() -> Iterator[Lab]:
-    """Offer a lab for the length of the block."""
-    lab = Lab(f"bench{os.getpid()}")
-    try:
-        yield lab
-    finally:
-        lab.down()
 
 
 def names() -> tuple[str, ...]:
