@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from kubeception import timestamp
 from kubeception.admin import drain
 from kubeception.admin.drain import Tell
-from kubeception.conditions.reading import condition_of, conditions_of
+from kubeception.conditions.reading import condition_of, conditions_of, node_addresses
 from kubeception.config.names import node_of
 from kubeception.errors import ApiError, KubeceptionError
 from kubeception.gather import node_name
@@ -171,7 +171,7 @@ def _listed(name: str, node: Object | None, record: NodeRecord | None) -> NodeSt
         name=name,
         role=_role(node, record),
         problem=_problem(node),
-        addresses=_addresses(node) or tuple(map(str, record.addresses if record else ())),
+        addresses=node_addresses(node or {}) or tuple(map(str, record.addresses if record else ())),
         token=(record.token or None) if record else None,
     )
 
@@ -190,11 +190,6 @@ def _problem(node: Object | None) -> str | None:
         return None
     conditions = node.get("status", {}).get("conditions") or []
     return next((one.get("reason") for one in conditions if one["type"] == "Ready"), None) or "no"
-
-
-def _addresses(node: Object | None) -> tuple[str, ...]:
-    told = (node or {}).get("status", {}).get("addresses") or []
-    return tuple(one["address"] for one in told if one["type"] == "InternalIP")
 
 
 def _records(session: Session) -> Iterator[NodeRecord]:

@@ -12,7 +12,7 @@ from kubeception.controller import cluster_upgrade
 from kubeception.controller.batches import Run
 from kubeception.errors import ApiError, KubeceptionError, PreflightError, WaitTimeout
 from kubeception.gather import settings
-from kubeception.kube.client import Object
+from kubeception.kube.client import CHANGED_MEANWHILE, Object
 from kubeception.preflight import Finding, Severity
 from kubeception.render import policies
 from kubeception.render.cluster_upgrade import (
@@ -36,7 +36,6 @@ _NEW = {"previous": "way back", "canary": "canary"}
 KNOWN_S = 20.0
 # An API server's host may be one of those that reboot.
 SILENT_S = 300.0
-_CONFLICTS = frozenset({409, 422})
 _STATUS = "kubeception upgrade status"
 _STAGE = "on each such host: kubeception bundle import DIR --stage"
 
@@ -313,7 +312,7 @@ def _changed(
         except ApiError as error:
             version = found["metadata"]["resourceVersion"]
             is_late = session.host.clock.monotonic() > until_s
-            if error.status not in _CONFLICTS or version == seen or is_late:
+            if error.status not in CHANGED_MEANWHILE or version == seen or is_late:
                 raise
             seen = version
     return None

@@ -39,6 +39,23 @@ class Condition:
     last_words: Callable[[Session], Sequence[str]] = _silence
 
 
+@dataclass
+class Lasting:
+    """For how long something has been so, by those who look again and again."""
+
+    since_s: float | None = None
+
+    def lasts_s(self, now_s: float) -> float:
+        """Return for how many seconds; it is so now."""
+        if self.since_s is None:
+            self.since_s = now_s
+        return now_s - self.since_s
+
+    def is_over(self) -> None:
+        """Begin anew when it is so again."""
+        self.since_s = None
+
+
 def wait_for(condition: Condition, session: Session, note: Callable[[str], None]) -> None:
     """Wait until a condition holds; `note` hears what is in the way.
 

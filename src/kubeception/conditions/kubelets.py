@@ -11,7 +11,7 @@ from kubeception import pace
 from kubeception.conditions.condition import Condition
 from kubeception.conditions.network import is_answered, together
 from kubeception.conditions.nodes import Nodes
-from kubeception.conditions.reading import condition_of
+from kubeception.conditions.reading import condition_of, node_addresses
 from kubeception.config.model import Cni
 from kubeception.errors import ApiError
 from kubeception.kube import kubelet as its
@@ -159,8 +159,7 @@ def _told(
 
 
 def _address(node: Object) -> str:
-    told = node.get("status", {}).get("addresses") or []
-    return next((one["address"] for one in told if one["type"] == "InternalIP"), "")
+    return next(iter(node_addresses(node)), "")
 
 
 def _is_silent(error: ApiError) -> bool:

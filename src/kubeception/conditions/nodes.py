@@ -14,9 +14,9 @@ from kubeception.session import Session
 
 # A Node's condition, by its host's keeper: something of the cluster's network does not work there.
 NETWORK_PROBLEM = "NetworkProblem"
-# By which a kubelet tells why it evicts pods and takes none, and the Node is Ready all the same:
+# By which a kubelet tells why it evicts pods and takes none, and the Node is Ready all the same;
+# and what shows on that host who has it all.
 # https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/
-# What shows on that host who has it all.
 _PRESSURES = {
     "DiskPressure": "du -xhd2 / | sort -h | tail",
     "MemoryPressure": "systemd-cgtop --order=memory --iterations=1",

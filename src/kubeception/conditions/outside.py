@@ -1,9 +1,11 @@
 """Whether other hosts reach an API server of this one, as the kernel remembers who has come."""
 
+from collections.abc import Iterable
 from functools import partial
 
 from kubeception.conditions import log_tail
-from kubeception.conditions.condition import Condition
+from kubeception.conditions.condition import Condition, Lasting
+from kubeception.conditions.reading import node_addresses
 from kubeception.errors import Hopeless
 from kubeception.host import door
 from kubeception.session import Session
@@ -18,11 +20,16 @@ TRIED_WITHIN_S = 20.0
 def nodes_by_address(session: Session, *, but: str) -> dict[str, str]:
     """Return the nodes but one, by the addresses by which others know them."""
     return {
-        one["address"]: node["metadata"]["name"]
+        address: node["metadata"]["name"]
         for node in session.api.list("Node")
-        for one in node.get("status", {}).get("addresses", [])
-        if one["type"] == "InternalIP" and node["metadata"]["name"] != but
+        if node["metadata"]["name"] != but
+        for address in node_addresses(node)
     }
+
+
+def shut_out(port: int, names: Iterable[str]) -> str:
+    """Say that the server on a port serves this host, and others in vain."""
+    return f"it answers on port {port} here, and not for {', '.join(names)}"
 
 
 def reached_by_others(node: str, port: int) -> Condition:
@@ -31,23 +38,22 @@ def reached_by_others(node: str, port: int) -> Condition:
     That is hopeless where one of them has tried it in vain, and not waited for where none tries.
     """
     nodes: dict[str, str] = {}
-    vain_since_s: list[float] = []
+    in_vain = Lasting()
 
     def problem(session: Session) -> str | None:
         found = door.read()
-        served = {who for who, at in found.reached if at != port} if found else set()
+        served = found.stood_elsewhere(port) if found else set()
         if found is None or not served:
             return None
         nodes.update(nodes or nodes_by_address(session, but=node))
         served &= nodes.keys()
-        if not served or served & {who for who, at in found.reached if at == port}:
+        if not served or served & found.stood_at(port):
             return None
-        came = served & {who for who, at in found.tried if at == port}
+        came = served & found.came_to(port)
         if not came:
             return "no other node has tried it yet"
-        vain_since_s.append(session.host.clock.monotonic())
-        why = f"it answers on port {port} here, and not for {', '.join(nodes[one] for one in came)}"
-        if vain_since_s[-1] - vain_since_s[0] >= VAIN_S:
+        why = shut_out(port, sorted(nodes[one] for one in came))
+        if in_vain.lasts_s(session.host.clock.monotonic()) >= VAIN_S:
             raise Hopeless(why)
         return why
 

@@ -17,6 +17,12 @@ def conditions_of(found: dict[str, object]) -> Iterator[dict[str, str]]:
         yield from status.get("conditions") or []
 
 
+def node_addresses(node: dict[str, Any]) -> tuple[str, ...]:
+    """Return the addresses by which other nodes know a Node."""
+    told = node.get("status", {}).get("addresses") or []
+    return tuple(one["address"] for one in told if one["type"] == "InternalIP")
+
+
 def kubelet_version(node: dict[str, Any]) -> str:
     """Return a Node's kubelet's version, as v1.37.1; "" where it has not said one."""
     version: str = node.get("status", {}).get("nodeInfo", {}).get("kubeletVersion", "")

@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import partial
 
 from kubeception.conditions import log_tail
-from kubeception.conditions.condition import Condition
+from kubeception.conditions.condition import Condition, Lasting
 from kubeception.endpoints import API_PORT, BOOTSTRAP_PORT
 from kubeception.errors import Hopeless
 from kubeception.etcd import space
@@ -99,16 +99,15 @@ def unless_nobody_serves(condition: Condition) -> Condition:
 
     Whoever waits holds the host's lock, and the keeper, which brings such a server back, with it.
     """
-    refused_since_s: list[float] = []
+    refused = Lasting()
 
     def problem(session: Session) -> str | None:
         why = condition.problem(session)
         clock, ca = session.host.clock, session.layout.pki.ca.certificate
         if why is None or health.answer(session.api_port, ca) is not HealthAnswer.REFUSED:
-            refused_since_s.clear()
+            refused.is_over()
             return why
-        refused_since_s.append(clock.monotonic())
-        refused_s = refused_since_s[-1] - refused_since_s[0]
+        refused_s = refused.lasts_s(clock.monotonic())
         if refused_s > API_SILENT_S and refused_s > API_SILENT_S * clock.slowness():
             raise Hopeless(f"the API server has ended: nobody listens on port {session.api_port}")
         return why

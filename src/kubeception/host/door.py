@@ -36,6 +36,18 @@ class DoorState:
     reached: frozenset[tuple[str, int]] = frozenset()
     """Whose connections to it have stood."""
 
+    def came_to(self, port: int) -> set[str]:
+        """Return who has sent something to the server on a port."""
+        return {who for who, at in self.tried if at == port}
+
+    def stood_at(self, port: int) -> set[str]:
+        """Return whose connections to the server on a port have stood."""
+        return {who for who, at in self.reached if at == port}
+
+    def stood_elsewhere(self, port: int) -> set[str]:
+        """Return whose connections to another server have stood."""
+        return {who for who, at in self.reached if at != port}
+
 
 def rules(*, port: int, address: Address, service_address: Address) -> str:
     """Return what identifies a set of rules, as each of them carries it in its comment."""

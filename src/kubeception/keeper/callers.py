@@ -60,8 +60,7 @@ def outcome(
     A stranger who is dropped says nothing: he counts who has reached another server here. Nor does
     a pod, whose packets come another way than those of hosts.
     """
-    came = {who for who, to in at.tried if to == port}
-    stood = {who for who, to in at.reached if to == port}
-    served = {who for who, to in at.reached if to != port and ip_address(who) not in pods}
+    came, stood = at.came_to(port), at.stood_at(port)
+    served = {who for who in at.stood_elsewhere(port) if ip_address(who) not in pods}
     in_vain = {nodes.get(who, who) for who in came - stood if who in nodes or who in served}
     return tuple(sorted(in_vain)), tuple(sorted(nodes[who] for who in stood if who in nodes))

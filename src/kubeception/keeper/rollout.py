@@ -7,7 +7,7 @@ door, and only once it is proven may the old one go. What fails meanwhile is put
 from dataclasses import dataclass, replace
 
 from kubeception.conditions import CRASHES
-from kubeception.conditions.outside import VAIN_S
+from kubeception.conditions.outside import VAIN_S, shut_out
 
 # A new server that is not ready by then is broken.
 START_S = 120.0
@@ -125,8 +125,7 @@ class Rollout:
         """How it does for other hosts, in words."""
         if self.shut_out:
             cause = self.blocked or "no rule of this host seems to drop it"
-            who = ", ".join(self.shut_out)
-            return f"it answers on port {self.port} here, and not for {who}: {cause}"
+            return f"{shut_out(self.port, self.shut_out)}: {cause}"
         if self.reached:
             return f"node {self.reached[0]} has reached it"
         return "no other node has tried it"

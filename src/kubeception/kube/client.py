@@ -42,6 +42,8 @@ _JSON_PATCH = "application/json-patch+json"
 # An admission policy whose parameters the API server has not read yet, as just after its start or
 # the policy's: it refuses what the policy matches, and says so with status 422.
 _UNSETTLED = "failed to configure binding"
+# The statuses by which `set_fields` is refused where somebody else has changed it meanwhile.
+CHANGED_MEANWHILE = frozenset({409, 422})
 # What a kubelet answers is passed on as it is: a sentence, where it is no Status.
 _SENTENCE = 300
 # Statuses of what was not done, or not for good: no answer, too many requests, a server's trouble.

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from time import monotonic as _monotonic
 
 from kubeception.errors import ApiError
-from kubeception.kube.client import Api, Object
+from kubeception.kube.client import CHANGED_MEANWHILE, Api, Object
 
 DURATION_S = 15.0
 RENEW_S = 2.0
@@ -112,7 +112,7 @@ class Lease:
         try:
             api.set_fields(found, {"/spec": wanted}, manager=self._manager)
         except ApiError as error:
-            if error.status not in {409, 422}:
+            if error.status not in CHANGED_MEANWHILE:
                 raise
             return False
         self._seen = wanted

@@ -74,8 +74,7 @@ def turn(config: Config, facts: Facts) -> Iterator[Resource]:
 
 def others_reach_it(_config: Config, facts: Facts) -> Iterator[Condition]:
     """Before the old one may go, see that whom it serves on other hosts reach the new one."""
-    hosted, proven = facts.cluster.hosted, facts.host.proven
-    if hosted and not (proven and hosted.revision == proven.revision):
+    if facts.cluster.hosted and (facts.host.proven is None or _is_unproven(facts)):
         yield conditions.reached_by_others(facts.host.node, facts.port)
 
 

@@ -27,7 +27,6 @@ log = logging.getLogger("kubeception.preflight")
 
 CHECKS: tuple[Check, ...] = (
     host.privileges,
-    host.role,
     host.service_manager,
     host.packet_filter,
     firewall.lets_through,

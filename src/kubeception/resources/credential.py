@@ -59,9 +59,7 @@ class KubeletCredential:
 
     def drift(self, session: Session) -> str | None:
         """Say what is missing of it or won't do."""
-        if problem := credential_problem(session, self.node) or moved(session, self.address):
-            return problem
-        if self.ask and (problem := led_elsewhere(session, self.ask.service)):
+        if problem := self._problem(session):
             return problem
         at = session.layout.kubelet
         left = [path for path in (at.join_request, at.join_key) if path.exists()]
@@ -74,27 +72,28 @@ class KubeletCredential:
             JoinRefused: the cluster doesn't take this host in.
             WaitTimeout: it could not be asked.
         """
-        if self._is_to_join(session):
+        if self._problem(session):
             self._join(session)
         at = session.layout.kubelet
         files.remove(at.join_request)
         files.remove(at.join_key)
 
-    def _is_to_join(self, session: Session) -> bool:
-        if credential_problem(session, self.node):
-            return True
-        if self.ask and led_elsewhere(session, self.ask.service):
-            return True
-        problem = moved(session, self.address)
-        if problem and self.ask is None:
+    def _problem(self, session: Session) -> str | None:
+        """Say why it is to join, or to join again, or None."""
+        return (
+            credential_problem(session, self.node)
+            or moved(session, self.address)
+            or (led_elsewhere(session, self.ask.service) if self.ask else None)
+        )
+
+    def _join(self, session: Session) -> None:
+        is_member = credential_problem(session, self.node) is None
+        if self.ask is None and is_member:
             raise ConfigError(
-                [f"{problem}: it has to join by that"],
+                [f"{moved(session, self.address)}: it has to join by that"],
                 hint=f"kubeception token create --rejoin {self.node}, on a control-plane host,"
                 " prints the whole command",
             )
-        return problem is not None
-
-    def _join(self, session: Session) -> None:
         if self.ask is None:
             raise ConfigError(
                 ["this host has not joined yet: say --url and --token-file"],
@@ -104,7 +103,6 @@ class KubeletCredential:
         key = self._key(session)
         result = self.ask(self._request(session, key), self.node, (str(self.address),))
         pem = result.certificate
-        is_member = credential_problem(session, self.node) is None
         if is_member and result.ca != _bytes(at.pki.ca.certificate):
             raise JoinRefused(
                 "this host is a worker of a cluster with another CA",

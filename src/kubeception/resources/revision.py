@@ -8,7 +8,7 @@ from kubeception import timestamp
 from kubeception.errors import ApiError
 from kubeception.kept import revisions
 from kubeception.kept.revisions import Broken
-from kubeception.kube.client import KEEPER, OURS, Object
+from kubeception.kube.client import CHANGED_MEANWHILE, KEEPER, OURS, Object
 from kubeception.render import apiserver, revision
 from kubeception.render.objects import NAMESPACE
 from kubeception.session import Session
@@ -54,7 +54,7 @@ class Revision:
                 session.api.set_fields(found, written, manager=self.manager)
             except ApiError as error:
                 # A controller counts in its status meanwhile.
-                if error.status not in {409, 422}:
+                if error.status not in CHANGED_MEANWHILE:
                     raise
                 if daemonset(session) == found:
                     raise

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from kubeception.config.cluster import ClusterSettings, differences
 from kubeception.errors import ApiError, KubeceptionError
+from kubeception.kube.client import CHANGED_MEANWHILE
 from kubeception.render import cluster_settings
 from kubeception.render.objects import NAMESPACE
 from kubeception.session import Session
@@ -54,7 +55,7 @@ class SharedSettings:
                     log.warning("the cluster's %s", line)
                 session.api.set_fields(found, {"/data": wanted["data"]})
         except ApiError as error:
-            if error.status not in {409, 422}:
+            if error.status not in CHANGED_MEANWHILE:
                 raise
             problem = f"{self}: somebody else has just changed it"
             raise KubeceptionError(problem, hint="run it again, to see what it says now") from error
