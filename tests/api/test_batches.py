@@ -25,7 +25,7 @@ from tests.conftest import Note
 from tests.fixed import SETTINGS
 from tests.killed import ratchet
 
-from kubeception import crash
+from kubeception import crash, timestamp
 from kubeception.admin import upgrades
 from kubeception.config.cluster import ClusterSettings
 from kubeception.controller import cluster_upgrade
@@ -297,6 +297,11 @@ def left(api: Api, on: str) -> list[str]:
 
 
 def order(session: Session, *names: str, **more: Any) -> str:
+    """Ask for something, in a later second than before: the newest counts, by the API's time."""
+    made = (one["metadata"]["creationTimestamp"] for one in session.api.list(KIND))
+    before = max(made, default="")
+    while timestamp.text(datetime.now(UTC)) <= before:
+        time.sleep(0.02)
     name: str = upgrades.begin(session, Order(names, **more))["metadata"]["name"]
     return name
 
