@@ -254,5 +254,5 @@ def _require_format(path: Path, text: bytes) -> None:
     if told.format != _FORMAT:
         raise KubeceptionError(
             f"{path}: is of format {told.format}, and this version reads {_FORMAT}",
-            hint="kubeception bundle import, of a newer release",
+            hint="kubeception bundle import DIR, of a newer release",
         )

@@ -54,7 +54,8 @@ def of_etcd(session: Session) -> Iterator[Loss]:
     remains = guard.Remains(at, there, index, known, witness, seen)
     if any(guard.losses(remains)):
         remains = replace(remains, way_back=way_back(session))
-    yield from guard.losses(remains)
+    for loss in guard.losses(remains):
+        yield replace(loss, hint=loss.hint + _unless_anothers(session, witness))
 
 
 def way_back(session: Session) -> str:
@@ -87,7 +88,7 @@ def of_authority(session: Session, entry: Entry) -> Iterator[Loss]:
             yield Loss(entry.at.certificate, "is no certificate", _RESTORE, None)
         elif witness := _witness_of(session, entry, known):
             hint = f"{_RESTORE}; or make a new one, which voids all that it signed, on every host: "
-            hint += f"{_ACCEPT} {Accept.NEW_CA}"
+            hint += f"{_ACCEPT} {Accept.NEW_CA}{_unless_anothers(session, witness)}"
             yield Loss(entry.at.certificate, f"is missing, while {witness}", hint, Accept.NEW_CA)
         return
     recorded = known.authorities.get(name, "").encode()
@@ -124,6 +125,7 @@ def of_service_account(session: Session) -> Iterator[Loss]:
         if witness := witness or _sign_of_a_cluster(session):
             hint = f"put it back: {_TOKENS}; to make a new one all the same: "
             hint += f"{_ACCEPT} {Accept.NEW_SERVICE_ACCOUNT_KEY}"
+            hint += _unless_anothers(session, witness)
             accepted_as = Accept.NEW_SERVICE_ACCOUNT_KEY
             yield Loss(at.service_account_key, f"is missing, while {witness}", hint, accepted_as)
         return
@@ -288,6 +290,13 @@ def _sign_of_a_cluster(session: Session, *, but_data: bool = False) -> str | Non
         if _text(session, path).startswith(OUR_MARK):
             return f"{path} was written after it"
     return None
+
+
+def _unless_anothers(session: Session, witness: str) -> str:
+    """Return the way on where all that tells of a cluster is what some kubelet left."""
+    path = session.config.layout.kubelet.renewed_client
+    is_all = witness.startswith(str(path))
+    return f"; or, if another cluster issued {path.name}: rm {path}" if is_all else ""
 
 
 def _has_to_sign(session: Session, ca: Pair) -> bool:

@@ -93,7 +93,7 @@ def require(
                 f"{snapshot.path}: is of Kubernetes {record.kubernetes}, and this host has "
                 f"{release.kubernetes}, which reads its own minor and the one before"
             ],
-            hint="kubeception bundle import, of that release",
+            hint="kubeception bundle import DIR, of that release",
             is_final=True,
         )
 

@@ -18,7 +18,7 @@ from kubeception.errors import KubeceptionError
 LISTING = "bundle.json"
 IMAGE_PREFIX = "localhost/kubeception"
 
-_IMPORT = "kubeception bundle import"
+_IMPORT = "kubeception bundle import DIR"
 # A list has 6 KiB.
 LONGEST = 1 << 20
 # What JSON calls them, as a value and as a field's type.

@@ -24,6 +24,7 @@ from kubeception.errors import KubeceptionError
 from kubeception.versions import LISTING, Release, spelled
 
 _HINT = "kubeception bundle build"
+_DAMAGED = f"copy it anew from where it was built, or {_HINT}"
 _GIB = 1 << 30
 # Python is unpacked to lib/python, on the host.
 _PATH = r"(?!lib/python(/|\Z))(bin|images|lib)(/[0-9A-Za-z_][0-9A-Za-z_.+-]*)+"
@@ -160,7 +161,7 @@ def check(folder: Path, bundle: Bundle, *, hashed: bool = True, named: Path | No
         found = pool.map(partial(damage, folder, hashed=hashed, named=named), bundle.files)
         problems = [problem for problem in found if problem]
     if problems:
-        raise KubeceptionError("\n".join(problems), hint=_HINT)
+        raise KubeceptionError("\n".join(problems), hint=_DAMAGED)
 
 
 @contextlib.contextmanager

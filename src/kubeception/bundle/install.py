@@ -6,6 +6,7 @@ Images stay files here; whoever starts containerd imports them.
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -78,7 +79,8 @@ def install(
     """Put the bundle in folder `source` on the host below `root`, and return what changed.
 
     It lies beside those that were there before, and is in use from now on, unless it is only
-    `staged`. One that is there already isn't copied again, unless its list can't be read.
+    `staged`. One that is there already isn't copied again, unless its list can't be read or a file
+    is missing or of another size.
     With `linked` its files are hard links, for a root that nobody writes to. They are, too, where
     the folder `is_own`: one of this host's that nobody else has, and that is of no use afterwards.
     With `sha256`, that of its list, nothing is believed of another one.
@@ -171,7 +173,7 @@ def prune(root: Path = Path("/"), *, keep: int = 1) -> list[str]:
             raise KubeceptionError(
                 f"{here.bundle}: leads to no bundle, so none of {len(found)} can be said to be"
                 " unused",
-                hint="kubeception bundle import",
+                hint=f"kubeception bundle import {found[-1]}",
             )
         unused = [folder for folder in _folders(here) if folder.resolve() != used]
         unused.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
@@ -204,7 +206,9 @@ def _problem(folder: Path) -> str | None:
 
 
 def _is_there(folder: Path, bundle: Bundle) -> bool:
-    """Tell whether a bundle lies on a host, which was whole when it got its name.
+    """Tell whether a bundle lies on a host, with every file in its size.
+
+    It was whole when it got its name.
 
     Raises:
         KubeceptionError: another one has its name, or it would lie elsewhere by a link.
@@ -219,7 +223,10 @@ def _is_there(folder: Path, bundle: Bundle) -> bool:
         raise KubeceptionError(
             f"{folder}: another bundle of that name is there", hint=f"mv {folder} {folder}.old"
         )
-    return True
+    with suppress(KubeceptionError):
+        contents.check(folder, bundle, hashed=False)
+        return True
+    return False
 
 
 def check_disk(folder: Path, needed: int) -> None:
@@ -243,7 +250,7 @@ def _use(bundle: Bundle, here: Layout, links: Mapping[Path, Path]) -> Iterator[s
         files.link(here.bundle, Path(bundle.version))
         yield f"{here.bundle}: turned to {bundle.version}"
     for at, target in links.items():
-        if not at.is_symlink():
+        if not at.is_symlink() or at.readlink() != target:
             files.link(at, target)
             yield f"{at}: linked"
     for launcher, text in _scripts(bundle, here):
@@ -271,8 +278,8 @@ def _checked_links(bundle: Bundle, here: Layout) -> dict[Path, Path]:
     links = dict(_links(bundle, here))
     strangers = [
         f"{at}: is there already, and not from a bundle"
-        for at, target in links.items()
-        if os.path.lexists(at) and not (at.is_symlink() and at.readlink() == target)
+        for at in links
+        if os.path.lexists(at) and not _is_linked(at)
     ]
     strangers += [
         f"{at}: is there already, and not from a bundle"
@@ -284,10 +291,15 @@ def _checked_links(bundle: Bundle, here: Layout) -> dict[Path, Path]:
     return links
 
 
+def _is_linked(at: Path) -> bool:
+    """Tell whether a path is a link of ours, be it to another program than it should be."""
+    return at.is_symlink() and at.readlink().is_relative_to(Config().layout.bundle)
+
+
 def _is_ours(launcher: Path) -> bool:
     """Tell whether we wrote a launcher, or an earlier version linked it."""
     if launcher.is_symlink():
-        return launcher.readlink().is_relative_to(Config().layout.bundle)
+        return _is_linked(launcher)
     return launcher.is_file() and launcher.read_text(errors="replace").startswith(_OURS)
 
 

@@ -70,7 +70,7 @@ def list_(output: str, root: Path | None) -> None:
 
     found = install.installed((root or this_host().root).absolute())
     if not found:
-        raise KubeceptionError("this host has no bundle", hint="kubeception bundle import")
+        raise KubeceptionError("this host has no bundle", hint="kubeception bundle import DIR")
     if output == "json":
         emit([asdict(one) for one in found])
         return

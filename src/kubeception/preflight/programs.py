@@ -1,5 +1,6 @@
 """The programs that the host runs: there, and of a version that we support, by their own words."""
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from kubeception.errors import KubeceptionError
 from kubeception.preflight.finding import Finding, warning
 from kubeception.preflight.host_state import HostState
 from kubeception.render import containerd, etcd, kubelet
+from kubeception.versions import LISTING
 
 _ANSWER_S = 10.0
 _IMPORT = "kubeception bundle import"
@@ -49,16 +51,16 @@ def files(seen: HostState) -> Iterator[Finding]:
     for program in _programs(seen):
         path = _path(seen, program)
         if path is not None and not seen.session.host.real(path).exists():
-            yield _missing(program.name, path)
+            yield _missing(seen, program.name, path)
     if containerd.UNIT in seen.foreign:
         return
     for name in _RUNTIME:
         if not seen.session.host.find(name, path=f"{at.launchers}:{_PATH}"):
-            yield _missing(name, at.launchers / name)
+            yield _missing(seen, name, at.launchers / name)
     plugins = _CNI + (_CNI_OF_FLANNEL if seen.config.net.cni is Cni.FLANNEL else ())
     for name in plugins:
         if not seen.session.host.real(at.cni.plugins / name).exists():
-            yield _missing(name, at.cni.plugins / name)
+            yield _missing(seen, name, at.cni.plugins / name)
 
 
 def supported(seen: HostState) -> Iterator[Finding]:
@@ -100,15 +102,30 @@ def _path(seen: HostState, program: Program) -> Path | None:
     return seen.session.host.find(program.name)
 
 
-def _missing(name: str, path: Path) -> Finding:
-    return Finding(f"FileExisting-{name}", f"{path}: no such file", _IMPORT)
+def _missing(seen: HostState, name: str, path: Path) -> Finding:
+    return Finding(f"FileExisting-{name}", f"{path}: no such file", _bringing(seen, path))
+
+
+def _bringing(seen: HostState, path: Path) -> str:
+    """Return the command that brings a program which is missing, or is another one."""
+    bundle = seen.config.layout.bundle
+    at = seen.session.host.real(path.parent) / path.name
+    target = at.readlink() if at.is_symlink() else None
+    # Where the link is right it is the bundle that is not.
+    is_right = target in (bundle / "bin" / path.name, bundle / "bin/cni" / path.name)
+    source = "DIR" if is_right or not (seen.layout.bundle / LISTING).is_file() else bundle
+    is_foreign = os.path.lexists(at) and not (target and target.is_relative_to(bundle))
+    aside = f"mv {path} {path}.old; " if is_foreign else ""
+    return f"{aside}{_IMPORT} {source}"
 
 
 def _version(seen: HostState, program: Program, path: Path) -> Iterator[Finding]:
     supported = seen.release.supported[program.name]
-    hint = f"want {program.name} {supported}; {_IMPORT} brings one"
+    hint = f"want {program.name} {supported}"
     if program.unit in seen.foreign:
-        hint += f", once {program.unit}, the host's own, is gone"
+        hint += f", or remove {program.unit}, the host's own, to have the bundle's"
+    else:
+        hint += f": {_bringing(seen, path)}"
     try:
         said = seen.session.host.run([path, "--version"], check=False, timeout=_ANSWER_S)
     except KubeceptionError as error:  # such as one built for another architecture

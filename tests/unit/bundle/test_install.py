@@ -93,6 +93,35 @@ def test_one_whose_list_is_gone_is_put_there_again(make_bundle: MakeBundle, tmp_
     contents.verify(root / "opt/kubeception/current")
 
 
+def test_one_that_lost_a_file_is_put_there_again(make_bundle: MakeBundle, tmp_path: Path) -> None:
+    bundle, root = make_bundle("3.7.3"), tmp_path / "host"
+    put(bundle, root)
+    own = root / "opt/kubeception/current"
+    (own / "bin/etcd").unlink()
+
+    with pytest.raises(KubeceptionError, match="bin/etcd: missing"):
+        put(own, root)
+    assert put(bundle, root)
+
+    contents.verify(own)
+
+
+def test_a_link_of_ours_to_another_program_is_put_right(
+    make_bundle: MakeBundle, tmp_path: Path
+) -> None:
+    root = tmp_path / "host"
+    put(make_bundle("3.7.3"), root)
+    etcd = root / "usr/local/bin/etcd"
+    etcd.unlink()
+    etcd.symlink_to("/opt/kubeception/current/bin/etcdctl")
+    (root / "opt/cni/bin/bridge").unlink()
+
+    changes = put(root / "opt/kubeception/current", root)
+
+    assert changes == [f"{root}/opt/cni/bin/bridge: linked", f"{etcd}: linked"]
+    assert etcd.readlink() == Path("/opt/kubeception/current/bin/etcd")
+
+
 def test_what_a_kill_left_is_replaced(make_bundle: MakeBundle, tmp_path: Path) -> None:
     root, bundle = tmp_path / "host", make_bundle("3.7.3")
     folder = root / f"opt/kubeception/{contents.load(bundle).version}"

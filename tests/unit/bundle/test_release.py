@@ -90,7 +90,7 @@ def test_a_wrong_list_says_where_it_is_wrong(
     with pytest.raises(KubeceptionError) as caught:
         release(tmp_path, {**OLD, **wrong})
     assert caught.value.message == f"{tmp_path}/bundle.json: {problem}"
-    assert caught.value.hint == "kubeception bundle import"
+    assert caught.value.hint == "kubeception bundle import DIR"
 
 
 def test_a_host_without_a_bundle_is_no_host_with_a_broken_one(tmp_path: Path) -> None:

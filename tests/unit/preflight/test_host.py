@@ -14,11 +14,12 @@ from kubeception.kept import membership
 from kubeception.preflight import address, capacity, checks, host, programs
 from kubeception.preflight.finding import Severity
 from kubeception.preflight.programs import PROGRAMS
-from kubeception.versions import Range, Release
+from kubeception.versions import LISTING, Range, Release
 
 RELEASED = datetime(2026, 9, 1, tzinfo=UTC)
 LATER = RELEASED + timedelta(days=90)
 LAUNCHERS = CONFIG.layout.launchers
+BUNDLE = CONFIG.layout.bundle
 
 
 @pytest.mark.parametrize("name", ["cp1", "cp1.example.org", "a" * 52])
@@ -87,6 +88,31 @@ def test_what_is_not_there_is_told_by_its_path(tmp_path: Path) -> None:
         path = LAUNCHERS / one.name
         assert f"error FileExisting-{one.name}: {path}: no such file" in found
     assert "error FileExisting-flannel: /opt/cni/bin/flannel: no such file" in found
+
+
+def hints(root: Path) -> dict[str, str]:
+    return {one.check: one.hint for one in programs.files(scene_of(session_of(root)))}
+
+
+def test_a_missing_program_comes_from_the_bundle_in_use_or_from_elsewhere(tmp_path: Path) -> None:
+    assert hints(tmp_path)["FileExisting-etcd"] == "kubeception bundle import DIR"
+
+    used = tmp_path / "opt/kubeception/current"
+    files.write(used / LISTING, "{}")
+    assert hints(tmp_path)["FileExisting-etcd"] == f"kubeception bundle import {BUNDLE}"
+
+    # Its link is there: it is the bundle that lacks it.
+    etcd = tmp_path / str(LAUNCHERS / "etcd").lstrip("/")
+    etcd.parent.mkdir(parents=True)
+    etcd.symlink_to(BUNDLE / "bin/etcd")
+    assert hints(tmp_path)["FileExisting-etcd"] == "kubeception bundle import DIR"
+
+    # One of somebody else's is in its place, leading nowhere.
+    etcd.unlink()
+    etcd.symlink_to("/usr/bin/etcd")
+    assert hints(tmp_path)["FileExisting-etcd"] == (
+        f"mv {LAUNCHERS}/etcd {LAUNCHERS}/etcd.old; kubeception bundle import {BUNDLE}"
+    )
 
 
 def test_versions_read_as_people_write_them() -> None:
