@@ -28,6 +28,7 @@ log = logging.getLogger("kubeception.host")
 
 _ACCEPT = "kubeception bootstrap --accept"
 _RESTORE = "a CA is never replaced by itself; put the right pair back"
+_ANEW = "have its key sign it anew, which keeps all that it signed, then bootstrap"
 _TOKENS = "with another key every ServiceAccount's token becomes void"
 
 
@@ -100,17 +101,33 @@ def of_authority(session: Session, entry: Entry) -> Iterator[Loss]:
                 yield _other(entry, f"has not signed {path}, which this host's cluster issued")
     at = session.config.layout.pki
     # The controller-manager doesn't start without these two.
+    now = session.host.clock.now()
     is_needed = entry.at in {at.ca, at.kubelet_serving_ca} or _has_to_sign(session, entry.at)
     if key is None and name in known.signing and is_needed:
         hint = "put it back from a backup: without it nothing can be signed or renewed; or make "
         hint += f"a new CA, which voids all that this one signed: {_ACCEPT} {Accept.NEW_CA}"
         yield Loss(entry.at.key, "is gone, and this host had it", hint, Accept.NEW_CA)
     elif key is not None and not issue.key_problem(key):
-        now = session.host.clock.now()
         if problem := issue.certificate_problem(entry.spec, pem, key, ca=None, now=now):
             words = f"does not belong to its key, {entry.at.key}"
             problem = words if problem == issue.NOT_ITS_KEYS else problem
-            yield Loss(entry.at.certificate, problem, _RESTORE, None)
+            hint = _renewal(entry.at) if issue.time_problem(pem, ca=None, now=now) else _RESTORE
+            yield Loss(entry.at.certificate, problem, hint, None)
+    elif key is None and (problem := issue.time_problem(pem, ca=None, now=now)):
+        hint = f"{_ANEW}, wherever the key is, and put it here"
+        yield Loss(entry.at.certificate, problem, hint, None)
+
+
+def _renewal(ca: Pair) -> str:
+    """Return the command by which a CA's key signs its certificate anew: all that it signed stays.
+
+    A run takes it, since it is about the same key (RFC 5280 knows a CA by its name and its key).
+    """
+    new = f"{ca.certificate}.new"
+    return (
+        f"{_ANEW}: openssl x509 -in {ca.certificate} -signkey {ca.key} -days 3650 -out {new}"
+        f" && mv {new} {ca.certificate}"
+    )
 
 
 def of_service_account(session: Session) -> Iterator[Loss]:

@@ -318,9 +318,12 @@ def _source(facts: Facts, asked: Source | None) -> Source:
     return asked or next(source for source, is_there in there.items() if is_there)
 
 
-def has_joined(session: Session) -> bool:
-    """Tell whether this host has a good credential as a worker."""
-    return not credential_problem(session, node_name(session))
+def has_to_join(session: Session) -> str | None:
+    """Say that this host has no good credential as a worker, or None."""
+    problem = credential_problem(session, node_name(session))
+    if problem and session.layout.membership.exists():
+        return f"this host has to join again, its credential {problem}"
+    return "this host has not joined yet" if problem else None
 
 
 def joins_again(session: Session, service: str) -> bool:
@@ -352,7 +355,7 @@ def preview_join(session: Session, *, source: Path | None = None) -> DryRun:
     """Return the problems of this host, and what can be told of a join without asking for it."""
     found = preflight.look(session, worker=True)
     preview = dry_run(joining(None), session, gather=partial(worker, session))
-    if not has_joined(session):
+    if has_to_join(session):
         why = "the cluster says what it needs when this host joins"
         preview.not_planned.append(NotPlanned(WORKER_KUBELET.name, ("kubelet",), why))
     return found, _with_config(preview, source, session)

@@ -57,6 +57,13 @@ def configure(host: Host, *, more: str = "") -> None:
     host.put(CONFIG, (SOURCES / "distros" / "lab.toml").read_text() + more)
 
 
+def emptied(host: Host) -> Host:
+    """Return a host of which nothing of its cluster is left, with the lab's configuration."""
+    host.run("kubeception", "reset", "--yes", "--etcd", "--pki", timeout_s=120)
+    configure(host)
+    return host
+
+
 def after_the_keeper(host: Host, *argv: str) -> Completed:
     """Run a command that takes the host's lock; where the keeper has it, after the keeper."""
     while True:

@@ -9,6 +9,7 @@ import pytest
 from tests.lab import cluster
 from tests.lab.cluster import bootstrap
 from tests.lab.conftest import Note
+from tests.lab.found import errors, findings
 from tests.lab.machine import scaled
 
 from kubeception.host.process import Completed
@@ -17,7 +18,6 @@ from kubeception.lab import Host
 SETTINGS = ("/etc", "/opt", "/usr/local")
 STATE = ("/var/lib/etcd", "/var/lib/kubelet", "/root")
 CA_KEY = "/etc/kubernetes/pki/ca.key"
-KUBELETS_OWN = "/var/lib/kubelet/pki/kubelet-client-current.pem"
 ETCD = "/usr/local/bin/etcd"
 ETCD_DATA = "/var/lib/etcd/default.etcd"
 # Says that it listens, and does so until its input ends.
@@ -33,9 +33,7 @@ pytestmark = pytest.mark.hosts(1, bundle=True)
 @pytest.fixture
 def fresh(hosts: list[Host]) -> Host:
     """A host without a cluster."""
-    hosts[0].run("kubeception", "reset", "--yes", "--etcd", "--pki", timeout_s=120)
-    cluster.configure(hosts[0])
-    return hosts[0]
+    return cluster.emptied(hosts[0])
 
 
 @pytest.fixture
@@ -68,16 +66,6 @@ def tree(host: Host, *more: str) -> str:
     folders = (*SETTINGS, *more)
     shown = "%p %l %m %U %s %T@ %C@\\n"
     return host.run("find", *folders, "-printf", shown).stdout
-
-
-def findings(host: Host) -> dict[str, dict[str, str]]:
-    """Return what preflight finds, by the name of the check."""
-    said = json.loads(host.run("kubeception", "preflight", "-o", "json", check=False).stdout)
-    return {finding["check"]: finding for finding in said["findings"]}
-
-
-def errors(host: Host) -> set[str]:
-    return {name for name, found in findings(host).items() if found["severity"] == "error"}
 
 
 def test_a_host_as_it_should_be_has_no_problem(fresh: Host) -> None:
@@ -152,131 +140,6 @@ def test_all_problems_are_told_at_once_and_nothing_is_changed(fresh: Host) -> No
 def without_etcd(listing: str) -> list[str]:
     """Leave out what was mounted for a while."""
     return [line for line in listing.splitlines() if not line.startswith("/var/lib/etcd")]
-
-
-# What others leave on a host, by a command of a shell's, and the check that finds it.
-LEFT: dict[str, tuple[str, str]] = {
-    "another network": (
-        "mkdir -p /etc/cni/net.d; echo {} > /etc/cni/net.d/10-calico.conflist",
-        "FileContent--etc-cni-net.d-10-calico.conflist",
-    ),
-    "its bridge": (
-        "ip link add cni0 type bridge; ip address add 10.42.0.1/24 dev cni0",
-        "Link-cni0",
-    ),
-    "a control plane of kubeadm's": (
-        "mkdir -p /etc/kubernetes/manifests; echo kind: Pod > /etc/kubernetes/manifests/etcd.yaml",
-        "FileContent--etc-kubernetes-manifests-etcd.yaml",
-    ),
-    "a plugin is missing": ("rm /opt/cni/bin/bridge", "FileExisting-bridge"),
-    "a program is missing": ("rm /usr/local/bin/runc", "FileExisting-runc"),
-    "a drop-in of its package": (
-        "mkdir -p /etc/systemd/system/kubelet.service.d;"
-        " printf '[Service]\\nExecStart=\\nExecStart=/usr/bin/kubelet $KUBELET_CONFIG_ARGS\\n'"
-        " > /etc/systemd/system/kubelet.service.d/10-kubeadm.conf; systemctl daemon-reload",
-        "FileContent--etc-systemd-system-kubelet.service.d-10-kubeadm.conf",
-    ),
-    "cores given out": (
-        'mkdir -p /var/lib/kubelet; echo \'{"policyName":"static"}\''
-        " > /var/lib/kubelet/cpu_manager_state",
-        "FileContent--var-lib-kubelet-cpu_manager_state",
-    ),
-    "memory cut off": (
-        "mkdir -p /var/lib/kubelet; : > /var/lib/kubelet/memory_manager_state",
-        "FileContent--var-lib-kubelet-memory_manager_state",
-    ),
-    "a file for a folder": (
-        "rm -rf /etc/kubernetes/pki; touch /etc/kubernetes/pki",
-        "DirAvailable--etc-kubernetes-pki",
-    ),
-    "a service on our port": (
-        "printf '[Service]\\nExecStart=/usr/bin/python3 -m http.server 10250\\n'"
-        " > /etc/systemd/system/stranger.service; systemctl start stranger;"
-        " until ss -ltn | grep -q :10250; do sleep 0.1; done",
-        "Port-10250",
-    ),
-    "a firewall": (
-        "nft 'table inet own { chain input { type filter hook input priority 0; policy drop;"
-        " ct state established,related accept; }; }'",
-        "Firewall-own-input",
-    ),
-    "a setting of the kernel": (
-        "echo net.ipv4.ip_forward = 0 > /etc/sysctl.d/zz-own.conf",
-        "Sysctl-net.ipv4.ip_forward",
-    ),
-}
-# The same, where more words stand before the command, and a colon.
-# No bundle is imported while a program of somebody's own is in its way: that comes first.
-WANTED: dict[str, tuple[str, str]] = {
-    "a program of somebody's own": (
-        "rm /usr/local/bin/kubelet; cp /bin/true /usr/local/bin/kubelet",
-        "KubeletVersion",
-    ),
-    "another program by its name": (
-        f"ln -sfn /opt/kubeception/current/bin/etcdctl {ETCD}",
-        "EtcdVersion",
-    ),
-    "another runtime by its name": (
-        "ln -sfn /opt/kubeception/current/bin/etcdctl /usr/local/bin/containerd",
-        "ContainerRuntimeVersion",
-    ),
-}
-# What is set that no host can go by, and what is said of it; the lab's own settings are none of it.
-SET: dict[str, tuple[str, str, str]] = {
-    "another host's address": (
-        '[node]\naddress = "192.0.2.77"\n',
-        "Address",
-        "set address in the [node] section of the configuration, or take it out",
-    ),
-    "the network that the host is on": (
-        '[net]\ncluster_cidr = "10.64.0.0/16"\nservice_cluster_ip_range = "10.89.0.0/16"\n',
-        "Net-service_cluster_ip_range",
-        "set service_cluster_ip_range in the [net] section to a range that nothing else has",
-    ),
-    "a file that is nowhere": (
-        '[apiserver.extra_args]\naudit-policy-file = "/etc/own/audit.yaml"\n',
-        "FileContent--etc-own-audit.yaml",
-        "put it there, or take audit-policy-file out of [apiserver]",
-    ),
-}
-UNDONE = """
-systemctl stop stranger
-nft delete table inet own
-rm -f /etc/sysctl.d/zz-own.conf /etc/cni/net.d/10-calico.conflist* /etc/kubernetes/*.off
-rm -rf /etc/systemd/system/stranger.service /etc/systemd/system/kubelet.service.d
-systemctl daemon-reload
-test ! -f /etc/kubernetes/pki || rm /etc/kubernetes/pki
-rm -f /etc/kubernetes/manifests/etcd.yaml /var/lib/kubelet/*_manager_state
-rm -f /usr/local/bin/etcd /usr/local/bin/kubelet* /usr/local/bin/containerd
-kubeception bundle import /opt/kubeception/current
-"""
-# What is true of the machine that the lab runs on.
-OF_THE_MACHINE = {"CgroupVersion", "Mem"}
-
-
-def test_after_what_each_hint_says_a_bootstrap_passes(fresh: Host) -> None:
-    puts = {check: put for put, check in (*LEFT.values(), *WANTED.values())}
-    for put in puts.values():
-        fresh.run("sh", "-c", put)
-    fresh.put(cluster.CONFIG, "version = 1\n" + "".join(put for put, _, _ in SET.values()))
-    try:
-        found = findings(fresh)
-        assert found.keys() - OF_THE_MACHINE == puts.keys() | {one for _, one, _ in SET.values()}
-        assert "kubeadm" in found[LEFT["a drop-in of its package"][1]]["problem"]
-
-        for one in (check for _, check in WANTED.values()):
-            fresh.run("sh", "-c", found[one]["hint"].partition(": ")[2])
-        for one in (check for _, check in LEFT.values()):
-            fresh.run("sh", "-c", found[one]["hint"])
-        for _, one, words in SET.values():
-            assert words in found[one]["hint"]
-        cluster.configure(fresh)
-
-        assert findings(fresh).keys() <= OF_THE_MACHINE
-        bootstrap(fresh)
-        cluster.settle(fresh)
-    finally:
-        fresh.run("sh", "-c", UNDONE)
 
 
 def test_an_etcd_that_is_too_old_says_so_itself(fresh: Host) -> None:
@@ -378,22 +241,6 @@ def test_a_ca_key_that_was_cut_off_is_told_and_the_cluster_let_alone(cp1: Host) 
     assert f"{CA_KEY}: is no private key" in done.stderr
     assert "Traceback" not in done.stderr + status.stderr
     assert after == before
-
-
-def test_what_a_kubelet_has_of_another_cluster_is_named(cp1: Host) -> None:
-    others = [cp1.get(f"/etc/kubernetes/pki/kubelet-client.{kind}") for kind in ("crt", "key")]
-    cp1.run("kubeception", "reset", "--yes", "--etcd", "--pki", timeout_s=120)
-    cluster.configure(cp1)
-    cp1.put(KUBELETS_OWN, "".join(others), mode=0o600)
-
-    found = findings(cp1).values()
-
-    hints = {one["hint"].rpartition(": ")[2] for one in found if one["severity"] == "error"}
-    assert hints == {f"rm {KUBELETS_OWN}"}
-    cp1.run("sh", "-c", *hints)
-    assert errors(cp1) == set()
-    bootstrap(cp1)
-    cluster.settle(cp1)
 
 
 def test_a_webhook_that_nobody_answers_stops_a_run_but_not_a_rebuild(cp1: Host) -> None:

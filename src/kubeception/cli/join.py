@@ -68,15 +68,16 @@ def join(
         if dry_run:
             problems, preview = workflows.preview_join(session, source=config_file)
             dry.end(context, preview, problems, output=output)
-        has_joined = by_keeper or workflows.has_joined(session)
-        if url and token_file and has_joined:
-            has_joined = not workflows.joins_again(session, pinned.place(url).host)
-        ask = None if has_joined else _ask(session, url, token_file)
+        why = None if by_keeper else workflows.has_to_join(session)
+        is_led = url and token_file and workflows.joins_again(session, pinned.place(url).host)
+        ask = _ask(session, url, token_file, why or "") if why or is_led else None
         summary = workflows.join(session, ask=ask, source=config_file)
     show(summary, "join", output=output)
 
 
-def _ask(session: Session, url: str | None, token_file: Path | None) -> "RequestCertificate":
+def _ask(
+    session: Session, url: str | None, token_file: Path | None, why: str
+) -> "RequestCertificate":
     """Return what asks the cluster of a token.
 
     Raises:
@@ -91,8 +92,9 @@ def _ask(session: Session, url: str | None, token_file: Path | None) -> "Request
             name for name, it in (("--url", url), ("--token-file", token_file)) if it is None
         ]
         raise ConfigError(
-            [f"{name} is missing, and this host has not joined yet" for name in missing],
-            hint="kubeception token create, on a control-plane host, prints the whole command",
+            [f"{name} is missing, and {why}" for name in missing],
+            hint="kubeception token create, on a control-plane host, prints the whole command;"
+            " with --rejoin NODE for one that has joined before",
         )
     at = pinned.place(url)
     core_dump.refuse()

@@ -19,7 +19,7 @@ PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "udev", "kmod"),
     *("iproute2", "nftables", "iptables", "conntrack", "ethtool", "iputils-ping"),
     *("procps", "util-linux", "mount", "libseccomp2", "ca-certificates", "python3"),
-    *("bash-completion", "curl", "less"),
+    *("bash-completion", "curl", "less", "openssl"),
 )
 
 

@@ -11,7 +11,7 @@ from kubeception.engine import Phase
 from kubeception.facts import Facts
 from kubeception.phases import pki
 from kubeception.pki import catalog
-from kubeception.render import join_service, kubelet
+from kubeception.render import controllers, join_service, kubelet
 from kubeception.resources import Resource
 from kubeception.resources.fresh import FreshContainer, FreshUnit
 from kubeception.resources.keypair import InItsTime
@@ -75,6 +75,10 @@ def reread(config: Config, facts: Facts) -> Iterator[Resource]:
     name, labels = join_service.NAME, join_service.LABELS
     served = at.pki.join.certificate
     yield FreshContainer(name, labels, (served, join_service.folder(settings).copy(served)))
+    # It would put back the CA that it has read wherever another one is published.
+    publisher, ca = controllers.CONTROLLER_MANAGER, at.pki.ca.certificate
+    copy = controllers.folder(publisher, settings).copy(ca)
+    yield FreshContainer(publisher.name, publisher.labels, (ca, copy))
 
 
 EXPIRED = Phase("expired", "looking for expired certificates", expired, module="pki")

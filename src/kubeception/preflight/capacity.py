@@ -61,10 +61,11 @@ def disk(seen: HostState) -> Iterator[Finding]:
     ):
         found = os.statvfs(_existing(seen.session.host.at(folder)))
         free, size = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
-        name, hint = of_path("Disk", folder), f"df -h {folder}"
+        name, mounted = of_path("Disk", folder), _mount_of(seen, folder)
+        hint, fewer = _room(mounted, "-h"), _room(mounted, "--inodes")
         what = f"{folder}: {free // MIB} MiB of {size // MIB} are free"
         if found.f_flag & os.ST_RDONLY:
-            what, mounted = f"{folder}: its file system is read-only", _mount_of(seen, folder)
+            what = f"{folder}: its file system is read-only"
             yield Finding(name, what, f"mount -o remount,rw {mounted}")
         elif found.f_bfree * found.f_frsize < FULL:
             yield Finding(name, f"{folder}: its file system is full", hint)
@@ -72,7 +73,7 @@ def disk(seen: HostState) -> Iterator[Finding]:
             what = (
                 f"{folder}: its file system has no inodes left, though {free // MIB} MiB are free"
             )
-            yield Finding(name, what, f"df -i {folder}")
+            yield Finding(name, what, fewer)
         elif free < needs:
             yield Finding(name, f"{what}, and a start needs {needs // MIB}", hint)
         elif free < evicts * size:
@@ -81,7 +82,7 @@ def disk(seen: HostState) -> Iterator[Finding]:
             yield warning(name, what, hint)
         elif evicts and found.f_favail < FILES_EVICT * found.f_files:
             what = f"{folder}: {found.f_favail} of {found.f_files} inodes are free"
-            yield warning(name, f"{what}; the kubelet evicts pods there", f"df -i {folder}")
+            yield warning(name, f"{what}; the kubelet evicts pods there", fewer)
 
 
 def quota(seen: HostState) -> Iterator[Finding]:
@@ -151,6 +152,10 @@ def clock(seen: HostState) -> Iterator[Finding]:
     if newest and newest[0] > now + CLOCKS_DIFFER:
         what = f"{said}; {newest[1]} was written at {newest[0]:%Y-%m-%d %H:%M}"
         yield warning("Clock", what, hint)
+
+
+def _room(mounted: Path, unit: str) -> str:
+    return f"make room; what takes it stands beside the sum: du -x -d 1 {unit} {mounted} | sort -h"
 
 
 def _mount_of(seen: HostState, folder: Path) -> Path:

@@ -123,6 +123,7 @@ class KubeletCredential:
         files.link(current, session.host.named(dated) if session.host.is_contained else dated)
         if is_member:
             files.write(at.membership, member)
+        session.hang_up()  # a connection that stands knows the API by the CA of before
 
     def _key(self, session: Session) -> bytes:
         path = session.layout.kubelet.join_key
@@ -190,8 +191,11 @@ def _certificate_problem(
         return "is by a CA that is no certificate"
     if problem := issue.key_problem(key):
         return f"has a key that {problem}"
+    now = session.host.clock.now()
+    if problem := issue.time_problem(ca, ca=None, now=now):
+        return f"is by a CA whose certificate {problem}"
     client = CertificateSpec(request.user(node), frozenset({Use.CLIENT}), request.NODES)
-    return issue.certificate_problem(client, pem, key, ca=ca, now=session.host.clock.now())
+    return issue.certificate_problem(client, pem, key, ca=ca, now=now)
 
 
 def _bytes(path: Path) -> bytes | None:

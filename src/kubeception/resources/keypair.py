@@ -41,9 +41,11 @@ class KeyPair:
         pem, key = _read(session, self.entry.at)
         if pem is None:
             return "missing"
-        if key is None:
+        if key is None and self.entry.spec.is_ca and issue.is_certificate(pem):
             # An external CA keeps its key elsewhere; what it signed is checked against it.
-            return None if self.entry.spec.is_ca else "its key is missing"
+            return issue.time_problem(pem, ca=None, now=session.host.clock.now())
+        if key is None:
+            return "its key is missing"
         problem = issue.key_problem(key)
         if problem:
             return f"its key {problem}"

@@ -15,7 +15,7 @@ from kubeception.phases.pki import PKI
 from kubeception.phases.serving import SERVING
 from kubeception.pki import catalog
 from kubeception.pki.catalog import Read
-from kubeception.render import join_service
+from kubeception.render import controllers, join_service
 from kubeception.resources.fresh import FreshContainer, FreshUnit
 from kubeception.resources.keypair import InItsTime, KeyPair
 from kubeception.resources.kubelet_client import KubeletClient, LiveKubeletClient
@@ -70,9 +70,11 @@ def test_who_reads_a_certificate_at_its_start_is_started_after_it() -> None:
     }
 
     assert once < files
-    # What the join service reads is its copy, which is made a moment later.
-    copy = join_service.folder(FACTS.cluster.settings).copy(CONFIG.layout.pki.join.certificate)
-    assert files - once == {CONFIG.layout.kubelet.reissued_client, copy}
+    # What pods read are their copies, which are made a moment later.
+    pki, settings = CONFIG.layout.pki, FACTS.cluster.settings
+    manager = controllers.folder(controllers.CONTROLLER_MANAGER, settings)
+    ca, copy = pki.ca.certificate, join_service.folder(settings).copy(pki.join.certificate)
+    assert files - once == {CONFIG.layout.kubelet.reissued_client, copy, ca, manager.copy(ca)}
 
 
 @pytest.mark.parametrize(

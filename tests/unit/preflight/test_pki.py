@@ -157,6 +157,10 @@ def test_a_ca_that_has_expired(tmp_path: Path) -> None:
     hands.sleep((catalog.CA_LIFETIME + timedelta(days=1)).total_seconds())
 
     assert sum("expired" in line for line in everything(scene_of(session))) == 5
+    # So it is told of one whose key is elsewhere.
+    session.host.at(AT.front_proxy_ca.key).unlink()
+    told = f"{AT.front_proxy_ca.certificate}: expired on "
+    assert sum(told in line for line in everything(scene_of(session))) == 1
 
 
 def _other_key(session: Session) -> None:

@@ -102,6 +102,21 @@ def test_a_host_joins_once(session: Session) -> None:
     assert cluster.addresses == [("192.0.2.21",)]
 
 
+def test_a_host_whose_ca_has_expired_joins_by_that_of_today(tmp_path: Path) -> None:
+    hands = Hands()
+    session = session_of(tmp_path, hands=hands)
+    joined(session)
+    expired = CA.certificate
+    hands.sleep(timedelta(days=3651).total_seconds())
+    said = wanted(None).drift(session)
+    assert said is not None
+    assert said.startswith("is by a CA whose certificate expired on ")
+
+    with pytest.raises(JoinRefused, match="by a CA whose certificate expired"):
+        wanted(Cluster()).apply(session)
+    assert session.layout.pki.ca.certificate.read_bytes() == expired
+
+
 def test_a_host_follows_its_api_to_another_address(session: Session) -> None:
     joined(session)
     there = Cluster(service="api.example")
