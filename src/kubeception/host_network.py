@@ -2,16 +2,23 @@
 
 from collections.abc import Iterable
 
+from kubeception.config.model import Cni
 from kubeception.gather import chosen_address
 from kubeception.resources import Resource, node_rules
 from kubeception.resources.door import WholeDoor
 from kubeception.resources.kernel_value import VALUES, Forwarding
+from kubeception.resources.pod_range import PodRange
 from kubeception.session import Session
 
 
-def wanted(session: Session) -> tuple[Resource, ...]:
-    """Return the kernel's settings, and the rules of the door, of kube-proxy and of flannel."""
+def wanted(session: Session, pods: str | None = None) -> tuple[Resource, ...]:
+    """Return the kernel's settings, and the rules of the door, of kube-proxy and of flannel.
+
+    And the range that the Node says to have for its `pods`, where that is known.
+    """
     found: list[Resource] = [*VALUES]
+    if pods and session.config.net.cni is Cni.FLANNEL:
+        found.append(PodRange(pods))
     if address := chosen_address(session):
         found.append(Forwarding(address))
         if not session.layout.membership.exists():
@@ -19,9 +26,9 @@ def wanted(session: Session) -> tuple[Resource, ...]:
     return (*found, *node_rules.of_this_host(session))
 
 
-def look(session: Session) -> list[tuple[Resource, str | None]]:
+def look(session: Session, pods: str | None = None) -> list[tuple[Resource, str | None]]:
     """Return all of it, each with how it is gone or other than it has to be, or None."""
-    return [(one, one.drift(session)) for one in wanted(session)]
+    return [(one, one.drift(session)) for one in wanted(session, pods)]
 
 
 def drifted(found: Iterable[tuple[Resource, str | None]]) -> list[tuple[Resource, str]]:

@@ -1,13 +1,9 @@
 """After what each hint of preflight's says, a bootstrap passes."""
 
 import re
-from datetime import UTC, datetime, timedelta
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from tests.lab import cluster
+from tests.lab import cluster, expired
 from tests.lab.cluster import bootstrap
 from tests.lab.found import errors, findings
 
@@ -285,7 +281,7 @@ def corefile(host: Host) -> str:
 def test_a_ca_whose_time_is_over_is_signed_anew_by_its_key(cp1: Host) -> None:
     for name in ("ca", "front-proxy-ca", "etcd/ca", "join-ca", "kubelet-serving-ca"):
         at = f"{PKI}/{name}"
-        cp1.put(f"{at}.crt", over(cp1.get(f"{at}.crt"), cp1.get(f"{at}.key")))
+        cp1.put(f"{at}.crt", expired.ca(cp1.get(f"{at}.crt"), cp1.get(f"{at}.key")))
 
     found = [one for one in findings(cp1).values() if one["severity"] == "error"]
     assert len(found) == 5
@@ -297,22 +293,3 @@ def test_a_ca_whose_time_is_over_is_signed_anew_by_its_key(cp1: Host) -> None:
     bootstrap(cp1)
     cluster.settle(cp1)
     assert cp1.run("kubeception", "status", check=False).code == 0
-
-
-def over(pem: str, key: str) -> str:
-    """Return a CA's certificate as its key would have signed it eleven years ago, for ten."""
-    before = x509.load_pem_x509_certificate(pem.encode())
-    own = serialization.load_pem_private_key(key.encode(), None)
-    assert isinstance(own, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)
-    long_ago = datetime.now(UTC) - timedelta(days=11 * 365)
-    made = x509.CertificateBuilder(
-        before.subject,
-        before.subject,
-        own.public_key(),
-        x509.random_serial_number(),
-        long_ago,
-        long_ago + timedelta(days=10 * 365),
-        list(before.extensions),
-    )
-    signed = made.sign(own, hashes.SHA256())
-    return signed.public_bytes(serialization.Encoding.PEM).decode()

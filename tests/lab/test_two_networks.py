@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from functools import partial
 
 import pytest
-from tests.lab import cluster
+from tests.lab import cluster, expired
 from tests.lab.cluster import get, kubectl, until
 from tests.lab.conftest import Note, bundle_folder
+from tests.lab.machine import scaled
 
 from kubeception.bundle import contents
 from kubeception.lab import Host, Lab
@@ -19,8 +20,10 @@ MOVED, CP_MOVED = "10.89.0.22", "10.89.0.12"
 # What is true of the machine that the lab runs on.
 OF_THE_MACHINE = {"CgroupVersion", "Mem"}
 KEEPER = "kubeception-keeper.service"
+CA = "/etc/kubernetes/pki/ca.crt"
 # It goes by the address before for a minute, and is asked about its API every twenty seconds.
 TOLD_S = 150.0
+DELETED_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,39 @@ def test_a_worker_that_has_moved_says_how_it_joins_again_and_does_without_a_rese
     assert '"changes": []' in again.stdout
 
 
+def test_a_worker_whose_node_is_deleted_is_whole_again(
+    made: Made, hosts: list[Host], note: Note
+) -> None:
+    cp1, w1 = hosts
+    before = get(cp1, "node", "w1")["metadata"]["uid"]
+
+    kubectl(cp1, "delete", "node", "w1", "--wait=false")
+    until(lambda: uid(cp1, "w1") not in {"", before}, timeout_s=scaled(DELETED_S))
+    until(lambda: has_flannel(cp1, "w1"), timeout_s=scaled(DELETED_S))
+    whole_s = until(lambda: is_well(w1) and is_well(cp1), timeout_s=120)
+
+    note(f"both hosts are well {whole_s:.0f} s after a worker's Node was there again")
+
+
+def test_a_worker_whose_ca_has_expired_joins_again_by_that_of_today(
+    made: Made, hosts: list[Host]
+) -> None:
+    cp1, w1 = hosts
+    of_today, key = cp1.get(CA), cp1.get("/etc/kubernetes/pki/ca.key")
+    w1.put(CA, expired.ca(of_today, key))
+    w1.run("systemctl", "restart", "kubelet", KEEPER)
+
+    status = w1.run("kubeception", "status", check=False)
+    refused = w1.run("kubeception", "join", check=False)
+    assert f"{CA}: expired on " in status.stdout
+    assert "this host has to join again, its credential is by a CA whose" in refused.stderr
+    assert (status.code, refused.code) == (1, 2)
+
+    made.join("--rejoin", "w1")
+    until(lambda: is_well(w1), timeout_s=60)
+    assert w1.get(CA) == of_today
+
+
 def test_a_worker_follows_its_control_plane_to_another_address(
     made: Made, hosts: list[Host], note: Note
 ) -> None:
@@ -161,6 +197,34 @@ def test_a_worker_follows_its_control_plane_to_another_address(
     assert running <= containers(w1), "what ran on it runs on"
     again = w1.run("kubeception", "join", "-o", "json")
     assert '"changes": []' in again.stdout
+
+
+def test_a_host_whose_network_the_cluster_covers_is_refused_and_its_token_kept(
+    made: Made, hosts: list[Host]
+) -> None:
+    cp1, w1 = hosts
+    cp1.run("kubeception", "node", "remove", "w1", "--yes")
+    w1.run("kubeception", "reset", "--yes")
+    w1.run("ip", "link", "add", "lan0", "type", "veth", "peer", "name", "lan1")
+    w1.run("ip", "address", "add", "10.64.200.1/24", "dev", "lan0")
+    w1.run("ip", "link", "set", "lan0", "up")
+    command = cp1.run("kubeception", "token", "create", "--node", "w1").stdout
+    try:
+        refused = w1.run("sh", stdin=command, check=False, timeout_s=120)
+    finally:
+        w1.run("ip", "link", "delete", "lan0")
+    assert refused.code == 3
+    assert "10.64.200.0/24 of lan0" in refused.stderr
+    assert w1.run("test", "-e", "/etc/kubernetes/kubelet.conf", check=False).code == 1
+
+    w1.run("sh", stdin=command, timeout_s=240)
+    until(lambda: is_well(w1), timeout_s=60)
+
+
+def uid(cp1: Host, node: str) -> str:
+    """Return the uid of a Node, "" where there is none."""
+    asked = ("get", "node", node, "-o", "jsonpath={.metadata.uid}")
+    return kubectl(cp1, *asked, check=False)
 
 
 def containers(host: Host) -> set[str]:

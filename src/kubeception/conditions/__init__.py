@@ -13,6 +13,7 @@ from kubeception.conditions.leases import somebody_leads as somebody_leads
 from kubeception.conditions.network import api_at_its_service as api_at_its_service
 from kubeception.conditions.network import dns_answers as dns_answers
 from kubeception.conditions.network import nodes_reached as nodes_reached
+from kubeception.conditions.network import range_of_pods as range_of_pods
 from kubeception.conditions.network import somebody_reached as somebody_reached
 from kubeception.conditions.nodes import NETWORK_PROBLEM as NETWORK_PROBLEM
 from kubeception.conditions.nodes import absences as absences

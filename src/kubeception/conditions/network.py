@@ -129,8 +129,14 @@ def _connecting_problem(address: Address, port: int) -> str | None:
 
 def _own_end(node: Object) -> Address | None:
     """Return the address of a node's own end of the pod network: the first of its range."""
-    ranges = node["spec"].get("podCIDRs") or []
-    return ip_network(ranges[0]).network_address if ranges else None
+    pods = range_of_pods(node)
+    return ip_network(pods).network_address if pods else None
+
+
+def range_of_pods(node: Object) -> str | None:
+    """Return the range from which a node's pods get their addresses, None while it has none."""
+    ranges: list[str] = node["spec"].get("podCIDRs") or []
+    return ranges[0] if ranges else None
 
 
 def _reaching_problem(address: Address | None) -> str | None:

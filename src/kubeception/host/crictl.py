@@ -23,6 +23,8 @@ def ask(
     host: Host, socket: Path, *words: str, call_s: int, timeout_s: float | None = None
 ) -> dict[str, Any]:
     """Return what crictl answers, as JSON has it."""
-    said = tell(host, socket, *words, "--output", "json", call_s=call_s, timeout_s=timeout_s)
+    command, *more = words  # crictl takes no option after a name
+    asked = (command, "--output", "json", *more)
+    said = tell(host, socket, *asked, call_s=call_s, timeout_s=timeout_s)
     answer: dict[str, Any] = json.loads(said)
     return answer

@@ -70,10 +70,10 @@ def free_space(session: Session) -> None:
         log.info("%s now", space.free(session.etcd))
 
 
-def restore_network(session: Session, due: Collection[str]) -> None:
+def restore_network(session: Session, due: Collection[str], pods: str | None) -> None:
     """Set the kernel's values, and have those write their rules anew who keep them."""
     with _locked(session, "restoring the network"):
-        for one, _ in host_network.drifted(host_network.look(session)):
+        for one, _ in host_network.drifted(host_network.look(session, pods)):
             if str(one) in due:
                 one.apply(session)
 

@@ -70,7 +70,7 @@ class HostObserver:
         at_once |= bool(self._network_lost)
         if at_once or last is None or now - last >= NETWORK_EVERY_S:
             self._network_read_s = now
-            found = host_network.look(self._session)
+            found = host_network.look(self._session, seen.pods)
             self._network_lost = host_network.drifted(found)
             self._was_whole |= {str(one) for one, why in found if not why}
         due = () if seen.api_silent_s else tuple(self._due(now))

@@ -121,7 +121,7 @@ def _act(verdict: Verdict, seen: Observation, session: Session, lease: Lease) ->
             case Action.TELL:
                 actions.tell_of_the_network(session, node_name(session), seen.trouble)
             case Action.RESTORE_NETWORK:
-                actions.restore_network(session, seen.network_due)
+                actions.restore_network(session, seen.network_due, seen.pods)
             case Action.REBOOT:
                 actions.reboot(session)
             case Action.ERRAND if seen.errands.asked:

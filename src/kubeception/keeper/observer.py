@@ -98,6 +98,7 @@ class Observer:
         self._leases: dict[str, tuple[int, float]] = dict.fromkeys(LEASES, (-1, now))
         self._read: tuple[object, ...] = ()
         self._node_problem: str | None = None
+        self._pods: str | None = None
         self._has_new_settings = self._is_to_reboot = False
         self._errands = NO_ERRANDS
         self._emulated = ""
@@ -175,6 +176,7 @@ class Observer:
         if silent_s or (self._rollout and self._rollout.others):
             seen = replace(seen, firewall=firewall.dropped_here(session))
         # Who flushes the door flushes all else: that is restored before anything is waited for.
+        seen = replace(seen, pods=self._pods)
         seen = self._host.with_network(seen, now, at_once=self._was_silent)
         node_key = f"/registry/minions/{self._node}"
         try:
@@ -298,6 +300,7 @@ class Observer:
             self._emulated, self._is_upgrade_over = _emulated(self._session)
             found = self._session.api.get("Node", self._node)
             self._not_ready = conditions.unready(found, self._node)
+            self._pods = conditions.range_of_pods(found) if found else None
             self._is_to_reboot = is_to_reboot(found, kernel.boot_id(self._session.host.proc))
             at = door.read()
             rollout = self._with_callers(_rollout(self._session, self._node, at), at)

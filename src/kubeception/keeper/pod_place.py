@@ -6,7 +6,6 @@ the node's range, if that is free: so other nodes know where to find something t
 
 import hashlib
 from collections.abc import Callable
-from ipaddress import IPv4Interface, IPv4Network
 from typing import TypeVar
 
 from kubeception.conditions.network import place_in
@@ -15,11 +14,11 @@ from kubeception.errors import KubeceptionError
 from kubeception.host.cni import Socket
 from kubeception.host.own_network import OwnNetwork
 from kubeception.render import flannel
+from kubeception.resources import pod_range
 from kubeception.session import Session
 
 # In the form of a container's id, so that what a plugin notes by it is known for a container's.
 _IDENTITY = hashlib.sha256(b"kubeception keeper").hexdigest()
-_RANGE = "FLANNEL_SUBNET="
 One = TypeVar("One")
 
 
@@ -36,7 +35,11 @@ class PodPlace:
         """Whether there is to be one, and pods could start by now."""
         config = self._session.config
         may = config.node.probe_network and config.net.cni is Cni.FLANNEL
-        return may and self._socket.is_there(self._session.host) and self._range() is not None
+        return (
+            may
+            and self._socket.is_there(self._session.host)
+            and pod_range.in_use(self._session) is not None
+        )
 
     @property
     def is_there(self) -> bool:
@@ -60,7 +63,7 @@ class PodPlace:
             KubeceptionError: that fails, as it would for a pod.
         """
         self.end()
-        pods = self._range()
+        pods = pod_range.in_use(self._session)
         if pods is None:
             raise KubeceptionError(f"{flannel.RUN}/subnet.env: flannel has no range of pods yet")
         network = OwnNetwork()
@@ -91,11 +94,3 @@ class PodPlace:
     def _socket(self) -> Socket:
         at = self._session.config.layout.cni
         return Socket(at.plugins, at.settings / flannel.PLUGIN, _IDENTITY)
-
-    def _range(self) -> IPv4Network | None:
-        """Return the range of this node's pods, as flannel has told the plugins."""
-        said = self._session.host.content(flannel.RUN / "subnet.env") or b""
-        for line in said.decode(errors="replace").splitlines():
-            if line.startswith(_RANGE):
-                return IPv4Interface(line.removeprefix(_RANGE)).network
-        return None

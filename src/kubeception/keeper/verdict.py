@@ -104,12 +104,16 @@ class Observation:
     """Which minor the control plane still passes for, though the upgrade from it is over."""
     node_problem: str | None = None
     """What this host's Node lacks."""
+    is_unregistered: bool = False
+    """A worker's kubelet has started anew since its Node is gone, and has not made it."""
     credential_problem: str | None = None
     """Why a worker's kubelet has no credential that its API would take."""
     expiring: str | None = None
     """Which certificate has little time left, or is to be another one."""
     rollout: Rollout | None = None
     """The revisions of the hosted API server here."""
+    pods: str | None = None
+    """The range of this node's pods, as its Node says."""
     network_lost: str | None = None
     """What of this host's network somebody took away."""
     network_due: tuple[str, ...] = ()
@@ -186,6 +190,9 @@ def _about_a_worker(seen: Observation) -> Verdict | None:
         return Verdict(Action.WAIT, f"{seen.credential_problem}: this host has to join again")
     if seen.api_problem:
         return Verdict(Action.WAIT, f"no API answers: {seen.api_problem}")
+    if seen.node_problem and not seen.is_unregistered:
+        why = f"{seen.node_problem}, and a kubelet makes it when it starts"
+        return Verdict(Action.RESTART_KUBELET, why)
     if seen.node_problem:
         return Verdict(Action.WAIT, f"{seen.node_problem}: removed, or to join again")
     if seen.is_to_reboot:

@@ -46,6 +46,7 @@ class WorkerObserver:
         self._expiring: str | None = None
         self._serving_read_s: float | None = None
         self._errand_watch = ErrandWatch(session)
+        self._has_tried_to_register = False
 
     def forget(self) -> None:
         """Start every count anew, and ask at once, as after a change of the host."""
@@ -53,8 +54,9 @@ class WorkerObserver:
         self._asked_s = self._expiring = None
 
     def has_restarted_the_kubelet(self) -> None:
-        """Remember it."""
+        """Remember it, and ask at once what has come of it."""
         self._host.has_restarted_the_kubelet()
+        self._has_tried_to_register, self._asked_s = True, None
 
     def trouble(self) -> Trouble | None:
         """Return what of the cluster's network does not work from here."""
@@ -108,6 +110,7 @@ class WorkerObserver:
             session.hang_up()  # the kubelet may have another certificate by now
             return replace(seen, api_problem=error.message, api_silent_s=now - self._answered_s)
         self._answered_s = now
+        self._has_tried_to_register &= found is None
         copy = cluster.read(session.layout.cluster)
         # Folders are a host's own, and may be other ones since this keeper has started.
         is_stale = told is not None and (
@@ -116,6 +119,8 @@ class WorkerObserver:
         return replace(
             seen,
             node_problem=None if found else f"Node {self._node} is gone",
+            is_unregistered=self._has_tried_to_register,
+            pods=conditions.range_of_pods(found) if found else None,
             told_trouble=conditions.network_problem(found) if found else None,
             is_to_reboot=is_to_reboot(found, kernel.boot_id(session.host.proc)),
             errands=errands,

@@ -27,10 +27,11 @@ BRIDGE = "cni0"
 LINK = "flannel.1"
 LINKS = (LINK, BRIDGE)
 TABLES = (("ip", "flannel-ipv4"), ("ip6", "flannel-ipv6"))
+GIVEN_OUT = Path("/var/lib/cni/networks/cbr0")
 FOLDERS = {
     RUN: ("subnet.env",),
     Path("/var/lib/cni/flannel"): ("[0-9a-f]" * 64,),
-    Path("/var/lib/cni/networks/cbr0"): (
+    GIVEN_OUT: (
         "[0-9]*.[0-9]*.[0-9]*.[0-9]*",
         "last_reserved_ip.[0-9]*",
         "lock",

@@ -1,12 +1,12 @@
 """The Node of a host that has taken another name: nobody will ever tell anything for it again."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from kubeception.facts import Identity
-from kubeception.host import files, links
+from kubeception.host import files
 from kubeception.kept import identity
-from kubeception.render import flannel, join_records
+from kubeception.render import join_records
+from kubeception.resources import pod_range
 from kubeception.session import Session
 
 
@@ -57,15 +57,9 @@ class NoFormerNetwork:
     def drift(self, session: Session) -> str | None:
         """Say that it is there, as long as the record knows the name."""
         known = identity.read(session.layout.member) or Identity()
-        is_there = self._settings(session).exists() or links.has_link(flannel.BRIDGE)
-        return "is there" if known.former == self.name and is_there else None
+        is_left = known.former == self.name and pod_range.is_there(session)
+        return "is there" if is_left else None
 
     def apply(self, session: Session) -> None:
-        """Remove what a runtime and its plugins know of it, and the bridge."""
-        files.remove(self._settings(session))
-        files.remove(session.host.at(flannel.RUN / "subnet.env"))
-        if links.has_link(flannel.BRIDGE):
-            links.remove_link(flannel.BRIDGE)
-
-    def _settings(self, session: Session) -> Path:
-        return session.layout.cni.settings / flannel.PLUGIN
+        """Remove it."""
+        pod_range.forget(session)

@@ -653,8 +653,13 @@ TABLE = {
         Action.WAIT,
         "no API answers: refused",
     ),
-    "a worker that was removed does not come back by itself": (
+    "a worker whose Node was deleted makes it again": (
         worker(node_problem="Node w1 is gone"),
+        Action.RESTART_KUBELET,
+        "Node w1 is gone, and a kubelet makes it when it starts",
+    ),
+    "a worker that was removed does not come back by itself": (
+        worker(node_problem="Node w1 is gone", is_unregistered=True),
         Action.WAIT,
         "Node w1 is gone: removed, or to join again",
     ),

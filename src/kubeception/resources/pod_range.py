@@ -1,0 +1,135 @@
+"""The addresses of this node's pods: those that its Node has, which may be others all at once.
+
+A Node that was deleted and is made again gets another range, and the one of before may go to
+another node. flannel asks for it only when it starts, and a bridge keeps its address for ever.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from pathlib import Path
+
+from kubeception import crash
+from kubeception.errors import KubeceptionError, WaitTimeout
+from kubeception.host import crictl, files, links, network
+from kubeception.render import flannel
+from kubeception.resources.node_rules import FLANNEL
+from kubeception.session import Session
+
+_SUBNET = "FLANNEL_SUBNET="
+_CALL_S = 30
+_COMES_BACK_S, _LOOK_S = 60.0, 0.2
+
+
+@dataclass(frozen=True)
+class PodRange:
+    """The range by which flannel goes on this host, wanted to be the one that the Node has."""
+
+    wanted: str
+
+    def __str__(self) -> str:
+        return "the range of this node's pods"
+
+    def drift(self, session: Session) -> str | None:
+        """Say which one it is instead, or who still has an address of another one.
+
+        None at all is no other one, since flannel may be about to ask.
+        """
+        found, own = in_use(session), IPv4Network(self.wanted)
+        if found is None:
+            return None
+        if found != own:
+            return f"is {own}, and flannel goes by {found}"
+        if bridge := _bridge_beside(own):
+            return f"is {own}, and {flannel.BRIDGE} has {bridge}"
+        former = _given_out_beside(session, own)
+        return f"is {own}, and {former[0].name} is still given out" if former else None
+
+    def apply(self, session: Session) -> None:
+        """Have flannel ask anew, and pods that have an address of before start anew."""
+        own = IPv4Network(self.wanted)
+        if in_use(session) != own:
+            forget(session)
+            FLANNEL.apply(session)
+            self._wait(session)
+        elif _bridge_beside(own):
+            links.remove_link(flannel.BRIDGE)  # with the next pod it comes back
+        for pod in _pods_beside(session, own):
+            crash.before("end", f"pod {pod}")
+            crictl.tell(session.host, _socket(session), "stopp", pod, call_s=_CALL_S)
+        for path in _given_out_beside(session, own):
+            files.remove(path)
+
+    def _wait(self, session: Session) -> None:
+        """Wait for flannel: the runtime ends no pod whose network it does not know."""
+        clock = session.host.clock
+        until_s = clock.monotonic() + _COMES_BACK_S
+        while not is_there(session):
+            if clock.monotonic() >= until_s:
+                raise WaitTimeout("flannel to start anew", "it has told the runtime nothing")
+            clock.sleep(_LOOK_S)
+
+
+def in_use(session: Session) -> IPv4Network | None:
+    """Return the range of this node's pods, as flannel has told the plugins; None for none yet."""
+    said = session.host.content(flannel.RUN / "subnet.env") or b""
+    for line in said.decode(errors="replace").splitlines():
+        if line.startswith(_SUBNET):
+            return IPv4Interface(line.removeprefix(_SUBNET)).network
+    return None
+
+
+def is_there(session: Session) -> bool:
+    """Tell whether the runtime or its plugins have any network of pods."""
+    settings = session.layout.cni.settings / flannel.PLUGIN
+    return settings.exists() or links.has_link(flannel.BRIDGE)
+
+
+def forget(session: Session) -> None:
+    """Remove what the runtime and its plugins know of the pods' network, and the bridge.
+
+    The next flannel that starts brings it back; until then the runtime says that there is none.
+    """
+    files.remove(session.layout.cni.settings / flannel.PLUGIN)
+    files.remove(session.host.at(flannel.RUN / "subnet.env"))
+    if links.has_link(flannel.BRIDGE):
+        links.remove_link(flannel.BRIDGE)
+
+
+def _bridge_beside(own: IPv4Network) -> str | None:
+    """Return the address of the pods' bridge where that is of another range."""
+    found = (str(at) for link, at in network.addresses() if link == flannel.BRIDGE)
+    return next((address for address in found if _is_beside(address, own)), None)
+
+
+def _pods_beside(session: Session, own: IPv4Network) -> list[str]:
+    """Return the ids of the pods' sandboxes with another address; one of the host's has none."""
+    found = crictl.ask(session.host, _socket(session), "pods", "--state", "ready", call_s=_CALL_S)
+    has = {pod["id"]: _address_of(session, pod["id"]) for pod in found["items"]}
+    return [pod for pod, ip in has.items() if _is_beside(ip, own)]
+
+
+def _address_of(session: Session, pod: str) -> str:
+    """Return the address of a pod's sandbox, "" for none, and for one that has just ended."""
+    with suppress(KubeceptionError):
+        found = crictl.ask(session.host, _socket(session), "inspectp", pod, call_s=_CALL_S)
+        return str(found["status"]["network"].get("ip") or "")
+    return ""
+
+
+def _socket(session: Session) -> Path:
+    return session.config.layout.containerd.socket
+
+
+def _given_out_beside(session: Session, own: IPv4Network) -> list[Path]:
+    """Return where the plugin has noted the addresses that it gave out, those that aren't ours."""
+    noted = session.host.at(flannel.GIVEN_OUT).glob("*.*.*.*")
+    return [path for path in noted if _is_beside(path.name, own)]
+
+
+def _is_beside(address: str, own: IPv4Network) -> bool:
+    """Tell whether something is an address, and of another range."""
+    try:
+        return IPv4Address(address) not in own
+    except ValueError:
+        return False
