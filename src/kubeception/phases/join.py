@@ -12,6 +12,7 @@ from kubeception.phases.kubelet import running
 from kubeception.pki import request
 from kubeception.render import kubeconfig, kubelet
 from kubeception.resources import Resource
+from kubeception.resources.clear_networks import ClearNetworks
 from kubeception.resources.credential import KubeletCredential, RequestCertificate
 from kubeception.resources.file import File
 from kubeception.resources.fresh import FreshUnit
@@ -34,6 +35,7 @@ def worker(config: Config, facts: Facts) -> Iterator[Resource]:
     if member is None:
         return
     at = config.layout
+    yield ClearNetworks(config.net)
     # One file for both, so that the kubelet finds the certificates that it gets itself.
     client = Pair(at.kubelet.renewed_client, at.kubelet.renewed_client)
     access = kubeconfig.document(

@@ -75,10 +75,11 @@ def reread(config: Config, facts: Facts) -> Iterator[Resource]:
     name, labels = join_service.NAME, join_service.LABELS
     served = at.pki.join.certificate
     yield FreshContainer(name, labels, (served, join_service.folder(settings).copy(served)))
-    # It would put back the CA that it has read wherever another one is published.
-    publisher, ca = controllers.CONTROLLER_MANAGER, at.pki.ca.certificate
-    copy = controllers.folder(publisher, settings).copy(ca)
-    yield FreshContainer(publisher.name, publisher.labels, (ca, copy))
+    if facts.needs_api:
+        # It would put back the CA that it has read wherever another one is published.
+        publisher, ca = controllers.CONTROLLER_MANAGER, at.pki.ca.certificate
+        copy = controllers.folder(publisher, settings).copy(ca)
+        yield FreshContainer(publisher.name, publisher.labels, (ca, copy))
 
 
 EXPIRED = Phase("expired", "looking for expired certificates", expired, module="pki")

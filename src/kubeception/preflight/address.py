@@ -1,15 +1,13 @@
 """The node's name and address, which go into certificates and into etcd's membership."""
 
 from collections.abc import Iterator
-from ipaddress import IPv4Network
 
 from kubeception import gather
 from kubeception.config import names
-from kubeception.config.model import Cni
 from kubeception.host import network
 from kubeception.preflight.finding import Finding, warning
 from kubeception.preflight.host_state import HostState
-from kubeception.render import flannel
+from kubeception.ranges import covering
 
 _CHOOSE = "set address in the [node] section of the configuration"
 
@@ -69,25 +67,10 @@ def ranges(seen: HostState) -> Iterator[Finding]:
 
     Once they were given out they stay, so that it is only told.
     """
-    net, is_given_out = seen.config.net, seen.layout.cluster.exists()
-    wanted = [("service_cluster_ip_range", net.service_cluster_ip_range)]
-    if net.cni is Cni.FLANNEL:
-        wanted.append(("cluster_cidr", net.cluster_cidr))
-    for key, given in wanted:
-        own = IPv4Network(given, strict=False)
-        covered = [
-            f"{network} of {link}"
-            for link, network in network.connected()
-            if link not in flannel.LINKS and network.subnet_of(own)
-        ]
-        if covered:
-            found = warning if is_given_out else Finding
-            yield found(
-                f"Net-{key}",
-                f"{key} {own} covers {', '.join(covered)}, which this host could not"
-                " reach any more",
-                f"set {key} in the [net] section to a range that nothing else has",
-            )
+    found = warning if seen.layout.cluster.exists() else Finding
+    for one in covering(seen.config.net):
+        hint = f"set {one.key} in the [net] section to a range that nothing else has"
+        yield found(f"Net-{one.key}", str(one), hint)
 
 
 def _is_settled(seen: HostState) -> bool:
