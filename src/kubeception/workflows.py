@@ -36,7 +36,7 @@ from kubeception.phases.bootstrap_plane import (
     FIRST_API,
     LEADERS,
 )
-from kubeception.phases.control_plane import CONTROL_PLANE, NEWER_API
+from kubeception.phases.control_plane import CARRIED, CONTROL_PLANE, NEWER_API
 from kubeception.phases.default_roles import COMPLETE_ROLES, KNOWN_ROLES
 from kubeception.phases.etcd import ETCD, MEMBER
 from kubeception.phases.giving_up import giving_up
@@ -94,6 +94,7 @@ BOOTSTRAP: tuple[Phase, ...] = (
     LEADERS,
     BOOTSTRAP_CONTROLLERS,
     SETTINGS,
+    CARRIED,
     NEWER_API,
     NEWER_STABILITY,
     NEWER_HANDOVER,

@@ -103,6 +103,7 @@ def delete_node(host: Host) -> Mended:
         get(host, "node", host.name)["metadata"]["uid"] != before
         and _has_role(host)
         and _has_taint(host)
+        and cluster.have_its_range(host, host.name)
     )
 
 

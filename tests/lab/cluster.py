@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -324,3 +325,15 @@ class Requests:
     def __str__(self) -> str:
         told = f"{self.answered} answered, {len(self.failed)} failed"
         return f"{told}, slowest {self.slowest_s:.2f} s"
+
+
+def have_its_range(host: Host, node: str) -> bool:
+    """Whether a node has a range, and every pod on it that has a network of its own is of that."""
+    pods = get(host, "pods", "--all-namespaces", f"--field-selector=spec.nodeName={node}")["items"]
+    own = get(host, "node", node)["spec"].get("podCIDR")
+    if own is None:
+        return False
+    addresses = [
+        pod["status"].get("podIP") for pod in pods if not pod["spec"].get("hostNetwork", False)
+    ]
+    return all(address and ip_address(address) in ip_network(own) for address in addresses)

@@ -164,6 +164,15 @@ def test_a_program_that_is_missing_is_named(fresh: Host) -> None:
     assert found["FileExisting-kubelet"]["problem"] == "/usr/local/bin/kubelet: no such file"
 
 
+def test_a_short_path_and_a_strict_umask_change_nothing(fresh: Host) -> None:
+    bare = "env --ignore-environment HOME=/root PATH=/usr/bin:/bin /usr/local/bin/kubeception"
+
+    fresh.run("sh", "-c", f"umask 077; exec {bare} bootstrap", timeout_s=240)
+
+    cluster.settle(fresh)
+    assert bootstrap(fresh).changes == []
+
+
 def test_without_root_it_says_so_and_ends_with_3(fresh: Host) -> None:
     nobody = ("setpriv", "--reuid=65534", "--clear-groups")
 

@@ -152,6 +152,7 @@ def test_a_worker_whose_node_is_deleted_is_whole_again(
     kubectl(cp1, "delete", "node", "w1", "--wait=false")
     until(lambda: uid(cp1, "w1") not in {"", before}, timeout_s=scaled(DELETED_S))
     until(lambda: has_flannel(cp1, "w1"), timeout_s=scaled(DELETED_S))
+    until(lambda: cluster.have_its_range(cp1, "w1"), timeout_s=scaled(DELETED_S))
     whole_s = until(lambda: is_well(w1) and is_well(cp1), timeout_s=120)
 
     note(f"both hosts are well {whole_s:.0f} s after a worker's Node was there again")

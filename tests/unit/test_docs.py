@@ -46,6 +46,17 @@ def test_every_attack_that_was_thought_of_has_its_test() -> None:
     assert named - made == set()
 
 
+def test_every_host_that_people_have_has_its_test() -> None:
+    rows = re.findall(r"^\|[^|]+\|[^|]+\|([^|]+)\|$", (ROOT / "docs/hosts.md").read_text(), re.M)
+    named = [set(re.findall(r"`(\w+)`", cell)) for cell in rows]
+    sources = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    made = set(re.findall(r"^def test_(\w+)", sources, re.MULTILINE))
+
+    tests = [cell for cell in named if cell]
+    assert len(tests) > 40
+    assert set().union(*tests) - made == set()
+
+
 def test_every_direct_dependency_has_its_reason() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wanted = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]

@@ -1,7 +1,10 @@
 """Apply the hosted control plane, the add-ons and kubeception itself."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from kubeception import conditions
+from kubeception.conditions import Condition
 from kubeception.config import Config
 from kubeception.config.model import Cni
 from kubeception.engine import Phase
@@ -29,6 +32,9 @@ from kubeception.render.join_records import NodeRecord
 from kubeception.render.objects import Object as Wanted
 from kubeception.resources import Resource
 from kubeception.resources.object import Object
+
+# etcd or the kubelet may just have been started anew.
+READY_AGAIN_S = 30.0
 
 
 def everything(facts: Facts) -> Iterator[Wanted]:
@@ -90,5 +96,17 @@ def plan(_config: Config, facts: Facts) -> Iterator[Resource]:
         yield Object(wanted, force=True)
 
 
+def server_is_ready(_config: Config, facts: Facts) -> Iterator[Condition]:
+    """Give the API server that serves a while to be Ready: then one that is to follow waits for it.
+
+    The DaemonSet's controller ends a pod that is not, at once, where its template changes
+    (https://kubernetes.io/docs/tasks/manage-daemon/update-daemon-set/, maxSurge).
+    """
+    if facts.is_carried:
+        ready = conditions.pods_run(apiserver.LABELS, on=(facts.host.node,))
+        yield replace(ready, timeout_s=READY_AGAIN_S, required=False)
+
+
+CARRIED = Phase("carried", "waiting for the API server to be Ready", until=server_is_ready)
 NEWER_API = Phase("newer-api", "applying the API server of another release", newer_api_server)
 CONTROL_PLANE = Phase("control-plane", "applying control plane manifests", plan)
