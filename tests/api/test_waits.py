@@ -21,7 +21,7 @@ from kubeception.render import apiserver
 from kubeception.render.controllers import CONTROLLER_MANAGER
 from kubeception.render.objects import CONTROL_PLANE
 from kubeception.resources.door_gate import DoorGate
-from kubeception.resources.node import LABELS, ControlPlaneNode
+from kubeception.resources.node import LABELS, ControlPlaneNode, made_again
 from kubeception.session import Session
 
 SYSTEM = "kube-system"
@@ -376,6 +376,15 @@ def test_a_wait_ends_where_the_api_server_has_ended(rig: Rig) -> None:
         wait_for(unless_nobody_serves(never), session, print)
     with pytest.raises(Hopeless, match="nobody listens on port"):
         wait_for(unless_nobody_serves(never), replace(session, api_port=rig.spare_port()), print)
+
+
+def test_a_node_that_is_made_again_has_room_for_the_pods_that_run_there(session: Session) -> None:
+    session.api.create(made_again("made-again"))
+    found = session.api.get("Node", "made-again")
+
+    assert found is not None
+    assert int(found["status"]["allocatable"]["pods"]) > 110
+    assert {"cpu", "memory"} < found["status"]["allocatable"].keys()
 
 
 def one() -> float:

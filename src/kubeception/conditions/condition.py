@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kubeception import pace
-from kubeception.errors import Hopeless, KubeceptionError, WaitTimeout
+from kubeception.errors import ApiError, Hopeless, KubeceptionError, WaitTimeout
 from kubeception.host import overload
 from kubeception.session import Session
 
@@ -118,11 +118,22 @@ def current_problem(condition: Condition, session: Session) -> str | None:
 
 
 def all_of(what: str, parts: Sequence[Condition], *, timeout_s: float) -> Condition:
-    """Several conditions at once; every one that does not hold yet is named."""
+    """Several conditions at once; every one that does not hold yet is named.
+
+    Where no API answers one of them, the others are not asked: each would be patient in vain.
+    """
 
     def problem(session: Session) -> str | None:
-        late = [(part, current_problem(part, session)) for part in parts]
-        return "; ".join(f"{part.what}: {why}" for part, why in late if why) or None
+        late = []
+        for part in parts:
+            try:
+                if why := part.problem(session):
+                    late.append(f"{part.what}: {why}")
+            except KubeceptionError as error:
+                late.append(f"{part.what}: {error.message}")
+                if isinstance(error, ApiError) and error.status == 0:
+                    break
+        return "; ".join(late) or None
 
     def last_words(session: Session) -> list[str]:
         late = [part for part in parts if current_problem(part, session)]

@@ -102,14 +102,14 @@ def unless_nobody_serves(condition: Condition) -> Condition:
     refused = Lasting()
 
     def problem(session: Session) -> str | None:
-        why = condition.problem(session)
         clock, ca = session.host.clock, session.layout.pki.ca.certificate
-        if why is None or health.answer(session.api_port, ca) is not HealthAnswer.REFUSED:
+        if health.answer(session.api_port, ca) is not HealthAnswer.REFUSED:
             refused.is_over()
-            return why
+            return condition.problem(session)
+        why = f"nobody listens on port {session.api_port}"
         refused_s = refused.lasts_s(clock.monotonic())
         if refused_s > API_SILENT_S and refused_s > API_SILENT_S * clock.slowness():
-            raise Hopeless(f"the API server has ended: nobody listens on port {session.api_port}")
+            raise Hopeless(f"the API server has ended: {why}")
         return why
 
     return replace(condition, problem=problem)

@@ -4,11 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubeception.errors import ApiError
+from kubeception.host import kernel
 from kubeception.render import kubelet
 from kubeception.render.objects import CONTROL_PLANE
 from kubeception.session import Session
 
 LABELS = {CONTROL_PLANE: "", "node.kubernetes.io/exclude-from-external-load-balancers": ""}
+# More than any kubelet's --max-pods: how many there are to be is for the kubelet to say.
+_MOST_PODS = 1000
 TAINT = {"key": CONTROL_PLANE, "effect": "NoSchedule"}
 
 
@@ -34,19 +37,34 @@ class KnownNode:
 
     def apply(self, session: Session) -> None:
         """Make it, and have the kubelet tell the rest, as it does when it starts."""
-        labels = {**LABELS, "kubernetes.io/hostname": self.name}
-        made = {
-            "apiVersion": "v1",
-            "kind": "Node",
-            "metadata": {"name": self.name, "labels": labels},
-            "spec": {"taints": [TAINT]},
-        }
         try:
-            session.api.create(made)
+            session.api.create(made_again(self.name))
         except ApiError as error:
             if error.status != 409:
                 raise
         session.host.systemd.restart(kubelet.UNIT)
+
+
+def made_again(name: str) -> dict[str, Any]:
+    """Return the Node of this host until its kubelet tells the rest.
+
+    A kubelet that starts admits its pods anew by what the Node says, and may do so before it has
+    told it: by a Node without room it would end them all. Its system's label is the kubelet's to
+    bring: the DaemonSet controller, asked for a Node twice within milliseconds, may miss it.
+    """
+    labels = {**LABELS, "kubernetes.io/hostname": name}
+    room = {
+        "cpu": str(kernel.cpus()),
+        "memory": str(kernel.memory_bytes()),
+        "pods": str(_MOST_PODS),
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"taints": [TAINT]},
+        "status": {"capacity": room, "allocatable": room},
+    }
 
 
 @dataclass(frozen=True)
