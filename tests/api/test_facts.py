@@ -100,7 +100,7 @@ def test_a_bundle_that_is_gone_is_told_instead_of_images_of_other_names(session:
 
     with pytest.raises(KubeceptionError, match="opt/kubeception/current: no bundle here") as caught:
         gather(session)
-    assert caught.value.hint == "kubeception bundle import"
+    assert caught.value.hint == "kubeception bundle import DIR"
 
 
 def test_a_unit_that_we_did_not_write_is_the_hosts_own(session: Session) -> None:

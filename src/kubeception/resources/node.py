@@ -11,7 +11,7 @@ from kubeception.session import Session
 
 LABELS = {CONTROL_PLANE: "", "node.kubernetes.io/exclude-from-external-load-balancers": ""}
 # More than any kubelet's --max-pods: how many there are to be is for the kubelet to say.
-_MOST_PODS = 1000
+_MOST_PODS = 999
 TAINT = {"key": CONTROL_PLANE, "effect": "NoSchedule"}
 
 
