@@ -10,16 +10,15 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import Note as Note  # lab tests take it from here
-from tests.lab import machine
+from tests.lab import cluster, machine
+from tests.lab.cluster import bundle_folder as bundle_folder  # and this
 from tests.lab.lot import IS_SOAK, SEED, drawn
 
 from kubeception.bundle import packages
-from kubeception.bundle.build import default_folder
 from kubeception.errors import KubeceptionError, Locked
 from kubeception.lab import Host, Lab
 from kubeception.lab.lab import PACKAGES
 from kubeception.lab.paths import RUN, STATE
-from kubeception.versions import BUILT_IN
 
 TESTS = Path(__file__).parent
 ARTIFACTS = TESTS.parents[1] / "artifacts"
@@ -130,11 +129,6 @@ def remove_leftovers() -> None:
                 Lab(folder.name).down()
 
 
-def bundle_folder() -> Path:
-    """Return the bundle that hosts get."""
-    return default_folder(BUILT_IN.minor)
-
-
 class Names:
     """Names for labs of this run, that no other one has."""
 
@@ -188,6 +182,21 @@ def hosts(request: pytest.FixtureRequest, lab: Lab) -> Iterator[list[Host]]:
         folder = ARTIFACTS / re.sub(r"[^\w.-]+", "_", request.node.nodeid)
         for host in chosen:
             _collect(host, folder / host.name)
+
+
+@pytest.fixture
+def fresh(hosts: list[Host]) -> Host:
+    """A host without a cluster."""
+    return cluster.emptied(hosts[0])
+
+
+@pytest.fixture
+def cp1(hosts: list[Host]) -> Host:
+    """A host with a cluster, and a keeper that neither mends it nor holds the host's lock."""
+    cluster.configure(hosts[0])
+    cluster.bootstrap(hosts[0])
+    hosts[0].run("kubeception", "keeper", "pause")
+    return hosts[0]
 
 
 def _collect(host: Host, folder: Path) -> None:

@@ -2,25 +2,18 @@
 
 from datetime import UTC, datetime, timedelta
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from kubeception.config import Config
+from kubeception.endpoints import LOOPBACK
+from kubeception.lab import Host
+from kubeception.pki import catalog, issue
 
 
-def ca(pem: str, key: str) -> str:
+def ca(host: Host, name: str) -> str:
     """Return a CA's certificate as its key would have signed it eleven years ago, for ten."""
-    before = x509.load_pem_x509_certificate(pem.encode())
-    own = serialization.load_pem_private_key(key.encode(), None)
-    assert isinstance(own, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey)
+    config = Config()
+    at = config.layout.pki
+    entries = catalog.entries(config, "", LOOPBACK)
+    wanted = next(one for one in entries if catalog.name(at, one.at) == name)
     long_ago = datetime.now(UTC) - timedelta(days=11 * 365)
-    made = x509.CertificateBuilder(
-        before.subject,
-        before.subject,
-        own.public_key(),
-        x509.random_serial_number(),
-        long_ago,
-        long_ago + timedelta(days=10 * 365),
-        list(before.extensions),
-    )
-    signed = made.sign(own, hashes.SHA256())
-    return signed.public_bytes(serialization.Encoding.PEM).decode()
+    key = host.get(wanted.at.key).encode()
+    return issue.certificate(wanted.spec, key, signer=None, now=long_ago).decode()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.lab import cluster, door_history, healing
+from tests.lab import cluster, door_history, found, healing
 from tests.lab.cluster import get, kubectl, until
 from tests.lab.conftest import Note
 from tests.lab.lot import drawn
@@ -127,8 +127,7 @@ def status(host: Host) -> str:
 
 def findings(host: Host, *, of: str) -> list[dict[str, Any]]:
     """Return what preflight finds on a control-plane host, by the start of the check's name."""
-    said = json.loads(host.run("kubeception", "preflight", "-o", "json", check=False).stdout)
-    return [one for one in said["findings"] if one["check"].startswith(of)]
+    return [one for one in found.every(host) if one["check"].startswith(of)]
 
 
 def verdict(host: Host) -> record.Record | None:

@@ -5,7 +5,7 @@ import re
 import pytest
 from tests.lab import cluster, expired
 from tests.lab.cluster import bootstrap
-from tests.lab.found import errors, findings
+from tests.lab.found import OF_THE_MACHINE, errors, findings
 
 from kubeception.lab import Host
 
@@ -15,21 +15,6 @@ PKI = "/etc/kubernetes/pki"
 RESOLVER = "/etc/resolv.conf"
 
 pytestmark = pytest.mark.hosts(1, bundle=True)
-
-
-@pytest.fixture
-def fresh(hosts: list[Host]) -> Host:
-    """A host without a cluster."""
-    return cluster.emptied(hosts[0])
-
-
-@pytest.fixture
-def cp1(hosts: list[Host]) -> Host:
-    """A host with a cluster, and a keeper that does not mend it."""
-    cluster.configure(hosts[0])
-    bootstrap(hosts[0])
-    hosts[0].run("kubeception", "keeper", "pause")
-    return hosts[0]
 
 
 # What others leave on a host, by a command of a shell's, and the check that finds it.
@@ -128,8 +113,6 @@ rm -f /etc/kubernetes/manifests/etcd.yaml /var/lib/kubelet/*_manager_state
 rm -f /usr/local/bin/etcd /usr/local/bin/kubelet* /usr/local/bin/containerd
 kubeception bundle import /opt/kubeception/current
 """
-# What is true of the machine that the lab runs on.
-OF_THE_MACHINE = {"CgroupVersion", "Mem"}
 
 
 def test_after_what_each_hint_says_a_bootstrap_passes(fresh: Host) -> None:
@@ -280,8 +263,7 @@ def corefile(host: Host) -> str:
 
 def test_a_ca_whose_time_is_over_is_signed_anew_by_its_key(cp1: Host) -> None:
     for name in ("ca", "front-proxy-ca", "etcd/ca", "join-ca", "kubelet-serving-ca"):
-        at = f"{PKI}/{name}"
-        cp1.put(f"{at}.crt", expired.ca(cp1.get(f"{at}.crt"), cp1.get(f"{at}.key")))
+        cp1.put(f"{PKI}/{name}.crt", expired.ca(cp1, name))
 
     found = [one for one in findings(cp1).values() if one["severity"] == "error"]
     assert len(found) == 5

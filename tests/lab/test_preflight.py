@@ -30,21 +30,6 @@ LISTEN = (
 pytestmark = pytest.mark.hosts(1, bundle=True)
 
 
-@pytest.fixture
-def fresh(hosts: list[Host]) -> Host:
-    """A host without a cluster."""
-    return cluster.emptied(hosts[0])
-
-
-@pytest.fixture
-def cp1(hosts: list[Host]) -> Host:
-    """A host with a cluster, and a keeper that neither mends it nor holds the host's lock."""
-    cluster.configure(hosts[0])
-    bootstrap(hosts[0])
-    hosts[0].run("kubeception", "keeper", "pause")
-    return hosts[0]
-
-
 @contextmanager
 def stranger(host: Host, port: int) -> Iterator[str]:
     """Have somebody listen on a port; yields the pid."""

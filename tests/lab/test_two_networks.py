@@ -8,6 +8,7 @@ import pytest
 from tests.lab import cluster, expired
 from tests.lab.cluster import get, kubectl, until
 from tests.lab.conftest import Note, bundle_folder
+from tests.lab.found import OF_THE_MACHINE
 from tests.lab.machine import scaled
 
 from kubeception.bundle import contents
@@ -17,8 +18,6 @@ pytestmark = [pytest.mark.hosts(2, bundle=True), pytest.mark.timeout(900)]
 
 NETWORK = "/etc/systemd/network/10-host0.network"
 MOVED, CP_MOVED = "10.89.0.22", "10.89.0.12"
-# What is true of the machine that the lab runs on.
-OF_THE_MACHINE = {"CgroupVersion", "Mem"}
 KEEPER = "kubeception-keeper.service"
 CA = "/etc/kubernetes/pki/ca.crt"
 # It goes by the address before for a minute, and is asked about its API every twenty seconds.
@@ -162,8 +161,8 @@ def test_a_worker_whose_ca_has_expired_joins_again_by_that_of_today(
     made: Made, hosts: list[Host]
 ) -> None:
     cp1, w1 = hosts
-    of_today, key = cp1.get(CA), cp1.get("/etc/kubernetes/pki/ca.key")
-    w1.put(CA, expired.ca(of_today, key))
+    of_today = cp1.get(CA)
+    w1.put(CA, expired.ca(cp1, "ca"))
     w1.run("systemctl", "restart", "kubelet", KEEPER)
 
     status = w1.run("kubeception", "status", check=False)

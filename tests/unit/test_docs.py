@@ -34,11 +34,16 @@ def test_modules_that_the_architecture_names_exist() -> None:
     assert gone == []
 
 
+def all_tests() -> set[str]:
+    """Return the names of all tests that there are."""
+    sources = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    return set(re.findall(r"^def test_(\w+)", sources, re.MULTILINE))
+
+
 def test_every_attack_that_was_thought_of_has_its_test() -> None:
     _, *tables = (ROOT / "docs/security.md").read_text().split("| Attack | Answer | Test |\n")
     rows = "\n".join(table.partition("\n\n")[0] for table in tables)
-    sources = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
-    made = set(re.findall(r"^def test_(\w+)", sources, re.MULTILINE))
+    made = all_tests()
 
     attacks = re.findall(r"^\|[^|]+\|[^|]+\|([^|]+)\|$", rows, re.MULTILINE)
     named = {name for cell in attacks for name in re.findall(r"`(\w+)`", cell)}
@@ -49,12 +54,10 @@ def test_every_attack_that_was_thought_of_has_its_test() -> None:
 def test_every_host_that_people_have_has_its_test() -> None:
     rows = re.findall(r"^\|[^|]+\|[^|]+\|([^|]+)\|$", (ROOT / "docs/hosts.md").read_text(), re.M)
     named = [set(re.findall(r"`(\w+)`", cell)) for cell in rows]
-    sources = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
-    made = set(re.findall(r"^def test_(\w+)", sources, re.MULTILINE))
 
-    tests = [cell for cell in named if cell]
-    assert len(tests) > 40
-    assert set().union(*tests) - made == set()
+    told = [cell for cell in named if cell]
+    assert len(told) > 40
+    assert set().union(*told) - all_tests() == set()
 
 
 def test_every_direct_dependency_has_its_reason() -> None:

@@ -1,9 +1,12 @@
 """The pods that the container runtime has, whoever wanted them, through crictl."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from kubeception import crash
+from kubeception.errors import KubeceptionError
 from kubeception.host import crictl
 from kubeception.host.gateway import Host
 
@@ -44,6 +47,20 @@ def sandboxes(host: Host, socket: Path) -> list[Sandbox]:
         )
         for one in listed["items"]
     ]
+
+
+def address(host: Host, socket: Path, one: Sandbox) -> str:
+    """Return the address of a pod's own network, "" for none, and for one that has just ended."""
+    with suppress(KubeceptionError):
+        found = crictl.ask(host, socket, "inspectp", one.identity, call_s=CALL_S)
+        return str(found["status"]["network"].get("ip") or "")
+    return ""
+
+
+def stop(host: Host, socket: Path, one: Sandbox) -> None:
+    """End a pod; its kubelet starts it anew, with a network of today."""
+    crash.before("end", f"pod {one.identity}")
+    crictl.tell(host, socket, "stopp", one.identity, call_s=CALL_S)
 
 
 def end(host: Host, socket: Path, *, gone: Sequence[Sandbox]) -> None:

@@ -4,21 +4,17 @@ A Node that was deleted and is made again gets another range, and the one of bef
 another node. flannel asks for it only when it starts, and a bridge keeps its address for ever.
 """
 
-from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
-from kubeception import crash
-from kubeception.errors import KubeceptionError, WaitTimeout
-from kubeception.host import crictl, files, links, network
+from kubeception.conditions import Condition, wait_for
+from kubeception.host import files, links, network, pods
 from kubeception.render import flannel
 from kubeception.resources.node_rules import FLANNEL
 from kubeception.session import Session
 
 _SUBNET = "FLANNEL_SUBNET="
-_CALL_S = 30
-_COMES_BACK_S, _LOOK_S = 60.0, 0.2
 
 
 @dataclass(frozen=True)
@@ -51,23 +47,15 @@ class PodRange:
         if in_use(session) != own:
             forget(session)
             FLANNEL.apply(session)
-            self._wait(session)
+            wait_for(_COMES_BACK, session, lambda _: None)
         elif _bridge_beside(own):
             links.remove_link(flannel.BRIDGE)  # with the next pod it comes back
-        for pod in _pods_beside(session, own):
-            crash.before("end", f"pod {pod}")
-            crictl.tell(session.host, _socket(session), "stopp", pod, call_s=_CALL_S)
+        host, socket = session.host, session.config.layout.containerd.socket
+        for one in pods.sandboxes(host, socket):
+            if _is_beside(pods.address(host, socket, one), own):
+                pods.stop(host, socket, one)
         for path in _given_out_beside(session, own):
             files.remove(path)
-
-    def _wait(self, session: Session) -> None:
-        """Wait for flannel: the runtime ends no pod whose network it does not know."""
-        clock = session.host.clock
-        until_s = clock.monotonic() + _COMES_BACK_S
-        while not is_there(session):
-            if clock.monotonic() >= until_s:
-                raise WaitTimeout("flannel to start anew", "it has told the runtime nothing")
-            clock.sleep(_LOOK_S)
 
 
 def in_use(session: Session) -> IPv4Network | None:
@@ -102,25 +90,6 @@ def _bridge_beside(own: IPv4Network) -> str | None:
     return next((address for address in found if _is_beside(address, own)), None)
 
 
-def _pods_beside(session: Session, own: IPv4Network) -> list[str]:
-    """Return the ids of the pods' sandboxes with another address; one of the host's has none."""
-    found = crictl.ask(session.host, _socket(session), "pods", "--state", "ready", call_s=_CALL_S)
-    has = {pod["id"]: _address_of(session, pod["id"]) for pod in found["items"]}
-    return [pod for pod, ip in has.items() if _is_beside(ip, own)]
-
-
-def _address_of(session: Session, pod: str) -> str:
-    """Return the address of a pod's sandbox, "" for none, and for one that has just ended."""
-    with suppress(KubeceptionError):
-        found = crictl.ask(session.host, _socket(session), "inspectp", pod, call_s=_CALL_S)
-        return str(found["status"]["network"].get("ip") or "")
-    return ""
-
-
-def _socket(session: Session) -> Path:
-    return session.config.layout.containerd.socket
-
-
 def _given_out_beside(session: Session, own: IPv4Network) -> list[Path]:
     """Return where the plugin has noted the addresses that it gave out, those that aren't ours."""
     noted = session.host.at(flannel.GIVEN_OUT).glob("*.*.*.*")
@@ -133,3 +102,11 @@ def _is_beside(address: str, own: IPv4Network) -> bool:
         return IPv4Address(address) not in own
     except ValueError:
         return False
+
+
+# The runtime ends no pod whose network it does not know.
+_COMES_BACK = Condition(
+    "flannel to start anew",
+    lambda session: None if is_there(session) else "it has told the runtime nothing",
+    timeout_s=60.0,
+)
