@@ -232,16 +232,11 @@ def name_of(found: dict[str, Any]) -> str:
 
 def standing(host: Host) -> dict[str, Any]:
     """Return everything that a run without changes has to leave as it is."""
-    # A DaemonSet's status is written once more when its pod has been ready for a while.
     server = ("daemonset/kube-apiserver", "--namespace=kube-system")
     kubectl(host, "rollout", "status", *server, "--timeout=100s")
     return {
         "door": door(host),
-        "objects": {
-            # Whoever holds a Lease renews it all the time.
-            name_of(o): o["metadata"]["uid" if o["kind"] == "Lease" else "resourceVersion"]
-            for o in our_objects(host)
-        },
+        "objects": {name_of(one): _written(one) for one in our_objects(host)},
         "pods": {
             p["metadata"]["name"]: (
                 p["metadata"]["uid"],
@@ -252,6 +247,21 @@ def standing(host: Host) -> dict[str, Any]:
         },
         "units": units(host),
     }
+
+
+def _written(one: dict[str, Any]) -> Any:
+    """Return what is another one once somebody but a controller has written an object.
+
+    Controllers write a status whenever they like: once more when a pod has been ready for a while,
+    say, or when another of them leads. Whoever holds a Lease renews it all the time.
+    """
+    about = one["metadata"]
+    if one["kind"] == "Lease":
+        return about["uid"]
+    if "status" not in one:
+        return about["resourceVersion"]
+    own = {key: value for key, value in about.items() if key != "resourceVersion"}
+    return {**one, "metadata": own, "status": None}
 
 
 def units(host: Host) -> dict[str, str]:

@@ -92,9 +92,14 @@ SET: dict[str, tuple[str, str, str]] = {
         "set address in the [node] section of the configuration, or take it out",
     ),
     "the network that the host is on": (
-        '[net]\ncluster_cidr = "10.64.0.0/16"\nservice_cluster_ip_range = "10.89.0.0/16"\n',
+        '[net]\ncluster_cidr = "10.44.0.0/16"\nservice_cluster_ip_range = "10.89.0.0/16"\n',
         "Net-service_cluster_ip_range",
         "set service_cluster_ip_range in the [net] section to a range that nothing else has",
+    ),
+    "a network behind the host": (
+        "",  # set above
+        "Net-cluster_cidr",
+        "set cluster_cidr in the [net] section to a range that nothing else has",
     ),
     "a file that is nowhere": (
         '[apiserver.extra_args]\naudit-policy-file = "/etc/own/audit.yaml"\n',
@@ -102,7 +107,13 @@ SET: dict[str, tuple[str, str, str]] = {
         "put it there, or take audit-policy-file out of [apiserver]",
     ),
 }
+BEHIND = """
+ip link add own0 type bridge
+ip address add 10.44.7.1/24 dev own0
+ip link set own0 up
+"""
 UNDONE = """
+ip link delete own0
 systemctl stop stranger
 nft delete table inet own
 rm -f /etc/sysctl.d/zz-own.conf /etc/cni/net.d/10-calico.conflist* /etc/kubernetes/*.off
@@ -119,6 +130,7 @@ def test_after_what_each_hint_says_a_bootstrap_passes(fresh: Host) -> None:
     puts = {check: put for put, check in (*LEFT.values(), *WANTED.values())}
     for put in puts.values():
         fresh.run("sh", "-c", put)
+    fresh.run("sh", "-c", BEHIND)
     fresh.put(cluster.CONFIG, "version = 1\n" + "".join(put for put, _, _ in SET.values()))
     try:
         found = findings(fresh)

@@ -14,6 +14,7 @@ from tests.conftest import Note
 from tests.lab import budgeted, cluster, releases
 from tests.lab.cluster import Requests, bootstrap, get, kubectl, until, upgrade_status
 from tests.lab.conftest import Names, bundle_folder
+from tests.lab.found import errors, findings
 from tests.lab.machine import scaled
 
 from kubeception.bundle import contents
@@ -170,3 +171,25 @@ def test_a_cluster_goes_from_one_minor_to_the_next_by_one_command(
     check_all_run(BUILT_IN.kubernetes, hosts)
     refused = cp1.fail("kubeception", "upgrade", "abort")
     assert "has ended well, so nothing is under way" in refused.stderr
+
+
+def test_a_bundle_of_the_minor_before_is_refused_until_a_later_one_is_in_use_again(
+    hosts: list[Host],
+) -> None:
+    """What the test before has left: the API serves what the later minor has written."""
+    cp1, *_ = hosts
+    listed = json.loads(cp1.run("kubeception", "bundle", "list", "-o", "json").stdout)
+    (later,) = (one["name"] for one in listed if one["in_use"])
+    (before,) = (one["name"] for one in listed if one["kubernetes"].startswith(BEFORE))
+    cp1.run("kubeception", "bundle", "import", f"/opt/kubeception/{before}")
+
+    found = findings(cp1)["VersionSkew"]
+    refused = cp1.run("kubeception", "bootstrap", check=False)
+
+    assert (refused.code, found["severity"]) == (3, "error")
+    command, _, which = found["hint"].partition(", ")
+    assert which == f"one of {BUILT_IN.minor} by bundle list"
+    cp1.run("sh", "-c", command.replace("NAME", later))
+    assert errors(cp1) == set()
+    assert bootstrap(cp1).changes == []
+    check_all_run(BUILT_IN.kubernetes, hosts)

@@ -20,7 +20,7 @@ from kubeception.resources.published_ca import PublishedCa
 from kubeception.resources.stuck_webhooks import NoStuckWebhooks
 from kubeception.resources.taken_up import TakenUp
 
-# Pods that are still bound to the host come back by themselves, and their controllers with them.
+# Pods that are bound to the host come back by themselves, and take a Lease that nobody holds.
 GRACE_S = 8.0
 # After that long it is looked at what keeps the bootstrap API server.
 COMES_UP_S = 20.0
@@ -101,8 +101,8 @@ def free_leases(_config: Config, facts: Facts) -> Iterator[Resource]:
 
 
 def hosted_controllers_lead(_config: Config, facts: Facts) -> Iterator[Condition]:
-    """Give the hosted controllers a while to lead, where they come back with the host."""
-    if facts.cluster.dead_leases:
+    """Give the hosted controllers a while to lead, where they come back, or one follows another."""
+    if facts.cluster.dead_leases or (facts.cluster.hosted and not facts.cluster.has_leaders):
         for one in controllers.BOTH:
             yield conditions.somebody_leads(
                 one.name, one.labels, on=facts.cluster.control_planes.keys(), timeout_s=GRACE_S
