@@ -19,7 +19,7 @@ from kubeception.host import door, files
 from kubeception.host.gateway import Host
 from kubeception.host.process import run
 from kubeception.kube.client import Api
-from kubeception.preflight import address, capacity, leftovers, webhooks
+from kubeception.preflight import address, capacity, leftovers, ports, webhooks
 from kubeception.preflight.finding import Severity
 from kubeception.preflight.host_state import HostState
 from kubeception.render import flannel
@@ -155,6 +155,29 @@ def test_a_bridge_of_another_network_is_told_with_what_mends_it(
 
 
 @pytest.mark.usefixtures("network")
+@pytest.mark.usefixtures("network")
+def test_ports_of_ours_that_outgoing_connections_may_take_are_told_with_what_mends_it(
+    seen: HostState, tmp_path: Path
+) -> None:
+    reserved = "net.ipv4.ip_local_reserved_ports"
+    assert list(ports.given_out(seen)) == []
+    run(["sysctl", "-qw", "net.ipv4.ip_local_port_range=10000 65535", f"{reserved}=7,10248-10249"])
+
+    (found,) = ports.given_out(seen)
+    (of_worker,) = ports.given_out(replace(seen, is_worker=True))
+
+    assert (found.check, found.severity) == (f"Sysctl-{reserved}", "warning")
+    assert found.problem == (
+        "outgoing connections may take 10250,10256-10257,10261,10267,10269, where this host is to"
+        " listen: net.ipv4.ip_local_port_range is 10000 to 65535"
+    )
+    assert "may take 10250,10256, where" in of_worker.problem
+    kept = "/etc/sysctl.d/90-reserved-ports.conf"
+    run(["sh", "-c", found.hint.replace(kept, str(tmp_path / "own.conf"))])
+    assert list(ports.given_out(seen)) == []
+    assert "=7,2379-2381,6444-6450,10248-10250,10256-10257,10261" in found.hint
+
+
 def test_nft_is_asked_for_the_door_and_makes_none() -> None:
     rules: dict[str, Any] = {"port": 6443, "address": "192.0.2.10", "service_address": "10.96.0.1"}
 

@@ -67,6 +67,10 @@ LEFT: dict[str, tuple[str, str]] = {
         "echo net.ipv4.ip_forward = 0 > /etc/sysctl.d/zz-own.conf",
         "Sysctl-net.ipv4.ip_forward",
     ),
+    "ports for outgoing connections": (
+        "sysctl -w net.ipv4.ip_local_port_range='1024 65535'",
+        "Sysctl-net.ipv4.ip_local_reserved_ports",
+    ),
 }
 # The same, where more words stand before the command, and a colon.
 # No bundle is imported while a program of somebody's own is in its way: that comes first.
@@ -116,7 +120,9 @@ UNDONE = """
 ip link delete own0
 systemctl stop stranger
 nft delete table inet own
-rm -f /etc/sysctl.d/zz-own.conf /etc/cni/net.d/10-calico.conflist* /etc/kubernetes/*.off
+rm -f /etc/sysctl.d/zz-own.conf /etc/sysctl.d/90-reserved-ports.conf
+sysctl -w net.ipv4.ip_local_port_range='32768 60999' net.ipv4.ip_local_reserved_ports=
+rm -f /etc/cni/net.d/10-calico.conflist* /etc/kubernetes/*.off
 rm -rf /etc/systemd/system/stranger.service /etc/systemd/system/kubelet.service.d
 systemctl daemon-reload
 test ! -f /etc/kubernetes/pki || rm /etc/kubernetes/pki

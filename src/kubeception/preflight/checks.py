@@ -36,6 +36,7 @@ CHECKS: tuple[Check, ...] = (
     programs.supported,
     programs.own_units,
     ports.foreign_listeners,
+    ports.given_out,
     address.node_name,
     address.of_this_host,
     address.choice,

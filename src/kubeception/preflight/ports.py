@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kubeception.endpoints import API_PORT, BOOTSTRAP_PORT, HOSTED_PORTS
-from kubeception.host import sockets
+from kubeception.host import sockets, sysctl
 from kubeception.host.sockets import ANYWHERE, Listener
 from kubeception.preflight.finding import Finding, warning
 from kubeception.preflight.host_state import HostState
 from kubeception.render import apiserver, controllers, etcd, kubelet, proxy
 
+_GIVEN, _RESERVED = "net/ipv4/ip_local_port_range", "net/ipv4/ip_local_reserved_ports"
+_OF_OURS = "/etc/sysctl.d/90-reserved-ports.conf"
 _COMM = 15  # what the kernel keeps of a program's name
 _LOOPBACK = "127.0.0.1"
 
@@ -82,6 +84,39 @@ def foreign_listeners(seen: HostState) -> Iterator[Finding]:
         found = Finding if _is_wanted_now(seen, port) and listener.pid else warning
         what = f"{listener}, the port of {port.program}"
         yield found(f"Port-{port.number}", what, _end(listener))
+
+
+def given_out(seen: HostState) -> Iterator[Finding]:
+    """Want no port to listen on among those that the kernel gives to outgoing connections.
+
+    While one has it, nobody can start to listen there.
+    https://docs.kernel.org/networking/ip-sysctl.html#ip-variables
+    """
+    first, last = map(int, (sysctl.value(_GIVEN) or "0 0").split())
+    reserved = _numbers(sysctl.value(_RESERVED) or "")
+    listening = {port.number for port in table(seen) if not port.is_redirected}
+    if taken := {one for one in listening - reserved if first <= one <= last}:
+        name, kept = sysctl.shown(_RESERVED), _spans(reserved | listening)
+        yield warning(
+            f"Sysctl-{name}",
+            f"outgoing connections may take {_spans(taken)}, where this host is to listen:"
+            f" {sysctl.shown(_GIVEN)} is {first} to {last}",
+            f"echo {name}={kept} > {_OF_OURS}; sysctl -p {_OF_OURS}",
+        )
+
+
+def _numbers(spans: str) -> set[int]:
+    """Read ports as the kernel writes them: 2379-2381,6444."""
+    ends = (span.partition("-") for span in spans.split(",") if span)
+    return {one for low, _, high in ends for one in range(int(low), int(high or low) + 1)}
+
+
+def _spans(numbers: set[int]) -> str:
+    """Write ports as the kernel reads them."""
+    firsts = (one for one in sorted(numbers) if one - 1 not in numbers)
+    lasts = (one for one in sorted(numbers) if one + 1 not in numbers)
+    ends = zip(firsts, lasts, strict=True)
+    return ",".join(f"{low}-{high}" if low < high else f"{low}" for low, high in ends)
 
 
 def _end(listener: Listener) -> str:
