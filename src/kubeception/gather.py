@@ -93,6 +93,12 @@ def changes(session: Session) -> Iterator[tuple[str, str]]:
         decided = ("files", "emulates")  # by no host's own file
         kept = {name: getattr(copy.settings, name) for name in decided}
         asked_for = structs.replace(copy.asked, **kept)
+        if not copy.settings.forwards_names and has_resolver(session):
+            yield (
+                f"{resolv_conf_of(session)} names a server by now, and the cluster's DNS forwards"
+                " nothing to it; kubeception bootstrap rolls it out",
+                "kubeception bootstrap",
+            )
         for name, there, here in cluster.differing(copy.settings, asked_for):
             yield (
                 f"this host asks for {name} {here}, and its cluster goes by {there}",
@@ -381,7 +387,7 @@ def host(session: Session) -> HostFacts:
         has_bridge_netfilter=kernel.has_bridge_netfilter(),
         has_nftables_proxy=_kernel_version() >= NFTABLES_KERNEL,
         resolv_conf=str(resolv_conf),
-        has_resolver=not all(map(is_own_loopback, name_servers(session.host.real(resolv_conf)))),
+        has_resolver=has_resolver(session),
         foreign_units=frozenset(unit for unit in UNITS if is_foreign(session, unit)),
         image=_image() if session.host.is_contained else "",
         membership=membership.read(session.layout.membership),
@@ -501,11 +507,30 @@ def resolv_conf_of(session: Session) -> Path:
     return real if session.host.real(real).exists() else Path("/etc/resolv.conf")
 
 
+def has_resolver(session: Session) -> bool:
+    """Tell whether that file names a server which pods reach."""
+    servers = name_servers(session.host.real(resolv_conf_of(session)))
+    return not all(map(is_own_loopback, servers))
+
+
+def resolver_problem(session: Session) -> str | None:
+    """Say why no pod could inherit this host's resolver file: none would start."""
+    path = resolv_conf_of(session)
+    found = session.host.real(path)
+    if found.is_file():
+        return None
+    if found.exists():
+        return f"{path}: is no file"
+    target = Path("/") / found.relative_to(session.host.root)
+    is_link = session.host.at(path).is_symlink()
+    return f"{path}: leads to {target}, which isn't there" if is_link else f"{path}: no such file"
+
+
 def name_servers(resolv_conf: Path) -> list[str]:
-    """Return the name servers that a file names, as it says them."""
+    """Return the name servers that a file names, as it says them; none of what is no file."""
     try:
         lines = resolv_conf.read_text(errors="replace").splitlines()
-    except FileNotFoundError:
+    except OSError:
         return []
     return [
         words[1] for line in lines if (words := line.split())[:1] == ["nameserver"] and words[1:]

@@ -1,19 +1,28 @@
 """Why the cluster's network does not work on this host, where that can be told."""
 
+import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kubeception import firewall, host_network
 from kubeception.conditions import log_tail
 from kubeception.config.model import Cni
+from kubeception.errors import KubeceptionError
 from kubeception.gather import chosen_address
 from kubeception.host import links, network, sysctl
 from kubeception.render import coredns, flannel
+from kubeception.render.objects import NAMESPACE
 from kubeception.resources.kernel_value import Forwarding, KernelValue
 from kubeception.resources.node_rules import FLANNEL, NodeRules, of_this_host
 from kubeception.session import Session
 
 _STRICT = "1"
+# What CoreDNS says of itself, and what of one question that a server outside did not answer.
+_COMPLAINT = re.compile(r"\[(ERROR|FATAL|WARNING)\]|[Ee]rror|panic|waiting")
+_OF_A_QUESTION = re.compile(r"plugin/(errors|forward)")
+# What VXLAN adds to a packet, in bytes (RFC 7348, with IPv4).
+_OF_VXLAN = 50
 
 
 @dataclass(frozen=True)
@@ -28,7 +37,12 @@ class Cause:
 
 
 def look(
-    session: Session, *, is_dns: bool = False, is_masquerade: bool = False, had_strays: bool = False
+    session: Session,
+    *,
+    is_dns: bool = False,
+    is_masquerade: bool = False,
+    is_large: bool = False,
+    had_strays: bool = False,
 ) -> Cause | None:
     """Return the first cause that is sure, or that is likely for what does not work.
 
@@ -36,6 +50,7 @@ def look(
     """
     places = {
         _without_masquerading: is_masquerade,
+        _too_large: is_large,
         _dropping: True,
         _taken_away: True,
         _of_flannels_link: session.config.net.cni is Cni.FLANNEL,
@@ -51,6 +66,17 @@ def _without_masquerading(session: Session) -> Iterator[Cause]:
     if FLANNEL in of_this_host(session) and not FLANNEL.masquerades():
         family, table = FLANNEL.table
         yield Cause(f"chain {family} {table} {FLANNEL.chain} masquerades nothing", FLANNEL.mend)
+
+
+def _too_large(session: Session) -> Iterator[Cause]:
+    """Yield that the way out of this host carries less than flannel's link, with VXLAN's header."""
+    own, sent = chosen_address(session), links.mtu(flannel.LINK) + _OF_VXLAN
+    for link, address in network.addresses():
+        if address == own and links.mtu(link) < sent:
+            yield Cause(
+                f"{link} carries packets of {links.mtu(link)} bytes, and pods' come as {sent}",
+                f"ip link set {link} mtu {sent}",
+            )
 
 
 def _dropping(session: Session) -> Iterator[Cause]:
@@ -96,7 +122,19 @@ def _strict(session: Session) -> Iterator[Cause]:
 
 
 def _of_coredns(session: Session) -> Iterator[Cause]:
-    """Yield what CoreDNS said last, where it runs on this host."""
-    if said := log_tail.of_own_pods(session, coredns.LABELS):
-        logs = f"kubectl -n kube-system logs -l k8s-app={coredns.SERVICE}"
-        yield Cause(f"CoreDNS said last: {said[-1]}", logs)
+    """Yield that nobody finds the DNS by its Service, or CoreDNS' last complaint on this host."""
+    net = session.config.net
+    with contextlib.suppress(KubeceptionError):  # a worker's kubelet may not ask
+        service = session.api.get("Service", coredns.SERVICE, namespace=NAMESPACE)
+        address = service and service["spec"].get("clusterIP")
+        if address != str(net.dns_ip):
+            has = f"has the address {address}, and not {net.dns_ip}" if service else "is not there"
+            yield Cause(f"Service {NAMESPACE}/{coredns.SERVICE} {has}", "kubeception bootstrap")
+    complaints = [
+        line
+        for line in log_tail.of_own_pods(session, coredns.LABELS)
+        if _COMPLAINT.search(line) and not _OF_A_QUESTION.search(line)
+    ]
+    if complaints:
+        logs = f"kubectl -n {NAMESPACE} logs -l k8s-app={coredns.SERVICE}"
+        yield Cause(f"CoreDNS said last: {complaints[-1]}", logs)

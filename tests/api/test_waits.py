@@ -1,11 +1,14 @@
 """Conditions and marks that read the cluster, with a real controller-manager at work beside."""
 
 import itertools
+import json
 import re
+import shlex
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -110,6 +113,88 @@ def test_a_node_is_ready_when_it_says_so(session: Session) -> None:
     say(session, "Node", "asked", Ready="True")
     assert current_problem(ready, session) is None
     session.api.delete("Node", "asked")
+
+
+def test_a_deployment_that_somebody_scaled_to_none_says_so(rig: Rig, session: Session) -> None:
+    labels = {"app": "scaled"}
+    container = {"name": "it", "image": "localhost/none"}
+    wanted = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "scaled", "namespace": SYSTEM},
+        "spec": {
+            "replicas": 0,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    }
+    session.api.apply(wanted)
+    found = conditions.rolled_out("Deployment", "scaled")
+    command = f"kubectl -n {SYSTEM} scale deployment scaled --replicas 2"
+    rig.until(
+        "its word",
+        lambda: current_problem(found, session) == f"it is scaled to none ({command})",
+    )
+
+    session.api.delete("Deployment", "scaled", namespace=SYSTEM)
+
+
+@pytest.mark.timeout(240)
+def test_a_daemonset_whose_node_selector_is_somebodys_says_so_with_what_mends_it(
+    rig: Rig, session: Session
+) -> None:
+    labels, ours = {"app": "narrowed"}, {"kubernetes.io/os": "linux"}
+    container = {"name": "it", "image": "localhost/none"}
+    nodes = [node(name, **ours, **{"kubernetes.io/hostname": name}) for name in ("one", "two")]
+    wanted = {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"name": "narrowed", "namespace": SYSTEM},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                # Without a kubelet one with no grace is gone at once.
+                "spec": {
+                    "nodeSelector": ours,
+                    "terminationGracePeriodSeconds": 0,
+                    "containers": [container],
+                },
+            },
+        },
+    }
+    for one in nodes:
+        session.api.apply(one)
+    session.api.apply(wanted)
+    everywhere = conditions.on_every_node("narrowed", labels, lambda _: nodes)
+    rolled_out = conditions.rolled_out("DaemonSet", "narrowed")
+    rig.until("both", lambda: current_problem(rolled_out, session) == "0 of 2 ready")
+    assert current_problem(everywhere, session) is None
+
+    for selector, left, said in (
+        # Without a scheduler none is bound, also on the one that is left.
+        ("kubernetes.io/hostname=one", everywhere, "none on one, two: "),
+        ("x=y", rolled_out, "it fits no node: "),
+    ):
+        key, _, value = selector.partition("=")
+        template = {"spec": {"nodeSelector": {key: value}}}
+        change = {"spec": {"template": template}}
+        session.api.merge("DaemonSet", "narrowed", change, namespace=SYSTEM, manager="somebody")
+        words = f"{said}somebody gave it the node selector {selector} (kubectl "
+        rig.until("its word", partial(_begins, left, session, words))
+        *command, patch = shlex.split((current_problem(left, session) or "").rstrip(")"))
+        assert command[-5:] == ["daemonset", "narrowed", "--type", "merge", "-p"]
+        merge = json.loads(patch)
+        session.api.merge("DaemonSet", "narrowed", merge, namespace=SYSTEM, manager="kubectl-patch")
+        rig.until("both", lambda: current_problem(rolled_out, session) == "0 of 2 ready")
+    assert current_problem(everywhere, session) is None
+    session.api.delete("DaemonSet", "narrowed", namespace=SYSTEM)
+    for one in nodes:
+        session.api.delete("Node", one["metadata"]["name"])
+
+
+def _begins(condition: Condition, session: Session, words: str) -> bool:
+    return (current_problem(condition, session) or "").startswith(words)
 
 
 def test_a_deployment_is_rolled_out_when_its_pods_are_ready(rig: Rig, session: Session) -> None:

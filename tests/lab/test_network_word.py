@@ -76,6 +76,12 @@ FAULTS = {
         Reason.API,
         "route blackhole 10.65.0.0/16 (ip route del blackhole 10.65.0.0/16)",
     ),
+    "the resolver file leads nowhere": Fault(
+        "mv /etc/resolv.conf /etc/resolv.conf.off; ln -s /run/nothing /etc/resolv.conf",
+        "mv -f /etc/resolv.conf.off /etc/resolv.conf",
+        Reason.RESOLVER,
+        "/etc/resolv.conf: leads to /run/nothing, which isn't there",
+    ),
 }
 CA, OTHER_CA = (f"/etc/kubernetes/pki/{name}.crt" for name in ("ca", "kubelet-serving-ca-bundle"))
 FLANNELS_LOGS = "cd /var/log/pods/kube-system_kube-flannel-*"
@@ -198,6 +204,29 @@ def test_what_does_not_work_on_a_node_is_named(
     assert isinstance(fault.said, Reason) or any(fault.said in line for line in said)
     assert any(fault.cause in line for line in said)
     assert not any("cp1: " in line for line in said)
+
+
+def test_a_host_that_carries_smaller_packets_than_others_is_named(
+    made: list[Host], note: Note
+) -> None:
+    cp1, w1 = made
+    until(lambda: problems(cp1) == [], timeout_s=NAMED_S)
+    mended = "ip link set host0 mtu 1500"
+    w1.run("ip", "link", "set", "host0", "mtu", "1280")
+    try:
+        named_s = until(lambda: told(cp1) == Reason.LARGE, timeout_s=NAMED_S)
+        said = problems(cp1)
+        of_w1 = w1.run("kubeception", "status", check=False)
+    finally:
+        w1.run("sh", "-c", mended)
+    over_s = until(lambda: problems(cp1) == [] and told(cp1) is None, timeout_s=NAMED_S)
+
+    note(
+        f"packets of 1280 bytes: named after {named_s:.1f} s, its end after {over_s:.1f} s: {said}"
+    )
+    cause = f"host0 carries packets of 1280 bytes, and pods' come as 1500 ({mended})"
+    assert any("w1: " in line and cause in line for line in said)
+    assert cause in of_w1.stdout
 
 
 @pytest.mark.parametrize("name", KUBELET_FAULTS)

@@ -24,13 +24,21 @@ from kubeception.config.model import Cni
 from kubeception.errors import ApiError, KubeceptionError
 from kubeception.etcd import data, space
 from kubeception.facts import Facts, Membership
-from kubeception.gather import UNITS, changes, gather, worker
+from kubeception.gather import UNITS, changes, gather, resolver_problem, worker
 from kubeception.host import overload
 from kubeception.keeper import record
 from kubeception.kept import default_roles, membership, revisions, snapshots
 from kubeception.kube import health
 from kubeception.phases.addons import all_ready
-from kubeception.render import apiserver, containerd, controllers, keeper, kubelet
+from kubeception.render import (
+    apiserver,
+    containerd,
+    controllers,
+    flannel,
+    keeper,
+    kubelet,
+    proxy,
+)
 from kubeception.resources import credential
 from kubeception.session import Session
 
@@ -200,6 +208,7 @@ def _of_worker(session: Session, member: Membership) -> Status:
 def _of_a_worker(facts: Facts) -> Iterator[tuple[str, Condition]]:
     for unit in (containerd.UNIT, kubelet.UNIT, keeper.UNIT):
         yield "host", conditions.unit_active(unit)
+    yield "host", _resolver_is_there()
     yield "host", _nothing_dropped(is_worker=True)
     yield "host", _whole_network()
     yield "host", _has_its_address(facts)
@@ -209,6 +218,7 @@ def _of_a_worker(facts: Facts) -> Iterator[tuple[str, Condition]]:
     if facts.cluster.settings.net.cni is Cni.FLANNEL:
         yield "network", _explained(conditions.dns_answers(), is_dns=True)
         yield "network", _explained(conditions.somebody_reached())
+        yield "network", _explained(conditions.large_packets_pass(), is_large=True)
         yield "network", _pods_reach_it()
 
 
@@ -341,6 +351,7 @@ def _first_to_expire(session: Session, facts: Facts) -> FirstToExpire:
 def _conditions(config: Config, facts: Facts, lately: Lately) -> Iterator[tuple[str, Condition]]:
     for unit in (*UNITS, keeper.UNIT):
         yield "host", conditions.unit_active(unit)
+    yield "host", _resolver_is_there()
     yield "host", _nothing_dropped(is_worker=False)
     yield "host", _whole_network()
     yield "host", _nothing_lost()
@@ -357,26 +368,42 @@ def _conditions(config: Config, facts: Facts, lately: Lately) -> Iterator[tuple[
         yield "Leases", conditions.lease_held(lease)
     yield "cluster", _roles_whole()
     for condition in all_ready(config, facts):
-        yield "cluster", condition
+        yield "cluster", _with_last_words(condition)
     ready = conditions.ready_nodes()
+    yield "nodes", conditions.on_every_node(proxy.NAME, proxy.LABELS, ready)
     yield "nodes", conditions.kubelets_answer(ready, lately.suspects)
     yield "nodes", conditions.networks_work(ready)
     yield "nodes", conditions.nodes_have_room(ready)
     if config.net.cni is Cni.FLANNEL:
+        yield "nodes", conditions.on_every_node(flannel.NAME, flannel.LABELS, ready)
         yield "nodes", conditions.nodes_reached(facts.host.node, ready)
         yield "network", _explained(conditions.dns_answers(), is_dns=True)
+        yield "network", _explained(conditions.large_packets_pass(), is_large=True)
         yield "network", _pods_reach_it()
     yield "network", _explained(conditions.api_at_its_service())
 
 
-def _explained(condition: Condition, *, is_dns: bool = False) -> Condition:
+def _with_last_words(condition: Condition) -> Condition:
+    """Return a condition that says, too, how what it waits for is, and what that said last."""
+
+    def problem(session: Session) -> str | None:
+        why = condition.problem(session)
+        if not why or not (words := condition.last_words(session)):
+            return why
+        how, *said = words
+        return f"{why}; {how}" + (f"; last words: {said[-1]}" if said else "")
+
+    return replace(condition, problem=problem)
+
+
+def _explained(condition: Condition, *, is_dns: bool = False, is_large: bool = False) -> Condition:
     """Return a condition that says why, too, where that can be told on this host."""
 
     def problem(session: Session) -> str | None:
         why, cause = condition.problem(session), None
         if why:
             with contextlib.suppress(KubeceptionError, OSError):  # it is so, whatever the cause
-                cause = network_cause.look(session, is_dns=is_dns)
+                cause = network_cause.look(session, is_dns=is_dns, is_large=is_large)
         return f"{why}; {cause}" if cause else why
 
     return replace(condition, problem=problem)
@@ -403,6 +430,11 @@ def _nothing_dropped(*, is_worker: bool) -> Condition:
 
     what = "the host's packet filter to let through what is needed"
     return Condition(what, problem, hint="kubeception preflight")
+
+
+def _resolver_is_there() -> Condition:
+    what = "the resolver file that pods inherit to be there"
+    return Condition(what, resolver_problem, hint="kubeception preflight")
 
 
 def _whole_network() -> Condition:

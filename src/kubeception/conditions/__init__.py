@@ -12,6 +12,7 @@ from kubeception.conditions.leases import lease_held as lease_held
 from kubeception.conditions.leases import somebody_leads as somebody_leads
 from kubeception.conditions.network import api_at_its_service as api_at_its_service
 from kubeception.conditions.network import dns_answers as dns_answers
+from kubeception.conditions.network import large_packets_pass as large_packets_pass
 from kubeception.conditions.network import nodes_reached as nodes_reached
 from kubeception.conditions.network import range_of_pods as range_of_pods
 from kubeception.conditions.network import somebody_reached as somebody_reached
@@ -37,6 +38,7 @@ from kubeception.conditions.services import unit_active as unit_active
 from kubeception.conditions.services import unless_it_crashes as unless_it_crashes
 from kubeception.conditions.services import unless_nobody_serves as unless_nobody_serves
 from kubeception.conditions.workloads import namespace_there as namespace_there
+from kubeception.conditions.workloads import on_every_node as on_every_node
 from kubeception.conditions.workloads import pod_gone as pod_gone
 from kubeception.conditions.workloads import pod_serves as pod_serves
 from kubeception.conditions.workloads import pods_run as pods_run

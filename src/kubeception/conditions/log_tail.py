@@ -99,7 +99,24 @@ def of_pod(session: Session, pod: Mapping[str, Any]) -> Sequence[str]:
     head = f"pod {metadata['namespace']}/{metadata['name']} on {node or 'no node'}: {state}"
     uid = metadata.get("annotations", {}).get(_HASH, metadata["uid"])
     folder = _folder(session, metadata["namespace"], metadata["name"], uid)
-    return (head, *_said(session, pod, container, folder)) if node else (head,)
+    said = _said(session, pod, container, folder) if node else ()
+    return (head, *(said or _warned(session, pod)))
+
+
+def _warned(session: Session, pod: Mapping[str, Any]) -> Sequence[str]:
+    """Return what others last warned of a pod whose containers say nothing, its kubelet say.
+
+    A worker's kubelet may not read it.
+    """
+    about = pod["metadata"]
+    fields = {"involvedObject.name": about["name"], "type": "Warning"}
+    try:
+        found = session.api.list("Event", namespace=about["namespace"], fields=fields)
+    except KubeceptionError:
+        return ()
+    of_it = [one for one in found if one["involvedObject"].get("uid") == about["uid"]]
+    newest = max(of_it, key=lambda one: one.get("lastTimestamp") or "", default=None)
+    return (f"{newest['reason']}: {newest['message']}",) if newest else ()
 
 
 def _said(session: Session, pod: Mapping[str, Any], container: str, folder: Path) -> Sequence[str]:

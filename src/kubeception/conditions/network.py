@@ -4,13 +4,15 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, ip_network
 from typing import TypeVar
 
 from kubeception.conditions.condition import Condition
 from kubeception.conditions.nodes import Nodes
 from kubeception.endpoints import SERVICE_PORT, Address
-from kubeception.host import links, network
+from kubeception.host import echo, links, network
 from kubeception.kube import dns, health, kubelet
 from kubeception.kube.client import Object
 from kubeception.render import flannel, proxy
@@ -22,7 +24,11 @@ _ANSWER_S = 1.0
 # A Service may have moved just now, and a packet be lost.
 _TRIES = 3
 _AT_ONCE = 16
+# What every way carries (RFC 791), and what is tried where the largest packets are lost, in bytes.
+_SMALL = 576
+_SMALLER = (1400, 1350, 1300, 1230, 1150, 1000, 800, _SMALL)
 One = TypeVar("One")
+Other = TypeVar("Other")
 # Has a question answered from a pod of this host.
 Asked = Callable[[Callable[[], list[str | None]]], list[str | None]]
 
@@ -73,13 +79,68 @@ def somebody_reached(pod: Asked | None = None) -> Condition:
     def problem(session: Session) -> str | None:
         if not links.is_up(flannel.LINK):  # its routes went with it
             return f"{flannel.LINK} is down"
-        own = [address for link, address in network.addresses() if link == flannel.LINK]
-        peers = following_ranges(own, network.ranges(flannel.LINK, proc=session.host.proc))
+        peers = _ranges_of_peers(session)
         found = pod(lambda: together(peers, _pod_problem)) if pod else _of_host(peers)
         return "; ".join(filter(None, found)) if found and all(found) else None
 
     what = "another node to be reached through the pod network"
     return Condition(what, problem, hint=_logs_of(flannel.NAME))
+
+
+def large_packets_pass() -> Condition:
+    """The largest packets of flannel's link come back from the nodes to which this host has routes.
+
+    A node of which small ones don't come back either is off, or lets no echo in: it says nothing.
+    """
+
+    def problem(session: Session) -> str | None:
+        size = links.mtu(flannel.LINK)
+        if size <= _SMALL:
+            return None
+        lost = [one for one in together(_ranges_of_peers(session), partial(_lost, size)) if one]
+        if not lost:
+            return None
+        ends = ", ".join(str(one.address) for one in lost)
+        passes = min(one.passes for one in lost)
+        return (
+            f"of {size} bytes none come back from {ends}, of {passes} they do"
+            f" (ip link set {flannel.LINK} mtu {passes})"
+        )
+
+    what = "large packets to pass through the pod network"
+    return Condition(what, problem, hint=_logs_of(flannel.NAME))
+
+
+@dataclass(frozen=True)
+class _Lost:
+    """From where large packets don't come back, and how large ones do."""
+
+    address: IPv4Address
+    passes: int
+
+
+def _lost(size: int, pods: IPv4Network) -> _Lost | None:
+    """Return that packets of a size are lost on the way to a node's pods, of which small ones pass.
+
+    The node itself is asked, or else its keeper's place among its pods.
+    """
+    for address in (pods.network_address, place_in(pods)):
+        is_back = partial(echo.is_answered, address, timeout_s=_ANSWER_S)
+        if is_back(size):
+            return None
+        if not is_back(_SMALL):
+            continue
+        if any(is_back(size) for _ in range(_TRIES - 1)):
+            return None
+        passes = (smaller for smaller in _SMALLER if smaller < size and is_back(smaller))
+        return _Lost(address, next(passes, _SMALL))
+    return None
+
+
+def _ranges_of_peers(session: Session) -> list[IPv4Network]:
+    """Return the ranges of the nodes that this host tries, by its routes."""
+    own = [address for link, address in network.addresses() if link == flannel.LINK]
+    return following_ranges(own, network.ranges(flannel.LINK, proc=session.host.proc))
 
 
 def following(node: str, others: Iterable[str]) -> list[str]:
@@ -157,10 +218,10 @@ def tried(problem: Callable[[], str | None]) -> str | None:
     return found
 
 
-def together(of: Iterable[One], problem: Callable[[One], str | None]) -> list[str | None]:
-    """Return what is wrong with each of many, some of them looked at at once."""
+def together(of: Iterable[One], look: Callable[[One], Other]) -> list[Other]:
+    """Return what is found of each of many, some of them looked at at once."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        return list(pool.map(problem, of))
+        return list(pool.map(look, of))
 
 
 def _logs_of(name: str) -> str:

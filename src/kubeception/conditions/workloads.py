@@ -1,22 +1,26 @@
 """Pods, and what makes them."""
 
+import json
 from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any
 
 from kubeception.conditions import log_tail
 from kubeception.conditions.condition import Condition
-from kubeception.conditions.nodes import absent
+from kubeception.conditions.nodes import Nodes, absent
 from kubeception.conditions.reading import condition_of
 from kubeception.endpoints import BOOTSTRAP_PORT
 from kubeception.host import door
 from kubeception.render import kubelet
 from kubeception.render.apiserver import DOOR_GATE
-from kubeception.render.objects import NAMESPACE
+from kubeception.render.objects import CONTROL_PLANE, NAMESPACE
 from kubeception.session import Session
 
 # Of a Deployment's ReplicaSets and pods, by its controller.
 _HASH, _REVISION = "pod-template-hash", "deployment.kubernetes.io/revision"
+
+# What DaemonSets of ours select nodes by.
+_OUR_SELECTORS = {("kubernetes.io/os", "linux"), (CONTROL_PLANE, "")}
 
 
 def pod_gone(name: str) -> Condition:
@@ -48,10 +52,12 @@ def rolled_out(kind: str, name: str, *, here: str | None = None) -> Condition:
             return "its controller has not seen it yet"
         status = found.get("status", {})
         wanted, updated, ready, total = _counts(kind, found["spec"], status)
+        if wanted == 0:
+            return _why_none(kind, found)
         needed = wanted
         if here and min(ready, updated) < wanted:
             needed = max(1, wanted - _out_of_reach(session, found, here))
-        if ready >= needed and updated >= needed and total == wanted and wanted > 0:
+        if ready >= needed and updated >= needed and total == wanted:
             return None
         return f"{ready} of {needed} ready" if ready < needed else "a rollout is on"
 
@@ -67,6 +73,49 @@ def rolled_out(kind: str, name: str, *, here: str | None = None) -> Condition:
         hint=f"kubectl -n {NAMESPACE} describe {kind.lower()} {name}",
         last_words=last_words,
     )
+
+
+def on_every_node(name: str, labels: dict[str, str], ready: Nodes) -> Condition:
+    """A DaemonSet of ours has a pod on every node that is Ready."""
+
+    def problem(session: Session) -> str | None:
+        nodes = {node["metadata"]["name"] for node in ready(session)}
+        found = session.api.get("DaemonSet", name, namespace=NAMESPACE)
+        if found is None or found.get("status", {}).get("desiredNumberScheduled", 0) >= len(nodes):
+            return None  # that it is not there, or not ready, others say
+        pods = session.api.list("Pod", namespace=NAMESPACE, labels=labels)
+        without = nodes - {pod["spec"].get("nodeName") for pod in pods}
+        why = _narrowed(found) or "it fits no such node"
+        return f"none on {', '.join(sorted(without))}: {why}" if without else None
+
+    return Condition(
+        f"{name} to be on every node",
+        problem,
+        hint=f"kubectl -n {NAMESPACE} describe daemonset {name}",
+    )
+
+
+def _why_none(kind: str, found: dict[str, Any]) -> str:
+    """Say why no pod of a workload is wanted."""
+    if kind == "Deployment":
+        name = found["metadata"]["name"]
+        command = f"kubectl -n {NAMESPACE} scale deployment {name} --replicas 2"
+        return f"it is scaled to none ({command})"
+    why = _narrowed(found)
+    return f"it fits no node{f': {why}' if why else ''}"
+
+
+def _narrowed(found: dict[str, Any]) -> str | None:
+    """Say that somebody's node selector leaves nodes out, with what takes it away."""
+    given: dict[str, str] = found["spec"]["template"]["spec"].get("nodeSelector") or {}
+    theirs = dict(sorted(given.items() - _OUR_SELECTORS))
+    if not theirs:
+        return None
+    words = ", ".join(f"{key}={value}" for key, value in theirs.items())
+    patch = {"spec": {"template": {"spec": {"nodeSelector": dict.fromkeys(theirs)}}}}
+    daemonset = f"daemonset {found['metadata']['name']}"
+    command = f"kubectl -n {NAMESPACE} patch {daemonset} --type merge -p '{json.dumps(patch)}'"
+    return f"somebody gave it the node selector {words} ({command})"
 
 
 def _out_of_reach(session: Session, found: dict[str, Any], here: str) -> int:

@@ -13,8 +13,8 @@ from kubeception import crash
 from kubeception.host.process import run
 
 _LINKS = Path("/sys/class/net")
-_IFF_UP, _SIOCGIFFLAGS = 1, 0x8913
-_FLAGS = "16sH22x"  # struct ifreq, netdevice(7)
+_IFF_UP, _SIOCGIFFLAGS, _SIOCGIFMTU = 1, 0x8913, 0x8921
+_FLAGS, _MTU = "16sH22x", "16si20x"  # struct ifreq, netdevice(7)
 _CLOSED = frozenset({"blackhole", "unreachable", "prohibit"})
 
 
@@ -25,13 +25,23 @@ def has_link(name: str) -> bool:
 
 def is_up(name: str) -> bool:
     """Tell whether there is a link of that name, and somebody has set it up."""
-    asked = struct.pack(_FLAGS, name.encode(), 0)
+    return bool(_asked(_SIOCGIFFLAGS, _FLAGS, name) & _IFF_UP)
+
+
+def mtu(name: str) -> int:
+    """Return how large a packet a link carries, in bytes; 0 where there is none of that name."""
+    return _asked(_SIOCGIFMTU, _MTU, name)
+
+
+def _asked(what: int, form: str, name: str) -> int:
+    """Return what the kernel says of a link, 0 where there is none of that name."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         try:
-            _, flags = struct.unpack(_FLAGS, fcntl.ioctl(any_socket, _SIOCGIFFLAGS, asked))
+            said = fcntl.ioctl(any_socket, what, struct.pack(form, name.encode(), 0))
         except OSError:
-            return False
-    return bool(flags & _IFF_UP)
+            return 0
+    value: int = struct.unpack(form, said)[1]
+    return value
 
 
 def tunnels(name: str) -> list[IPv4Address]:

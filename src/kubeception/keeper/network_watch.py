@@ -8,6 +8,7 @@ from kubeception import conditions, network_cause
 from kubeception.conditions import Condition
 from kubeception.config.model import Cni
 from kubeception.errors import KubeceptionError
+from kubeception.gather import resolver_problem
 from kubeception.host import network
 from kubeception.keeper import pod_look
 from kubeception.keeper.pod_place import PodPlace
@@ -24,6 +25,8 @@ _WORDS = {
     Reason.API: "the API does not answer at its Service's address",
     Reason.DNS: "the cluster's DNS does not answer",
     Reason.PODS: "no other node is reached through the pod network",
+    Reason.LARGE: "large packets are lost in the pod network",
+    Reason.RESOLVER: "no pod could start, for want of the resolver file that it inherits",
 }
 
 
@@ -68,9 +71,11 @@ def _of_host(session: Session) -> Trouble | None:
 
 
 def _needed(session: Session) -> Iterator[tuple[Reason, Condition]]:
+    yield Reason.RESOLVER, Condition("a resolver file", resolver_problem)
     brings_network = session.config.net.cni is Cni.FLANNEL
     if brings_network:
         yield Reason.PODS, conditions.somebody_reached()
+        yield Reason.LARGE, conditions.large_packets_pass()
     yield Reason.API, conditions.api_at_its_service()
     if brings_network:
         yield Reason.DNS, conditions.dns_answers()
@@ -78,11 +83,14 @@ def _needed(session: Session) -> Iterator[tuple[Reason, Condition]]:
 
 def _explained(session: Session, found: Trouble, *, had_strays: bool) -> Trouble:
     """Add the cause, where it can be told."""
+    if found.reason is Reason.RESOLVER:
+        return found
     try:
         why = network_cause.look(
             session,
             is_dns=found.reason is Reason.DNS,
             is_masquerade=found.reason is Reason.MASQUERADE,
+            is_large=found.reason is Reason.LARGE,
             had_strays=had_strays,
         )
     except (KubeceptionError, OSError):  # what is wrong is said without it

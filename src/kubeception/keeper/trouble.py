@@ -15,6 +15,8 @@ class Reason(StrEnum):
     NODES = "NodeAddressesUnreachable"
     MASQUERADE = "PodsNotMasqueraded"
     SETUP = "PodNetworkNotSetUp"
+    RESOLVER = "NoResolverFile"
+    LARGE = "LargePacketsLost"
 
 
 @dataclass(frozen=True)

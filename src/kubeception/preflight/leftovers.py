@@ -37,14 +37,18 @@ def earlier_networks(seen: HostState) -> list[str]:
 
 
 def resolver(seen: HostState) -> Iterator[Finding]:
-    """Want a name server that pods reach: their loopback is not the host's."""
+    """Want the file that pods inherit, with a server that they reach: not the host's loopback."""
     path = gather.resolv_conf_of(seen.session)
-    servers = gather.name_servers(seen.session.host.real(path))
-    if servers and all(map(gather.is_own_loopback, servers)):
+    check = of_path("FileContent", path)
+    if why := gather.resolver_problem(seen.session):
+        what = f"{why}: no pod could start, for want of what it inherits"
+        yield Finding(check, what, f"rm -rf {path}; echo nameserver ADDRESS > {path}")
+    elif not gather.has_resolver(seen.session):
+        servers = gather.name_servers(seen.session.host.real(path))
+        what = f"pods can't ask {', '.join(servers)}" if servers else "it names no server"
         yield warning(
-            of_path("FileContent", path),
-            f"{path}: pods can't ask {', '.join(servers)}, so the cluster's DNS will know no names"
-            " of the world outside",
+            check,
+            f"{path}: {what}, so the cluster's DNS will know no names of the world outside",
             f"name a server in {path} that other hosts reach, too; then kubeception bootstrap",
         )
 

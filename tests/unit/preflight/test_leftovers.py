@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -52,22 +53,44 @@ def test_a_network_that_people_bring_is_their_own(tmp_path: Path) -> None:
         ("nameserver ::1\nnameserver 127.0.0.53\n", True),
         ("nameserver 127.0.0.1\nnameserver 192.0.2.1\n", False),
         ("nameserver fe80::1%eth0\n", False),
-        ("search here\n", False),
-        (None, False),
+        ("search here\n", True),
+        ("", True),
     ],
 )
 def test_a_resolver_that_only_the_host_can_ask_is_told(
-    tmp_path: Path, text: str | None, *, is_told: bool
+    tmp_path: Path, text: str, *, is_told: bool
 ) -> None:
     session = session_of(tmp_path)
-    if text is not None:
-        files.write(session.host.at(Path("/etc/resolv.conf")), text)
+    files.write(session.host.at(Path("/etc/resolv.conf")), text)
 
     told = said(leftovers.resolver, scene_of(session))
 
     assert [line.partition(":")[0] for line in told] == (
         ["warning FileContent--etc-resolv.conf"] if is_told else []
     )
+
+
+@pytest.mark.parametrize(
+    ("put", "said_of_it"),
+    [
+        (lambda at: None, "no such file"),
+        (lambda at: at.symlink_to("/run/none"), "leads to /run/none, which isn't there"),
+        (lambda at: at.mkdir(), "is no file"),
+    ],
+)
+def test_a_resolver_file_that_no_pod_could_inherit_is_an_error(
+    tmp_path: Path, put: Callable[[Path], None], said_of_it: str
+) -> None:
+    session = session_of(tmp_path)
+    at = session.host.at(Path("/etc/resolv.conf"))
+    at.parent.mkdir(parents=True, exist_ok=True)
+    put(at)
+
+    (found,) = leftovers.resolver(scene_of(session))
+
+    assert found.severity == "error"
+    assert found.problem.startswith(f"/etc/resolv.conf: {said_of_it}: no pod could start")
+    assert found.hint == "rm -rf /etc/resolv.conf; echo nameserver ADDRESS > /etc/resolv.conf"
 
 
 @pytest.mark.parametrize("path", ["/usr/bin", "/nowhere", ""])
