@@ -14,7 +14,11 @@ LONGEST_COMMON_NAME = 64
 _KUBELET = "system:node:"
 # By which every API server is called; its certificate says them.
 _OF_THE_API = {"kubernetes", "kubernetes.default"}
+# Whatever a cluster's own domain is, no host that joins is in these.
+_DOMAINS = ("localhost", "svc")
 LONGEST_NODE_NAME = LONGEST_COMMON_NAME - len(_KUBELET)
+# The hint for whoever has a host whose name is none for a node.
+CALL_OTHERWISE = "hostnamectl set-hostname NAME, or set name in the [node] section"
 
 
 def of_kubelet(node: str) -> str:
@@ -44,20 +48,26 @@ def node_problem(name: str) -> str | None:
     return f"{name!r} is no name for a node: {why}"
 
 
+def worker_problem(name: str) -> str | None:
+    """Say why no host that joins can have a name, in whichever cluster, or None."""
+    return Reserved().node_problem(name)
+
+
 @dataclass(frozen=True)
 class Reserved:
     """What the API and Services are called, which no host that joins may be.
 
     The cluster signs a certificate for each node's name and addresses. `extra` are the names and
-    addresses that the API server's certificate has besides its own.
+    addresses that the API server's certificate has besides its own. Without a `cluster_domain`
+    it is what all clusters have.
     """
 
-    cluster_domain: str
+    cluster_domain: str = ""
     extra: tuple[str, ...] = ()
 
     def node_problem(self, node: str) -> str | None:
         """Say why no host that joins can have a name, or None."""
-        domains = ("localhost", "svc", self.cluster_domain)
+        domains = filter(None, (*_DOMAINS, self.cluster_domain))
         is_reserved = (
             node in _OF_THE_API
             or any(node == domain or node.endswith(f".{domain}") for domain in domains)

@@ -14,9 +14,12 @@ _CHOOSE = "set address in the [node] section of the configuration"
 
 def node_name(seen: HostState) -> Iterator[Finding]:
     """Want a host name that can be a node's, unless another one is configured."""
-    hint = "hostnamectl set-hostname NAME, or set name in the [node] section"
-    if problem := names.node_problem(seen.node):
-        yield Finding("Hostname", problem, hint)
+    problem = names.node_problem(seen.node)
+    # A control plane's kubelet gets its certificates here, where nobody asks what it is called.
+    if problem is None and seen.is_worker:
+        problem = names.worker_problem(seen.node)
+    if problem:
+        yield Finding("Hostname", problem, names.CALL_OTHERWISE)
 
 
 def remembered(seen: HostState) -> Iterator[Finding]:

@@ -35,6 +35,16 @@ def test_a_name_that_no_node_may_have(tmp_path: Path, name: str) -> None:
     assert ("certificate takes 52" in told) is (len(name) > 52)
 
 
+@pytest.mark.parametrize("name", ["localhost", "w1.localhost", "kubernetes", "default.svc"])
+def test_a_name_that_no_worker_may_have(tmp_path: Path, name: str) -> None:
+    seen = replace(scene_of(session_of(tmp_path)), node=name)
+
+    [told] = said(address.node_name, replace(seen, is_worker=True))
+
+    assert told == f"error Hostname: {name!r} is a name of the API or of the cluster's own"
+    assert said(address.node_name, seen) == []
+
+
 def program(root: Path, name: str, *lines: str) -> None:
     """Put a program on a host that says this when it is asked for its version."""
     text = "#!/bin/sh\n" + "".join(f"echo '{line}'\n" for line in lines)
