@@ -393,17 +393,23 @@ def test_a_lost_node_comes_back_by_a_token_for_that(service: Service, session: S
 
 
 @pytest.mark.parametrize(
-    ("reason", "status"), [("NameTaken", 409), ("NotProven", 403)], ids=["taken", "other"]
+    ("reason", "status", "why"),
+    [
+        ("NameTaken", 409, "the name is taken"),
+        ("NotProven", 403, "the cluster denied the certificate: by a test"),
+    ],
+    ids=["taken", "other"],
 )
-def test_what_the_controller_denies_is_refused(
-    rig: Rig, service: Service, session: Session, reason: str, status: int
+def test_what_the_controller_denies_is_refused_with_its_reason(
+    rig: Rig, service: Service, session: Session, reason: str, status: int, why: str
 ) -> None:
     token = token_for(session)
     with Answering(Joiner(token, fresh_name()), service) as asking:
         assert asking.reaches(session.api, token)
         Judge(rig).say(join_records.request_name(token.id), "Denied", reason)
 
-        assert asking.hear().status == status
+        said = asking.hear()
+        assert (said.status, said.error) == (status, why)
 
 
 def test_without_anybody_who_approves_it_is_put_off(service: Service, session: Session) -> None:

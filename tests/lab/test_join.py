@@ -19,6 +19,7 @@ from tests.lab.conftest import Note
 from tests.lab.machine import scaled
 
 from kubeception import crash
+from kubeception.errors import JoinRefused
 from kubeception.lab import Host, Lab
 from kubeception.pki import token
 
@@ -423,6 +424,37 @@ def test_a_removed_worker_is_gone_and_its_host_comes_back_by_a_new_token(joined:
     w1.run("kubeception", "reset", "--yes")
     w1.run("sh", stdin=joined.printed("--any-node"), timeout_s=240)
     assert is_ready(nodes(cp1)["w1"])
+
+
+def test_a_host_that_was_reset_and_renamed_is_told_which_node_it_was_and_both_ways_on_work(
+    joined: Cluster,
+) -> None:
+    cp1, w1 = joined.cp1, joined.workers[0]
+
+    def made_anew(name: str) -> None:
+        w1.run("kubeception", "reset", "--yes")
+        w1.run("hostnamectl", "set-hostname", name)
+
+    made_anew("W1.example.com")
+    done = w1.run("sh", stdin=joined.printed("--any-node"), check=False, timeout_s=240)
+
+    assert done.code == JoinRefused.exit_code
+    assert f"address {w1.address} is node w1's)" in done.stderr
+    [hint] = re.findall(r"^hint: (.*)$", done.stderr, re.MULTILINE)
+    assert "kubeception node remove w1," in hint
+    assert "kubeception token create --node w1.example.com " in hint
+    assert "kubeception token create --rejoin w1 " in hint
+
+    w1.run("hostnamectl", "set-hostname", "w1")
+    w1.run("sh", stdin=joined.printed("--rejoin", "w1"), timeout_s=240)
+    assert is_ready(nodes(cp1)["w1"])
+
+    for before, name in (("w1", "w1.example.com"), ("w1.example.com", "w1")):
+        made_anew(name)
+        cp1.run("kubeception", "node", "remove", before, "--yes", timeout_s=240)
+        w1.run("sh", stdin=joined.printed("--node", name), timeout_s=240)
+        found = nodes(cp1)
+        assert is_ready(found[name]) and before not in found
 
 
 def spellings(secret: bytes) -> list[bytes]:

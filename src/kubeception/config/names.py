@@ -17,6 +17,8 @@ _OF_THE_API = {"kubernetes", "kubernetes.default"}
 # Whatever a cluster's own domain is, no host that joins is in these.
 _DOMAINS = ("localhost", "svc")
 LONGEST_NODE_NAME = LONGEST_COMMON_NAME - len(_KUBELET)
+# How the refusal of such a name ends; the host that joins knows it by that.
+IS_RESERVED = "is a name of the API or of the cluster's own"
 # The hint for whoever has a host whose name is none for a node.
 CALL_OTHERWISE = "hostnamectl set-hostname NAME, or set name in the [node] section"
 
@@ -73,7 +75,7 @@ class Reserved:
             or any(node == domain or node.endswith(f".{domain}") for domain in domains)
             or any(_matches(extra, node) for extra in self.extra)
         )
-        return f"{node!r} is a name of the API or of the cluster's own" if is_reserved else None
+        return f"{node!r} {IS_RESERVED}" if is_reserved else None
 
     def has(self, address: Address) -> bool:
         """Tell whether the API is reached at an address."""

@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from kubeception import timestamp
 from kubeception.config import names
 from kubeception.endpoints import Address, Network
+from kubeception.pki import denial
 from kubeception.pki import request as requests
 from kubeception.pki.token import Claim, Role, verifies
 from kubeception.render import join_records
@@ -266,14 +267,25 @@ def _taken(claim: Claim, token: TokenRecord, known: Known) -> Iterator[Denied]:
     may_take = token.rejoin and token.node == claim.node
     if not is_again and not may_take and (record is not None or claim.node in known.nodes):
         yield Denied(Reason.NAME_TAKEN, "a node has the name; a rejoin token takes it over")
-    others = {
-        *(ip for it in known.records.values() if it.node != claim.node for ip in it.addresses),
-        *known.services,
-    }
     for address in map(ip_address, claim.addresses):
-        is_in_network = any(address in net for net in known.networks)
-        if address in others or is_in_network or known.reserved.has(address):
-            yield Denied(Reason.ADDRESS_TAKEN, f"address {address} is not the host's")
+        if whose := _whose(address, claim.node, token, known):
+            yield Denied(Reason.ADDRESS_TAKEN, denial.address_taken(address, whose))
+
+
+def _whose(address: Address, node: str, token: TokenRecord, known: Known) -> str | None:
+    """Say whose an address is, if it can't be this node's.
+
+    The host is told. One that may claim whatever address it likes could ask for the name of any
+    node by its address, and is not told the name.
+    """
+    others = (it.node for it in known.records.values() if address in it.addresses)
+    if other := next((it for it in others if it != node), None):
+        return denial.ANOTHER_NODE if token.any_source else denial.of_node(other)
+    if known.reserved.has(address):
+        return denial.API
+    if address in known.services:
+        return denial.SERVICE
+    return denial.IN_NETWORK if any(address in net for net in known.networks) else None
 
 
 def _addresses_problem(addresses: tuple[str, ...]) -> str | None:

@@ -185,7 +185,7 @@ class Admission:
             if verdict and verdict.denied == NAME_TAKEN:
                 raise Refused(409, "the name is taken")
             if verdict:
-                raise Refused(403, "the cluster denied the certificate")
+                raise Refused(403, wire.DENIED + (f": {verdict.why}" if verdict.why else ""))
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 1.5, _LAST_LOOK_S)
         raise Refused(503, "the certificate is not signed yet", retry_after_s=1)
@@ -196,7 +196,7 @@ def _problem(asked: wire.Request, reserved: Reserved) -> str | None:
     if problem := reserved.node_problem(asked.node):
         return problem
     if any(map(requests.address_problem, asked.addresses)):
-        return "an address is none that a host can have"
+        return wire.NO_ADDRESS
     if len(set(asked.addresses)) < len(asked.addresses):
         return "an address is there twice"
     if not asked.request.isascii():  # nor can all that JSON can say be encoded
@@ -227,7 +227,7 @@ def _excluded(token: TokenRecord, node: str, now: datetime) -> str | None:
     if token.role is not Role.WORKER:
         return "the token is not for a worker"
     if token.node not in {None, node}:
-        return "the token is for another node"
+        return wire.OTHER_NODE
     return None
 
 

@@ -12,12 +12,15 @@ from typing import NoReturn, TypeVar
 
 import msgspec
 
+from kubeception.config import names
 from kubeception.errors import JoinRefused, WaitTimeout
 from kubeception.facts import Membership
 from kubeception.host.gateway import Clock
 from kubeception.join import pinned, wire
+from kubeception.pki import denial
 from kubeception.pki import request as requests
 from kubeception.pki.token import Claim, Token
+from kubeception.render import join_records
 from kubeception.resources.credential import JoinResult
 
 log = logging.getLogger(__name__)
@@ -29,16 +32,9 @@ PAUSE_S, LONGEST_PAUSE_S = 0.5, 5.0
 ANSWER_BYTES = 256 * 1024
 _MOST_WORDS = 200
 
-_CREATE = "kubeception token create, on a control-plane host, prints another one"
-_NOT_UNDERSTOOD = (
-    "the join service does not understand this host",
-    "use the same version of kubeception on both",
-)
-_REASONS = {
-    401: ("the token is not known, or has expired", _CREATE),
-    403: ("the token is not good for this", _CREATE),
-    404: ("there is no join service at this URL", "the URL ends with :30000/join"),
-}
+_ON = "on a control-plane host"
+_SAME_VERSION = "use the same version of kubeception on both"
+_CHOOSE_ADDRESS = "set address in the [node] section of the configuration"
 
 
 class RetryLater(Exception):
@@ -139,37 +135,90 @@ class JoinClient:
         response = connection.getresponse()
         content = response.read(ANSWER_BYTES)
         if response.status != 200:
-            _refuse(response, _words(content), node=node)
+            _refuse(response, _words(content), node=node, token=self.token.id)
         try:
             return msgspec.json.decode(content, type=kind)
         except msgspec.DecodeError as error:
             raise JoinRefused(
                 f"{self.at} answers in a way that this host does not understand",
-                hint="use the same version of kubeception on both",
+                hint=_SAME_VERSION,
             ) from error
 
 
-def _refuse(response: http.client.HTTPResponse, words: str, *, node: str) -> NoReturn:
+def _refuse(response: http.client.HTTPResponse, words: str, *, node: str, token: str) -> NoReturn:
     """Raise what a refusal means for this host."""
     status = response.status
     # A nonce lives for seconds; whoever was too slow asks for another one.
     if status == 429 or status >= 500 or (status == 409 and "nonce" in words):
         said = response.headers.get("Retry-After", "")
         raise RetryLater(f"{status} {words}", pause_s=float(said) if said.isdecimal() else 0.0)
-    if status == 409:
-        raise JoinRefused(
-            f"the cluster knows a node {node} already ({words})",
-            hint=f"if it was this host: kubeception token create --rejoin {node}, on a"
-            " control-plane host; if not, give this host another name",
-        )
-    if status == 403 and words.startswith(wire.SEEN_FROM):
-        raise JoinRefused(
-            f"this host joins by an address that is not its node's ({status} {words})",
-            hint="address in [node] of its configuration is the node's own; behind NAT, or a load"
-            " balancer in --url: kubeception token create --any-source, on a control-plane host",
-        )
-    why, hint = _REASONS.get(status, _NOT_UNDERSTOOD)
+    why, hint = _meaning(status, words, node=node, token=token)
     raise JoinRefused(f"{why} ({status} {words})", hint=hint)
+
+
+def _meaning(status: int, words: str, *, node: str, token: str) -> tuple[str, str]:
+    """Return what a final refusal means, and what helps."""
+    another = (
+        f"kubeception token create --node {node}, {_ON}, prints another one; with --rejoin {node}"
+        " for a host that has joined before"
+    )
+    match status:
+        case 400 if words.endswith(names.IS_RESERVED):
+            return "no host that joins can have this name", names.CALL_OTHERWISE
+        case 400 if words == wire.NO_ADDRESS:
+            return "this host can't join by its address", _CHOOSE_ADDRESS
+        case 401:
+            return "the token is not known, or has expired", another
+        case 403 if words.startswith(wire.SEEN_FROM):
+            return (
+                "this host joins by an address that is not its node's",
+                "address in [node] of its configuration is the node's own; behind NAT, or a load"
+                f" balancer in --url: kubeception token create --any-source --node {node}, {_ON}",
+            )
+        case 403 if words == wire.OTHER_NODE:
+            return (
+                f"this host joins as node {node}",
+                f"kubeception token create --node {node}, {_ON}, or call it as the token says"
+                f" (kubeception token list, {_ON}): {names.CALL_OTHERWISE}",
+            )
+        case 403 if words.startswith(wire.DENIED):
+            return _denial(words, node=node, token=token, another=another)
+        case 403:
+            return "the token is not good for this", another
+        case 404:
+            return "there is no join service at this URL", "the URL ends with :30000/join"
+        case 409:
+            return (
+                f"the cluster knows a node {node} already",
+                f"if it was this host: kubeception token create --rejoin {node}, {_ON}; if not,"
+                " give this host another name",
+            )
+        case _:
+            return "the join service does not understand this host", _SAME_VERSION
+
+
+def _denial(words: str, *, node: str, token: str, another: str) -> tuple[str, str]:
+    """Return what it means that the cluster denied the certificate, and what helps."""
+    if other := denial.owner(words):
+        return (
+            "the address of this host is another node's",
+            f"if {other} was this host: kubeception node remove {other}, {_ON}, and join by what"
+            f" kubeception token create --node {node} prints; or call it {other} again, and join by"
+            f" what kubeception token create --rejoin {other} prints; if not, give it another"
+            " address",
+        )
+    if denial.is_of_address(words):
+        return (
+            "this host can't join by its address",
+            f"kubeception node list, {_ON}, says whose addresses are whose; {_CHOOSE_ADDRESS}",
+        )
+    if words.endswith(names.IS_RESERVED):
+        return "no host that joins can have this name", names.CALL_OTHERWISE
+    return (
+        "this host gets no certificate",
+        f"kubectl get csr {join_records.request_name(token)} -o yaml, {_ON}, says more"
+        f" for ten minutes; {another}",
+    )
 
 
 def _words(content: bytes) -> str:

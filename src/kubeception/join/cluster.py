@@ -21,16 +21,23 @@ from kubeception.render.join_records import ClaimRecord, NodeRecord, TokenRecord
 NAME_TAKEN, TOKEN_REUSED, OTHER_SOURCE = "NameTaken", "TokenReused", "OtherSource"
 CONFLICT = 409
 _STRANGERS, _PROVEN = 4, 16
+# Of why a request was denied; anybody who may deny one writes it.
+_MOST_LETTERS = 200
 
 _Any = TypeVar("_Any")
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What became of a certificate request: its certificate, or why there will be none."""
+    """What became of a certificate request: its certificate, or why there will be none.
+
+    `denied` is the reason as programs know it, `why` what its host may read: as Kubernetes has it,
+    whoever asks for a certificate reads why it was denied.
+    """
 
     certificate: str = ""
     denied: str = ""
+    why: str = ""
 
 
 class Cluster:
@@ -97,8 +104,11 @@ class Cluster:
         if status.get("certificate"):
             return Decision(certificate=b64decode(status["certificate"]).decode())
         for condition in status.get("conditions") or []:
-            if condition["type"] in {"Denied", "Failed"}:
-                return Decision(denied=condition.get("reason") or condition["type"])
+            kind = condition["type"]
+            if kind in {"Denied", "Failed"}:
+                # What failed is the cluster's own business.
+                why = condition.get("message") or "" if kind == "Denied" else ""
+                return Decision(denied=condition.get("reason") or kind, why=why[:_MOST_LETTERS])
         return None
 
     async def alert(self, token: str, reason: str, message: str) -> None:

@@ -21,6 +21,10 @@ NONCE_BYTES = 32
 NONCE_LIFETIME_S = 10
 # How the refusal begins of a host that claims another address; the client knows it by that.
 SEEN_FROM = "the host is seen from"
+# And how that begins which the controller denied, before its reason; the others are as they are.
+DENIED = "the cluster denied the certificate"
+NO_ADDRESS = "an address is none that a host can have"
+OTHER_NODE = "the token is for another node"
 
 _Hex32 = Annotated[str, Meta(pattern=rf"^[0-9a-f]{{64}}{END}")]
 _Hex64 = Annotated[str, Meta(pattern=rf"^[0-9a-f]{{128}}{END}")]

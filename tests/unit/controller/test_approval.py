@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Network, ip_address
+from ipaddress import IPv4Network, ip_address, ip_network
 
 import pytest
 from cryptography import x509
@@ -226,6 +226,34 @@ def test_everything_else_is_denied(asked: Asked, known: Known, reason: Reason) -
     assert isinstance(verdict, Denied)
     assert verdict.reason is reason
     assert TOKEN.seed.hex() not in verdict.message
+
+
+@pytest.mark.parametrize(
+    ("change", "whose"),
+    [
+        ({"records": {"w2": replace(W1, node="w2")}}, "node w2's"),
+        ({"services": frozenset({ip_address("10.0.0.2")})}, "a Service's"),
+        ({"reserved": Reserved("cluster.local", ("10.0.0.2",))}, "the API's"),
+        (
+            {"networks": (ip_network("10.0.0.0/24"),)},
+            "in a range of the cluster's",
+        ),
+    ],
+)
+def test_a_host_is_told_whose_the_address_is_that_it_has(
+    change: dict[str, object], whose: str
+) -> None:
+    known = replace(KNOWN, **change)  # type: ignore[arg-type]
+
+    assert judge(ASKED, known) == Denied(Reason.ADDRESS_TAKEN, f"address 10.0.0.2 is {whose}")
+
+
+def test_who_may_claim_any_address_does_not_learn_by_it_how_nodes_are_called() -> None:
+    verdict = judge(
+        ASKED, replace(with_token(any_source=True), records={"w2": replace(W1, node="w2")})
+    )
+
+    assert verdict == Denied(Reason.ADDRESS_TAKEN, "address 10.0.0.2 is another node's")
 
 
 RENEWAL = replace(

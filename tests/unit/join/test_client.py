@@ -16,14 +16,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from tests.unit.sessions import Hands
 
+from kubeception.config import names
 from kubeception.config.model import KeyAlgorithm
 from kubeception.errors import ConfigError, JoinRefused, WaitTimeout
 from kubeception.host.gateway import Clock
 from kubeception.join import pinned, wire
 from kubeception.join.client import JoinClient
-from kubeception.pki import issue, request, token
+from kubeception.pki import denial, issue, request, token
 from kubeception.pki.catalog import CertificateSpec, Use
 from kubeception.pki.token import Claim
+from kubeception.render import join_records
 from kubeception.resources.credential import JoinResult
 
 NOW = datetime.now(UTC)
@@ -273,13 +275,36 @@ def test_no_older_tls_is_spoken(tmp_path: Path) -> None:
     assert server.heard == []
 
 
+CSR = join_records.request_name(TOKEN.id)
+
+
+def denied(whose: str) -> dict[str, str]:
+    """Return the refusal of a host whose address is somebody's."""
+    return {"error": f"{wire.DENIED}: {denial.address_taken(ADDRESSES[0], whose)}"}
+
+
 @pytest.mark.parametrize(
     ("status", "document", "hint"),
     [
         (400, {"error": "bad request"}, "the same version"),
-        (401, {"error": "not proven"}, "token create"),
-        (403, {"error": "the token is spent"}, "token create"),
-        (403, {"error": f"{wire.SEEN_FROM} 192.0.2.1, and claims 192.0.2.2"}, "--any-source"),
+        (400, {"error": f"'w1' {names.IS_RESERVED}"}, "hostnamectl set-hostname"),
+        (400, {"error": wire.NO_ADDRESS}, "set address in the [node] section"),
+        (401, {"error": "not proven"}, "token create --node w1"),
+        (403, {"error": "the token is spent"}, "token create --node w1"),
+        (403, {"error": wire.OTHER_NODE}, "token create --node w1"),
+        (403, {"error": wire.OTHER_NODE}, "hostnamectl set-hostname"),
+        (
+            403,
+            {"error": f"{wire.SEEN_FROM} 192.0.2.1, and claims 192.0.2.2"},
+            "--any-source --node w1",
+        ),
+        (403, denied(denial.of_node("old.example")), "kubeception node remove old.example,"),
+        (403, denied(denial.of_node("old.example")), "token create --rejoin old.example"),
+        (403, denied(denial.ANOTHER_NODE), "kubeception node list"),
+        (403, denied(denial.SERVICE), "set address in the [node] section"),
+        (403, {"error": f"{wire.DENIED}: 'w1' {names.IS_RESERVED}"}, "hostnamectl set-hostname"),
+        (403, {"error": f"{wire.DENIED}: not today"}, f"get csr {CSR} -o yaml,"),
+        (403, {"error": wire.DENIED}, f"get csr {CSR} -o yaml,"),
         (404, b"not found", ":30000/join"),
         (409, {"error": "the name is taken"}, "token create --rejoin w1"),
         (302, b"", "the same version"),
