@@ -22,6 +22,20 @@ IMAGE_ENVIRONMENT = {
     "PYTHONDONTWRITEBYTECODE": "1",
     HOST_VARIABLE: str(MOUNTED_HOST),
 }
+# What Python goes by: set for programs of others, one of these is not for ours. Nor is it taken by
+# a flag, since a process of ours starts others.
+PYTHON_VARIABLES = tuple(
+    f"PYTHON{name}"
+    for name in (
+        *("ASYNCIODEBUG", "BREAKPOINT", "CASEOK", "COERCECLOCALE", "DEBUG", "DEVMODE"),
+        *("DONTWRITEBYTECODE", "DUMPREFS", "EXECUTABLE", "FAULTHANDLER", "HASHSEED", "HOME"),
+        *("INSPECT", "INTMAXSTRDIGITS", "IOENCODING", "MALLOC", "MALLOCSTATS", "NODEBUGRANGES"),
+        *("NOUSERSITE", "OPTIMIZE", "PATH", "PERFSUPPORT", "PLATLIBDIR", "PROFILEIMPORTTIME"),
+        *("PYCACHEPREFIX", "SAFEPATH", "STARTUP", "TRACEMALLOC", "UNBUFFERED", "USERBASE", "UTF8"),
+        *("VERBOSE", "WARNDEFAULTENCODING", "WARNINGS"),
+        *("_BASIC_REPL", "_COLORS", "_CPU_COUNT", "_FROZEN_MODULES", "_GIL", "_HISTORY"),
+    )
+)
 
 
 @dataclass(frozen=True)

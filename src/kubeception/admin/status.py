@@ -259,8 +259,16 @@ def _problem(session: Session, group: str, condition: Condition, lately: Lately)
 
 
 def _verdict(session: Session) -> str:
+    """Return the keeper's last word, told as one of the past where it doesn't run."""
     last = record.read(session.layout.keeper)
-    return f"{last.action}: {last.why}, since {last.since}" if last else "has not spoken since boot"
+    said = f"{last.action}: {last.why}, since {last.since}" if last else "has not spoken yet"
+    try:
+        state = session.host.systemd.state(keeper.UNIT).active
+    except KubeceptionError:  # the check of its unit tells
+        return said
+    if state == "active":
+        return said
+    return f"is {state}; its last word was {said}" if last else f"is {state}"
 
 
 def _revisions(session: Session) -> Revisions:

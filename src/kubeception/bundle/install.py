@@ -16,7 +16,7 @@ from kubeception.config import Config
 from kubeception.errors import KubeceptionError, PreflightError
 from kubeception.host import files, lock
 from kubeception.host.gateway import Host
-from kubeception.layout import Layout
+from kubeception.layout import PYTHON_VARIABLES, Layout
 from kubeception.versions import LISTING, Release
 
 
@@ -48,8 +48,9 @@ LAUNCHERS = (
 _SHARED = frozenset({"etcdctl"})
 # The first lines of what we write where others are linked.
 _OURS = "#!/bin/sh\n# kubeception, from the bundle in use.\n"
-# -P: the folder that somebody happens to stand in is no place to import from.
-_KUBECEPTION = """PYTHONPATH={library} exec {interpreter} -P -m kubeception "$@"
+# -P: the folder that somebody happens to stand in is no place to import from, nor is their home.
+_KUBECEPTION = """unset {variables}
+PYTHONNOUSERSITE=1 PYTHONPATH={library} exec {interpreter} -P -m kubeception "$@"
 """
 # It is told where this host's etcd is, unless it is told another place: it takes no setting twice.
 _ETCDCTL = """settings={settings}
@@ -262,7 +263,11 @@ def _use(bundle: Bundle, here: Layout, links: Mapping[Path, Path]) -> Iterator[s
 def _scripts(bundle: Bundle, here: Layout) -> Iterator[tuple[Path, str]]:
     """Yield the programs that have to be told something, and what tells it."""
     at = Config().layout
-    ours = _KUBECEPTION.format(library=at.bundle / "lib/python", interpreter=bundle.python)
+    ours = _KUBECEPTION.format(
+        variables=" ".join(PYTHON_VARIABLES),
+        library=at.bundle / "lib/python",
+        interpreter=bundle.python,
+    )
     yield here.launchers / "kubeception", _OURS + ours
     if any(file.path == "bin/etcdctl" for file in bundle.files):
         text = _ETCDCTL.format(settings=at.etcdctl, program=at.bundle / "bin/etcdctl")

@@ -6,7 +6,7 @@ from kubeception.config import Config
 from kubeception.endpoints import ETCD_PEER_PORT, ETCD_PORT, LOOPBACK, url
 from kubeception.facts import HostFacts
 from kubeception.layout import IMAGE_COMMAND, IMAGE_ENVIRONMENT, MOUNTED_HOST, OUR_MARK
-from kubeception.render.units import UNSET_PROXY
+from kubeception.render.units import UNSET_PROXY, UNSET_PYTHON
 
 UNIT = "etcd.service"
 # Each of its flags has a variable, which begins so.
@@ -100,9 +100,9 @@ def unit(config: Config, host: HostFacts) -> str:
     end it is noted how far they go.
     """
     at = config.layout
-    ours = f"{at.launchers}/kubeception"
+    ours, unset = f"{at.launchers}/kubeception", f"{DATA_DIR} {UNSET_PROXY}"
     if host.image:
-        ours = _in_image(at.image(host.image))
+        ours, unset = _in_image(at.image(host.image)), f"{unset} {UNSET_PYTHON}"
     folders = sorted({at.etcd.data, at.pki.folder, at.pki.etcd_folder, at.etcd.environment.parent})
     data, progress = f"--data-dir={at.etcd.data}", f"--progress={at.progress}"
     record = f"--record={at.member}"
@@ -120,7 +120,7 @@ StartLimitIntervalSec=0
 Type=notify
 TimeoutStartSec=300
 EnvironmentFile={at.etcd.environment}
-UnsetEnvironment={DATA_DIR} {UNSET_PROXY}
+UnsetEnvironment={unset}
 ExecStartPre={ours} etcd may-start {asked}
 ExecStart={at.launchers}/etcd {data}
 ExecStopPost=-{ours} etcd stopped {data} {record} {progress}

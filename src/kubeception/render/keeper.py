@@ -10,6 +10,7 @@ from kubeception.pki.catalog import KEEPERS
 from kubeception.render import apiserver, cluster_settings, cluster_upgrade, flannel, objects
 from kubeception.render.controllers import BOTH as CONTROLLERS
 from kubeception.render.join_records import RECORDS
+from kubeception.render.units import UNSET_PYTHON
 
 UNIT = "kubeception-keeper.service"
 # systemd's patience on a usual machine; the keeper asks for more where all is slow.
@@ -85,6 +86,7 @@ def _in_image(root: Path) -> Iterator[str]:
     yield f"BindPaths=/:{MOUNTED_HOST}"
     for name, value in IMAGE_ENVIRONMENT.items():
         yield f"Environment={name}={value}"
+    yield f"UnsetEnvironment={UNSET_PYTHON}"
     yield f"ExecStart={' '.join(IMAGE_COMMAND)} {_RUN}"
 
 

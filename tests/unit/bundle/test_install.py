@@ -1,16 +1,20 @@
 """A bundle gets onto a host whole, once, and without touching what isn't ours."""
 
 import os
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from kubeception import __version__
 from kubeception.bundle import contents
 from kubeception.bundle.install import install, installed, prune
 from kubeception.errors import KubeceptionError, Locked, PreflightError
 from kubeception.host import files, lock
 from kubeception.host.process import run
+from kubeception.layout import PYTHON_VARIABLES
 
 MakeBundle = Callable[..., Path]
 
@@ -309,3 +313,20 @@ def test_a_staged_bundle_lies_there_and_changes_nothing_else(
     [turned] = put(root / "opt/kubeception" / staged, root)
     assert turned.endswith(f": turned to {staged}")
     assert names(root)[staged]
+
+
+def test_no_variable_of_pythons_reaches_ours(make_bundle: MakeBundle, tmp_path: Path) -> None:
+    """Python itself says which there are; each is set to what nothing starts with."""
+    put(make_bundle("3.7.3"), tmp_path / "host")
+    text = (tmp_path / "host/usr/local/bin/kubeception").read_text()
+    launcher = tmp_path / "launcher"
+    library = os.pathsep.join(path for path in sys.path if "site-packages" in path or "src" in path)
+    text = text.replace("/opt/kubeception/current/lib/python", library)
+    files.write(launcher, text.replace("exec python3 ", f"exec {sys.executable} "), mode=0o755)
+    told = re.findall(r"\bPYTHON\w+", run([sys.executable, "--help-env"]).stdout)
+
+    done = run([launcher, "--version"], env=dict.fromkeys((*PYTHON_VARIABLES, *told), "/nowhere"))
+
+    assert (done.stdout, done.stderr) == (f"kubeception {__version__}\n", "")
+    assert set(told) <= set(PYTHON_VARIABLES)
+    assert {"PYTHONHOME", "PYTHONPATH", "PYTHONSAFEPATH", "PYTHONSTARTUP"} <= set(told)

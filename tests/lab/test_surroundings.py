@@ -1,0 +1,54 @@
+"""What a host's administrator has set for all programs leaves ours alone, or is named."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from tests.lab.cluster import until
+
+from kubeception.lab import Host
+
+KEEPER = "kubeception-keeper.service"
+FOR_ALL = "/etc/systemd/system.conf.d/90-own.conf"
+
+# A revision may still be on trial.
+WELL_S = 120
+
+pytestmark = pytest.mark.hosts(1, bundle=True)
+
+
+@contextmanager
+def set_for_all_units(host: Host, setting: str) -> Iterator[None]:
+    """Have every unit that is started meanwhile go by a setting."""
+    host.put(FOR_ALL, f"[Manager]\n{setting}\n")
+    host.run("systemctl", "daemon-reexec")
+    try:
+        yield
+    finally:
+        host.run("rm", FOR_ALL)
+        host.run("systemctl", "daemon-reexec")
+
+
+def keeper_says(host: Host) -> str:
+    """Return what `status` says of the keeper's word."""
+    lines = host.run("kubeception", "status", check=False).stdout.splitlines()
+    return next(line for line in lines if line.startswith("keeper: "))
+
+
+def test_what_is_set_for_another_python_leaves_ours_alone(cp1: Host) -> None:
+    with set_for_all_units(cp1, "DefaultEnvironment=PYTHONHOME=/opt/conda PYTHONUTF8=x"):
+        cp1.run("systemctl", "restart", KEEPER)
+        assert cp1.run("systemctl", "is-active", KEEPER).stdout == "active\n"
+    by_hand = ("env", "PYTHONHOME=/opt/conda", "PYTHONPATH=/srv", "kubeception", "--version")
+    assert cp1.run(*by_hand).stdout.startswith("kubeception ")
+
+
+def test_the_keepers_last_word_is_none_of_now_where_it_does_not_run(cp1: Host) -> None:
+    until(lambda: "nothing: all is well" in keeper_says(cp1), timeout_s=WELL_S)
+    cp1.run("systemctl", "stop", KEEPER)
+    try:
+        told = keeper_says(cp1)
+    finally:
+        cp1.run("systemctl", "start", KEEPER)
+
+    assert told.startswith("keeper: is inactive; its last word was nothing: all is well, since ")
