@@ -52,3 +52,12 @@ def test_the_keepers_last_word_is_none_of_now_where_it_does_not_run(cp1: Host) -
         cp1.run("systemctl", "start", KEEPER)
 
     assert told.startswith("keeper: is inactive; its last word was nothing: all is well, since ")
+
+
+def test_a_keeper_says_again_what_was_swept_away(cp1: Host) -> None:
+    until(lambda: "nothing: all is well" in keeper_says(cp1), timeout_s=WELL_S)
+    before = keeper_says(cp1)
+
+    cp1.run("rm", "-rf", "/run/kubeception")
+
+    until(lambda: keeper_says(cp1) == before, timeout_s=WELL_S)

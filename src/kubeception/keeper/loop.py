@@ -51,6 +51,7 @@ def run(session: Session) -> None:
     lease = actions.lease_of(session, node)
     hourly = None if is_worker else Hourly(session)
     last: Verdict | None = None
+    since = session.host.clock.now()
     trouble: Trouble | None = None
     record.write_trouble(session.layout.keeper, trouble)
     settings = files.changed_ns(session.layout.config)
@@ -61,9 +62,12 @@ def run(session: Session) -> None:
         seen = watch.observe()
         verdict = judge(seen)
         if last is None or verdict != last:
-            last = verdict
+            last, since = verdict, session.host.clock.now()
             log.info("%s: %s", verdict.action, verdict.why)
-            record.write(session.layout.keeper, verdict, session.host.clock.now())
+            record.write(session.layout.keeper, verdict, since)
+        if record.is_gone(session.layout.keeper):  # what cleans temporary files may have been there
+            record.write(session.layout.keeper, verdict, since)
+            record.write_trouble(session.layout.keeper, trouble)
         if (found := watch.trouble()) != trouble:
             trouble = found
             record.write_trouble(session.layout.keeper, trouble)

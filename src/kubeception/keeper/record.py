@@ -10,6 +10,7 @@ from kubeception.host import files
 from kubeception.keeper.trouble import Trouble
 from kubeception.keeper.verdict import Verdict
 
+VERDICT = "verdict.json"
 FAILED_SNAPSHOT = "failed-snapshot.json"
 TROUBLE = "pods-trouble"
 
@@ -30,15 +31,20 @@ def write(folder: Path, verdict: Verdict, now: datetime) -> None:
         "why": verdict.why,
         "since": timestamp.text(now),
     }
-    files.write(folder / "verdict.json", json.dumps(kept) + "\n")
+    files.write(folder / VERDICT, json.dumps(kept) + "\n")
 
 
 def read(folder: Path) -> Record | None:
-    """Return the last verdict, None where no keeper has run since the boot."""
+    """Return the last verdict, None where no keeper has judged since the boot."""
     try:
-        return Record(**json.loads((folder / "verdict.json").read_text()))
+        return Record(**json.loads((folder / VERDICT).read_text()))
     except FileNotFoundError:
         return None
+
+
+def is_gone(folder: Path) -> bool:
+    """Tell whether somebody has removed the verdict."""
+    return not (folder / VERDICT).exists()
 
 
 def write_trouble(folder: Path, trouble: Trouble | None) -> None:
