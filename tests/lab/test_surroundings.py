@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from tests.lab.cluster import until
+from tests.lab.cluster import after_the_keeper, until
 
 from kubeception.lab import Host
 
@@ -61,3 +61,17 @@ def test_a_keeper_says_again_what_was_swept_away(cp1: Host) -> None:
     cp1.run("rm", "-rf", "/run/kubeception")
 
     until(lambda: keeper_says(cp1) == before, timeout_s=WELL_S)
+
+
+def test_a_runtime_that_is_set_for_ctr_by_hand_is_not_asked_for_ours(cp1: Host) -> None:
+    ctr = ("ctr", "--namespace", "k8s.io", "images")
+    there = cp1.run(*ctr, "list", "--quiet").stdout.split()
+    image = next(name for name in there if "/coredns:" in name)
+    cp1.run(*ctr, "remove", "--sync", image)
+    by_hand = ("CONTAINERD_ADDRESS", "CONTAINERD_NAMESPACE", "CONTAINERD_SNAPSHOTTER")
+
+    argv = ("env", *(f"{name}=/nowhere" for name in by_hand), "kubeception", "bootstrap")
+    done = after_the_keeper(cp1, *argv)
+
+    assert done.code == 0, done.stderr
+    assert image in cp1.run(*ctr, "list", "--quiet").stdout.split()

@@ -6,7 +6,6 @@ from pathlib import Path
 from kubeception import crash
 from kubeception.session import Session
 
-_CTR = ("ctr", "--namespace", "k8s.io")
 # Against garbage collection. It is given last, so it also says that all of the image is there.
 _PINNED = ("io.cri-containerd.pinned", "pinned")
 _ANSWER_S = 10.0
@@ -19,7 +18,7 @@ def imported(session: Session) -> frozenset[str]:
         KubeceptionError: the runtime can't be asked.
     """
     label, value = _PINNED
-    ask = [*_CTR, "images", "list", "--quiet", f'labels."{label}"=={value}']
+    ask = [*_ctr(session), "images", "list", "--quiet", f'labels."{label}"=={value}']
     return frozenset(session.host.run(ask, timeout=_ANSWER_S).stdout.split())
 
 
@@ -37,7 +36,8 @@ class ImportedImage:
         """Say whether containerd lacks it, or had not yet all of it."""
         label, value = _PINNED
         named = f'name=={self.reference},labels."{label}"=={value}'
-        found = session.host.run([*_CTR, "images", "list", "--quiet", named], check=False)
+        ask = [*_ctr(session), "images", "list", "--quiet", named]
+        found = session.host.run(ask, check=False)
         return None if self.reference in found.stdout.split() else "missing"
 
     def apply(self, session: Session) -> None:
@@ -46,6 +46,13 @@ class ImportedImage:
         A file that a power cut left empty would stay so: what is unpacked is never unpacked again.
         Only a client that imports by itself (`--local`) has it synced.
         """
-        session.host.run([*_CTR, "images", "import", "--local", "--sync-fs", self.archive])
+        images = [*_ctr(session), "images"]
+        how = ("--local", "--sync-fs", "--snapshotter=")  # its default
+        session.host.run([*images, "import", *how, self.archive])
         crash.before("pin", self.reference)
-        session.host.run([*_CTR, "images", "label", self.reference, "=".join(_PINNED)])
+        session.host.run([*images, "label", self.reference, "=".join(_PINNED)])
+
+
+def _ctr(session: Session) -> tuple[str, ...]:
+    """Return how ctr asks the kubelet's runtime, whatever variables of its own are set."""
+    return "ctr", f"--address={session.config.layout.containerd.socket}", "--namespace=k8s.io"
