@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from tests.lab.cluster import after_the_keeper, until
+from tests.lab.cluster import after_the_keeper, bootstrap, emptied, settle, until
+from tests.lab.found import errors, every
 
 from kubeception.lab import Host
 
@@ -44,18 +45,19 @@ def test_what_is_set_for_another_python_leaves_ours_alone(cp1: Host) -> None:
 
 
 def test_the_keepers_last_word_is_none_of_now_where_it_does_not_run(cp1: Host) -> None:
-    until(lambda: "nothing: all is well" in keeper_says(cp1), timeout_s=WELL_S)
+    until(lambda: "keeper: stand back: " in keeper_says(cp1), timeout_s=WELL_S)
     cp1.run("systemctl", "stop", KEEPER)
     try:
         told = keeper_says(cp1)
     finally:
         cp1.run("systemctl", "start", KEEPER)
 
-    assert told.startswith("keeper: is inactive; its last word was nothing: all is well, since ")
+    assert told.startswith("keeper: is inactive; its last word was stand back: paused until ")
 
 
 def test_a_keeper_says_again_what_was_swept_away(cp1: Host) -> None:
-    until(lambda: "nothing: all is well" in keeper_says(cp1), timeout_s=WELL_S)
+    cp1.run("kubeception", "keeper", "resume")
+    until(lambda: "keeper: nothing: all is well" in keeper_says(cp1), timeout_s=WELL_S)
     before = keeper_says(cp1)
 
     cp1.run("rm", "-rf", "/run/kubeception")
@@ -75,3 +77,26 @@ def test_a_runtime_that_is_set_for_ctr_by_hand_is_not_asked_for_ours(cp1: Host) 
 
     assert done.code == 0, done.stderr
     assert image in cp1.run(*ctr, "list", "--quiet").stdout.split()
+
+
+LINKS = ("/etc/cni", "/etc/containerd", "/var/log/pods")
+
+
+def test_links_that_lead_nowhere_are_named_and_what_is_said_helps(fresh: Host) -> None:
+    for link in LINKS:
+        fresh.run("sh", "-c", f"rm -rf {link}; ln -s /srv/own{link} {link}")
+    try:
+        found = every(fresh)
+        assert {one["problem"].partition(":")[0] for one in found} >= set(LINKS)
+        refused = fresh.run("kubeception", "bootstrap", check=False)
+        assert refused.code == 3
+
+        for one in found:
+            if one["check"].startswith("DirAvailable-"):
+                fresh.run("sh", "-c", one["hint"])
+        assert errors(fresh) == set()
+        bootstrap(fresh)
+        settle(fresh)
+    finally:
+        emptied(fresh)
+        fresh.run("sh", "-c", f"rm -rf /srv/own {' '.join(LINKS)}")

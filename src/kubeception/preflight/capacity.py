@@ -35,16 +35,39 @@ CLOCKS_DIFFER = timedelta(minutes=5)
 
 
 def folders(seen: HostState) -> Iterator[Finding]:
-    """Want folders where folders belong."""
+    """Want folders where folders belong, and above them, and links that lead to some."""
     at = seen.config.layout
-    for folder in (
-        *(at.pki.folder, at.pki.etcd_folder, at.kubelet.manifests),
-        *(at.etcd.state, at.kubelet.state, at.containerd.state),
-        *(at.cni.settings, at.cni.plugins),
-    ):
-        found = seen.session.host.at(folder)
-        if found.exists() and not found.is_dir():
-            yield Finding(of_path("DirAvailable", folder), f"{folder}: is a file", f"rm {folder}")
+    of_etcd = () if seen.is_worker else (at.etcd.state, at.pki.etcd_folder)
+    wanted = (
+        *(*of_etcd, at.pki.folder, at.kubelet.manifests, at.config.parent, at.cluster.parent),
+        *(at.kubelet.state, at.kubelet.pod_logs, at.containerd.state),
+        *(at.containerd.settings.parent, at.cni.settings, at.cni.plugins),
+    )
+    every = {path for folder in wanted for path in (folder, *folder.parents[:-1])}
+    # Below what is none there is nothing to be seen.
+    told: list[Path] = []
+    for path in sorted(every):
+        if any(path.is_relative_to(above) for above in told):
+            continue
+        if found := _no_folder(seen, path):
+            told.append(path)
+            yield found
+
+
+def _no_folder(seen: HostState, path: Path) -> Finding | None:
+    """Say what is where a folder belongs, None where it is one or nothing at all."""
+    host = seen.session.host
+    here, real = host.real(path.parent) / path.name, host.real(path)
+    if real.is_dir() or not os.path.lexists(here):
+        return None
+    if real.exists():
+        return Finding(of_path("DirAvailable", path), f"{path}: is a file", f"rm {path}")
+    if real.is_symlink():
+        what = f"{path}: is a link that leads round in a circle"
+        return Finding(of_path("DirAvailable", path), what, f"rm {path}")
+    target = host.named(real)
+    what = f"{path}: is a link to {target}, which isn't there; is its disk not mounted?"
+    return Finding(of_path("DirAvailable", path), what, f"mkdir -p {target}")
 
 
 def disk(seen: HostState) -> Iterator[Finding]:

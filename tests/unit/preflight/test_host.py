@@ -10,6 +10,7 @@ from tests.unit.preflight.host_states import RELEASE, host_with_pki, said, scene
 from tests.unit.sessions import Hands, session_of
 
 from kubeception.host import files
+from kubeception.host.process import run
 from kubeception.kept import membership
 from kubeception.preflight import address, capacity, checks, host, programs
 from kubeception.preflight.finding import Severity
@@ -138,6 +139,42 @@ def test_a_file_where_a_folder_belongs(tmp_path: Path) -> None:
         "error DirAvailable--var-lib-etcd: /var/lib/etcd: is a file"
     ]
     assert said(capacity.disk, scene_of(session)) is not None  # and nothing stumbles over it
+
+
+@pytest.mark.parametrize(
+    "path", ["/var/lib/kubelet", "/var/lib/etcd", "/etc/cni", "/etc/kubernetes", "/var/lib"]
+)
+def test_a_link_that_leads_to_no_folder_is_told_once_with_what_mends_it(
+    path: str, tmp_path: Path
+) -> None:
+    """As the host follows it, also where it stands above the folders that are meant."""
+    session = session_of(tmp_path)
+    link = session.host.at(Path(path))
+    link.parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "data").symlink_to("/srv/data")
+    link.symlink_to("/data/own")
+
+    (found,) = capacity.folders(scene_of(session))
+
+    assert found.check == f"DirAvailable-{path.replace('/', '-')}"
+    there = tmp_path / "srv/data/own"
+    assert found.problem == (
+        f"{path}: is a link to {there}, which isn't there; is its disk not mounted?"
+    )
+    run(found.hint.split())
+    assert list(capacity.folders(scene_of(session))) == []
+
+
+def test_a_link_that_leads_round_in_a_circle_is_told(tmp_path: Path) -> None:
+    session = session_of(tmp_path)
+    link = session.host.at(CONFIG.layout.containerd.state)
+    link.parent.mkdir(parents=True)
+    link.symlink_to("containerd")
+
+    (found,) = capacity.folders(scene_of(session))
+
+    assert found.hint == "rm /var/lib/containerd"
+    assert found.problem == "/var/lib/containerd: is a link that leads round in a circle"
 
 
 def test_a_clock_before_the_release(tmp_path: Path) -> None:
