@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import time
@@ -14,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.conftest import Note
 from tests.unit.sessions import session_of
@@ -22,6 +24,8 @@ from kubeception.errors import KubeceptionError
 from kubeception.host import files, lock
 from kubeception.host.process import run
 from kubeception.lab import disk
+from kubeception.preflight import programs
+from kubeception.preflight.host_state import HostState
 from kubeception.resources.file import File
 
 Mounted = Callable[..., Path]
@@ -230,3 +234,48 @@ def test_a_command_on_a_read_only_disk_says_so_and_ends_with_1(
     assert done.stderr.splitlines()[0] == f"error: {folder}/run: read-only file system"
     assert done.stderr.splitlines()[1].startswith("hint: findmnt")
     assert "Traceback" not in done.stderr
+
+
+def test_a_library_on_a_disk_without_programs_is_told_with_what_mends_it(mounted: Mounted) -> None:
+    folder = mounted("size=8m,noexec,nodev")
+    shutil.copytree(Path(msgspec.__file__).parent, folder / "msgspec")
+    argv = [sys.executable, "-P", "-m", "kubeception", "preflight", "--help"]
+    ours = {"PYTHONPATH": os.pathsep.join((str(folder), *sys.path))}
+
+    done = run(argv, check=False, env=ours)
+
+    told, hint = done.stderr.splitlines()
+    assert done.code == 3
+    assert told.startswith(
+        f"error: {folder}: is mounted noexec, so that no program runs from there"
+    )
+    assert f"{folder}/msgspec/_core" in told
+    run(hint.removeprefix("hint: ").split())
+    assert run(argv, env=ours).stdout.startswith("Usage: ")
+    assert "nodev" in run(["findmnt", "--noheadings", "--output=OPTIONS", folder]).stdout
+
+
+def test_programs_on_a_disk_that_runs_none_are_told_with_what_mends_it(mounted: Mounted) -> None:
+    """Here a folder that is bound to itself; links there do no harm, nor do programs elsewhere."""
+    folder = mounted("size=1m") / "own"
+    folder.mkdir()
+    run(["mount", "--bind", folder, folder])
+    remount(folder, "bind,noexec")
+    seen = HostState(session_of(folder))
+    at = seen.layout
+    for path in (at.launchers / "kubeception", at.bundles / "1.0/bin/etcd"):
+        files.write(path, "#!/bin/sh\n", mode=0o755)
+    at.bundle.symlink_to("1.0")
+    (at.launchers / "etcd").symlink_to("/opt/kubeception/current/bin/etcd")
+    (at.launchers / "kubelet").symlink_to("/nowhere")
+
+    [found] = programs.may_run(seen)
+
+    assert found.check == f"Exec-{str(folder).replace('/', '-')}"
+    assert found.problem == (
+        f"{folder}: is mounted noexec, so that no program runs from there: kubeception, etcd"
+    )
+    run(found.hint.split())
+    run([at.launchers / "kubeception"])
+    assert list(programs.may_run(seen)) == []
+    run(["umount", folder])

@@ -100,3 +100,29 @@ def test_links_that_lead_nowhere_are_named_and_what_is_said_helps(fresh: Host) -
     finally:
         emptied(fresh)
         fresh.run("sh", "-c", f"rm -rf /srv/own {' '.join(LINKS)}")
+
+
+BY_HAND = ("env", "PYTHONPATH=/opt/kubeception/current/lib/python", "python3.11", "-P", "-m")
+
+
+@pytest.mark.parametrize(
+    ("folder", "said"), [("/opt", "msgspec/_core"), ("/usr/local", "from there: kubeception\n")]
+)
+def test_a_folder_that_runs_no_programs_is_named_with_what_mends_it(
+    folder: str, said: str, fresh: Host
+) -> None:
+    fresh.run("mount", "--bind", folder, folder)
+    fresh.run("mount", "-o", "remount,bind,noexec", folder)
+    try:
+        done = fresh.run(*BY_HAND, "kubeception", "preflight", check=False)
+        fresh.run("mount", "-o", "remount,bind,exec", folder)
+        assert errors(fresh) == set()
+    finally:
+        fresh.run("umount", folder)
+
+    assert done.code == 3
+    assert "Traceback" not in done.stderr
+    told = done.stdout + done.stderr
+    assert f"{folder}: is mounted noexec, so that no program runs " in told
+    assert said in told
+    assert f" mount -o remount,bind,exec {folder}\n" in told

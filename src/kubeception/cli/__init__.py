@@ -11,6 +11,7 @@ import click
 from kubeception import __version__, report
 from kubeception.cli import streams
 from kubeception.errors import KubeceptionError
+from kubeception.host import refusal
 
 # Of a user who is none, a cron job or a small shell, much of it is missing.
 _PATH = (
@@ -67,12 +68,17 @@ class _Lazy(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         """Run a command; what the machine refuses it is told like any expected failure.
 
+        None of our own libraries is needed to say that they can't be loaded.
+
         Here, as click would end the process without a word where any pipe at all breaks.
         """
-        from kubeception.host import refusal
-
         try:
             return super().invoke(ctx)
+        except ImportError as error:
+            log.debug("this was not loaded:", exc_info=True)
+            if (unloaded := refusal.to_load(error)) is None:
+                raise
+            raise unloaded from error
         except OSError as error:
             log.debug("this was refused:", exc_info=True)
             if (expected := refusal.told(error)) is None:

@@ -1,8 +1,11 @@
 """What the running kernel offers; detected, never assumed."""
 
 import os
+import re
 from pathlib import Path
 
+# proc_pid_mountinfo(5).
+_ESCAPE = re.compile(rb"\\([0-7]{3})")
 # Bit numbers of linux/capability.h.
 _CAPABILITIES = {"NET_ADMIN": 12, "SYS_ADMIN": 21, "SYS_RESOURCE": 24}
 
@@ -30,6 +33,30 @@ def has_capability(name: str) -> bool:
 def has_bridge_netfilter() -> bool:
     """Tell whether packets between pods on one bridge can pass the packet filter."""
     return Path("/proc/sys/net/bridge").exists()
+
+
+def mount_point(path: Path) -> Path:
+    """Return where that is mounted which holds a path, or would; a folder bound to itself, too."""
+    there = next(at for at in (path, *path.parents) if at.exists())
+    held = os.open(there, os.O_PATH)
+    try:
+        told = Path(f"/proc/self/fdinfo/{held}").read_text()
+    finally:
+        os.close(held)
+    identity = told.partition("mnt_id:")[2].split()[0].encode()
+    table = Path("/proc/self/mountinfo").read_bytes().splitlines()
+    of_it = next(fields for line in table if (fields := line.split(b" "))[0] == identity)
+    return Path(os.fsdecode(unescaped(of_it[4])))
+
+
+def unescaped(field: bytes) -> bytes:
+    """Return a path of a table of mounts: space, tab, newline and backslash are octal there."""
+    return _ESCAPE.sub(lambda found: bytes([int(found[1], 8)]), field)
+
+
+def runs_programs_of(path: Path) -> bool:
+    """Tell whether a program may run from the file system that holds it (`noexec`)."""
+    return not os.statvfs(path).f_flag & os.ST_NOEXEC
 
 
 def memory_bytes() -> int:

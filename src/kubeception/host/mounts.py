@@ -10,6 +10,7 @@ from shlex import quote
 
 from kubeception import crash
 from kubeception.errors import CommandFailed, KubeceptionError
+from kubeception.host import kernel
 from kubeception.host.gateway import Host
 
 # A server of a network file system that is gone lets nobody wait for it longer than this.
@@ -17,8 +18,6 @@ _CALL_S = 60.0
 # What is mounted while we unmount is found by the next pass; nobody may go on doing so for ever.
 _PASSES = 5
 _OWN = Path("/proc/self/mountinfo")
-# proc_pid_mountinfo(5): space, tab, newline and backslash are octal there.
-_ESCAPE = re.compile(rb"\\([0-7]{3})")
 _PEERS = re.compile(rb"shared:(\d+)")
 
 
@@ -207,7 +206,7 @@ def _shown(letter: str) -> str:
 def _mount(line: bytes) -> Mount:
     fields = line.split(b" ")
     peers = _PEERS.search(b" ".join(fields[6 : fields.index(b"-")]))
-    point = _ESCAPE.sub(lambda found: bytes([int(found[1], 8)]), fields[4])
+    point = kernel.unescaped(fields[4])
     return Mount(
         int(fields[0]), int(fields[1]), Path(fsdecode(point)), int(peers[1]) if peers else None
     )

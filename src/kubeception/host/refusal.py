@@ -19,7 +19,10 @@ _HINTS = {
     errno.EMFILE: "ulimit -n",
     errno.ENOMEM: "free -h",
 }
+NOEXEC = "is mounted noexec, so that no program runs from there"
 _DENIED = (errno.EACCES, errno.EPERM)
+# It leaves the rest of the mount as it is, and is for one of a disk and of a folder alike.
+_MAY_RUN = "mount -o remount,bind,exec {point}"
 # What a program is told that has lost track of its own files: a bug.
 _OURS = frozenset({errno.EBADF, errno.EFAULT, errno.ENOTSOCK, errno.ENOTTY})
 
@@ -38,6 +41,19 @@ def told(error: OSError, path: Path | None = None) -> KubeceptionError | None:
     if error.errno in _DENIED and not kernel.is_root():
         return PreflightError([line], hint="sudo kubeception …")
     return KubeceptionError(line, hint=_hint(error, named))
+
+
+def to_load(error: ImportError) -> PreflightError | None:
+    """Return why a library of ours can't be loaded from where it lies; None where it is a bug."""
+    if not error.path or kernel.runs_programs_of(path := Path(error.path)):
+        return None
+    point = kernel.mount_point(path)
+    return PreflightError([f"{point}: {NOEXEC}: {path}"], hint=may_run(point))
+
+
+def may_run(point: Path) -> str:
+    """Return the command after which programs may run from a file system."""
+    return _MAY_RUN.format(point=point)
 
 
 def is_expected(error: OSError) -> bool:

@@ -182,10 +182,8 @@ def _room(mounted: Path, unit: str) -> str:
 
 
 def _mount_of(seen: HostState, folder: Path) -> Path:
-    """Return where the file system is mounted that a folder is on, or would be."""
     host = seen.session.host
-    found = _existing(host.real(folder))
-    return host.named(next(at for at in (found, *found.parents) if at.is_mount()))
+    return host.named(kernel.mount_point(host.real(folder)))
 
 
 def _existing(path: Path) -> Path:

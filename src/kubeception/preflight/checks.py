@@ -33,6 +33,7 @@ CHECKS: tuple[Check, ...] = (
     kernel.settings,
     host.cgroups,
     programs.files,
+    programs.may_run,
     programs.supported,
     programs.own_units,
     ports.foreign_listeners,

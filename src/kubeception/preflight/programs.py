@@ -9,7 +9,8 @@ from pathlib import Path
 from kubeception import versions
 from kubeception.config.model import Cni
 from kubeception.errors import KubeceptionError
-from kubeception.preflight.finding import Finding, warning
+from kubeception.host import kernel, refusal
+from kubeception.preflight.finding import Finding, of_path, warning
 from kubeception.preflight.host_state import HostState
 from kubeception.render import containerd, etcd, kubelet
 from kubeception.versions import LISTING
@@ -61,6 +62,25 @@ def files(seen: HostState) -> Iterator[Finding]:
     for name in plugins:
         if not seen.session.host.real(at.cni.plugins / name).exists():
             yield _missing(seen, name, at.cni.plugins / name)
+
+
+def may_run(seen: HostState) -> Iterator[Finding]:
+    """Want file systems from which programs may run; a launcher is one, a link to another isn't."""
+    at, host = seen.config.layout, seen.session.host
+    called = (
+        at.launchers / "kubeception",
+        *(path for one in _programs(seen) if (path := _path(seen, one))),
+        *(at.launchers / name for name in _RUNTIME),
+        *(at.cni.plugins / name for name in (*_CNI, *_CNI_OF_FLANNEL)),
+    )
+    kept: dict[Path, list[str]] = {}
+    for path in called:
+        real = host.real(path)
+        if real.exists() and not kernel.runs_programs_of(real):
+            kept.setdefault(host.named(kernel.mount_point(real)), []).append(path.name)
+    for point, names in kept.items():
+        what = f"{point}: {refusal.NOEXEC}: {', '.join(names)}"
+        yield Finding(of_path("Exec", point), what, refusal.may_run(point))
 
 
 def supported(seen: HostState) -> Iterator[Finding]:
