@@ -79,6 +79,11 @@ class _Lazy(click.Group):
             if (unloaded := refusal.to_load(error)) is None:
                 raise
             raise unloaded from error
+        except RuntimeError as error:
+            log.debug("this was not started:", exc_info=True)
+            if (unstarted := refusal.to_start(error)) is None:
+                raise
+            raise unstarted from error
         except OSError as error:
             log.debug("this was refused:", exc_info=True)
             if (expected := refusal.told(error)) is None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kubeception import pace
 from kubeception.errors import CommandFailed, KubeceptionError
+from kubeception.host import refusal
 
 # What chroot ends with where the program isn't there.
 _NOT_FOUND = 127
@@ -68,7 +69,7 @@ def run(
     except FileNotFoundError as error:
         raise KubeceptionError(f"{words[0]}: no such program", hint=_hint(words[0])) from error
     except OSError as error:  # not ours to run, made for another machine, no memory for it
-        raise KubeceptionError(f"{words[0]}: {(error.strerror or str(error)).lower()}") from error
+        raise refusal.of_program(words[0], error) from error
     except subprocess.TimeoutExpired as error:
         raise CommandFailed(words, 124, f"not finished after {error.timeout:.3g} s") from error
     finally:

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from kubeception.errors import KubeceptionError, PreflightError
-from kubeception.host import kernel
+from kubeception.host import kernel, tasks
 
 # What helps a person to see why, by a command.
 _HINTS = {
@@ -34,6 +34,8 @@ def told(error: OSError, path: Path | None = None) -> KubeceptionError | None:
     what = (error.strerror or str(error)).lower()
     named = path or (_name(error.filename) if error.filename is not None else None)
     if named is None:
+        if error.errno == errno.EAGAIN:
+            return _no_more_tasks(what)
         if error.errno == errno.ENOENT and not _has_folder():
             return KubeceptionError("the folder that this runs in is gone", hint="cd /")
         return KubeceptionError(what, hint=_hint(error, None))
@@ -41,6 +43,23 @@ def told(error: OSError, path: Path | None = None) -> KubeceptionError | None:
     if error.errno in _DENIED and not kernel.is_root():
         return PreflightError([line], hint="sudo kubeception …")
     return KubeceptionError(line, hint=_hint(error, named))
+
+
+def to_start(error: RuntimeError) -> KubeceptionError | None:
+    """Return why no thread can be started; None where it is a bug."""
+    return _no_more_tasks(str(error)) if str(error) == "can't start new thread" else None
+
+
+def of_program(program: str, error: OSError) -> KubeceptionError:
+    """Return why a program that is there can't be started."""
+    what = f"{program}: {(error.strerror or str(error)).lower()}"
+    return _no_more_tasks(what) if error.errno == errno.EAGAIN else KubeceptionError(what)
+
+
+def _no_more_tasks(what: str) -> KubeceptionError:
+    if limit := tasks.in_the_way():
+        return KubeceptionError(f"{what}: {limit.what}", hint=limit.hint)
+    return KubeceptionError(what)
 
 
 def to_load(error: ImportError) -> PreflightError | None:

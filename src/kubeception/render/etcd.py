@@ -127,6 +127,7 @@ ExecStopPost=-{ours} etcd stopped {data} {record} {progress}
 Restart=always
 RestartSec=1
 LimitNOFILE=65536
+TasksMax=infinity
 IOSchedulingClass=best-effort
 IOSchedulingPriority=0
 

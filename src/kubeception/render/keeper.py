@@ -73,6 +73,7 @@ TimeoutStartSec={STARTS_WITHIN_S}
 Restart=always
 RestartSec=1
 WatchdogSec={WATCHDOG_S}
+TasksMax=infinity
 
 [Install]
 WantedBy=multi-user.target

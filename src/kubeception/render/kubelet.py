@@ -113,6 +113,7 @@ RestartSec=1
 UnsetEnvironment={UNSET_PROXY}
 KillMode=process
 LimitNOFILE=1048576
+TasksMax=infinity
 
 [Install]
 WantedBy=multi-user.target
