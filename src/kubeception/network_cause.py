@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kubeception import firewall, host_network
+from kubeception import conditions, firewall, host_network
 from kubeception.conditions import log_tail
 from kubeception.config.model import Cni
 from kubeception.errors import KubeceptionError
@@ -53,6 +53,7 @@ def look(
         _too_large: is_large,
         _dropping: True,
         _taken_away: True,
+        _of_proxy: True,
         _of_flannels_link: session.config.net.cni is Cni.FLANNEL,
         _closed: True,
         _strict: had_strays,
@@ -87,8 +88,18 @@ def _dropping(session: Session) -> Iterator[Cause]:
 def _taken_away(session: Session) -> Iterator[Cause]:
     """Yield what the keeper also puts back, a moment later."""
     for one, why in host_network.drifted(host_network.look(session)):
+        if isinstance(one, NodeRules) and (absence := one.program.absence(session)):
+            nobody, mend = absence
+            yield Cause(f"{one} {why}, and {nobody}", mend)
+            continue
         mend = one.mend if isinstance(one, (KernelValue, Forwarding, NodeRules)) else ""
         yield Cause(f"{one} {why}", mend)
+
+
+def _of_proxy(session: Session) -> Iterator[Cause]:
+    """Yield what keeps Services as they were."""
+    if problem := conditions.proxy_works().problem(session):
+        yield Cause(problem)
 
 
 def _of_flannels_link(session: Session) -> Iterator[Cause]:

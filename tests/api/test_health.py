@@ -1,16 +1,18 @@
-"""How an API server takes a question tells whether it hangs, or is not reached at all."""
+"""How a server takes a question tells whether it hangs, or is not reached at all."""
 
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from tests.fixed import CONFIG, HOST
 
 from kubeception.config.model import KeyAlgorithm
-from kubeception.kube import health
+from kubeception.kube import health, proxy
 from kubeception.kube.health import HealthAnswer
 from kubeception.pki import catalog, issue
 
@@ -55,3 +57,26 @@ def test_one_that_is_not_there_refuses(ca: Path, server: socket.socket) -> None:
     server.close()
 
     assert health.answer(port, ca) is HealthAnswer.REFUSED
+
+
+def test_a_kube_proxy_that_hangs_or_is_not_there_is_not_well(server: socket.socket) -> None:
+    port = server.getsockname()[1]
+    assert proxy.problem(port) == f"127.0.0.1:{port}: timed out"
+
+    server.close()
+    assert "Connection refused" in str(proxy.problem(port))
+
+
+@pytest.mark.parametrize(("status", "is_well"), [(200, True), (503, False)])
+def test_a_kube_proxy_says_itself_whether_it_is_well(status: int, *, is_well: bool) -> None:
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status if self.path == "/livez" else 404)
+            self.end_headers()
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as there:
+        Thread(target=there.serve_forever, daemon=True).start()
+        said = proxy.problem(there.server_port)
+        there.shutdown()
+
+    assert said == (None if is_well else f"127.0.0.1:{there.server_port}: /livez answers 503")

@@ -13,6 +13,7 @@ from tests.lab.lot import IS_SOAK, SEED, drawn
 from tests.lab.machine import scaled
 
 from kubeception.conditions import network_problem
+from kubeception.conditions.node_program import FLANNEL, PROXY
 from kubeception.keeper.trouble import Reason
 from kubeception.lab import Host, Lab
 
@@ -45,7 +46,7 @@ def dropped(
     return Fault(f"echo '{table}' | nft -f -", "nft delete table inet broken", said, cause)
 
 
-FLANNEL_ANEW = "crictl ps -q --name flannel | xargs crictl stop"
+FLANNEL_ANEW = FLANNEL.mend
 POSTROUTING = "ip flannel-ipv4 postrtg"
 # What only pods see; the host itself reaches everything.
 PODS_FAULTS = {
@@ -56,6 +57,14 @@ PODS_FAULTS = {
         FLANNEL_ANEW,
         Reason.MASQUERADE,
         f"chain {POSTROUTING} masquerades nothing ({FLANNEL_ANEW})",
+    ),
+}
+# What was reached goes on to be, and what is made afterwards is not.
+PROXY_FAULTS = {
+    "kube-proxy is frozen": Fault(
+        "kill -STOP $(pidof kube-proxy)",
+        PROXY.mend,
+        Reason.PROXY,
     ),
 }
 
@@ -85,6 +94,7 @@ FAULTS = {
 }
 CA, OTHER_CA = (f"/etc/kubernetes/pki/{name}.crt" for name in ("ca", "kubelet-serving-ca-bundle"))
 FLANNELS_LOGS = "cd /var/log/pods/kube-system_kube-flannel-*"
+LEFT_OUT = " (".join(PROXY.without_a_pod)
 STREAMS = "ss -ltnpH | sed -n 's/.*127.0.0.1:\\([0-9]*\\) .*containerd.*/\\1/p'"
 
 
@@ -170,7 +180,7 @@ def made(lab: Lab) -> list[Host]:
 
 
 def problems(cp1: Host) -> list[str]:
-    """Return the lines by which a control-plane host says that something does not hold."""
+    """Return the lines by which a host says that something does not hold."""
     said = cp1.run("kubeception", "status", check=False)
     lines = [line for line in said.stdout.splitlines() if line.startswith("✗")]
     assert bool(lines) is (said.code == 1)
@@ -179,7 +189,7 @@ def problems(cp1: Host) -> list[str]:
 
 @pytest.mark.parametrize(
     "name",
-    [*PODS_FAULTS, *drawn(list(FAULTS), 2)],
+    [*PODS_FAULTS, *PROXY_FAULTS, *drawn(list(FAULTS), 2)],
     ids=lambda one: f"{one} (seed {SEED})",
 )
 def test_what_does_not_work_on_a_node_is_named(
@@ -187,7 +197,7 @@ def test_what_does_not_work_on_a_node_is_named(
 ) -> None:
     cp1, w1 = made
     assert len(hosts) == 2
-    fault = {**FAULTS, **PODS_FAULTS}[name]
+    fault = {**FAULTS, **PODS_FAULTS, **PROXY_FAULTS}[name]
     until(lambda: problems(cp1) == [], timeout_s=NAMED_S)
 
     w1.run("sh", "-c", fault.broken)
@@ -227,6 +237,29 @@ def test_a_host_that_carries_smaller_packets_than_others_is_named(
     cause = f"host0 carries packets of 1280 bytes, and pods' come as 1500 ({mended})"
     assert any("w1: " in line and cause in line for line in said)
     assert cause in of_w1.stdout
+
+
+def test_a_host_that_kube_proxy_leaves_out_says_so_and_what_helps(
+    made: list[Host], note: Note
+) -> None:
+    cp1, w1 = made
+    until(lambda: problems(cp1) == [], timeout_s=NAMED_S)
+    elsewhere = '{"spec":{"template":{"spec":{"nodeSelector":{"of":"somebody"}}}}}'
+    patch = ("patch", "daemonset", "kube-proxy", "--type=merge", "--patch", elsewhere)
+    cluster.kubectl(cp1, "-n", "kube-system", *patch)
+
+    named_s = until(lambda: any(LEFT_OUT in one for one in problems(w1)), timeout_s=NAMED_S)
+    w1.run("nft", "delete", "table", "ip", "kube-proxy")
+    until(
+        lambda: any(f"prerouting), and {LEFT_OUT}" in one for one in problems(w1)),
+        timeout_s=NAMED_S,
+    )
+    where, _, command = PROXY.placed_anew.partition(": ")
+    assert where == "on a control-plane host"
+    cluster.after_the_keeper(cp1, "sh", "-c", command)
+    over_s = until(lambda: problems(w1) == [] == problems(cp1), timeout_s=NAMED_S)
+
+    note(f"named after {named_s:.1f} s, its end after {over_s:.1f} s")
 
 
 @pytest.mark.parametrize("name", KUBELET_FAULTS)

@@ -214,6 +214,7 @@ def _of_a_worker(facts: Facts) -> Iterator[tuple[str, Condition]]:
     yield "host", _has_its_address(facts)
     yield "certificates", all_valid()
     yield "cluster", conditions.node_ready(facts.host.node)
+    yield "network", conditions.proxy_works()
     yield "network", _explained(conditions.api_at_its_service())
     if facts.cluster.settings.net.cni is Cni.FLANNEL:
         yield "network", _explained(conditions.dns_answers(), is_dns=True)
@@ -388,6 +389,7 @@ def _conditions(config: Config, facts: Facts, lately: Lately) -> Iterator[tuple[
         yield "network", _explained(conditions.dns_answers(), is_dns=True)
         yield "network", _explained(conditions.large_packets_pass(), is_large=True)
         yield "network", _pods_reach_it()
+    yield "network", conditions.proxy_works()
     yield "network", _explained(conditions.api_at_its_service())
 
 

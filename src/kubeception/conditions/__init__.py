@@ -16,6 +16,7 @@ from kubeception.conditions.network import large_packets_pass as large_packets_p
 from kubeception.conditions.network import nodes_reached as nodes_reached
 from kubeception.conditions.network import range_of_pods as range_of_pods
 from kubeception.conditions.network import somebody_reached as somebody_reached
+from kubeception.conditions.node_program import proxy_works as proxy_works
 from kubeception.conditions.nodes import NETWORK_PROBLEM as NETWORK_PROBLEM
 from kubeception.conditions.nodes import absences as absences
 from kubeception.conditions.nodes import network_problem as network_problem

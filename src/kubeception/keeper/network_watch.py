@@ -27,6 +27,7 @@ _WORDS = {
     Reason.PODS: "no other node is reached through the pod network",
     Reason.LARGE: "large packets are lost in the pod network",
     Reason.RESOLVER: "no pod could start, for want of the resolver file that it inherits",
+    Reason.PROXY: "Services stay as they were",
 }
 
 
@@ -79,11 +80,12 @@ def _needed(session: Session) -> Iterator[tuple[Reason, Condition]]:
     yield Reason.API, conditions.api_at_its_service()
     if brings_network:
         yield Reason.DNS, conditions.dns_answers()
+    yield Reason.PROXY, conditions.proxy_works()
 
 
 def _explained(session: Session, found: Trouble, *, had_strays: bool) -> Trouble:
     """Add the cause, where it can be told."""
-    if found.reason is Reason.RESOLVER:
+    if found.reason in {Reason.RESOLVER, Reason.PROXY}:  # they are causes
         return found
     try:
         why = network_cause.look(

@@ -11,6 +11,7 @@ class Reason(StrEnum):
 
     API = "ApiServiceUnreachable"
     DNS = "ClusterDnsUnreachable"
+    PROXY = "KubeProxyNotWell"
     PODS = "PodNetworkUnreachable"
     NODES = "NodeAddressesUnreachable"
     MASQUERADE = "PodsNotMasqueraded"

@@ -5,32 +5,27 @@ and all of it once an hour, flannel writes once, when it starts. So who flushed 
 with the reload of a firewall, has taken them away until these programs start anew.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
+from kubeception.conditions import node_program
+from kubeception.conditions.node_program import STARTS_WITHIN_S, NodeProgram
 from kubeception.config import cluster
 from kubeception.config.model import Cni, ProxyMode
 from kubeception.host import containers, links
-from kubeception.host.containers import Running
 from kubeception.render import flannel, proxy
 from kubeception.session import Session
-
-# Who has run for so long has written them, on a host that is overloaded, too.
-WRITES_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True)
 class NodeRules:
-    """A program's rules, of which one chain stands for all; `labels` are those of its pod."""
+    """A program's rules, of which one chain stands for all."""
 
-    program: str
-    container: str
-    labels: Mapping[str, str]
+    program: NodeProgram
     table: tuple[str, str]
     chain: str
 
     def __str__(self) -> str:
-        return f"{self.program}'s rules"
+        return f"{self.program.name}'s rules"
 
     def drift(self, _reach: Session) -> str | None:
         """Say that they are gone."""
@@ -41,7 +36,7 @@ class NodeRules:
     @property
     def mend(self) -> str:
         """The command by which somebody has the program start anew."""
-        return f"crictl ps -q --name {self.container} | xargs crictl stop"
+        return self.program.mend
 
     def masquerades(self) -> bool:
         """Tell whether any of them has what pods send leave by their host's address."""
@@ -51,26 +46,18 @@ class NodeRules:
     def is_overdue(self, session: Session) -> bool:
         """Tell whether the program has had its time to write them."""
         now_s = session.host.clock.now().timestamp()
-        return any(now_s - one.started_s >= WRITES_WITHIN_S for one in self._running(session))
+        found = self.program.running(session) or []
+        return any(now_s - one.started_s >= STARTS_WITHIN_S for one in found)
 
     def apply(self, session: Session) -> None:
         """Kill the program; the kubelet starts it anew."""
         socket = session.config.layout.containerd.socket
-        for one in self._running(session):
-            containers.kill(session.host, socket, one=one, name=self.container)
-
-    def _running(self, session: Session) -> list[Running]:
-        socket = session.config.layout.containerd.socket
-        found = containers.running(
-            session.host, socket, labels=self.labels, container=self.container
-        )
-        return found or []
+        for one in self.program.running(session) or []:
+            containers.kill(session.host, socket, one=one, name=self.program.container)
 
 
-_PROXY = NodeRules(
-    proxy.NAME, proxy.NAME, proxy.LABELS, table=proxy.TABLES[0], chain="nat-prerouting"
-)
-FLANNEL = NodeRules("flannel", "flannel", flannel.LABELS, flannel.TABLES[0], chain="postrtg")
+_PROXY = NodeRules(node_program.PROXY, proxy.TABLES[0], chain="nat-prerouting")
+FLANNEL = NodeRules(node_program.FLANNEL, flannel.TABLES[0], chain="postrtg")
 
 
 def of_this_host(session: Session) -> tuple[NodeRules, ...]:
