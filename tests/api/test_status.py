@@ -50,6 +50,7 @@ GONE = {
 # That depends on the machine: a network of its own may begin with other values than the kernel's.
 BY_THE_KERNEL = "the kernel's settings and the rules of kube-proxy and flannel to be there"
 UNFILTERED = "the host's packet filter to let through what is needed"
+UNCHANGED = "no drop-in to have this host's units run something else"
 # By the word of a keeper, whose absence is told by itself.
 PODS = "this host's pods to reach what users need"
 # It is nobody's yet.
@@ -72,7 +73,7 @@ def test_whatever_is_missing_is_told(session: Session) -> None:
     assert (found.node, found.address, found.door, found.healthy) == ("cp1", "192.0.2.10", 0, False)
     problems = {check.what: check.problem for check in found.checks}
     well = {what for what, problem in problems.items() if problem is None}
-    assert well - {BY_THE_KERNEL} == {*GONE, UNFILTERED, PODS, NOT_IN_A_CLUSTER}
+    assert well - {BY_THE_KERNEL} == {*GONE, UNFILTERED, PODS, NOT_IN_A_CLUSTER, UNCHANGED}
     assert problems["the door to lead to port 6445"] == "there is no door"
     assert "no-bus" in str(problems["kubelet.service to run"])
     assert str(problems["Lease kube-scheduler to be held"]).endswith("ca.crt: no such file")
@@ -97,6 +98,17 @@ def test_a_bootstrap_manifest_that_was_left_is_told(session: Session) -> None:
         found = status.look(session)
     problems = {check.what: check.problem for check in found.checks}
     assert problems["bootstrap-kube-apiserver to be gone"] == f"{left} is there"
+
+
+def test_a_drop_in_by_which_etcd_would_not_come_back_is_told(session: Session) -> None:
+    at = Path("/etc/systemd/system/etcd.service.d/10-other.conf")
+    files.write(session.host.at(at), "[Service]\nExecStart=\nExecStart=/usr/bin/etcd\n")
+
+    with new():
+        found = status.look(session)
+    problems = {check.what: check.problem for check in found.checks}
+    assert str(problems[UNCHANGED]).startswith(f"{at}: has etcd.service, when it next starts, run ")
+    assert str(problems[UNCHANGED]).endswith(f" (rm {at}; systemctl daemon-reload)")
 
 
 def test_what_does_not_answer_has_no_version(session: Session) -> None:

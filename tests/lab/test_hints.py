@@ -39,6 +39,12 @@ LEFT: dict[str, tuple[str, str]] = {
         " > /etc/systemd/system/kubelet.service.d/10-kubeadm.conf; systemctl daemon-reload",
         "FileContent--etc-systemd-system-kubelet.service.d-10-kubeadm.conf",
     ),
+    "a drop-in of another containerd": (
+        "mkdir -p /etc/systemd/system/containerd.service.d;"
+        " printf '[Service]\\nExecStart=\\nExecStart=/usr/bin/containerd\\n'"
+        " > /etc/systemd/system/containerd.service.d/10-docker.conf; systemctl daemon-reload",
+        "FileContent--etc-systemd-system-containerd.service.d-10-docker.conf",
+    ),
     "cores given out": (
         'mkdir -p /var/lib/kubelet; echo \'{"policyName":"static"}\''
         " > /var/lib/kubelet/cpu_manager_state",
@@ -124,6 +130,7 @@ rm -f /etc/sysctl.d/zz-own.conf /etc/sysctl.d/90-reserved-ports.conf
 sysctl -w net.ipv4.ip_local_port_range='32768 60999' net.ipv4.ip_local_reserved_ports=
 rm -f /etc/cni/net.d/10-calico.conflist* /etc/kubernetes/*.off
 rm -rf /etc/systemd/system/stranger.service /etc/systemd/system/kubelet.service.d
+rm -rf /etc/systemd/system/containerd.service.d
 systemctl daemon-reload
 test ! -f /etc/kubernetes/pki || rm /etc/kubernetes/pki
 rm -f /etc/kubernetes/manifests/etcd.yaml /var/lib/kubelet/*_manager_state

@@ -10,6 +10,7 @@ from kubeception import (
     __version__,
     certificates,
     conditions,
+    drop_ins,
     firewall,
     host_network,
     losses,
@@ -209,6 +210,7 @@ def _of_a_worker(facts: Facts) -> Iterator[tuple[str, Condition]]:
     for unit in (containerd.UNIT, kubelet.UNIT, keeper.UNIT):
         yield "host", conditions.unit_active(unit)
     yield "host", _resolver_is_there()
+    yield "host", _unchanged(facts, is_worker=True)
     yield "host", _nothing_dropped(is_worker=True)
     yield "host", _whole_network()
     yield "host", _has_its_address(facts)
@@ -361,6 +363,7 @@ def _conditions(config: Config, facts: Facts, lately: Lately) -> Iterator[tuple[
     for unit in (*UNITS, keeper.UNIT):
         yield "host", conditions.unit_active(unit)
     yield "host", _resolver_is_there()
+    yield "host", _unchanged(facts, is_worker=False)
     yield "host", _nothing_dropped(is_worker=False)
     yield "host", _whole_network()
     yield "host", _nothing_lost()
@@ -431,6 +434,17 @@ def _absent(manifest: Path, name: str) -> Condition:
         return f"{manifest} is there" if session.host.at(manifest).exists() else None
 
     return Condition(f"{name} to be gone", problem, hint="kubeception bootstrap")
+
+
+def _unchanged(facts: Facts, *, is_worker: bool) -> Condition:
+    foreign = facts.host.foreign_units
+
+    def problem(session: Session) -> str | None:
+        found = drop_ins.look(session, foreign=foreign, is_worker=is_worker)
+        return "; ".join(f"{one} ({one.hint})" for one in found) or None
+
+    what = "no drop-in to have this host's units run something else"
+    return Condition(what, problem, hint="kubeception preflight")
 
 
 def _nothing_dropped(*, is_worker: bool) -> Condition:

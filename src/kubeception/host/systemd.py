@@ -68,6 +68,11 @@ class UnitState:
         """Whether there is a unit file of that name."""
         return self.load == "loaded"
 
+    @property
+    def starts_at_boot(self) -> bool:
+        """Whether it is enabled for good, or is so by another unit or a generator."""
+        return self.enabled in {"enabled", "static", "linked", "alias", "generated"}
+
     def __str__(self) -> str:
         words = self.active
         if self.result not in {"", "success"}:

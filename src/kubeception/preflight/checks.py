@@ -17,6 +17,7 @@ from kubeception.preflight import (
     pki,
     ports,
     programs,
+    units,
     webhooks,
 )
 from kubeception.preflight.finding import Check, Finding, Severity
@@ -57,7 +58,7 @@ CHECKS: tuple[Check, ...] = (
     leftovers.bridge,
     kubelet_leftovers.static_pods,
     kubelet_leftovers.kubelet_state,
-    kubelet_leftovers.drop_ins,
+    units.commands,
     capacity.folders,
     capacity.disk,
     capacity.quota,

@@ -1,7 +1,6 @@
 """What another tool has left of its kubelet and its control plane, with what removes it."""
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,9 +16,6 @@ _POLICIES = {
     "cpu_manager_state": ("cpu-manager-policy", "none"),
     "memory_manager_state": ("memory-manager-policy", "None"),
 }
-# Where systemd looks for drop-ins, the first one of a name counts; see systemd.unit(5).
-_UNITS = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system")
-_OF_PACKAGES = ("/usr/lib/systemd/system", "/lib/systemd/system")
 
 
 def static_pods(seen: HostState) -> Iterator[Finding]:
@@ -61,47 +57,3 @@ def _state_problem(path: Path, flag: str, wanted: str) -> str | None:
     except (ValueError, TypeError, KeyError):
         return "is no state of a kubelet"
     return None if kept == wanted else f"is of {flag} {kept!r}, and this host's is {wanted!r}"
-
-
-def drop_ins(seen: HostState) -> Iterator[Finding]:
-    """Want no drop-in of another tool's that has our unit of the kubelet run its command."""
-    if kubelet.UNIT in seen.foreign:
-        return
-    for path in _drop_ins(seen, kubelet.UNIT):
-        commands = re.findall(
-            r"^[ \t]*ExecStart[ \t]*=[ \t]*(.*)$", _text(seen, path), re.MULTILINE
-        )
-        if commands and commands[-1] and kubelet.ARGUMENTS not in commands[-1]:
-            yield Finding(
-                of_path("FileContent", path),
-                f"{path}: has {kubelet.UNIT} run {commands[-1].split()[0]} with another tool's"
-                " flags",
-                f"{_taken_out(path)}; systemctl daemon-reload",
-            )
-
-
-def _drop_ins(seen: HostState, unit: str) -> Iterator[Path]:
-    """Yield a unit's drop-ins, of those of one name the one that counts."""
-    names = set[str]()
-    for folder in (*_UNITS, *_OF_PACKAGES):
-        at = Path(folder) / f"{unit}.d"
-        found = seen.session.host.real(at)
-        for path in sorted(found.glob("*.conf")) if found.is_dir() else ():
-            if path.name not in names:
-                names.add(path.name)
-                yield at / path.name
-
-
-def _text(seen: HostState, path: Path) -> str:
-    try:
-        return seen.session.host.real(path).read_text(errors="replace")
-    except OSError:
-        return ""
-
-
-def _taken_out(path: Path) -> str:
-    """Return the command that takes a drop-in out; one of a package comes back with that."""
-    if str(path.parent.parent) not in _OF_PACKAGES:
-        return f"rm {path}"
-    over = Path(_UNITS[0]) / path.parent.name
-    return f"mkdir -p {over}; ln -sf /dev/null {over / path.name}"

@@ -17,7 +17,7 @@ UNIT = "kubeception-keeper.service"
 STARTS_WITHIN_S, WATCHDOG_S = 300, 60
 # Held by the keeper that changes what all hosts share; also what it writes to prove a server.
 LEASE = "kubeception-keeper"
-_RUN = "keeper run"
+COMMAND = "keeper run"
 _ROLE = "kubeception:keeper"
 _RULES: tuple[objects.Object, ...] = (
     objects.rule("apps", "daemonsets", "get", "patch", names=[apiserver.NAME]),
@@ -55,7 +55,7 @@ def unit(config: Config, host: HostFacts) -> str:
     if host.image:
         command = "\n".join(_in_image(config.layout.image(host.image)))
     else:
-        command = f"ExecStart={config.layout.launchers}/kubeception {_RUN}"
+        command = f"ExecStart={config.layout.launchers}/kubeception {COMMAND}"
     return f"""{OUR_MARK}
 [Unit]
 Description=kubeception keeper
@@ -88,7 +88,7 @@ def _in_image(root: Path) -> Iterator[str]:
     for name, value in IMAGE_ENVIRONMENT.items():
         yield f"Environment={name}={value}"
     yield f"UnsetEnvironment={UNSET_PYTHON}"
-    yield f"ExecStart={' '.join(IMAGE_COMMAND)} {_RUN}"
+    yield f"ExecStart={' '.join(IMAGE_COMMAND)} {COMMAND}"
 
 
 def volatile(config: Config) -> str:

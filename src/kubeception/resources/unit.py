@@ -36,7 +36,7 @@ class Unit:
             return "no such unit"
         if state.active != "active":
             return state.active
-        if state.enabled not in {"enabled", "static", "linked", "alias", "generated"}:
+        if not state.starts_at_boot:
             return state.enabled or "not enabled"
         if state.needs_reload:
             return "its unit file changed"

@@ -18,16 +18,6 @@ from kubeception.preflight.host_state import HostState
 from kubeception.render import kubelet
 
 AT = CONFIG.layout.kubelet
-ETC, PACKAGES = Path("/etc/systemd/system"), Path("/usr/lib/systemd/system")
-# As kubeadm's package has it, for the kubelet's unit.
-OF_KUBEADM = """# Note: This dropin only works with kubeadm and kubelet v1.11+
-[Service]
-Environment="KUBELET_KUBECONFIG_ARGS=--kubeconfig=/etc/kubernetes/kubelet.conf"
-Environment="KUBELET_CONFIG_ARGS=--config=/var/lib/kubelet/config.yaml"
-EnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env
-ExecStart=
-ExecStart=/usr/bin/kubelet $KUBELET_KUBECONFIG_ARGS $KUBELET_CONFIG_ARGS $KUBELET_KUBEADM_ARGS
-"""
 
 
 def hints(check: Check, seen: HostState) -> list[str]:
@@ -80,49 +70,3 @@ def test_another_tools_control_plane_is_told_and_not_a_users_pods(tmp_path: Path
         "mv /etc/kubernetes/manifests/etcd.yaml /etc/kubernetes/etcd.yaml.off"
     )
     assert said(kubelet_leftovers.static_pods, replace(seen, is_worker=True)) == []
-
-
-@pytest.mark.parametrize(
-    ("folder", "hint"),
-    [
-        (ETC, "rm {at}; systemctl daemon-reload"),
-        (PACKAGES, "mkdir -p {over}; ln -sf /dev/null {over}/{name}; systemctl daemon-reload"),
-    ],
-)
-def test_a_drop_in_with_another_tools_command_is_told(
-    folder: Path, hint: str, tmp_path: Path
-) -> None:
-    session = session_of(tmp_path)
-    seen, name = scene_of(session), "10-kubeadm.conf"
-    at, over = folder / "kubelet.service.d" / name, ETC / "kubelet.service.d"
-    files.write(session.host.at(at), OF_KUBEADM)
-
-    [told] = said(kubelet_leftovers.drop_ins, seen)
-    assert f"{at}: has kubelet.service run /usr/bin/kubelet with another tool's flags" in told
-    wanted = hint.format(at=at, over=over, name=name)
-    assert hints(kubelet_leftovers.drop_ins, seen) == [wanted]
-    assert said(kubelet_leftovers.drop_ins, replace(seen, foreign=frozenset({kubelet.UNIT}))) == []
-
-    # What the hint says.
-    if folder == ETC:
-        session.host.at(at).unlink()
-    else:
-        session.host.at(over).mkdir(parents=True)
-        session.host.at(over / name).symlink_to("/dev/null")
-    assert said(kubelet_leftovers.drop_ins, seen) == []
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "[Service]\nEnvironment=GOGC=50\n",
-        "[Service]\nExecStart=\nExecStart=/usr/bin/nice /usr/local/bin/kubelet $KUBELET_ARGS\n",
-        "[Service]\nExecStartPre=/bin/true\n",
-        "",
-    ],
-)
-def test_a_drop_in_of_the_users_is_their_own(text: str, tmp_path: Path) -> None:
-    session = session_of(tmp_path)
-    files.write(session.host.at(ETC / "kubelet.service.d" / "own.conf"), text)
-
-    assert said(kubelet_leftovers.drop_ins, scene_of(session)) == []

@@ -1,0 +1,115 @@
+"""A drop-in of another tool's that has a unit of ours run something else is told, with a way on."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import pytest
+from tests.unit.sessions import session_of
+
+from kubeception import drop_ins
+from kubeception.drop_ins import DropIn
+from kubeception.host import files
+from kubeception.render import containerd, etcd, keeper, kubelet
+from kubeception.session import Session
+
+ETC, PACKAGES = Path("/etc/systemd/system"), Path("/usr/lib/systemd/system")
+# As kubeadm's package has it, for the kubelet's unit.
+OF_KUBEADM = """# Note: This dropin only works with kubeadm and kubelet v1.11+
+[Service]
+Environment="KUBELET_KUBECONFIG_ARGS=--kubeconfig=/etc/kubernetes/kubelet.conf"
+Environment="KUBELET_CONFIG_ARGS=--config=/var/lib/kubelet/config.yaml"
+EnvironmentFile=-/var/lib/kubelet/kubeadm-flags.env
+ExecStart=
+ExecStart=/usr/bin/kubelet $KUBELET_KUBECONFIG_ARGS $KUBELET_CONFIG_ARGS $KUBELET_KUBEADM_ARGS
+"""
+OURS = {
+    containerd.UNIT: "/usr/local/bin/containerd --config /etc/containerd/config.toml",
+    etcd.UNIT: "/usr/local/bin/etcd --data-dir=/var/lib/etcd/default.etcd",
+    kubelet.UNIT: "/usr/local/bin/kubelet $KUBELET_ARGS",
+    keeper.UNIT: "/usr/local/bin/kubeception keeper run",
+}
+UNITS = pytest.mark.parametrize("unit", OURS)
+
+
+def look(
+    session: Session, *, foreign: Collection[str] = (), is_worker: bool = False
+) -> list[DropIn]:
+    return list(drop_ins.look(session, foreign=foreign, is_worker=is_worker))
+
+
+def command(words: str) -> str:
+    return f"[Service]\nExecStart=\nExecStart={words}\n"
+
+
+@pytest.mark.parametrize(
+    ("folder", "hint"),
+    [
+        (ETC, "rm {at}; systemctl daemon-reload"),
+        (PACKAGES, "mkdir -p {over}; ln -sf /dev/null {over}/{name}; systemctl daemon-reload"),
+    ],
+)
+def test_a_drop_in_with_another_tools_command_is_told(
+    folder: Path, hint: str, tmp_path: Path
+) -> None:
+    session, name = session_of(tmp_path), "10-kubeadm.conf"
+    at, over = folder / "kubelet.service.d" / name, ETC / "kubelet.service.d"
+    files.write(session.host.at(at), OF_KUBEADM)
+
+    [told] = look(session)
+    assert str(told) == (
+        f"{at}: has kubelet.service, when it next starts, run '/usr/bin/kubelet"
+        " $KUBELET_KUBECONFIG_ARGS $KUBELET_CONFIG_ARGS $KUBELET_KUBEADM_ARGS'"
+        " in place of /usr/local/bin/kubelet … KUBELET_ARGS"
+    )
+    assert told.hint == hint.format(at=at, over=over, name=name)
+    assert look(session, foreign={kubelet.UNIT}) == []
+
+    # What the hint says.
+    if folder == ETC:
+        session.host.at(at).unlink()
+    else:
+        session.host.at(over).mkdir(parents=True)
+        session.host.at(over / name).symlink_to("/dev/null")
+    assert look(session) == []
+
+
+@UNITS
+@pytest.mark.parametrize("text", ["[Service]\nExecStart=\n", command("/usr/bin/true")])
+def test_every_unit_of_ours_is_looked_at(unit: str, text: str, tmp_path: Path) -> None:
+    session = session_of(tmp_path)
+    at = ETC / f"{unit}.d" / "10-docker.conf"
+    files.write(session.host.at(at), text)
+
+    [told] = look(session)
+    assert told.path == at
+    assert unit in told.problem
+    # A worker has no etcd, and what is left of one there does no harm.
+    assert bool(look(session, is_worker=True)) == (unit != etcd.UNIT)
+
+
+@UNITS
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[Service]\nEnvironment=GOGC=50\n",
+        "[Service]\nExecStartPre=/bin/true\n",
+        "",
+        command("/usr/bin/nice {ours} --more"),
+        command("/usr/bin/nice \\\n  {ours}"),
+    ],
+)
+def test_a_drop_in_of_the_users_is_their_own(unit: str, text: str, tmp_path: Path) -> None:
+    session = session_of(tmp_path)
+    files.write(session.host.at(ETC / f"{unit}.d" / "own.conf"), text.format(ours=OURS[unit]))
+
+    assert look(session) == []
+
+
+def test_of_several_commands_the_last_one_counts(tmp_path: Path) -> None:
+    session, folder = session_of(tmp_path), ETC / f"{etcd.UNIT}.d"
+    files.write(session.host.at(folder / "10-other.conf"), command("/usr/bin/etcd"))
+    files.write(session.host.at(folder / "20-own.conf"), command(OURS[etcd.UNIT]))
+    assert look(session) == []
+
+    files.write(session.host.at(PACKAGES / folder.name / "30-other.conf"), command("/usr/bin/etcd"))
+    assert [one.path.name for one in look(session)] == ["30-other.conf"]
