@@ -180,6 +180,23 @@ def test_what_a_kubelet_has_of_another_cluster_is_named(cp1: Host) -> None:
     cluster.settle(cp1)
 
 
+def test_units_that_would_not_start_at_boot_are_told_with_what_enables_them(cp1: Host) -> None:
+    cp1.run("systemctl", "disable", *cluster.UNITS, "kubeception-keeper.service")
+    try:
+        told = cp1.run("kubeception", "status", check=False)
+        assert told.code == 1
+        [line] = [one for one in told.stdout.splitlines() if one.startswith("✗")]
+        assert (
+            "etcd.service is disabled, containerd.service is disabled, kubelet.service is" in line
+        )
+        hint = re.search(r"\((systemctl .*)\)", line)
+        assert hint is not None
+        cp1.run("sh", "-c", hint[1])
+        assert cp1.run("kubeception", "status", check=False).code == 0
+    finally:
+        cp1.run("systemctl", "enable", *cluster.UNITS, "kubeception-keeper.service")
+
+
 # A file system of its own each, how it is filled, and what preflight says of it.
 DISKS: dict[str, tuple[str, str, str]] = {
     "/var/lib/etcd": (

@@ -170,6 +170,7 @@ def test_conditions_complete_the_words_waiting_for() -> None:
         for condition in (
             conditions.etcd_serves(),
             conditions.unit_active("kubelet.service"),
+            conditions.start_at_boot(["kubelet.service"]),
             conditions.apiserver_ready(6444),
             conditions.apiserver_ready(6445, successes=10),
             conditions.door_leads_to(6445),
@@ -180,6 +181,7 @@ def test_conditions_complete_the_words_waiting_for() -> None:
     ] == [
         "etcd to serve",
         "kubelet.service to run",
+        "this host's units to start at boot",
         "the bootstrap API server on port 6444",
         "the hosted API server on port 6445",
         "the door to lead to port 6445",

@@ -210,6 +210,7 @@ def _of_a_worker(facts: Facts) -> Iterator[tuple[str, Condition]]:
     for unit in (containerd.UNIT, kubelet.UNIT, keeper.UNIT):
         yield "host", conditions.unit_active(unit)
     yield "host", _resolver_is_there()
+    yield "host", conditions.start_at_boot(drop_ins.units(is_worker=True))
     yield "host", _unchanged(facts, is_worker=True)
     yield "host", _nothing_dropped(is_worker=True)
     yield "host", _whole_network()
@@ -363,6 +364,7 @@ def _conditions(config: Config, facts: Facts, lately: Lately) -> Iterator[tuple[
     for unit in (*UNITS, keeper.UNIT):
         yield "host", conditions.unit_active(unit)
     yield "host", _resolver_is_there()
+    yield "host", conditions.start_at_boot(drop_ins.units(is_worker=False))
     yield "host", _unchanged(facts, is_worker=False)
     yield "host", _nothing_dropped(is_worker=False)
     yield "host", _whole_network()

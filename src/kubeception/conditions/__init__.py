@@ -35,6 +35,7 @@ from kubeception.conditions.services import apiserver_ready as apiserver_ready
 from kubeception.conditions.services import door_leads_to as door_leads_to
 from kubeception.conditions.services import etcd_has_room as etcd_has_room
 from kubeception.conditions.services import etcd_serves as etcd_serves
+from kubeception.conditions.services import start_at_boot as start_at_boot
 from kubeception.conditions.services import unit_active as unit_active
 from kubeception.conditions.services import unless_it_crashes as unless_it_crashes
 from kubeception.conditions.services import unless_nobody_serves as unless_nobody_serves

@@ -1,5 +1,6 @@
 """Units, etcd, API servers and the door."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -60,6 +61,22 @@ def unit_active(unit: str) -> Condition:
         hint=f"journalctl -u {unit} -n 50",
         last_words=partial(log_tail.of_unit, unit=unit),
     )
+
+
+def start_at_boot(units: Sequence[str]) -> Condition:
+    """Units that run do so after the next boot, too."""
+
+    def problem(session: Session) -> str | None:
+        states = {unit: session.host.systemd.state(unit) for unit in units}
+        late = {
+            unit: state.enabled or "not enabled"
+            for unit, state in states.items()
+            if state.exists and not state.starts_at_boot
+        }
+        words = ", ".join(f"{unit} is {enabled}" for unit, enabled in late.items())
+        return f"{words} (systemctl enable {' '.join(late)})" if late else None
+
+    return Condition("this host's units to start at boot", problem, hint="kubeception bootstrap")
 
 
 def apiserver_ready(port: int, *, successes: int = 1) -> Condition:
