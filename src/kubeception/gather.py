@@ -37,6 +37,8 @@ log = logging.getLogger("kubeception.k8s")
 # kube-proxy's nftables mode wants this kernel (KEP-3866).
 NFTABLES_KERNEL = (5, 13)
 
+# Units that are to be gone after a boot.
+UNTIL_BOOT = Path("/run/systemd/system")
 UNITS = ("etcd.service", "containerd.service", "kubelet.service")
 
 
@@ -467,13 +469,26 @@ def _dead_leases(session: Session) -> tuple[str, ...]:
 
 
 def is_foreign(session: Session, unit: str) -> bool:
-    """Whether the host has a unit of that name which we did not write."""
+    """Whether the host has a unit of that name which we did not write; a masked one is none."""
+    if mask_of(session, unit):
+        return False
     ours = session.layout.units / unit
     if ours.exists():
         return not ours.read_text().startswith(OUR_MARK)
     # systemd may know for a while a file of ours that is gone.
     found = session.host.systemd.state(unit)
     return found.exists and Path(found.file) != session.config.layout.units / unit
+
+
+def mask_of(session: Session, unit: str) -> Path | None:
+    """Return the link that has systemd take a unit for none, as the host calls it."""
+    for folder in (session.config.layout.units, UNTIL_BOOT):
+        at = session.host.at(folder / unit)
+        if at.is_symlink() and at.readlink() == Path("/dev/null"):
+            return folder / unit
+        if at.exists():  # which counts more
+            return None
+    return None
 
 
 def _etcd_uid(session: Session) -> int | None:

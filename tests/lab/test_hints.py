@@ -45,6 +45,7 @@ LEFT: dict[str, tuple[str, str]] = {
         " > /etc/systemd/system/containerd.service.d/10-docker.conf; systemctl daemon-reload",
         "FileContent--etc-systemd-system-containerd.service.d-10-docker.conf",
     ),
+    "a masked unit": ("systemctl mask etcd", "Service-etcd"),
     "cores given out": (
         'mkdir -p /var/lib/kubelet; echo \'{"policyName":"static"}\''
         " > /var/lib/kubelet/cpu_manager_state",
@@ -125,6 +126,7 @@ ip link set own0 up
 UNDONE = """
 ip link delete own0
 systemctl stop stranger
+systemctl unmask etcd
 nft delete table inet own
 rm -f /etc/sysctl.d/zz-own.conf /etc/sysctl.d/90-reserved-ports.conf
 sysctl -w net.ipv4.ip_local_port_range='32768 60999' net.ipv4.ip_local_reserved_ports=

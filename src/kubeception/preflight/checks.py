@@ -58,6 +58,7 @@ CHECKS: tuple[Check, ...] = (
     leftovers.bridge,
     kubelet_leftovers.static_pods,
     kubelet_leftovers.kubelet_state,
+    units.masked,
     units.commands,
     capacity.folders,
     capacity.disk,

@@ -3,8 +3,21 @@
 from collections.abc import Iterator
 
 from kubeception import drop_ins
+from kubeception.gather import UNTIL_BOOT, mask_of
 from kubeception.preflight.finding import Finding, of_path
 from kubeception.preflight.host_state import HostState
+
+
+def masked(seen: HostState) -> Iterator[Finding]:
+    """Want no unit masked that this host runs, be it ours or its own."""
+    for unit in drop_ins.units(is_worker=seen.is_worker):
+        if link := mask_of(seen.session, unit):
+            until_boot = "--runtime " if link.parent == UNTIL_BOOT else ""
+            yield Finding(
+                f"Service-{unit.removesuffix('.service')}",
+                f"{unit} is masked, by {link}: it can't be started",
+                f"systemctl unmask {until_boot}{unit}",
+            )
 
 
 def commands(seen: HostState) -> Iterator[Finding]:
