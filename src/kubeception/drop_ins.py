@@ -1,7 +1,7 @@
-"""Drop-ins of others that have a unit of ours run something else, with what takes each out."""
+"""Drop-ins of others with which our units can't do their work, and what takes each out."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,30 @@ from kubeception.session import Session
 # Where systemd looks for drop-ins, the first one of a name counts; see systemd.unit(5).
 _UNITS = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system")
 _OF_PACKAGES = ("/usr/lib/systemd/system", "/lib/systemd/system")
+# Drop-ins of all services of a host.
+_OF_ALL = "service.d"
+
+# What of systemd.exec(5) a unit can't do its work with, where it is set to anything but these.
+_SET = r"=(?!(no|n|false|f|off|0|default|all|root|~.*)?$)"
+# With mounts of its own a kubelet's volumes get into no pod, though all else goes on.
+_MOUNTS = (
+    "ProtectSystem|ProtectHome|PrivateTmp|PrivateMounts|PrivateDevices|ProtectKernelTunables"
+    "|ProtectKernelModules|ProtectKernelLogs|ProtectControlGroups|ProtectProc|ProcSubset"
+)
+_RIGHTS = "User|DynamicUser|PrivateUsers|PrivateNetwork|CapabilityBoundingSet"
+_OF_PODS = (
+    f"{_MOUNTS}|{_RIGHTS}|ProtectHostname|RestrictNamespaces|RestrictAddressFamilies"
+    "|SystemCallFilter"
+)
+_HARMFUL = {
+    # What a runtime may not, no program in a pod may, either.
+    containerd.UNIT: f"({_OF_PODS}|NoNewPrivileges){_SET}",
+    kubelet.UNIT: f"({_OF_PODS}){_SET}",
+    keeper.UNIT: f"(ProtectSystem|{_RIGHTS}){_SET}",
+    etcd.UNIT: f"ProtectSystem=strict|(User|DynamicUser|PrivateNetwork){_SET}",
+}
+# What gives back a part of what is taken is somebody's own who knows what they do.
+_GIVEN_BACK = "ReadWritePaths"
 
 
 @dataclass(frozen=True)
@@ -33,13 +57,53 @@ def units(*, is_worker: bool) -> tuple[str, ...]:
 
 
 def look(session: Session, *, foreign: Collection[str], is_worker: bool) -> Iterator[DropIn]:
-    """Yield the drop-ins of our units that have them run another command than theirs.
+    """Yield the drop-ins that have our units run another command, or confine them.
 
-    `foreign` are units of the host's own, whose commands are its business.
+    `foreign` are units of the host's own, whose drop-ins are its business, but those for all.
     """
-    for unit in units(is_worker=is_worker):
+    wanted = units(is_worker=is_worker)
+    for unit in wanted:
         if unit not in foreign:
             yield from _commands(session, unit)
+    found: dict[Path, dict[str, dict[str, str]]] = {}
+    for unit in wanted:
+        for path, name, value in _confining(session, unit):
+            if unit not in foreign or path.parent.name == _OF_ALL:
+                found.setdefault(path, {}).setdefault(unit, {})[name] = value
+    for path, by_unit in found.items():
+        files = {unit: session.host.at(session.config.layout.units / unit) for unit in by_unit}
+        there = [unit for unit, at in files.items() if unit in foreign or at.exists()]
+        yield _confined(path, by_unit, there)
+
+
+def _confining(session: Session, unit: str) -> Iterator[tuple[Path, str, str]]:
+    """Yield what drop-ins set for a unit that it can't do its work with."""
+    counts: dict[str, tuple[Path, str]] = {}
+    for path in _of(session, unit):
+        lines = re.findall(r"^[ \t]*(\w+)[ \t]*=[ \t]*(.*)$", _text(session, path), re.MULTILINE)
+        counts.update((name, (path, value.strip())) for name, value in lines)
+    if _GIVEN_BACK in counts and unit not in {containerd.UNIT, kubelet.UNIT}:
+        counts.pop("ProtectSystem", None)
+    for name, (path, value) in counts.items():
+        if re.match(_HARMFUL[unit], f"{name}={value}", re.IGNORECASE):
+            yield path, name, value
+
+
+def _confined(path: Path, by_unit: Mapping[str, Mapping[str, str]], there: Sequence[str]) -> DropIn:
+    """Return what confines units, of which some are `there` to be started again."""
+    restart = f"; systemctl try-restart {' '.join(there)}" if there else ""
+    said = {name: value for settings in by_unit.values() for name, value in settings.items()}
+    settings = ", ".join(f"{name}={value}" for name, value in said.items())
+    if path.parent.name == _OF_ALL:  # all other services keep it
+        folders = [Path(_UNITS[0]) / f"{unit}.d" for unit in by_unit]
+        mend = "; ".join(_put_out(folder, path.name) for folder in folders)
+    else:
+        mend = _taken_out(path)
+    return DropIn(
+        path,
+        f"sets {settings} for {', '.join(by_unit)}, which can't do their work so",
+        f"{mend}; systemctl daemon-reload{restart}",
+    )
 
 
 def _commands(session: Session, unit: str) -> Iterator[DropIn]:
@@ -71,7 +135,8 @@ def _wanted(config: Config, unit: str) -> tuple[str, ...]:
 
 def _of(session: Session, unit: str) -> list[Path]:
     """Return a unit's drop-ins by name, as systemd reads them, of those of one name the one."""
-    folders = (Path(folder) / f"{unit}.d" for folder in (*_UNITS, *_OF_PACKAGES))
+    within = (*_UNITS, *_OF_PACKAGES)
+    folders = (Path(place) / name for name in (f"{unit}.d", _OF_ALL) for place in within)
     counts: dict[str, Path] = {}
     for folder in folders:
         found = session.host.real(folder)
@@ -93,5 +158,8 @@ def _taken_out(path: Path) -> str:
     """Return the command that takes a drop-in out; one of a package comes back with that."""
     if str(path.parent.parent) not in _OF_PACKAGES:
         return f"rm {path}"
-    over = Path(_UNITS[0]) / path.parent.name
-    return f"mkdir -p {over}; ln -sf /dev/null {over / path.name}"
+    return _put_out(Path(_UNITS[0]) / path.parent.name, path.name)
+
+
+def _put_out(folder: Path, name: str) -> str:
+    return f"mkdir -p {folder}; ln -sf /dev/null {folder / name}"

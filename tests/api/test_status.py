@@ -50,7 +50,7 @@ GONE = {
 # That depends on the machine: a network of its own may begin with other values than the kernel's.
 BY_THE_KERNEL = "the kernel's settings and the rules of kube-proxy and flannel to be there"
 UNFILTERED = "the host's packet filter to let through what is needed"
-UNCHANGED = "no drop-in to have this host's units run something else"
+UNCHANGED = "no drop-in to keep this host's units from their work"
 # By the word of a keeper, whose absence is told by itself.
 PODS = "this host's pods to reach what users need"
 # It is nobody's yet.

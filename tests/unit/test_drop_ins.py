@@ -1,4 +1,4 @@
-"""A drop-in of another tool's that has a unit of ours run something else is told, with a way on."""
+"""A drop-in with which a unit of ours can't do its work is told, with a way on."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -9,6 +9,7 @@ from tests.unit.sessions import session_of
 from kubeception import drop_ins
 from kubeception.drop_ins import DropIn
 from kubeception.host import files
+from kubeception.layout import OUR_MARK
 from kubeception.render import containerd, etcd, keeper, kubelet
 from kubeception.session import Session
 
@@ -113,3 +114,65 @@ def test_of_several_commands_the_last_one_counts(tmp_path: Path) -> None:
 
     files.write(session.host.at(PACKAGES / folder.name / "30-other.conf"), command("/usr/bin/etcd"))
     assert [one.path.name for one in look(session)] == ["30-other.conf"]
+
+
+HARDENING = "[Service]\nProtectSystem=strict\nPrivateTmp=yes\nNoNewPrivileges=yes\n"
+
+
+def test_what_confines_every_service_of_a_host_is_put_out_for_ours_alone(tmp_path: Path) -> None:
+    session = session_of(tmp_path)
+    at = ETC / "service.d" / "hardening.conf"
+    files.write(session.host.at(at), HARDENING)
+
+    [told] = look(session)
+    assert str(told) == (
+        f"{at}: sets ProtectSystem=strict, PrivateTmp=yes, NoNewPrivileges=yes for etcd.service,"
+        " containerd.service, kubelet.service, kubeception-keeper.service,"
+        " which can't do their work so"
+    )
+    of_their_own = look(session, foreign={etcd.UNIT, containerd.UNIT, kubelet.UNIT})
+    assert [str(one) for one in of_their_own] == [str(told)]
+    assert etcd.UNIT not in str(look(session, is_worker=True))
+
+    files.write(session.host.at(ETC / kubelet.UNIT), OUR_MARK)
+    [again] = look(session)
+    assert again.hint == f"{told.hint}; systemctl try-restart {kubelet.UNIT}"
+
+    # What the hint says.
+    for unit in OURS:
+        over = ETC / f"{unit}.d"
+        assert f"mkdir -p {over}; ln -sf /dev/null {over}/hardening.conf; " in told.hint
+        session.host.at(over).mkdir()
+        session.host.at(over / at.name).symlink_to("/dev/null")
+    assert told.hint.endswith("; systemctl daemon-reload")  # no unit is there yet
+    assert look(session) == []
+
+
+@pytest.mark.parametrize(
+    ("unit", "setting", "is_told"),
+    [
+        (kubelet.UNIT, "PrivateTmp=yes", True),
+        (kubelet.UNIT, "PrivateTmp=no", False),
+        (kubelet.UNIT, "PrivateTmp=yes\nPrivateTmp=No", False),
+        (kubelet.UNIT, "NoNewPrivileges=yes", False),
+        (kubelet.UNIT, "ProtectSystem=true\nReadWritePaths=/", True),
+        (containerd.UNIT, "NoNewPrivileges=yes", True),
+        (containerd.UNIT, "SystemCallFilter=@system-service", True),
+        (containerd.UNIT, "SystemCallFilter=~@reboot", False),
+        (containerd.UNIT, "User=root", False),
+        (containerd.UNIT, "LimitNOFILE=1024\nEnvironment=PrivateTmp=yes", False),
+        (etcd.UNIT, "ProtectSystem=strict", True),
+        (etcd.UNIT, "ProtectSystem=full\nPrivateTmp=yes", False),
+        (etcd.UNIT, "ProtectSystem=strict\nReadWritePaths=/var/lib/etcd", False),
+        (keeper.UNIT, "ProtectSystem=full", True),
+        (keeper.UNIT, "PrivateTmp=yes", False),
+    ],
+)
+def test_a_unit_is_confined_by_what_keeps_it_from_its_work(
+    unit: str, setting: str, tmp_path: Path, *, is_told: bool
+) -> None:
+    session = session_of(tmp_path)
+    files.write(session.host.at(ETC / f"{unit}.d" / "own.conf"), f"[Service]\n{setting}\n")
+
+    assert bool(look(session)) == is_told
+    assert look(session, foreign={unit}) == [] or unit == keeper.UNIT

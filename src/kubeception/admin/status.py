@@ -445,7 +445,7 @@ def _unchanged(facts: Facts, *, is_worker: bool) -> Condition:
         found = drop_ins.look(session, foreign=foreign, is_worker=is_worker)
         return "; ".join(f"{one} ({one.hint})" for one in found) or None
 
-    what = "no drop-in to have this host's units run something else"
+    what = "no drop-in to keep this host's units from their work"
     return Condition(what, problem, hint="kubeception preflight")
 
 

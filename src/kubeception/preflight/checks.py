@@ -59,7 +59,7 @@ CHECKS: tuple[Check, ...] = (
     kubelet_leftovers.static_pods,
     kubelet_leftovers.kubelet_state,
     units.masked,
-    units.commands,
+    units.dropped_in,
     capacity.folders,
     capacity.disk,
     capacity.quota,

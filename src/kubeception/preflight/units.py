@@ -20,7 +20,7 @@ def masked(seen: HostState) -> Iterator[Finding]:
             )
 
 
-def commands(seen: HostState) -> Iterator[Finding]:
-    """Want no drop-in of another tool's that has a unit of ours run another command."""
+def dropped_in(seen: HostState) -> Iterator[Finding]:
+    """Want no drop-in with which a unit of ours can't do its work."""
     for one in drop_ins.look(seen.session, foreign=seen.foreign, is_worker=seen.is_worker):
         yield Finding(of_path("FileContent", one.path), str(one), one.hint)
