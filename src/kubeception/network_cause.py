@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kubeception import conditions, firewall, host_network
+from kubeception import conditions, firewall, host_network, standstill
 from kubeception.conditions import log_tail
 from kubeception.config.model import Cni
 from kubeception.errors import KubeceptionError
@@ -49,6 +49,7 @@ def look(
     `had_strays`: rp_filter has dropped packets while it was tried.
     """
     places = {
+        _without_containers: True,
         _without_masquerading: is_masquerade,
         _too_large: is_large,
         _dropping: True,
@@ -61,6 +62,12 @@ def look(
     }
     causes = (cause for place, counts in places.items() if counts for cause in place(session))
     return next(causes, None)
+
+
+def _without_containers(session: Session) -> Iterator[Cause]:
+    """Yield what comes before the rules that are gone: those who keep them can't start."""
+    if found := standstill.look(session):
+        yield Cause(found.what, found.mend)
 
 
 def _without_masquerading(session: Session) -> Iterator[Cause]:

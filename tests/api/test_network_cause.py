@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.api import network
+from tests.fixed import HOST
 
 from kubeception import network_cause
 from kubeception.conditions.network import is_answered
@@ -18,6 +20,8 @@ from kubeception.host import network as host_network
 from kubeception.host.gateway import Host
 from kubeception.host.own_network import OwnNetwork
 from kubeception.host.process import run
+from kubeception.host.systemd import Systemd
+from kubeception.render import kubelet
 from kubeception.session import Session
 
 OWN, OTHER = "10.89.0.21", "10.90.0.21"
@@ -31,7 +35,7 @@ def session(tmp_path: Path) -> Iterator[Session]:
         link("host1", OTHER)
         run(["sysctl", "-qw", "net.ipv4.ip_forward=1"])
         tunnel(through="host0", local=OWN)
-        yield Session(CONFIG, Host(root=tmp_path))
+        yield Session(CONFIG, Host(tmp_path, Systemd(tmp_path / "nobody-answers")))
 
 
 def link(name: str, address: str) -> None:
@@ -69,6 +73,20 @@ def test_a_setting_of_the_kernel(session: Session) -> None:
 
     assert told(session) == (
         "net.ipv4.ip_forward is 0, by nobody's file (sysctl -w net.ipv4.ip_forward=1)"
+    )
+
+
+def test_what_lets_no_pod_start_comes_before_what_pods_would_mend(session: Session) -> None:
+    run(["sysctl", "-qw", "net.ipv4.ip_forward=0"])
+    run(["ip", "link", "set", "flannel.1", "down"])
+    gone = "/run/systemd/resolve/resolv.conf"
+    settings = session.layout.kubelet.settings
+    settings.parent.mkdir(parents=True)
+    settings.write_text(kubelet.settings(CONFIG, replace(HOST, resolv_conf=gone)))
+
+    assert told(session) == (
+        f"no pod can start: the kubelet's resolver file {gone} is gone, and /etc/resolv.conf is"
+        " right (kubeception bootstrap)"
     )
 
 

@@ -104,6 +104,10 @@ class Systemd:
             self._open.close()
             self._open = None
 
+    def apart(self) -> "Systemd":
+        """Return another connection to it: threads that share one take each other's answers."""
+        return Systemd(self._socket, root=self._root)
+
     def state(self, unit: str) -> UnitState:
         """Return what systemd knows of a unit; one that has no file is `not-found`."""
         (path,) = self._call("LoadUnit", "s", unit)

@@ -2,6 +2,7 @@
 
 import re
 from ipaddress import ip_address
+from pathlib import Path
 
 from kubeception.config import Config
 from kubeception.endpoints import Address
@@ -92,6 +93,12 @@ def address_in(environment: str) -> Address | None:
     """Return the address that a host goes by, read from the text of its environment file."""
     found = re.search(r"--node-ip=([\d.]+)", environment)
     return ip_address(found[1]) if found else None
+
+
+def resolver_in(settings: str) -> Path | None:
+    """Return the resolver file that a kubelet gives to pods, read from the text of its settings."""
+    found = re.search(r'"resolvConf": "([^"]+)"', settings)
+    return Path(found[1]) if found else None
 
 
 def unit(config: Config) -> str:
