@@ -388,6 +388,50 @@ def test_a_worker_that_reboots_is_ready_again_by_itself(joined: Cluster, note: N
     cluster.settle(joined.cp1)
 
 
+RESOLVER = "/run/systemd/resolve/resolv.conf"
+# What brings a worker to a standstill with its next boot, and what its keeper says of it.
+STANDSTILLS = {
+    "images": (
+        "ctr -n k8s.io images ls -q | xargs ctr -n k8s.io images rm",
+        "join: no container can start: the runtime lacks image localhost/kubeception/",
+    ),
+    "units": (
+        "systemctl disable containerd kubelet",
+        "join: containerd.service and kubelet.service are not running",
+    ),
+    "resolver": (
+        f"mkdir -p {Path(RESOLVER).parent} && cp /etc/resolv.conf {RESOLVER} && kubeception join",
+        f"join: no pod can start: the kubelet's resolver file {RESOLVER} is gone",
+    ),
+}
+MENDED_S = 120.0
+
+
+@pytest.mark.parametrize("gone", STANDSTILLS)
+def test_a_workers_keeper_joins_again_where_no_container_can_start(
+    joined: Cluster, note: Note, gone: str
+) -> None:
+    w1, (broken, said) = joined.workers[0], STANDSTILLS[gone]
+    w1.run("sh", "-c", broken, timeout_s=120)
+    began_s = time.time()
+
+    w1.reboot()
+
+    def is_whole() -> bool:
+        node = nodes(joined.cp1)["w1"]
+        heard = next(c for c in node["status"]["conditions"] if c["type"] == "Ready")
+        is_heard = datetime.fromisoformat(heard["lastHeartbeatTime"]).timestamp() > began_s
+        return is_ready(node) and is_heard and is_well(w1)
+
+    took_s = cluster.until(cluster.quietly(is_whole), timeout_s=MENDED_S, since_s=began_s)
+    journal = w1.run("journalctl", "-b", "-u", "kubeception-keeper", "-o", "cat").stdout
+    note(f"{gone}: whole {took_s:.0f} s after the reboot began")
+    assert journal.count("keeper: join: ended with exit code 0") == 1
+    assert said in journal
+    assert join(w1)["changes"] == []
+    cluster.settle(joined.cp1)
+
+
 def test_a_join_that_is_killed_at_every_step_goes_on(joined: Cluster, note: Note) -> None:
     """Dies at each durable change once; all runs have one token, and the key stays the same."""
     w2 = joined.workers[1]

@@ -11,7 +11,7 @@ from kubeception.errors import KubeceptionError
 from kubeception.gather import address
 from kubeception.host import network
 from kubeception.keeper.network_watch import NetworkWatch
-from kubeception.keeper.own_node import Moved, Restarts, Unready
+from kubeception.keeper.own_node import Moved, Tries, Unready
 from kubeception.keeper.trouble import Trouble
 from kubeception.keeper.verdict import ETCD_SILENT_S, LEASE_STILL_S, Observation
 from kubeception.pki.token import Role
@@ -32,7 +32,7 @@ class HostObserver:
     def __init__(self, session: Session, node: str) -> None:
         self._session = session
         self._node = node
-        self._restarts = Restarts()
+        self._restarts = Tries()
         self._network = NetworkWatch(session)
         self._kubelet = ""
         self._network_lost: list[tuple[Resource, str]] = []

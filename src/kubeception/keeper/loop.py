@@ -72,6 +72,8 @@ def run(session: Session) -> None:
             trouble = found
             record.write_trouble(session.layout.keeper, trouble)
         is_done = _act(verdict, seen, session, lease)
+        if verdict.action is Action.JOIN and isinstance(watch, WorkerObserver):
+            watch.has_joined()
         if verdict.action in _CHANGES:
             watch.forget()
             session.hang_up()  # a certificate may be another one by now

@@ -4,7 +4,7 @@ A node that is NotReady may have a kubelet that hangs, in what a pod has it wait
 does not. Where that doesn't help either, it is tried again ever more seldom.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kubeception.endpoints import Address
@@ -58,20 +58,24 @@ class Unready:
 
 
 @dataclass(frozen=True)
-class Restarts:
-    """How often the kubelet was restarted for its node's sake, and at which moment last."""
+class Tries:
+    """How often the same was tried for this host's sake, and at which moment last.
+
+    Such as to restart the kubelet; what is not well is left so for `first_s` before the first time.
+    """
 
     count: int = 0
     last_s: float = 0.0
+    first_s: float = UNREADY_S
 
-    def then(self, now_s: float) -> "Restarts":
+    def then(self, now_s: float) -> "Tries":
         """Return them with one more."""
-        return Restarts(self._counted(now_s) + 1, now_s)
+        return replace(self, count=self._counted(now_s) + 1, last_s=now_s)
 
     def patience_s(self, now_s: float) -> float:
-        """Return for how long a node may be NotReady now: 1 minute, then 4, 8, … up to an hour."""
+        """Return for how long it is left so now: a kubelet a minute, then 4, 8, … up to an hour."""
         count = self._counted(now_s)
-        return min(UNREADY_S * 2 ** (count + 1), LONGEST_S) if count else UNREADY_S
+        return min(self.first_s * 2 ** (count + 1), LONGEST_S) if count else self.first_s
 
     def _counted(self, now_s: float) -> int:
         """Return how many of them count: what was long ago had other causes."""

@@ -9,6 +9,7 @@ from kubeception.keeper.errand import NO_ERRANDS, Errands, Work
 from kubeception.keeper.own_node import Moved, Unready
 from kubeception.keeper.rollout import Rollout
 from kubeception.keeper.trouble import Trouble
+from kubeception.keeper.undone import Undone
 from kubeception.pki.token import Role
 
 # After a boot it is there sooner; one whose host has moved never is, by itself.
@@ -128,6 +129,8 @@ class Observation:
     """What of the cluster's network does not work from here."""
     told_trouble: str | None = None
     """By which reason a worker's Node says so."""
+    undone: Undone | None = None
+    """What a worker's join has made, and is gone."""
     moved: Moved | None = None
     """Where the host has gone that no longer has the address it goes by."""
 
@@ -206,6 +209,8 @@ def _about_a_worker(seen: Observation) -> Verdict | None:
         return Verdict(Action.JOIN, _NEW_SETTINGS)
     if seen.expiring:
         return Verdict(Action.JOIN, seen.expiring)
+    if seen.undone and seen.undone.is_due:
+        return Verdict(Action.JOIN, seen.undone.found.what)
     if verdict := _about_the_kubelet(seen):
         return verdict
     if (seen.trouble and seen.trouble.reason) != seen.told_trouble:
@@ -353,7 +358,7 @@ def _about_the_kubelet(seen: Observation) -> Verdict | None:
 
 def _about_what_may_pass(seen: Observation) -> Verdict | None:
     near = seen.space if seen.space and seen.space.is_near else None
-    what = seen.moved or seen.network_lost or seen.unready or seen.trouble or near
+    what = seen.moved or seen.undone or seen.network_lost or seen.unready or seen.trouble or near
     if seen.errands.asked and seen.errands.work is Work.RUNNING and not what:
         what = f"{seen.errands.asked.unit} is at it: {seen.errands.asked.what}"
     if seen.slowness > 1 and not what:

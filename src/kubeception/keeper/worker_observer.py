@@ -17,6 +17,7 @@ from kubeception.keeper.errand_watch import ErrandWatch
 from kubeception.keeper.host_observer import HostObserver
 from kubeception.keeper.own_node import is_to_reboot
 from kubeception.keeper.trouble import Trouble
+from kubeception.keeper.undone_watch import UndoneWatch
 from kubeception.keeper.verdict import Observation
 from kubeception.kept import membership
 from kubeception.pki.token import Role
@@ -46,12 +47,18 @@ class WorkerObserver:
         self._expiring: str | None = None
         self._serving_read_s: float | None = None
         self._errand_watch = ErrandWatch(session)
+        self._undone_watch = UndoneWatch(session)
         self._has_tried_to_register = False
 
     def forget(self) -> None:
         """Start every count anew, and ask at once, as after a change of the host."""
         self._host.forget()
+        self._undone_watch.forget()
         self._asked_s = self._expiring = None
+
+    def has_joined(self) -> None:
+        """Remember that the join was carried out again, whatever it came to."""
+        self._undone_watch.has_joined(self._session.host.clock.monotonic())
 
     def has_restarted_the_kubelet(self) -> None:
         """Remember it, and ask at once what has come of it."""
@@ -87,7 +94,15 @@ class WorkerObserver:
             trouble=self._host.trouble(),
             unready=None if self._said.api_problem else self._host.unready(self._not_ready, now),
         )
-        return self._host.with_pace(self._host.with_network(seen, now), now)
+        return self._host.with_pace(self._with_undone(self._host.with_network(seen, now), now), now)
+
+    def _with_undone(self, seen: Observation, now: float) -> Observation:
+        """Add what of the join is gone: what a person is at does not count, nor how long it was."""
+        if seen.paused or seen.locked:
+            self._undone_watch.forget()
+            return seen
+        is_ill = bool(seen.network_lost or seen.unready or seen.trouble)
+        return replace(seen, undone=self._undone_watch.look(now, is_ill=is_ill))
 
     def _ask(self, now: float) -> Observation:
         """Ask the API for what the host alone can't tell."""

@@ -5,13 +5,13 @@ from itertools import pairwise
 import pytest
 from tests.fixed import CONFIG, HOST
 
-from kubeception.keeper.own_node import LONGEST_S, UNREADY_S, Restarts, is_to_reboot
+from kubeception.keeper.own_node import LONGEST_S, UNREADY_S, Tries, is_to_reboot
 from kubeception.render import kubelet
 from kubeception.render.cluster_upgrade import REBOOT_NOTE
 
 
 def test_a_node_that_stays_unready_is_tried_ever_more_seldom() -> None:
-    restarts, now_s = Restarts(), 1000.0
+    restarts, now_s = Tries(), 1000.0
     waited = []
     for _ in range(9):
         waited.append(restarts.patience_s(now_s))
@@ -24,23 +24,23 @@ def test_a_node_that_stays_unready_is_tried_ever_more_seldom() -> None:
 
 def test_a_node_that_is_ready_in_between_is_no_exception() -> None:
     """One that is Ready for a moment after each restart would have its kubelet killed for ever."""
-    first = Restarts().then(1000.0)
+    first = Tries().then(1000.0)
     second = first.then(1300.0)
 
     assert [one.patience_s(1301.0) for one in (first, second)] == [240, 480]
 
 
 def test_what_was_long_ago_does_not_count() -> None:
-    restarts = Restarts(3, 1000.0)
+    restarts = Tries(3, 1000.0)
 
     later_s = 1000.0 + 2 * LONGEST_S
     assert restarts.patience_s(later_s - 1) > UNREADY_S
     assert restarts.patience_s(later_s) == UNREADY_S
-    assert restarts.then(later_s) == Restarts(1, later_s)
+    assert restarts.then(later_s) == Tries(1, later_s)
 
 
 def test_no_pause_is_shorter_than_the_one_before() -> None:
-    pauses = [Restarts(count, 0.0).patience_s(1.0) for count in range(12)]
+    pauses = [Tries(count, 0.0).patience_s(1.0) for count in range(12)]
 
     assert all(one <= other for one, other in pairwise(pauses))
 

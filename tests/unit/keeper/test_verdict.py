@@ -11,8 +11,10 @@ from kubeception.keeper.errand import Asked, Errands, Work
 from kubeception.keeper.own_node import Moved, Unready
 from kubeception.keeper.rollout import Rollout, Server
 from kubeception.keeper.trouble import Reason, Trouble
+from kubeception.keeper.undone import Undone
 from kubeception.keeper.verdict import Action, Observation, judge
 from kubeception.pki.token import Role
+from kubeception.standstill import Kind, Standstill
 
 STILL = (("kube-controller-manager", 1.0), ("kube-scheduler", 20.0))
 OLD = Server("old", "1", 6445, answers=True, is_marked=True)
@@ -44,6 +46,7 @@ FULL = Space(size=10 * MIB, in_use=2 * MIB, quota=10 * MIB, is_full=True)
 NEAR = Space(size=8 * MIB, in_use=7 * MIB, quota=10 * MIB)
 DROPPED = "chain inet fw input (policy drop) drops tcp 6445 of this host itself"
 FLUSHED = "kube-proxy's rules are gone"
+OFF = Standstill(Kind.UNITS, "kubelet.service is not running", "systemctl")
 HELD = "pid 7: kubeception bootstrap"
 ASKED = Asked("0a-1b", "1.37.1-b")
 
@@ -670,6 +673,31 @@ TABLE = {
     ),
     "a worker's kubelet that may hang is restarted": (
         worker(unready=unready(60)),
+        Action.RESTART_KUBELET,
+        "node cp1 has been NotReady for 60 s: restarting the kubelet",
+    ),
+    "what a worker's join has made and is gone is told before rules that nobody can write": (
+        worker(undone=Undone(OFF, 29), network_lost=FLUSHED, unready=unready(59)),
+        Action.WAIT,
+        "kubelet.service is not running (systemctl)",
+    ),
+    "and the join carried out again, rather than a kubelet restarted": (
+        worker(undone=Undone(OFF, 30), network_lost=FLUSHED, unready=unready(60)),
+        Action.JOIN,
+        "kubelet.service is not running",
+    ),
+    "not while a person is at it": (
+        worker(undone=Undone(OFF, 30), locked=HELD),
+        Action.STAND_BACK,
+        f"the host is being changed by {HELD}",
+    ),
+    "nor while no API says what a join needs": (
+        worker(undone=Undone(OFF, 30), api_problem="refused"),
+        Action.WAIT,
+        "no API answers: refused",
+    ),
+    "a join that has just mended nothing leaves the kubelet its turn": (
+        worker(undone=Undone(OFF, 60, 120), unready=unready(60)),
         Action.RESTART_KUBELET,
         "node cp1 has been NotReady for 60 s: restarting the kubelet",
     ),
