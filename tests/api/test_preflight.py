@@ -1,5 +1,7 @@
 """Preflight's questions to the kernel and to an API, answered by real ones."""
 
+import os
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,6 +27,7 @@ from kubeception.preflight.host_state import HostState
 from kubeception.render import flannel
 from kubeception.session import Session
 
+KUBELET = ports.KUBELET.program
 KIND = "ValidatingWebhookConfiguration"
 
 
@@ -176,6 +179,68 @@ def test_ports_of_ours_that_outgoing_connections_may_take_are_told_with_what_men
     run(["sh", "-c", found.hint.replace(kept, str(tmp_path / "own.conf"))])
     assert list(ports.given_out(seen)) == []
     assert "=7,2379-2381,6444-6450,10248-10250,10256-10257,10261" in found.hint
+
+
+@pytest.fixture
+def server() -> Iterator[socket.socket]:
+    """Somebody to whom connections lead, in a test's network."""
+    with new():
+        run(["ip", "link", "add", "one", "type", "veth", "peer", "name", "two"])
+        run(["ip", "address", "add", "192.0.2.10/24", "dev", "one"])
+        run(["ip", "link", "set", "one", "up"])
+        with socket.create_server(("192.0.2.10", 5000)) as there:
+            yield there
+
+
+def connection(server: socket.socket, address: str, port: int) -> socket.socket:
+    return socket.create_connection(server.getsockname(), source_address=(address, port))
+
+
+def test_a_connection_that_has_a_port_of_ours_is_told_until_it_is_free(
+    seen: HostState, server: socket.socket
+) -> None:
+    assert list(ports.foreign_listeners(seen)) == []
+    has = f"has a connection from 192.0.2.10:10250 to 192.0.2.10:5000, the port of {KUBELET}"
+    with connection(server, "192.0.2.10", 10250):
+        (found,) = ports.foreign_listeners(seen)
+        assert (found.check, found.severity) == ("Port-10250", Severity.ERROR)
+        assert f"(pid {os.getpid()}) {has}" in found.problem
+        assert "systemctl stop" in found.hint or found.hint == f"kill {os.getpid()}"
+        with pytest.raises(OSError, match="in use"):
+            socket.create_server(("", 10250))
+
+    (over,) = ports.foreign_listeners(seen)
+    assert over.problem == (
+        "a connection from 192.0.2.10:10250 to 192.0.2.10:5000 has ended, and has it for a minute"
+        f" more, the port of {KUBELET}"
+    )
+    assert (over.severity, over.hint) == (Severity.WARNING, "sleep 60")
+
+
+def test_a_connection_beside_which_somebody_can_listen_is_nobodys_fault(
+    seen: HostState, server: socket.socket
+) -> None:
+    with connection(server, "192.0.2.10", 10248):  # wanted on the loopback alone
+        assert list(ports.foreign_listeners(seen)) == []
+    with socket.socket() as shared:
+        shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        shared.bind(("192.0.2.10", 10250))
+        shared.connect(server.getsockname())
+        assert list(ports.foreign_listeners(seen)) == []
+        socket.create_server(("", 10250)).close()
+
+
+def test_whom_a_listener_has_let_in_is_not_told_beside_it(
+    seen: HostState, server: socket.socket
+) -> None:
+    with (
+        socket.create_server(("", 10250)) as listener,
+        socket.create_connection(("192.0.2.10", 10250)),
+        listener.accept()[0],
+    ):
+        (found,) = ports.foreign_listeners(seen)
+    assert "listens on 0.0.0.0:10250" in found.problem
+    assert server.fileno()
 
 
 def test_nft_is_asked_for_the_door_and_makes_none() -> None:

@@ -1,6 +1,7 @@
 """The status: where nothing runs every check says why, and elsewhere it tells what is there."""
 
 import logging
+import os
 import re
 import shutil
 import socket
@@ -31,6 +32,7 @@ from kubeception.engine import carry_out
 from kubeception.gather import UNITS
 from kubeception.host import files
 from kubeception.host.gateway import Clock, Host
+from kubeception.host.process import run
 from kubeception.host.systemd import Systemd
 from kubeception.layout import OUR_MARK
 from kubeception.phases.pki import PKI
@@ -77,6 +79,25 @@ def test_whatever_is_missing_is_told(session: Session) -> None:
     assert problems["the door to lead to port 6445"] == "there is no door"
     assert "no-bus" in str(problems["kubelet.service to run"])
     assert str(problems["Lease kube-scheduler to be held"]).endswith("ca.crt: no such file")
+
+
+def test_a_kubelet_that_does_not_answer_is_told_with_who_has_its_port(session: Session) -> None:
+    what, at = "this host's kubelet to answer, for logs and commands", "192.0.2.10:10250"
+
+    def said() -> str:
+        return next(str(one.problem) for one in status.look(session).checks if one.what == what)
+
+    with new():
+        run(["ip", "address", "add", "192.0.2.10/24", "dev", "lo"])
+        assert said() == f"{at}: [Errno 111] Connection refused (systemctl restart kubelet.service)"
+        with socket.create_server(("192.0.2.10", 5000)) as server:
+            to = server.getsockname()
+            with socket.create_connection(to, source_address=("192.0.2.10", 10250)):
+                assert (
+                    f"(pid {os.getpid()}) has a connection from {at} to 192.0.2.10:5000" in said()
+                )
+        with socket.create_server(("127.0.0.1", 10250)):
+            assert f"(pid {os.getpid()}) listens on 127.0.0.1:10250" in said()
 
 
 def test_every_layer_is_asked_from_below(session: Session) -> None:

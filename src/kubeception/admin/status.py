@@ -26,11 +26,13 @@ from kubeception.errors import ApiError, KubeceptionError
 from kubeception.etcd import data, space
 from kubeception.facts import Facts, Membership
 from kubeception.gather import UNITS, changes, gather, resolver_problem, worker
-from kubeception.host import overload
+from kubeception.host import network, overload
 from kubeception.keeper import record
 from kubeception.kept import default_roles, membership, revisions, snapshots
 from kubeception.kube import health
+from kubeception.kube import kubelet as its
 from kubeception.phases.addons import all_ready
+from kubeception.preflight import ports
 from kubeception.render import (
     apiserver,
     containerd,
@@ -209,6 +211,7 @@ def _of_worker(session: Session, member: Membership) -> Status:
 def _of_a_worker(facts: Facts) -> Iterator[tuple[str, Condition]]:
     for unit in (containerd.UNIT, kubelet.UNIT, keeper.UNIT):
         yield "host", conditions.unit_active(unit)
+    yield "host", _kubelet_answers(facts)
     yield "host", _resolver_is_there()
     yield "host", conditions.start_at_boot(drop_ins.units(is_worker=True))
     yield "host", _unchanged(facts, is_worker=True)
@@ -224,6 +227,21 @@ def _of_a_worker(facts: Facts) -> Iterator[tuple[str, Condition]]:
         yield "network", _explained(conditions.somebody_reached())
         yield "network", _explained(conditions.large_packets_pass(), is_large=True)
         yield "network", _pods_reach_it()
+
+
+def _kubelet_answers(facts: Facts) -> Condition:
+    """Ask whether this host's kubelet answers, and who has its port where it does not."""
+
+    def problem(session: Session) -> str | None:
+        if not network.has_address(facts.host.address):
+            return f"{facts.host.address} is not on this host"
+        if (why := its.silence(facts.host.address)) is None:
+            return None
+        for _, stranger in ports.strangers((ports.KUBELET,), proc=session.host.proc):
+            return f"{why}; {stranger} ({ports.ended_by(stranger)})"
+        return f"{why} (systemctl restart {kubelet.UNIT})"
+
+    return Condition("this host's kubelet to answer, for logs and commands", problem)
 
 
 def _has_its_address(facts: Facts) -> Condition:
@@ -363,6 +381,7 @@ def _first_to_expire(session: Session, facts: Facts) -> FirstToExpire:
 def _conditions(config: Config, facts: Facts, lately: Lately) -> Iterator[tuple[str, Condition]]:
     for unit in (*UNITS, keeper.UNIT):
         yield "host", conditions.unit_active(unit)
+    yield "host", _kubelet_answers(facts)
     yield "host", _resolver_is_there()
     yield "host", conditions.start_at_boot(drop_ins.units(is_worker=False))
     yield "host", _unchanged(facts, is_worker=False)

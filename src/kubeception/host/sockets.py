@@ -1,12 +1,15 @@
-"""Who listens on which TCP port of this host, by /proc."""
+"""Who has which TCP port of this host, by /proc."""
 
+import errno
 import re
 import socket
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 _LISTEN = "0A"
+# The kernel alone has it, for a minute after a connection's end.
+_NOBODYS = "0"
 ANYWHERE = ("0.0.0.0", "::")  # noqa: S104 - what is read, not where anybody listens
 
 
@@ -14,7 +17,8 @@ ANYWHERE = ("0.0.0.0", "::")  # noqa: S104 - what is read, not where anybody lis
 class Listener:
     """A listening socket and its process; `pid` is 0 for one that can't be seen from here.
 
-    `cgroup` is the text of the process's cgroup file: it names its unit or its pod.
+    `cgroup` is the text of the process's cgroup file: it names its unit or its pod. With a `peer`
+    it is a connection to there, and has the port at this end; `is_over` is one that has ended.
     """
 
     address: str
@@ -22,6 +26,8 @@ class Listener:
     pid: int = 0
     program: str = ""
     cgroup: str = ""
+    peer: str = ""
+    is_over: bool = False
 
     @property
     def unit(self) -> str:
@@ -41,24 +47,53 @@ class Listener:
 
     def __str__(self) -> str:
         who = f"{self.program} (pid {self.pid})" if self.pid else "another process"
-        where = f"[{self.address}]" if ":" in self.address else self.address
-        return f"{who} listens on {where}:{self.port}"
+        at = _written(self.address, self.port)
+        if self.is_over:
+            return f"a connection from {at} to {self.peer} has ended, and has it for a minute more"
+        if self.peer:
+            return f"{who} has a connection from {at} to {self.peer}"
+        return f"{who} listens on {at}"
+
+
+@dataclass(frozen=True)
+class _Socket:
+    inode: str
+    address: str
+    port: int
+    peer: str = ""
 
 
 def listeners(ports: Collection[int], *, proc: Path = Path("/proc")) -> list[Listener]:
     """Return who listens on any of these ports."""
-    found = {inode: at for inode, at in _sockets(proc) if at[1] in ports}
-    owners = _owners(proc, set(found))
-    return [_listener(proc, at, owners.get(inode, 0)) for inode, at in found.items()]
+    return _owned(proc, [one for one in _sockets(proc) if not one.peer and one.port in ports])
+
+
+def connections(ports: Collection[int], *, proc: Path = Path("/proc")) -> list[Listener]:
+    """Return who has a connection with any of these ports at this end."""
+    return _owned(proc, [one for one in _sockets(proc) if one.peer and one.port in ports])
 
 
 def listening(*, proc: Path = Path("/proc")) -> set[int]:
     """Return the ports on which anybody listens."""
-    return {port for _, (_, port) in _sockets(proc)}
+    return {one.port for one in _sockets(proc) if not one.peer}
 
 
-def _sockets(proc: Path) -> Iterator[tuple[str, tuple[str, int]]]:
-    """Yield each listening socket's inode, address and port; see proc_net_tcp(5)."""
+def is_free(port: int, address: str = "") -> bool:
+    """Tell whether the kernel would let somebody listen there; "" is every address."""
+    family = socket.AF_INET6 if socket.has_dualstack_ipv6() and not address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as everybody who serves
+        if family == socket.AF_INET6:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE
+    return True
+
+
+def _sockets(proc: Path) -> Iterator[_Socket]:
+    """Yield each socket that listens, and each end of a connection; see proc_net_tcp(5)."""
     for name in ("tcp", "tcp6"):
         try:
             lines = (proc / "net" / name).read_text().splitlines()[1:]
@@ -66,9 +101,18 @@ def _sockets(proc: Path) -> Iterator[tuple[str, tuple[str, int]]]:
             continue
         for line in lines:
             fields = line.split()
-            if fields[3] == _LISTEN:
-                address, _, port = fields[1].partition(":")
-                yield fields[9], (_address(address), int(port, 16))
+            own, inode = _end(fields[1]), fields[9]
+            peer = "" if fields[3] == _LISTEN else _written(*_end(fields[2]))
+            yield _Socket(inode, *own, peer)
+
+
+def _end(text: str) -> tuple[str, int]:
+    address, _, port = text.partition(":")
+    return _address(address), int(port, 16)
+
+
+def _written(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def _address(text: str) -> str:
@@ -96,10 +140,16 @@ def _owners(proc: Path, inodes: set[str]) -> dict[str, int]:
     return owners
 
 
-def _listener(proc: Path, at: tuple[str, int], pid: int) -> Listener:
+def _owned(proc: Path, found: Sequence[_Socket]) -> list[Listener]:
+    owners = _owners(proc, {one.inode for one in found} - {_NOBODYS})
+    return [_listener(proc, one, owners.get(one.inode, 0)) for one in found]
+
+
+def _listener(proc: Path, of: _Socket, pid: int) -> Listener:
+    at = Listener(of.address, of.port, peer=of.peer, is_over=of.inode == _NOBODYS)
     try:
         program = (proc / str(pid) / "comm").read_text().strip()
         cgroup = (proc / str(pid) / "cgroup").read_text()
     except OSError:
-        return Listener(*at)
-    return Listener(*at, pid, program, cgroup)
+        return at
+    return replace(at, pid=pid, program=program, cgroup=cgroup)

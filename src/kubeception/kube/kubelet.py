@@ -1,7 +1,10 @@
 """Look at what a node's kubelet serves with; it is told nothing, and believed nothing."""
 
+import socket
 import ssl
+from contextlib import closing
 
+from kubeception import pace
 from kubeception.endpoints import Address
 
 PORT = 10250
@@ -15,3 +18,26 @@ def serving_certificate(address: Address) -> bytes | None:
     except (OSError, ValueError):
         return None
     return shown.encode()
+
+
+def silence(address: Address) -> str | None:
+    """Return why nobody at an address speaks as a kubelet does, whatever certificate is shown."""
+    try:
+        try:
+            _greet(address, TIMEOUT_S)
+        except TimeoutError:
+            # Whoever says no word in time is only slow where everything is.
+            if (longer_s := pace.patience_s(TIMEOUT_S)) == TIMEOUT_S:
+                raise
+            _greet(address, longer_s)
+    except OSError as error:
+        return f"{address}:{PORT}: {error}"
+    return None
+
+
+def _greet(address: Address, timeout_s: float) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False  # its certificates are looked at elsewhere
+    context.verify_mode = ssl.CERT_NONE
+    with closing(socket.create_connection((str(address), PORT), timeout_s)) as plain:
+        context.wrap_socket(plain).close()

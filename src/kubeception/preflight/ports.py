@@ -1,14 +1,16 @@
 """The ports of a host, and strangers on them."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from kubeception.endpoints import API_PORT, BOOTSTRAP_PORT, HOSTED_PORTS
 from kubeception.host import sockets, sysctl
 from kubeception.host.sockets import ANYWHERE, Listener
+from kubeception.kube import kubelet as its
 from kubeception.preflight.finding import Finding, warning
 from kubeception.preflight.host_state import HostState
-from kubeception.render import apiserver, controllers, etcd, kubelet, proxy
+from kubeception.render import apiserver, containerd, controllers, etcd, keeper, kubelet, proxy
 
 _GIVEN, _RESERVED = "net/ipv4/ip_local_port_range", "net/ipv4/ip_local_reserved_ports"
 _OF_OURS = "/etc/sysctl.d/90-reserved-ports.conf"
@@ -43,12 +45,15 @@ class Port:
         return not self.address or listener.address in ANYWHERE or listener.address == self.address
 
 
+KUBELET = Port(its.PORT, "kubelet", kubelet.UNIT)
+
+
 def table(seen: HostState) -> tuple[Port, ...]:
     """Return every port that the host uses."""
     of_node = (
         Port(seen.config.kubeception.join_port, "the join service", is_redirected=True),
         Port(10248, "kubelet", kubelet.UNIT, _LOOPBACK),
-        Port(10250, "kubelet", kubelet.UNIT),
+        KUBELET,
         Port(10256, proxy.NAME),
         Port(10249, proxy.NAME, address=_LOOPBACK),
     )
@@ -75,15 +80,34 @@ def _of_control_plane(seen: HostState) -> tuple[Port, ...]:
 
 
 def foreign_listeners(seen: HostState) -> Iterator[Finding]:
-    """Name whoever listens on a port of ours, with its pid."""
-    ports = {port.number: port for port in table(seen)}
-    for listener in sockets.listeners(ports.keys(), proc=seen.session.host.proc):
-        port = ports[listener.port]
-        if port.takes(listener) or not port.clashes(listener) or _may_be_ours(seen, port, listener):
+    """Name whoever keeps a port of ours from us, with its pid."""
+    for port, stranger in strangers(table(seen), proc=seen.session.host.proc):
+        if _may_be_ours(seen, port, stranger):
             continue
-        found = Finding if _is_wanted_now(seen, port) and listener.pid else warning
-        what = f"{listener}, the port of {port.program}"
-        yield found(f"Port-{port.number}", what, _end(listener))
+        found = Finding if _is_wanted_now(seen, port) and stranger.pid else warning
+        what = f"{stranger}, the port of {port.program}"
+        yield found(f"Port-{port.number}", what, ended_by(stranger))
+
+
+def strangers(wanted: Collection[Port], *, proc: Path) -> Iterator[tuple[Port, Listener]]:
+    """Yield who listens on a port of ours, or has it at its own end of a connection.
+
+    That counts where nobody listens and nobody could.
+    """
+    ports = {port.number: port for port in wanted}
+    there = sockets.listeners(ports.keys(), proc=proc)
+    for listener in there:
+        port = ports[listener.port]
+        if not port.takes(listener) and port.clashes(listener):
+            yield port, listener
+    taken = {one.port for one in there if ports[one.port].clashes(one)}
+    free = {one.number for one in wanted if not one.is_redirected} - taken
+    ways = {(one.port, one.pid): one for one in sockets.connections(free, proc=proc)}
+    for way in sorted(ways.values(), key=lambda one: one.is_over):
+        port = ports[way.port]
+        is_foreign = port.clashes(way) and not _is_of_ours(wanted, way)
+        if is_foreign and not sockets.is_free(port.number, port.address):
+            yield port, way
 
 
 def given_out(seen: HostState) -> Iterator[Finding]:
@@ -119,11 +143,25 @@ def _spans(numbers: set[int]) -> str:
     return ",".join(f"{low}-{high}" if low < high else f"{low}" for low, high in ends)
 
 
-def _end(listener: Listener) -> str:
-    """Return a command that ends a stranger, or finds it."""
-    if listener.unit:
-        return f"systemctl disable --now {listener.unit}"
-    return f"kill {listener.pid}" if listener.pid else f"ss -ltnp 'sport = {listener.port}'"
+def ended_by(stranger: Listener) -> str:
+    """Return a command that ends a stranger, or finds it.
+
+    Whose connection has the port by chance has another one when it is started again.
+    """
+    if stranger.unit:
+        verb = "stop" if stranger.peer else "disable --now"
+        return f"systemctl {verb} {stranger.unit}"
+    if stranger.is_over:
+        return "sleep 60"
+    if stranger.pid:
+        return f"kill {stranger.pid}"
+    return f"ss -{'' if stranger.peer else 'l'}tnp 'sport = {stranger.port}'"
+
+
+def _is_of_ours(wanted: Collection[Port], way: Listener) -> bool:
+    """Whether a connection is of one of our programs."""
+    is_of_unit = any(way.is_of_unit(unit) for unit in (containerd.UNIT, keeper.UNIT))
+    return is_of_unit or any(port.takes(way) for port in wanted)
 
 
 def _may_be_ours(seen: HostState, port: Port, listener: Listener) -> bool:
