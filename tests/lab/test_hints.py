@@ -46,6 +46,11 @@ LEFT: dict[str, tuple[str, str]] = {
         "FileContent--etc-systemd-system-containerd.service.d-10-docker.conf",
     ),
     "a masked unit": ("systemctl mask etcd", "Service-etcd"),
+    "a plugin that docker does without": (
+        "mkdir -p /etc/containerd/conf.d; echo 'disabled_plugins = [\"cri\"]'"
+        " > /etc/containerd/conf.d/docker.toml",
+        "FileContent--etc-containerd-conf.d-docker.toml",
+    ),
     "cores given out": (
         'mkdir -p /var/lib/kubelet; echo \'{"policyName":"static"}\''
         " > /var/lib/kubelet/cpu_manager_state",
@@ -135,6 +140,7 @@ rm -rf /etc/systemd/system/stranger.service /etc/systemd/system/kubelet.service.
 rm -rf /etc/systemd/system/containerd.service.d
 systemctl daemon-reload
 test ! -f /etc/kubernetes/pki || rm /etc/kubernetes/pki
+rm -f /etc/containerd/conf.d/docker.toml
 rm -f /etc/kubernetes/manifests/etcd.yaml /var/lib/kubelet/*_manager_state
 rm -f /usr/local/bin/etcd /usr/local/bin/kubelet* /usr/local/bin/containerd
 kubeception bundle import /opt/kubeception/current
@@ -298,6 +304,31 @@ def test_a_resolver_on_the_hosts_loopback_makes_no_loop(cp1: Host) -> None:
     finally:
         cp1.put(RESOLVER, before)
         bootstrap(cp1)
+
+
+def test_a_runtime_without_what_a_kubelet_speaks_to_is_named(cp1: Host) -> None:
+    file, line = "/etc/containerd/conf.d/docker.toml", "containerd to serve the kubelet"
+    cp1.put(file, 'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n')
+    cp1.run("systemctl", "restart", "containerd")
+    try:
+        (said,) = (one for one in status(cp1) if line in one)
+        hint = findings(cp1)[f"FileContent-{file.replace('/', '-')}"]["hint"]
+        assert said.endswith(f"no pod starts ({hint})")
+        cp1.run("rm", file)
+        assert any("its plugin cri is off" in one for one in status(cp1))
+        cp1.put(file, 'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n')
+        cp1.run("sh", "-c", hint)
+    finally:
+        cp1.run("rm", file)
+        cp1.run("systemctl", "restart", "containerd")
+    cluster.settle(cp1)
+    assert not any(line in one for one in status(cp1))
+
+
+def status(host: Host) -> list[str]:
+    """Return the lines by which a host says that something does not hold."""
+    said = host.run("kubeception", "status", check=False).stdout
+    return [line for line in said.splitlines() if line.startswith("✗")]
 
 
 def corefile(host: Host) -> str:

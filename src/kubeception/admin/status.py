@@ -15,6 +15,7 @@ from kubeception import (
     host_network,
     losses,
     network_cause,
+    runtime_settings,
     timestamp,
 )
 from kubeception.admin import nodes, upgrades
@@ -26,7 +27,7 @@ from kubeception.errors import ApiError, KubeceptionError
 from kubeception.etcd import data, space
 from kubeception.facts import Facts, Membership
 from kubeception.gather import UNITS, changes, gather, resolver_problem, worker
-from kubeception.host import network, overload
+from kubeception.host import crictl, network, overload
 from kubeception.keeper import record
 from kubeception.kept import default_roles, membership, revisions, snapshots
 from kubeception.kube import health
@@ -215,6 +216,7 @@ def _of_a_worker(facts: Facts) -> Iterator[tuple[str, Condition]]:
     yield "host", _resolver_is_there()
     yield "host", conditions.start_at_boot(drop_ins.units(is_worker=True))
     yield "host", _unchanged(facts, is_worker=True)
+    yield "host", _runtime_serves(facts)
     yield "host", _nothing_dropped(is_worker=True)
     yield "host", _whole_network()
     yield "host", _has_its_address(facts)
@@ -385,6 +387,7 @@ def _conditions(config: Config, facts: Facts, lately: Lately) -> Iterator[tuple[
     yield "host", _resolver_is_there()
     yield "host", conditions.start_at_boot(drop_ins.units(is_worker=False))
     yield "host", _unchanged(facts, is_worker=False)
+    yield "host", _runtime_serves(facts)
     yield "host", _nothing_dropped(is_worker=False)
     yield "host", _whole_network()
     yield "host", _nothing_lost()
@@ -466,6 +469,26 @@ def _unchanged(facts: Facts, *, is_worker: bool) -> Condition:
 
     what = "no drop-in to keep this host's units from their work"
     return Condition(what, problem, hint="kubeception preflight")
+
+
+def _runtime_serves(facts: Facts) -> Condition:
+    """Ask whether containerd has what a kubelet speaks to, now and when it next starts."""
+
+    def problem(session: Session) -> str | None:
+        is_foreign = containerd.UNIT in facts.host.foreign_units
+        found = [
+            f"{one} ({one.hint})" for one in runtime_settings.look(session, is_foreign=is_foreign)
+        ]
+        if found:
+            return "; ".join(found)
+        try:
+            crictl.tell(session.host, session.config.layout.containerd.socket, "version", call_s=5)
+        except KubeceptionError as error:  # that it is off, or that there is no crictl, others say
+            if "unknown service" in str(error):
+                return "it serves no kubelet, for its plugin cri is off (ctr plugins ls | grep cri)"
+        return None
+
+    return Condition("containerd to serve the kubelet", problem, hint="kubeception preflight")
 
 
 def _nothing_dropped(*, is_worker: bool) -> Condition:

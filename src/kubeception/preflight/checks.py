@@ -60,6 +60,7 @@ CHECKS: tuple[Check, ...] = (
     kubelet_leftovers.kubelet_state,
     units.masked,
     units.dropped_in,
+    units.runtime_has_settings,
     capacity.folders,
     capacity.disk,
     capacity.quota,

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from kubeception import drop_ins
+from kubeception import drop_ins, runtime_settings
 from kubeception.gather import UNTIL_BOOT, mask_of
 from kubeception.preflight.finding import Finding, of_path
 from kubeception.preflight.host_state import HostState
+from kubeception.render import containerd
 
 
 def masked(seen: HostState) -> Iterator[Finding]:
@@ -23,4 +24,11 @@ def masked(seen: HostState) -> Iterator[Finding]:
 def dropped_in(seen: HostState) -> Iterator[Finding]:
     """Want no drop-in with which a unit of ours can't do its work."""
     for one in drop_ins.look(seen.session, foreign=seen.foreign, is_worker=seen.is_worker):
+        yield Finding(of_path("FileContent", one.path), str(one), one.hint)
+
+
+def runtime_has_settings(seen: HostState) -> Iterator[Finding]:
+    """Want no settings by which containerd serves no kubelet, or does not start."""
+    is_foreign = containerd.UNIT in seen.foreign
+    for one in runtime_settings.look(seen.session, is_foreign=is_foreign):
         yield Finding(of_path("FileContent", one.path), str(one), one.hint)

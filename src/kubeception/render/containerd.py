@@ -1,10 +1,14 @@
 """containerd's settings and unit, where the host has no container runtime of its own."""
 
+from pathlib import Path
+
 from kubeception.config import Config
 from kubeception.facts import HostFacts
 from kubeception.layout import OUR_MARK
 
 UNIT = "containerd.service"
+# Settings of others, which ours import.
+OF_OTHERS = Path("/etc/containerd/conf.d")
 
 
 def settings(config: Config, host: HostFacts) -> str:
@@ -18,7 +22,7 @@ def settings(config: Config, host: HostFacts) -> str:
     return f"""{OUR_MARK}
 version = 3
 # Settings of others, which are left alone and count more than ours.
-imports = ["/etc/containerd/conf.d/*.toml"]
+imports = ["{OF_OTHERS}/*.toml"]
 
 [grpc]
   address = "{config.layout.containerd.socket}"

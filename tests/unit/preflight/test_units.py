@@ -4,13 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.fixed import CONFIG
 from tests.unit.preflight.host_states import said, scene_of
 from tests.unit.sessions import session_of
 
 from kubeception.gather import UNITS, is_foreign
 from kubeception.host import files
 from kubeception.preflight import units
-from kubeception.render import etcd, keeper, kubelet
+from kubeception.render import containerd, etcd, keeper, kubelet
 
 ETC, RUN = Path("/etc/systemd/system"), Path("/run/systemd/system")
 
@@ -49,3 +50,39 @@ def test_a_mask_below_a_unit_that_is_there_counts_for_nothing(tmp_path: Path) ->
 
     assert said(units.masked, scene_of(session)) == []
     assert is_foreign(session, etcd.UNIT)
+
+
+OWN = CONFIG.layout.containerd.settings
+OF_OTHERS = containerd.OF_OTHERS / "docker.toml"
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "foreign", "problem"),
+    [
+        (OF_OTHERS, 'disabled_plugins = ["cri"]\n', (), "disables containerd's plugin cri,"),
+        (
+            OF_OTHERS,
+            'disabled_plugins = ["own", "io.containerd.grpc.v1.cri"]\n',
+            (),
+            "disables containerd's plugin io.containerd.grpc.v1.cri,",
+        ),
+        (OF_OTHERS, "[plugins\n", (), "containerd does not start with it: "),
+        (OF_OTHERS, 'disabled_plugins = ["own"]\n', (), None),
+        (OWN, 'disabled_plugins = ["cri"]\n', (), None),  # a run of ours writes it anew
+        (OWN, 'disabled_plugins = ["cri"]\n', (containerd.UNIT,), "disables containerd's plugin"),
+    ],
+)
+def test_settings_by_which_containerd_serves_no_kubelet_are_told(
+    tmp_path: Path, path: Path, text: str, foreign: tuple[str, ...], problem: str | None
+) -> None:
+    session = session_of(tmp_path)
+    files.write(session.host.at(path), text)
+    seen = replace(scene_of(session), foreign=frozenset(foreign))
+
+    found = list(units.runtime_has_settings(seen))
+
+    assert len(found) == (problem is not None)
+    for one in found:
+        assert one.problem.startswith(str(path))
+        assert problem and problem in one.problem
+        assert one.hint.endswith("; systemctl try-restart containerd.service")

@@ -1,0 +1,62 @@
+"""Settings of others by which containerd serves no kubelet or does not start, by its files."""
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubeception.render import containerd
+from kubeception.session import Session
+
+# Each of these is what a kubelet speaks to, by its name of today or of containerd 1.
+# https://github.com/containerd/containerd/blob/main/docs/cri/config.md
+_OF_KUBELETS = frozenset(
+    {
+        "cri",
+        "io.containerd.grpc.v1.cri",
+        "io.containerd.cri.v1.runtime",
+        "io.containerd.cri.v1.images",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A file of settings, what is wrong with it, and what helps."""
+
+    path: Path
+    problem: str
+    hint: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem}"
+
+
+def look(session: Session, *, is_foreign: bool) -> Iterator[Wrong]:
+    """Yield the files that containerd can't go by; `is_foreign` is one of the host's own."""
+    own = session.config.layout.containerd.settings
+    for path in [*([own] if is_foreign else []), *_imported(session)]:
+        try:
+            found = tomllib.loads(session.host.real(path).read_text())
+        except OSError:
+            continue
+        except ValueError as error:
+            aside = f"mv {path} {path}.off; systemctl try-restart {containerd.UNIT}"
+            yield Wrong(path, f"containerd does not start with it: {error}", aside)
+            continue
+        disabled = found.get("disabled_plugins")
+        names = _OF_KUBELETS & {*disabled} if isinstance(disabled, list) else frozenset()
+        if names:
+            name = min(names)
+            yield Wrong(
+                path,
+                f"it disables containerd's plugin {name}, without which no pod starts",
+                f"sed -i '/disabled_plugins/s/\"{name}\"//' {path};"
+                f" systemctl try-restart {containerd.UNIT}",
+            )
+
+
+def _imported(session: Session) -> list[Path]:
+    folder = containerd.OF_OTHERS
+    found = session.host.real(folder)
+    return [folder / path.name for path in sorted(found.glob("*.toml"))] if found.is_dir() else []
