@@ -10,7 +10,7 @@ from tests.lab.found import errors, every
 from kubeception.lab import Host
 
 KEEPER = "kubeception-keeper.service"
-FOR_ALL = "/etc/systemd/system.conf.d/90-own.conf"
+FOR_ALL = "/etc/systemd/system/service.d/90-own.conf"
 
 # A revision may still be on trial.
 WELL_S = 120
@@ -21,13 +21,13 @@ pytestmark = pytest.mark.hosts(1, bundle=True)
 @contextmanager
 def set_for_all_units(host: Host, setting: str) -> Iterator[None]:
     """Have every unit that is started meanwhile go by a setting."""
-    host.put(FOR_ALL, f"[Manager]\n{setting}\n")
-    host.run("systemctl", "daemon-reexec")
+    host.put(FOR_ALL, f"[Service]\n{setting}\n")
+    host.run("systemctl", "daemon-reload")
     try:
         yield
     finally:
         host.run("rm", FOR_ALL)
-        host.run("systemctl", "daemon-reexec")
+        host.run("systemctl", "daemon-reload")
 
 
 def keeper_says(host: Host) -> str:
@@ -37,7 +37,7 @@ def keeper_says(host: Host) -> str:
 
 
 def test_what_is_set_for_another_python_leaves_ours_alone(cp1: Host) -> None:
-    with set_for_all_units(cp1, "DefaultEnvironment=PYTHONHOME=/opt/conda PYTHONUTF8=x"):
+    with set_for_all_units(cp1, "Environment=PYTHONHOME=/opt/conda PYTHONUTF8=x"):
         cp1.run("systemctl", "restart", KEEPER)
         assert cp1.run("systemctl", "is-active", KEEPER).stdout == "active\n"
     by_hand = ("env", "PYTHONHOME=/opt/conda", "PYTHONPATH=/srv", "kubeception", "--version")
