@@ -421,13 +421,15 @@ def _conditions(config: Config, facts: Facts, lately: Lately) -> Iterator[tuple[
 
 
 def _with_last_words(condition: Condition) -> Condition:
-    """Return a condition that says, too, how what it waits for is, and what that said last."""
+    """Return a condition that says, too, how the pod is that is late, and what it said last."""
 
     def problem(session: Session) -> str | None:
         why = condition.problem(session)
         if not why or not (words := condition.last_words(session)):
             return why
         how, *said = words
+        if not how.startswith("pod "):  # units are told by themselves
+            return why
         return f"{why}; {how}" + (f"; last words: {said[-1]}" if said else "")
 
     return replace(condition, problem=problem)
