@@ -14,7 +14,7 @@ from pathlib import Path
 
 from msgspec import structs
 
-from kubeception import authorities, conditions, versions
+from kubeception import authorities, conditions, resolver, versions
 from kubeception.conditions import upgrades
 from kubeception.config import Config, cluster, flags
 from kubeception.config.cluster import ClusterSettings
@@ -95,9 +95,9 @@ def changes(session: Session) -> Iterator[tuple[str, str]]:
         decided = ("files", "emulates")  # by no host's own file
         kept = {name: getattr(copy.settings, name) for name in decided}
         asked_for = structs.replace(copy.asked, **kept)
-        if not copy.settings.forwards_names and has_resolver(session):
+        if not copy.settings.forwards_names and resolver.has_server(session):
             yield (
-                f"{resolv_conf_of(session)} names a server by now, and the cluster's DNS forwards"
+                f"{resolver.file(session)} names a server by now, and the cluster's DNS forwards"
                 " nothing to it; kubeception bootstrap rolls it out",
                 "kubeception bootstrap",
             )
@@ -375,7 +375,6 @@ def host(session: Session) -> HostFacts:
         KubeceptionError: the host has no address that could be told to others.
     """
     bundle = versions.in_use(session.layout.bundle)
-    resolv_conf = resolv_conf_of(session)
     return HostFacts(
         node=node_name(session),
         address=address(session),
@@ -388,8 +387,8 @@ def host(session: Session) -> HostFacts:
         has_sys_resource=kernel.has_capability("SYS_RESOURCE"),
         has_bridge_netfilter=kernel.has_bridge_netfilter(),
         has_nftables_proxy=_kernel_version() >= NFTABLES_KERNEL,
-        resolv_conf=str(resolv_conf),
-        has_resolver=has_resolver(session),
+        resolv_conf=str(resolver.file(session)),
+        has_resolver=resolver.has_server(session),
         foreign_units=frozenset(unit for unit in UNITS if is_foreign(session, unit)),
         image=_image() if session.host.is_contained else "",
         membership=membership.read(session.layout.membership),
@@ -514,47 +513,3 @@ def _text(path: Path) -> str:
 def _kernel_version() -> tuple[int, int]:
     major, minor = platform.release().split(".")[:2]
     return int(major), int(minor)
-
-
-def resolv_conf_of(session: Session) -> Path:
-    """Return the resolver file that pods inherit; systemd-resolved's stub would be a loop."""
-    real = Path("/run/systemd/resolve/resolv.conf")
-    return real if session.host.real(real).exists() else Path("/etc/resolv.conf")
-
-
-def has_resolver(session: Session) -> bool:
-    """Tell whether that file names a server which pods reach."""
-    servers = name_servers(session.host.real(resolv_conf_of(session)))
-    return not all(map(is_own_loopback, servers))
-
-
-def resolver_problem(session: Session) -> str | None:
-    """Say why no pod could inherit this host's resolver file: none would start."""
-    path = resolv_conf_of(session)
-    found = session.host.real(path)
-    if found.is_file():
-        return None
-    if found.exists():
-        return f"{path}: is no file"
-    target = Path("/") / found.relative_to(session.host.root)
-    is_link = session.host.at(path).is_symlink()
-    return f"{path}: leads to {target}, which isn't there" if is_link else f"{path}: no such file"
-
-
-def name_servers(resolv_conf: Path) -> list[str]:
-    """Return the name servers that a file names, as it says them; none of what is no file."""
-    try:
-        lines = resolv_conf.read_text(errors="replace").splitlines()
-    except OSError:
-        return []
-    return [
-        words[1] for line in lines if (words := line.split())[:1] == ["nameserver"] and words[1:]
-    ]
-
-
-def is_own_loopback(server: str) -> bool:
-    """Tell whether a name server's address is, within a pod, the pod itself."""
-    try:
-        return ip_address(server.partition("%")[0]).is_loopback
-    except ValueError:
-        return False

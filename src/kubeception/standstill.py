@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from kubeception import versions
+from kubeception import resolver, versions
 from kubeception.config import cluster
 from kubeception.errors import KubeceptionError
-from kubeception.gather import resolv_conf_of
 from kubeception.render import containerd, kubelet
 from kubeception.resources.image import imported
 from kubeception.session import Session
@@ -85,7 +84,7 @@ def _resolvers(session: Session) -> tuple[Path | None, Path]:
         told = kubelet.resolver_in(session.layout.kubelet.settings.read_text())
     except OSError:
         told = None
-    return told, resolv_conf_of(session)
+    return told, resolver.file(session)
 
 
 def _of_images(session: Session) -> Iterator[Standstill]:

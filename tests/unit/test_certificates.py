@@ -12,7 +12,7 @@ from tests.fixed import FACTS, HOST, MEMBER
 from tests.unit.sessions import Hands, keys_and_certificates, session_of
 
 from kubeception import certificates
-from kubeception.admin import status
+from kubeception.admin import checks
 from kubeception.certificates import Row
 from kubeception.config import Config
 from kubeception.config.model import KeyAlgorithm, Node
@@ -353,7 +353,7 @@ def exchange(session: Session, path: Path, content: bytes | None) -> None:
 def test_status_and_the_check_tell_the_same(
     session: Session, path: Path, content: bytes | None, problem: str
 ) -> None:
-    valid = status.all_valid()
+    valid = checks.all_valid()
     assert valid.problem(session) is None
 
     exchange(session, path, content)

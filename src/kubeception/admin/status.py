@@ -4,46 +4,20 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
 
-from kubeception import (
-    __version__,
-    certificates,
-    conditions,
-    drop_ins,
-    firewall,
-    host_network,
-    losses,
-    network_cause,
-    runtime_settings,
-    timestamp,
-)
-from kubeception.admin import nodes, upgrades
+from kubeception import __version__, certificates, conditions, timestamp
+from kubeception.admin import checks, nodes, upgrades
 from kubeception.admin.lately import Lately
 from kubeception.conditions import Condition, admission, webhooks
-from kubeception.config import Config
-from kubeception.config.model import Cni
 from kubeception.errors import ApiError, KubeceptionError
-from kubeception.etcd import data, space
+from kubeception.etcd import space
 from kubeception.facts import Facts, Membership
-from kubeception.gather import UNITS, changes, gather, resolver_problem, worker
-from kubeception.host import crictl, network, overload
+from kubeception.gather import changes, gather, worker
+from kubeception.host import overload
 from kubeception.keeper import record
-from kubeception.kept import default_roles, membership, revisions, snapshots
+from kubeception.kept import membership, revisions, snapshots
 from kubeception.kube import health
-from kubeception.kube import kubelet as its
-from kubeception.phases.addons import all_ready
-from kubeception.preflight import ports
-from kubeception.render import (
-    apiserver,
-    containerd,
-    controllers,
-    flannel,
-    keeper,
-    kubelet,
-    proxy,
-)
-from kubeception.resources import credential
+from kubeception.render import keeper
 from kubeception.session import Session
 
 # One that expires sooner deserves a person's attention.
@@ -165,6 +139,7 @@ def look(session: Session, lately: Lately | None = None) -> Status:
     def told(name: str, lines: Callable[[], Iterator[str]]) -> tuple[str, ...]:
         return () if silence else lately.ask(name, lambda: _told(lines()), now_s=now_s)
 
+    wanted = checks.of_control_plane(session.config, facts, lately)
     of_cluster = told("notices", lambda: _of_cluster(session, facts.host.node))
     return Status(
         node=facts.host.node,
@@ -176,9 +151,7 @@ def look(session: Session, lately: Lately | None = None) -> Status:
         revisions=_revisions(session),
         opened=told("opened", lambda: webhooks.opened(session)),
         notices=(*_of_host(session), *_told(_of_space(session)), *of_cluster),
-        checks=tuple(
-            _carry_out(session, _conditions(session.config, facts, lately), silence, lately)
-        ),
+        checks=tuple(_carry_out(session, wanted, silence, lately)),
         snapshots=_snapshots(session),
     )
 
@@ -186,8 +159,8 @@ def look(session: Session, lately: Lately | None = None) -> Status:
 def _of_worker(session: Session, member: Membership) -> Status:
     """Ask what a worker can tell, and its API as its own kubelet."""
     facts = worker(session)
-    checks = tuple(_carry_out(session, _of_a_worker(facts), None, Lately()))
-    is_silent = any(check.problem for check in checks if check.group in _BEHIND_THE_DOOR)
+    results = tuple(_carry_out(session, checks.of_worker(facts), None, Lately()))
+    is_silent = any(check.problem for check in results if check.group in _BEHIND_THE_DOOR)
     told = {} if is_silent else _node_info(session, facts.host.node)
     return Status(
         node=facts.host.node,
@@ -204,56 +177,9 @@ def _of_worker(session: Session, member: Membership) -> Status:
         revisions=Revisions(),
         opened=(),
         notices=tuple(_of_host(session)),
-        checks=checks,
+        checks=results,
         worker_of=member.apiserver,
     )
-
-
-def _of_a_worker(facts: Facts) -> Iterator[tuple[str, Condition]]:
-    for unit in (containerd.UNIT, kubelet.UNIT, keeper.UNIT):
-        yield "host", conditions.unit_active(unit)
-    yield "host", _kubelet_answers(facts)
-    yield "host", _resolver_is_there()
-    yield "host", conditions.start_at_boot(drop_ins.units(is_worker=True))
-    yield "host", _unchanged(facts, is_worker=True)
-    yield "host", _runtime_serves(facts)
-    yield "host", _nothing_dropped(is_worker=True)
-    yield "host", _whole_network()
-    yield "host", _has_its_address(facts)
-    yield "certificates", all_valid()
-    yield "cluster", conditions.node_ready(facts.host.node)
-    yield "network", conditions.proxy_works()
-    yield "network", _explained(conditions.api_at_its_service())
-    if facts.cluster.settings.net.cni is Cni.FLANNEL:
-        yield "network", _explained(conditions.dns_answers(), is_dns=True)
-        yield "network", _explained(conditions.somebody_reached())
-        yield "network", _explained(conditions.large_packets_pass(), is_large=True)
-        yield "network", _pods_reach_it()
-
-
-def _kubelet_answers(facts: Facts) -> Condition:
-    """Ask whether this host's kubelet answers, and who has its port where it does not."""
-
-    def problem(session: Session) -> str | None:
-        if not network.has_address(facts.host.address):
-            return f"{facts.host.address} is not on this host"
-        if (why := its.silence(facts.host.address)) is None:
-            return None
-        for _, stranger in ports.strangers((ports.KUBELET,), proc=session.host.proc):
-            return f"{why}; {stranger} ({ports.ended_by(stranger)})"
-        return f"{why} (systemctl restart {kubelet.UNIT})"
-
-    return Condition("this host's kubelet to answer, for logs and commands", problem)
-
-
-def _has_its_address(facts: Facts) -> Condition:
-    """Ask whether a worker has the address with which it has joined."""
-
-    def problem(session: Session) -> str | None:
-        why = credential.moved(session, facts.host.address)
-        return why and f"{why}: it has to join again, by a token of token create --rejoin"
-
-    return Condition("this host to have the address with which it has joined", problem)
 
 
 def _carry_out(
@@ -378,164 +304,3 @@ def _first_to_expire(session: Session, facts: Facts) -> FirstToExpire:
     first = min(until, key=lambda path: until[path])
     left = until[first] - session.host.clock.now()
     return FirstToExpire(str(first), timestamp.text(until[first]), left // timedelta(days=1))
-
-
-def _conditions(config: Config, facts: Facts, lately: Lately) -> Iterator[tuple[str, Condition]]:
-    for unit in (*UNITS, keeper.UNIT):
-        yield "host", conditions.unit_active(unit)
-    yield "host", _kubelet_answers(facts)
-    yield "host", _resolver_is_there()
-    yield "host", conditions.start_at_boot(drop_ins.units(is_worker=False))
-    yield "host", _unchanged(facts, is_worker=False)
-    yield "host", _runtime_serves(facts)
-    yield "host", _nothing_dropped(is_worker=False)
-    yield "host", _whole_network()
-    yield "host", _nothing_lost()
-    yield "certificates", all_valid()
-    yield "etcd", conditions.etcd_serves()
-    yield "etcd", conditions.etcd_has_room()
-    port = facts.port
-    yield "API server", conditions.apiserver_ready(port)
-    yield "door", conditions.door_leads_to(port)
-    manifests = config.layout.kubelet.manifests
-    for name in (apiserver.BOOTSTRAP_NAME, *(c.bootstrap_name for c in controllers.BOTH)):
-        yield "bootstrap", _absent(manifests / f"{name}.yaml", name)
-    for lease in conditions.LEASES:
-        yield "Leases", conditions.lease_held(lease)
-    yield "cluster", _roles_whole()
-    for condition in all_ready(config, facts):
-        yield "cluster", _with_last_words(condition)
-    ready = conditions.ready_nodes()
-    yield "nodes", conditions.on_every_node(proxy.NAME, proxy.LABELS, ready)
-    yield "nodes", conditions.kubelets_answer(ready, lately.suspects)
-    yield "nodes", conditions.networks_work(ready)
-    yield "nodes", conditions.nodes_have_room(ready)
-    if config.net.cni is Cni.FLANNEL:
-        yield "nodes", conditions.on_every_node(flannel.NAME, flannel.LABELS, ready)
-        yield "nodes", conditions.nodes_reached(facts.host.node, ready)
-        yield "network", _explained(conditions.dns_answers(), is_dns=True)
-        yield "network", _explained(conditions.large_packets_pass(), is_large=True)
-        yield "network", _pods_reach_it()
-    yield "network", conditions.proxy_works()
-    yield "network", _explained(conditions.api_at_its_service())
-
-
-def _with_last_words(condition: Condition) -> Condition:
-    """Return a condition that says, too, how the pod is that is late, and what it said last."""
-
-    def problem(session: Session) -> str | None:
-        why = condition.problem(session)
-        if not why or not (words := condition.last_words(session)):
-            return why
-        how, *said = words
-        if not how.startswith("pod "):  # units are told by themselves
-            return why
-        return f"{why}; {how}" + (f"; last words: {said[-1]}" if said else "")
-
-    return replace(condition, problem=problem)
-
-
-def _explained(condition: Condition, *, is_dns: bool = False, is_large: bool = False) -> Condition:
-    """Return a condition that says why, too, where that can be told on this host."""
-
-    def problem(session: Session) -> str | None:
-        why, cause = condition.problem(session), None
-        if why:
-            with contextlib.suppress(KubeceptionError, OSError):  # it is so, whatever the cause
-                cause = network_cause.look(session, is_dns=is_dns, is_large=is_large)
-        return f"{why}; {cause}" if cause else why
-
-    return replace(condition, problem=problem)
-
-
-def _pods_reach_it() -> Condition:
-    """Return that pods of this host reach what it reaches, by its keeper's last word."""
-    what = "this host's pods to reach what users need"
-    hint = f"journalctl -u {keeper.UNIT} -n 50"
-    return Condition(what, lambda session: record.trouble(session.layout.keeper), hint=hint)
-
-
-def _absent(manifest: Path, name: str) -> Condition:
-    def problem(session: Session) -> str | None:
-        return f"{manifest} is there" if session.host.at(manifest).exists() else None
-
-    return Condition(f"{name} to be gone", problem, hint="kubeception bootstrap")
-
-
-def _unchanged(facts: Facts, *, is_worker: bool) -> Condition:
-    foreign = facts.host.foreign_units
-
-    def problem(session: Session) -> str | None:
-        found = drop_ins.look(session, foreign=foreign, is_worker=is_worker)
-        return "; ".join(f"{one} ({one.hint})" for one in found) or None
-
-    what = "no drop-in to keep this host's units from their work"
-    return Condition(what, problem, hint="kubeception preflight")
-
-
-def _runtime_serves(facts: Facts) -> Condition:
-    """Ask whether containerd has what a kubelet speaks to, now and when it next starts."""
-
-    def problem(session: Session) -> str | None:
-        is_foreign = containerd.UNIT in facts.host.foreign_units
-        found = [
-            f"{one} ({one.hint})" for one in runtime_settings.look(session, is_foreign=is_foreign)
-        ]
-        if found:
-            return "; ".join(found)
-        try:
-            crictl.tell(session.host, session.config.layout.containerd.socket, "version", call_s=5)
-        except KubeceptionError as error:  # that it is off, or that there is no crictl, others say
-            if "unknown service" in str(error):
-                return "it serves no kubelet, for its plugin cri is off (ctr plugins ls | grep cri)"
-        return None
-
-    return Condition("containerd to serve the kubelet", problem, hint="kubeception preflight")
-
-
-def _nothing_dropped(*, is_worker: bool) -> Condition:
-    def problem(session: Session) -> str | None:
-        found = firewall.look(session, is_worker=is_worker)
-        return "; ".join(f"{one} ({one.hint})" for one in found) or None
-
-    what = "the host's packet filter to let through what is needed"
-    return Condition(what, problem, hint="kubeception preflight")
-
-
-def _resolver_is_there() -> Condition:
-    what = "the resolver file that pods inherit to be there"
-    return Condition(what, resolver_problem, hint="kubeception preflight")
-
-
-def _whole_network() -> Condition:
-    what = "the kernel's settings and the rules of kube-proxy and flannel to be there"
-    return Condition(what, host_network.lost, hint=f"journalctl -u {keeper.UNIT} -n 50")
-
-
-def _nothing_lost() -> Condition:
-    def problem(session: Session) -> str | None:
-        if lost := losses.look(session):
-            return "; ".join(map(str, lost))
-        return None if data.stored(session.etcd_data) else "there are none"
-
-    what = "etcd's data and the CAs to be this host's own"
-    return Condition(what, problem, hint="kubeception preflight")
-
-
-def _roles_whole() -> Condition:
-    def problem(session: Session) -> str | None:
-        return default_roles.problem(session.layout.default_roles, session.etcd)
-
-    what = "Kubernetes' own roles and bindings to be whole"
-    return Condition(what, problem, hint="kubeception bootstrap")
-
-
-def all_valid() -> Condition:
-    """Every certificate, kubeconfig and key that `certs check` looks at will do."""
-
-    def problem(session: Session) -> str | None:
-        rows = certificates.look(session)
-        bad = [f"{row.file}: {row.problem}" for row in rows if row.problem]
-        return "; ".join(bad) or (None if rows else "there is none")
-
-    return Condition("every certificate to be valid", problem, hint="kubeception certs check")

@@ -4,11 +4,10 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
-from kubeception import conditions, network_cause
+from kubeception import conditions, network_cause, resolver
 from kubeception.conditions import Condition
 from kubeception.config.model import Cni
 from kubeception.errors import KubeceptionError
-from kubeception.gather import resolver_problem
 from kubeception.host import network
 from kubeception.keeper import pod_look
 from kubeception.keeper.pod_place import PodPlace
@@ -72,7 +71,7 @@ def _of_host(session: Session) -> Trouble | None:
 
 
 def _needed(session: Session) -> Iterator[tuple[Reason, Condition]]:
-    yield Reason.RESOLVER, Condition("a resolver file", resolver_problem)
+    yield Reason.RESOLVER, Condition("a resolver file", resolver.problem)
     brings_network = session.config.net.cni is Cni.FLANNEL
     if brings_network:
         yield Reason.PODS, conditions.somebody_reached()

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from ipaddress import ip_network
 
-from kubeception import gather
+from kubeception import resolver as resolvers
 from kubeception.config.model import Cni
 from kubeception.host import network
 from kubeception.preflight.finding import Finding, of_path, warning
@@ -38,13 +38,13 @@ def earlier_networks(seen: HostState) -> list[str]:
 
 def resolver(seen: HostState) -> Iterator[Finding]:
     """Want the file that pods inherit, with a server that they reach: not the host's loopback."""
-    path = gather.resolv_conf_of(seen.session)
+    path = resolvers.file(seen.session)
     check = of_path("FileContent", path)
-    if why := gather.resolver_problem(seen.session):
+    if why := resolvers.problem(seen.session):
         what = f"{why}: no pod could start, for want of what it inherits"
         yield Finding(check, what, f"rm -rf {path}; echo nameserver ADDRESS > {path}")
-    elif not gather.has_resolver(seen.session):
-        servers = gather.name_servers(seen.session.host.real(path))
+    elif not resolvers.has_server(seen.session):
+        servers = resolvers.servers(seen.session)
         what = f"pods can't ask {', '.join(servers)}" if servers else "it names no server"
         yield warning(
             check,
