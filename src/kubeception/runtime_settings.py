@@ -35,14 +35,16 @@ class Wrong:
 def look(session: Session, *, is_foreign: bool) -> Iterator[Wrong]:
     """Yield the files that containerd can't go by; `is_foreign` is one of the host's own."""
     own = session.config.layout.containerd.settings
+    is_there = is_foreign or session.host.at(session.config.layout.units / containerd.UNIT).exists()
+    restart = f"; systemctl try-restart {containerd.UNIT}" if is_there else ""
     for path in [*([own] if is_foreign else []), *_imported(session)]:
         try:
             found = tomllib.loads(session.host.real(path).read_text())
         except OSError:
             continue
         except ValueError as error:
-            aside = f"mv {path} {path}.off; systemctl try-restart {containerd.UNIT}"
-            yield Wrong(path, f"containerd does not start with it: {error}", aside)
+            aside = f"mv {path} {path}.off"
+            yield Wrong(path, f"containerd does not start with it: {error}", aside + restart)
             continue
         disabled = found.get("disabled_plugins")
         names = _OF_KUBELETS & {*disabled} if isinstance(disabled, list) else frozenset()
@@ -51,8 +53,7 @@ def look(session: Session, *, is_foreign: bool) -> Iterator[Wrong]:
             yield Wrong(
                 path,
                 f"it disables containerd's plugin {name}, without which no pod starts",
-                f"sed -i '/disabled_plugins/s/\"{name}\"//' {path};"
-                f" systemctl try-restart {containerd.UNIT}",
+                f"sed -i '/disabled_plugins/s/\"{name}\"//' {path}{restart}",
             )
 
 

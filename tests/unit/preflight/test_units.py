@@ -85,4 +85,7 @@ def test_settings_by_which_containerd_serves_no_kubelet_are_told(
     for one in found:
         assert one.problem.startswith(str(path))
         assert problem and problem in one.problem
+        assert one.hint.endswith("; systemctl try-restart containerd.service") is bool(foreign)
+    files.write(session.host.at(CONFIG.layout.units / containerd.UNIT), "[Service]\n")
+    for one in units.runtime_has_settings(seen):
         assert one.hint.endswith("; systemctl try-restart containerd.service")
