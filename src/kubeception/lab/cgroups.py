@@ -15,8 +15,9 @@ from kubeception.lab.waiting import wait_for
 ROOT = Path("/sys/fs/cgroup")
 # A file of version 1 and one of version 2, and what is written there.
 _FREEZERS = (("freezer.state", "FROZEN", "THAWED"), ("cgroup.freeze", "1", "0"))
-# So often a freezer that is stuck is asked anew.
-_ASKED_EVERY_S = 1.0
+# After so long a freezer that is stuck is asked anew, and then after ever more: a machine that is
+# overloaded takes its time to stop them all.
+_ASKED_AFTER_S = 1.0
 
 
 class _Freezer(NamedTuple):
@@ -63,7 +64,7 @@ def entering(entries: Sequence[Path], argv: Sequence[str]) -> list[str]:
     return ["sh", "-ec", script, "sh", *map(str, entries), "--", *argv]
 
 
-def freeze(cgroup: Path, *, timeout_s: float = 20) -> None:
+def freeze(cgroup: Path, *, timeout_s: float = 60) -> None:
     """Stop every process in a cgroup and below it where it stands, and wait until they do.
 
     One that waits for a disk stops when it has its answer. The freezer of version 1 may be stuck
@@ -74,15 +75,15 @@ def freeze(cgroup: Path, *, timeout_s: float = 20) -> None:
         WaitTimeout: one of them did not stop.
     """
     freezers = _freezer(cgroup)
-    asked_s = 0.0
+    asked_s, patience_s = 0.0, _ASKED_AFTER_S / 2
 
     def problem() -> str | None:
-        nonlocal asked_s
-        if time.monotonic() - asked_s > _ASKED_EVERY_S:
+        nonlocal asked_s, patience_s
+        if time.monotonic() - asked_s > patience_s:
             _thaw(cgroup)
             for freezer in freezers:
                 freezer.file.write_text(freezer.frozen)
-            asked_s = time.monotonic()
+            asked_s, patience_s = time.monotonic(), 2 * patience_s
         return None if all(_is_frozen(freezer.file) for freezer in freezers) else "it moves"
 
     try:
@@ -119,7 +120,7 @@ def _is_frozen(file: Path) -> bool:
     return "frozen 1" in file.with_name("cgroup.events").read_text()
 
 
-def clear(cgroup: Path, *, timeout_s: float = 20) -> None:
+def clear(cgroup: Path, *, timeout_s: float = 60) -> None:
     """Kill whatever is in a cgroup and remove it with all below it, deepest first.
 
     A real reboot empties them too; each one left would cost the next kubelet about 3 s.
