@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from kubeception.config import Config
+from kubeception.files_of_others import FileOfOthers
 from kubeception.render import containerd, etcd, keeper, kubelet
 from kubeception.session import Session
 
@@ -38,25 +38,13 @@ _HARMFUL = {
 _GIVEN_BACK = "ReadWritePaths"
 
 
-@dataclass(frozen=True)
-class DropIn:
-    """A drop-in that a unit of ours does not come up with, why, and what takes it out."""
-
-    path: Path
-    problem: str
-    hint: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.problem}"
-
-
 def units(*, is_worker: bool) -> tuple[str, ...]:
     """Return the units that a host runs, in the order in which they start."""
     of_control_plane = () if is_worker else (etcd.UNIT,)
     return (*of_control_plane, containerd.UNIT, kubelet.UNIT, keeper.UNIT)
 
 
-def look(session: Session, *, foreign: Collection[str], is_worker: bool) -> Iterator[DropIn]:
+def look(session: Session, *, foreign: Collection[str], is_worker: bool) -> Iterator[FileOfOthers]:
     """Yield the drop-ins that have our units run another command, or confine them.
 
     `foreign` are units of the host's own, whose drop-ins are its business, but those for all.
@@ -89,7 +77,9 @@ def _confining(session: Session, unit: str) -> Iterator[tuple[Path, str, str]]:
             yield path, name, value
 
 
-def _confined(path: Path, by_unit: Mapping[str, Mapping[str, str]], there: Sequence[str]) -> DropIn:
+def _confined(
+    path: Path, by_unit: Mapping[str, Mapping[str, str]], there: Sequence[str]
+) -> FileOfOthers:
     """Return what confines units, of which some are `there` to be started again."""
     restart = f"; systemctl try-restart {' '.join(there)}" if there else ""
     said = {name: value for settings in by_unit.values() for name, value in settings.items()}
@@ -99,14 +89,14 @@ def _confined(path: Path, by_unit: Mapping[str, Mapping[str, str]], there: Seque
         mend = "; ".join(_put_out(folder, path.name) for folder in folders)
     else:
         mend = _taken_out(path)
-    return DropIn(
+    return FileOfOthers(
         path,
         f"sets {settings} for {', '.join(by_unit)}, which can't do their work so",
         f"{mend}; systemctl daemon-reload{restart}",
     )
 
 
-def _commands(session: Session, unit: str) -> Iterator[DropIn]:
+def _commands(session: Session, unit: str) -> Iterator[FileOfOthers]:
     wanted = _wanted(session.config, unit)
     for path in reversed(_of(session, unit)):
         said = re.findall(r"^[ \t]*ExecStart[ \t]*=[ \t]*(.*)$", _text(session, path), re.MULTILINE)
@@ -115,7 +105,7 @@ def _commands(session: Session, unit: str) -> Iterator[DropIn]:
         if all(part in said[-1] for part in wanted):
             return  # what earlier ones say does not count
         runs = f"run {said[-1].strip()!r}" if said[-1] else "run nothing"
-        yield DropIn(
+        yield FileOfOthers(
             path,
             f"has {unit}, when it next starts, {runs} in place of {' … '.join(wanted)}",
             f"{_taken_out(path)}; systemctl daemon-reload",

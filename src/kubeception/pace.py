@@ -6,7 +6,10 @@ does one that has far too much else to do.
 
 import threading
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
+One = TypeVar("One")
 MOST = 30.0
 # For as long anybody is waited for who says no word, and for a program or an API that is at work;
 # the keeper's watchdog has more patience.
@@ -37,6 +40,20 @@ def slowness() -> float:
 def patience_s(usual_s: float, *, longest_s: float = LONGEST_S) -> float:
     """Return how long to wait for who has said no word in that time: longer where all is slow."""
     return usual_s if usual_s >= longest_s else min(usual_s * slowness(), longest_s)
+
+
+def patiently(ask: Callable[[float], One], usual_s: float) -> One:
+    """Return what is answered in a time: whoever says no word is only slow where everything is.
+
+    Raises:
+        TimeoutError: nobody has answered, nor in the time that is right for a machine so slow.
+    """
+    try:
+        return ask(usual_s)
+    except TimeoutError:
+        if (slower_s := patience_s(usual_s)) == usual_s:
+            raise
+        return ask(slower_s)
 
 
 def longer_s(usual_s: float, passed_s: float, slowness: float) -> float:

@@ -5,11 +5,13 @@ from pathlib import Path
 
 from kubeception.session import Session
 
+_OF_RESOLVED = Path("/run/systemd/resolve/resolv.conf")
+USUAL = Path("/etc/resolv.conf")
+
 
 def file(session: Session) -> Path:
     """Return the resolver file that pods inherit; systemd-resolved's stub would be a loop."""
-    real = Path("/run/systemd/resolve/resolv.conf")
-    return real if session.host.real(real).exists() else Path("/etc/resolv.conf")
+    return _OF_RESOLVED if session.host.real(_OF_RESOLVED).exists() else USUAL
 
 
 def servers(session: Session) -> list[str]:

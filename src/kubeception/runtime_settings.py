@@ -2,9 +2,9 @@
 
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from kubeception.files_of_others import FileOfOthers
 from kubeception.render import containerd
 from kubeception.session import Session
 
@@ -20,19 +20,7 @@ _OF_KUBELETS = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class Wrong:
-    """A file of settings, what is wrong with it, and what helps."""
-
-    path: Path
-    problem: str
-    hint: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.problem}"
-
-
-def look(session: Session, *, is_foreign: bool) -> Iterator[Wrong]:
+def look(session: Session, *, is_foreign: bool) -> Iterator[FileOfOthers]:
     """Yield the files that containerd can't go by; `is_foreign` is one of the host's own."""
     own = session.config.layout.containerd.settings
     is_there = is_foreign or session.host.at(session.config.layout.units / containerd.UNIT).exists()
@@ -44,13 +32,13 @@ def look(session: Session, *, is_foreign: bool) -> Iterator[Wrong]:
             continue
         except ValueError as error:
             aside = f"mv {path} {path}.off"
-            yield Wrong(path, f"containerd does not start with it: {error}", aside + restart)
+            yield FileOfOthers(path, f"containerd does not start with it: {error}", aside + restart)
             continue
         disabled = found.get("disabled_plugins")
         names = _OF_KUBELETS & {*disabled} if isinstance(disabled, list) else frozenset()
         if names:
             name = min(names)
-            yield Wrong(
+            yield FileOfOthers(
                 path,
                 f"it disables containerd's plugin {name}, without which no pod starts",
                 f"sed -i '/disabled_plugins/s/\"{name}\"//' {path}{restart}",

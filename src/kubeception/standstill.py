@@ -18,7 +18,6 @@ from kubeception.session import Session
 _UNITS = (containerd.UNIT, kubelet.UNIT)
 # What systemd itself does not start again, or is not about to.
 _STOPPED = {"inactive", "failed"}
-_USUAL_RESOLVER = Path("/etc/resolv.conf")
 
 
 class Kind(StrEnum):
@@ -72,7 +71,7 @@ def _of_the_resolver(session: Session) -> Iterator[Standstill]:
 def stale_resolver(session: Session) -> Standstill | None:
     """Return that a better one has come beside the one that the kubelet gives to pods."""
     told, right = _resolvers(session)
-    if told != _USUAL_RESOLVER or told == right:  # what a person has written stays so
+    if told != resolver.USUAL or told == right:  # what a person has written stays so
         return None
     what = f"the kubelet's resolver file is {told}, and {right} is right now"
     return Standstill(Kind.RESOLVER, what, _run_again(session))

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.sessions import session_of
 
 from kubeception import drop_ins
-from kubeception.drop_ins import DropIn
+from kubeception.files_of_others import FileOfOthers
 from kubeception.host import files
 from kubeception.layout import OUR_MARK
 from kubeception.render import containerd, etcd, keeper, kubelet
@@ -34,7 +34,7 @@ UNITS = pytest.mark.parametrize("unit", OURS)
 
 def look(
     session: Session, *, foreign: Collection[str] = (), is_worker: bool = False
-) -> list[DropIn]:
+) -> list[FileOfOthers]:
     return list(drop_ins.look(session, foreign=foreign, is_worker=is_worker))
 
 

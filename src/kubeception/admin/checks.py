@@ -1,9 +1,10 @@
 """What `status` asks, of each kind of host, the lower layers first: a table of conditions."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from kubeception import (
     certificates,
@@ -23,7 +24,6 @@ from kubeception.config.model import Cni
 from kubeception.errors import KubeceptionError
 from kubeception.etcd import data
 from kubeception.facts import Facts
-from kubeception.gather import UNITS
 from kubeception.host import crictl, network
 from kubeception.keeper import record
 from kubeception.kept import default_roles
@@ -47,15 +47,7 @@ def of_control_plane(
     config: Config, facts: Facts, lately: Lately
 ) -> Iterator[tuple[str, Condition]]:
     """Yield what has to hold of a control-plane host and its cluster, each with its group."""
-    for unit in (*UNITS, keeper.UNIT):
-        yield "host", conditions.unit_active(unit)
-    yield "host", _kubelet_answers(facts)
-    yield "host", _resolver_is_there()
-    yield "host", conditions.start_at_boot(drop_ins.units(is_worker=False))
-    yield "host", _unchanged(facts, is_worker=False)
-    yield "host", _runtime_serves(facts)
-    yield "host", _nothing_dropped(is_worker=False)
-    yield "host", _whole_network()
+    yield from _of_any_host(facts, is_worker=False)
     yield "host", _nothing_lost()
     yield "certificates", all_valid()
     yield "etcd", conditions.etcd_serves()
@@ -88,15 +80,7 @@ def of_control_plane(
 
 def of_worker(facts: Facts) -> Iterator[tuple[str, Condition]]:
     """Yield what has to hold of a worker, as far as it can tell."""
-    for unit in (containerd.UNIT, kubelet.UNIT, keeper.UNIT):
-        yield "host", conditions.unit_active(unit)
-    yield "host", _kubelet_answers(facts)
-    yield "host", _resolver_is_there()
-    yield "host", conditions.start_at_boot(drop_ins.units(is_worker=True))
-    yield "host", _unchanged(facts, is_worker=True)
-    yield "host", _runtime_serves(facts)
-    yield "host", _nothing_dropped(is_worker=True)
-    yield "host", _whole_network()
+    yield from _of_any_host(facts, is_worker=True)
     yield "host", _has_its_address(facts)
     yield "certificates", all_valid()
     yield "cluster", conditions.node_ready(facts.host.node)
@@ -107,6 +91,19 @@ def of_worker(facts: Facts) -> Iterator[tuple[str, Condition]]:
         yield "network", _explained(conditions.somebody_reached())
         yield "network", _explained(conditions.large_packets_pass(), is_large=True)
         yield "network", _pods_reach_it()
+
+
+def _of_any_host(facts: Facts, *, is_worker: bool) -> Iterator[tuple[str, Condition]]:
+    units = drop_ins.units(is_worker=is_worker)
+    for unit in units:
+        yield "host", conditions.unit_active(unit)
+    yield "host", _kubelet_answers(facts)
+    yield "host", _resolver_is_there()
+    yield "host", conditions.start_at_boot(units)
+    yield "host", _unchanged(facts, is_worker=is_worker)
+    yield "host", _runtime_serves(facts)
+    yield "host", _nothing_dropped(is_worker=is_worker)
+    yield "host", _whole_network()
 
 
 def _kubelet_answers(facts: Facts) -> Condition:
@@ -176,12 +173,23 @@ def _absent(manifest: Path, name: str) -> Condition:
     return Condition(f"{name} to be gone", problem, hint="kubeception bootstrap")
 
 
+class _Hinting(Protocol):
+    """Something wrong that says what helps."""
+
+    @property
+    def hint(self) -> str: ...
+
+
+def _hinted(found: Iterable[_Hinting]) -> str | None:
+    """Say what is wrong, each with what helps; None where nothing is."""
+    return "; ".join(f"{one} ({one.hint})" for one in found) or None
+
+
 def _unchanged(facts: Facts, *, is_worker: bool) -> Condition:
     foreign = facts.host.foreign_units
 
     def problem(session: Session) -> str | None:
-        found = drop_ins.look(session, foreign=foreign, is_worker=is_worker)
-        return "; ".join(f"{one} ({one.hint})" for one in found) or None
+        return _hinted(drop_ins.look(session, foreign=foreign, is_worker=is_worker))
 
     what = "no drop-in to keep this host's units from their work"
     return Condition(what, problem, hint="kubeception preflight")
@@ -192,11 +200,8 @@ def _runtime_serves(facts: Facts) -> Condition:
 
     def problem(session: Session) -> str | None:
         is_foreign = containerd.UNIT in facts.host.foreign_units
-        found = [
-            f"{one} ({one.hint})" for one in runtime_settings.look(session, is_foreign=is_foreign)
-        ]
-        if found:
-            return "; ".join(found)
+        if found := _hinted(runtime_settings.look(session, is_foreign=is_foreign)):
+            return found
         try:
             crictl.tell(session.host, session.config.layout.containerd.socket, "version", call_s=5)
         except KubeceptionError as error:  # that it is off, or that there is no crictl, others say
@@ -209,8 +214,7 @@ def _runtime_serves(facts: Facts) -> Condition:
 
 def _nothing_dropped(*, is_worker: bool) -> Condition:
     def problem(session: Session) -> str | None:
-        found = firewall.look(session, is_worker=is_worker)
-        return "; ".join(f"{one} ({one.hint})" for one in found) or None
+        return _hinted(firewall.look(session, is_worker=is_worker))
 
     what = "the host's packet filter to let through what is needed"
     return Condition(what, problem, hint="kubeception preflight")

@@ -50,11 +50,6 @@ def node_problem(name: str) -> str | None:
     return f"{name!r} is no name for a node: {why}"
 
 
-def worker_problem(name: str) -> str | None:
-    """Say why no host that joins can have a name, in whichever cluster, or None."""
-    return Reserved().node_problem(name)
-
-
 @dataclass(frozen=True)
 class Reserved:
     """What the API and Services are called, which no host that joins may be.

@@ -37,8 +37,7 @@ def has_bridge_netfilter() -> bool:
 
 def mount_point(path: Path) -> Path:
     """Return where that is mounted which holds a path, or would; a folder bound to itself, too."""
-    there = next(at for at in (path, *path.parents) if at.exists())
-    held = os.open(there, os.O_PATH)
+    held = os.open(nearest(path), os.O_PATH)
     try:
         told = Path(f"/proc/self/fdinfo/{held}").read_text()
     finally:
@@ -47,6 +46,11 @@ def mount_point(path: Path) -> Path:
     table = Path("/proc/self/mountinfo").read_bytes().splitlines()
     of_it = next(fields for line in table if (fields := line.split(b" "))[0] == identity)
     return Path(os.fsdecode(unescaped(of_it[4])))
+
+
+def nearest(path: Path) -> Path:
+    """Return a path or the nearest folder above it that is there."""
+    return next(at for at in (path, *path.parents) if at.exists())
 
 
 def unescaped(field: bytes) -> bytes:

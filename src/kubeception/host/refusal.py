@@ -21,8 +21,6 @@ _HINTS = {
 }
 NOEXEC = "is mounted noexec, so that no program runs from there"
 _DENIED = (errno.EACCES, errno.EPERM)
-# It leaves the rest of the mount as it is, and is for one of a disk and of a folder alike.
-_MAY_RUN = "mount -o remount,bind,exec {point}"
 # What a program is told that has lost track of its own files: a bug.
 _OURS = frozenset({errno.EBADF, errno.EFAULT, errno.ENOTSOCK, errno.ENOTTY})
 
@@ -71,8 +69,11 @@ def to_load(error: ImportError) -> PreflightError | None:
 
 
 def may_run(point: Path) -> str:
-    """Return the command after which programs may run from a file system."""
-    return _MAY_RUN.format(point=point)
+    """Return the command after which programs may run from a file system.
+
+    It leaves the rest of the mount as it is, and is for one of a disk and of a folder alike.
+    """
+    return f"mount -o remount,bind,exec {point}"
 
 
 def is_expected(error: OSError) -> bool:

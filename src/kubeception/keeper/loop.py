@@ -61,14 +61,15 @@ def run(session: Session) -> None:
             _read_again(session)
         seen = watch.observe()
         verdict = judge(seen)
-        if last is None or verdict != last:
-            last, since = verdict, session.host.clock.now()
+        # What cleans temporary files may have been there.
+        is_swept = record.is_gone(session.layout.keeper)
+        if verdict != last:
             log.info("%s: %s", verdict.action, verdict.why)
+            since = session.host.clock.now()
+        if is_swept or verdict != last:
+            last = verdict
             record.write(session.layout.keeper, verdict, since)
-        if record.is_gone(session.layout.keeper):  # what cleans temporary files may have been there
-            record.write(session.layout.keeper, verdict, since)
-            record.write_trouble(session.layout.keeper, trouble)
-        if (found := watch.trouble()) != trouble:
+        if (found := watch.trouble()) != trouble or is_swept:
             trouble = found
             record.write_trouble(session.layout.keeper, trouble)
         is_done = _act(verdict, seen, session, lease)

@@ -5,6 +5,7 @@ import json
 import socket
 import ssl
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from kubeception import pace
@@ -29,7 +30,7 @@ class HealthAnswer(StrEnum):
     UNREACHABLE = "unreachable"
 
 
-class _UnreachableError(TimeoutError):
+class _UnreachableError(OSError):
     pass
 
 
@@ -85,24 +86,17 @@ def _ask(port: int, ca: Path, path: str, *, host: str) -> tuple[int, bytes]:
     if not ca.exists():  # ssl's own error names no file
         raise FileNotFoundError(f"{ca}: no such file")
     context = ssl.create_default_context(cafile=str(ca))
-    try:
-        status, body = _answered(port, context, path, host=host)
-    except _UnreachableError:
-        raise
-    except TimeoutError:
-        # Whoever says no word in time is only slow where everything is.
-        if (longer_s := pace.patience_s(TIMEOUT_S)) == TIMEOUT_S:
-            raise
-        status, body = _answered(port, context, path, host=host, timeout_s=longer_s)
+    answered = partial(_answered, port, context, path, host)
+    status, body = pace.patiently(answered, TIMEOUT_S)
     own = ca.with_name(f"{_CREDENTIAL}.crt")
     if status in _WANTS_A_NAME and own.exists():
         context.load_cert_chain(own, own.with_suffix(".key"))
-        status, body = _answered(port, context, path, host=host)
+        status, body = answered(TIMEOUT_S)
     return status, body
 
 
 def _answered(
-    port: int, context: ssl.SSLContext, path: str, *, host: str, timeout_s: float = TIMEOUT_S
+    port: int, context: ssl.SSLContext, path: str, host: str, timeout_s: float
 ) -> tuple[int, bytes]:
     connection = http.client.HTTPSConnection(host, port, context=context)
     try:

@@ -3,6 +3,7 @@
 import socket
 import ssl
 from contextlib import closing
+from functools import partial
 
 from kubeception import pace
 from kubeception.endpoints import Address
@@ -23,13 +24,7 @@ def serving_certificate(address: Address) -> bytes | None:
 def silence(address: Address) -> str | None:
     """Return why nobody at an address speaks as a kubelet does, whatever certificate is shown."""
     try:
-        try:
-            _greet(address, TIMEOUT_S)
-        except TimeoutError:
-            # Whoever says no word in time is only slow where everything is.
-            if (longer_s := pace.patience_s(TIMEOUT_S)) == TIMEOUT_S:
-                raise
-            _greet(address, longer_s)
+        pace.patiently(partial(_greet, address), TIMEOUT_S)
     except OSError as error:
         return f"{address}:{PORT}: {error}"
     return None

@@ -1,7 +1,6 @@
 """Ask this host's kube-proxy, as a load balancer would, whether it is well."""
 
 import http.client
-from collections.abc import Callable
 from functools import partial
 
 from kubeception import pace
@@ -13,23 +12,12 @@ _HOST = "127.0.0.1"
 
 def problem(port: int = PORT) -> str | None:
     """Return why kube-proxy is not well, or None if it says that it is."""
-    ask = partial(_status, port)
     try:
-        status = _patiently(ask)
+        status = pace.patiently(partial(_status, port), TIMEOUT_S)
     except (OSError, http.client.HTTPException) as error:
         return f"{_HOST}:{port}: {error}"
     # It lives, and has not written for long what has changed of the Services.
     return None if status == 200 else f"{_HOST}:{port}: /livez answers {status}"
-
-
-def _patiently(ask: Callable[[float], int]) -> int:
-    """Return the answer; whoever says no word in time is only slow where everything is."""
-    try:
-        return ask(TIMEOUT_S)
-    except TimeoutError:
-        if (longer_s := pace.patience_s(TIMEOUT_S)) == TIMEOUT_S:
-            raise
-        return ask(longer_s)
 
 
 def _status(port: int, timeout_s: float) -> int:

@@ -17,7 +17,7 @@ def node_name(seen: HostState) -> Iterator[Finding]:
     problem = names.node_problem(seen.node)
     # A control plane's kubelet gets its certificates here, where nobody asks what it is called.
     if problem is None and seen.is_worker:
-        problem = names.worker_problem(seen.node)
+        problem = names.Reserved().node_problem(seen.node)
     if problem:
         yield Finding("Hostname", problem, names.CALL_OTHERWISE)
 

@@ -82,7 +82,7 @@ def disk(seen: HostState) -> Iterator[Finding]:
         (at.kubelet.state, 0, KUBELET_EVICTS),
         (at.pki.folder, 0, 0.0),
     ):
-        found = os.statvfs(_existing(seen.session.host.at(folder)))
+        found = os.statvfs(kernel.nearest(seen.session.host.at(folder)))
         free, size = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
         name, mounted = of_path("Disk", folder), _mount_of(seen, folder)
         hint, fewer = _room(mounted, "-h"), _room(mounted, "--inodes")
@@ -114,7 +114,7 @@ def quota(seen: HostState) -> Iterator[Finding]:
     text = seen.config.etcd.extra_args.get("quota-backend-bytes", "0")
     allowed = int(text) if text.isdecimal() else 0
     allowed = allowed or space.DEFAULT_QUOTA
-    found = os.statvfs(_existing(seen.session.host.at(at)))
+    found = os.statvfs(kernel.nearest(seen.session.host.at(at)))
     size = found.f_blocks * found.f_frsize
     if size < allowed:
         yield warning(
@@ -182,10 +182,6 @@ def _room(mounted: Path, unit: str) -> str:
 
 
 def _mount_of(seen: HostState, folder: Path) -> Path:
+    """Return where the file system is mounted that a folder is on, or would be."""
     host = seen.session.host
     return host.named(kernel.mount_point(host.real(folder)))
-
-
-def _existing(path: Path) -> Path:
-    """Return a path or the nearest folder above it that is there."""
-    return next(at for at in (path, *path.parents) if at.exists())
