@@ -59,6 +59,27 @@ def pod(name: str, on: str, *, port: int) -> dict[str, Any]:
     }
 
 
+def workload(
+    kind: str, name: str, *, pods: dict[str, Any] | None = None, replicas: int = 2
+) -> dict[str, Any]:
+    """Return a Deployment or DaemonSet of kube-system; its pods are labelled with its name."""
+    labels = {"app": name}
+    containers = [{"name": "it", "image": "localhost/none"}]
+    return {
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "metadata": {"name": name, "namespace": SYSTEM},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {**(pods or {}), "containers": containers},
+            },
+            **({"replicas": replicas} if kind == "Deployment" else {}),
+        },
+    }
+
+
 def say(session: Session, kind: str, name: str, **status: str) -> None:
     """Set conditions of an object's status."""
     namespace = SYSTEM if kind == "Pod" else None
@@ -116,19 +137,7 @@ def test_a_node_is_ready_when_it_says_so(session: Session) -> None:
 
 
 def test_a_deployment_that_somebody_scaled_to_none_says_so(rig: Rig, session: Session) -> None:
-    labels = {"app": "scaled"}
-    container = {"name": "it", "image": "localhost/none"}
-    wanted = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "scaled", "namespace": SYSTEM},
-        "spec": {
-            "replicas": 0,
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
-        },
-    }
-    session.api.apply(wanted)
+    session.api.apply(workload("Deployment", "scaled", replicas=0))
     found = conditions.rolled_out("Deployment", "scaled")
     command = f"kubectl -n {SYSTEM} scale deployment scaled --replicas 2"
     rig.until(
@@ -144,28 +153,12 @@ def test_a_daemonset_whose_node_selector_is_somebodys_says_so_with_what_mends_it
     rig: Rig, session: Session
 ) -> None:
     labels, ours = {"app": "narrowed"}, {"kubernetes.io/os": "linux"}
-    container = {"name": "it", "image": "localhost/none"}
     nodes = [node(name, **ours, **{"kubernetes.io/hostname": name}) for name in ("one", "two")]
-    wanted = {
-        "apiVersion": "apps/v1",
-        "kind": "DaemonSet",
-        "metadata": {"name": "narrowed", "namespace": SYSTEM},
-        "spec": {
-            "selector": {"matchLabels": labels},
-            "template": {
-                "metadata": {"labels": labels},
-                # Without a kubelet one with no grace is gone at once.
-                "spec": {
-                    "nodeSelector": ours,
-                    "terminationGracePeriodSeconds": 0,
-                    "containers": [container],
-                },
-            },
-        },
-    }
+    # Without a kubelet one with no grace is gone at once.
+    pods = {"nodeSelector": ours, "terminationGracePeriodSeconds": 0}
     for one in nodes:
         session.api.apply(one)
-    session.api.apply(wanted)
+    session.api.apply(workload("DaemonSet", "narrowed", pods=pods))
     everywhere = conditions.on_every_node("narrowed", labels, lambda _: nodes)
     rolled_out = conditions.rolled_out("DaemonSet", "narrowed")
     rig.until("both", lambda: current_problem(rolled_out, session) == "0 of 2 ready")
@@ -199,22 +192,7 @@ def _begins(condition: Condition, session: Session, words: str) -> bool:
 
 def test_a_deployment_is_rolled_out_when_its_pods_are_ready(rig: Rig, session: Session) -> None:
     labels = {"app": "rolled"}
-    wanted = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "rolled", "namespace": SYSTEM},
-        "spec": {
-            "replicas": 2,
-            "selector": {"matchLabels": labels},
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {
-                    "nodeName": "here",
-                    "containers": [{"name": "it", "image": "localhost/none"}],
-                },
-            },
-        },
-    }
+    wanted = workload("Deployment", "rolled", pods={"nodeName": "here"})
     rolled_out = conditions.rolled_out("Deployment", "rolled")
     run = conditions.pods_run(labels, on={"here"}, at_least=2)
     assert current_problem(rolled_out, session) == "there is no Deployment rolled"
@@ -235,7 +213,7 @@ def test_a_deployment_is_rolled_out_when_its_pods_are_ready(rig: Rig, session: S
     newest = conditions.pods_run(labels, on={"here"}, at_least=1, newest_of="rolled")
     assert current_problem(newest, session) is None
     # A change of the template begins again, before any controller has seen it.
-    wanted["spec"]["template"]["metadata"] = {"labels": {**labels, "new": "1"}}  # type: ignore[index]
+    wanted["spec"]["template"]["metadata"] = {"labels": {**labels, "new": "1"}}
     with rig.programs[CONTROLLER_MANAGER.name].standing_still():
         session.api.apply(wanted)
         assert current_problem(rolled_out, session)
@@ -345,22 +323,6 @@ def test_a_pod_that_is_gone_is_gone(session: Session) -> None:
     session.api.apply(node("here"))
     session.api.apply(pod("still", "here", port=6445))
     assert current_problem(conditions.pod_gone("still"), session) == "pod still is still there"
-
-
-def workload(kind: str, name: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "apps/v1",
-        "kind": kind,
-        "metadata": {"name": name, "namespace": SYSTEM},
-        "spec": {
-            "selector": {"matchLabels": {"app": name}},
-            "template": {
-                "metadata": {"labels": {"app": name}},
-                "spec": {"containers": [{"name": "it", "image": "localhost/none"}]},
-            },
-            **({"replicas": 2} if kind == "Deployment" else {}),
-        },
-    }
 
 
 @pytest.mark.usefixtures("undisturbed")

@@ -124,6 +124,14 @@ def unhealthy(host: Host) -> list[str]:
     return found
 
 
+def complaints(host: Host) -> list[str]:
+    """Return the lines by which a host's status says that something does not hold."""
+    said = host.run("kubeception", "status", check=False)
+    lines = [line for line in said.stdout.splitlines() if line.startswith("✗")]
+    assert bool(lines) is (said.code == 1)
+    return lines
+
+
 def until(holds: Callable[[], bool], *, timeout_s: float, since_s: float | None = None) -> float:
     """Wait until something holds, and return for how long, or how long it is since a moment.
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from tests.lab import cluster, expired
-from tests.lab.cluster import bootstrap
+from tests.lab.cluster import bootstrap, complaints
 from tests.lab.found import OF_THE_MACHINE, errors, findings
 
 from kubeception.lab import Host
@@ -191,9 +191,7 @@ def test_what_a_kubelet_has_of_another_cluster_is_named(cp1: Host) -> None:
 def test_units_that_would_not_start_at_boot_are_told_with_what_enables_them(cp1: Host) -> None:
     cp1.run("systemctl", "disable", *cluster.UNITS, "kubeception-keeper.service")
     try:
-        told = cp1.run("kubeception", "status", check=False)
-        assert told.code == 1
-        [line] = [one for one in told.stdout.splitlines() if one.startswith("✗")]
+        [line] = complaints(cp1)
         assert (
             "etcd.service is disabled, containerd.service is disabled, kubelet.service is" in line
         )
@@ -313,24 +311,18 @@ def test_a_runtime_without_what_a_kubelet_speaks_to_is_named(cp1: Host) -> None:
     cp1.put(file, 'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n')
     cp1.run("systemctl", "restart", "containerd")
     try:
-        (said,) = (one for one in status(cp1) if line in one)
+        (said,) = (one for one in complaints(cp1) if line in one)
         hint = findings(cp1)[f"FileContent-{file.replace('/', '-')}"]["hint"]
         assert said.endswith(f"no pod starts ({hint})")
         cp1.run("rm", file)
-        assert any("its plugin cri is off" in one for one in status(cp1))
+        assert any("its plugin cri is off" in one for one in complaints(cp1))
         cp1.put(file, 'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n')
         cp1.run("sh", "-c", hint)
     finally:
         cp1.run("rm", file)
         cp1.run("systemctl", "restart", "containerd")
     cluster.settle(cp1)
-    assert not any(line in one for one in status(cp1))
-
-
-def status(host: Host) -> list[str]:
-    """Return the lines by which a host says that something does not hold."""
-    said = host.run("kubeception", "status", check=False).stdout
-    return [line for line in said.splitlines() if line.startswith("✗")]
+    assert not any(line in one for one in complaints(cp1))
 
 
 def corefile(host: Host) -> str:

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 from tests.conftest import Note
 from tests.lab import cluster
-from tests.lab.cluster import get, until
+from tests.lab.cluster import complaints, get, until
 from tests.lab.lot import IS_SOAK, SEED, drawn
 from tests.lab.machine import scaled
 
@@ -179,14 +179,6 @@ def made(lab: Lab) -> list[Host]:
     return [cp1, w1]
 
 
-def problems(cp1: Host) -> list[str]:
-    """Return the lines by which a host says that something does not hold."""
-    said = cp1.run("kubeception", "status", check=False)
-    lines = [line for line in said.stdout.splitlines() if line.startswith("✗")]
-    assert bool(lines) is (said.code == 1)
-    return lines
-
-
 @pytest.mark.parametrize(
     "name",
     [*PODS_FAULTS, *PROXY_FAULTS, *drawn(list(FAULTS), 2)],
@@ -198,17 +190,17 @@ def test_what_does_not_work_on_a_node_is_named(
     cp1, w1 = made
     assert len(hosts) == 2
     fault = {**FAULTS, **PODS_FAULTS, **PROXY_FAULTS}[name]
-    until(lambda: problems(cp1) == [], timeout_s=NAMED_S)
+    until(lambda: complaints(cp1) == [], timeout_s=NAMED_S)
 
     w1.run("sh", "-c", fault.broken)
     try:
-        named_s = until(lambda: any("w1: " in line for line in problems(cp1)), timeout_s=NAMED_S)
+        named_s = until(lambda: any("w1: " in line for line in complaints(cp1)), timeout_s=NAMED_S)
         if isinstance(fault.said, Reason):
             until(lambda: told(cp1) == fault.said, timeout_s=NAMED_S)
-        said = problems(cp1)
+        said = complaints(cp1)
     finally:
         w1.run("sh", "-c", fault.mended)
-    over_s = until(lambda: problems(cp1) == [] and told(cp1) is None, timeout_s=NAMED_S)
+    over_s = until(lambda: complaints(cp1) == [] and told(cp1) is None, timeout_s=NAMED_S)
 
     note(f"{name}: named after {named_s:.1f} s, its end after {over_s:.1f} s: {said}")
     assert isinstance(fault.said, Reason) or any(fault.said in line for line in said)
@@ -220,16 +212,16 @@ def test_a_host_that_carries_smaller_packets_than_others_is_named(
     made: list[Host], note: Note
 ) -> None:
     cp1, w1 = made
-    until(lambda: problems(cp1) == [], timeout_s=NAMED_S)
+    until(lambda: complaints(cp1) == [], timeout_s=NAMED_S)
     mended = "ip link set host0 mtu 1500"
     w1.run("ip", "link", "set", "host0", "mtu", "1280")
     try:
         named_s = until(lambda: told(cp1) == Reason.LARGE, timeout_s=NAMED_S)
-        said = problems(cp1)
+        said = complaints(cp1)
         of_w1 = w1.run("kubeception", "status", check=False)
     finally:
         w1.run("sh", "-c", mended)
-    over_s = until(lambda: problems(cp1) == [] and told(cp1) is None, timeout_s=NAMED_S)
+    over_s = until(lambda: complaints(cp1) == [] and told(cp1) is None, timeout_s=NAMED_S)
 
     note(
         f"packets of 1280 bytes: named after {named_s:.1f} s, its end after {over_s:.1f} s: {said}"
@@ -243,21 +235,21 @@ def test_a_host_that_kube_proxy_leaves_out_says_so_and_what_helps(
     made: list[Host], note: Note
 ) -> None:
     cp1, w1 = made
-    until(lambda: problems(cp1) == [], timeout_s=NAMED_S)
+    until(lambda: complaints(cp1) == [], timeout_s=NAMED_S)
     elsewhere = '{"spec":{"template":{"spec":{"nodeSelector":{"of":"somebody"}}}}}'
     patch = ("patch", "daemonset", "kube-proxy", "--type=merge", "--patch", elsewhere)
     cluster.kubectl(cp1, "-n", "kube-system", *patch)
 
-    named_s = until(lambda: any(LEFT_OUT in one for one in problems(w1)), timeout_s=NAMED_S)
+    named_s = until(lambda: any(LEFT_OUT in one for one in complaints(w1)), timeout_s=NAMED_S)
     w1.run("nft", "delete", "table", "ip", "kube-proxy")
     until(
-        lambda: any(f"prerouting), and {LEFT_OUT}" in one for one in problems(w1)),
+        lambda: any(f"prerouting), and {LEFT_OUT}" in one for one in complaints(w1)),
         timeout_s=NAMED_S,
     )
     where, _, command = PROXY.placed_anew.partition(": ")
     assert where == "on a control-plane host"
     cluster.after_the_keeper(cp1, "sh", "-c", command)
-    over_s = until(lambda: problems(w1) == [] == problems(cp1), timeout_s=NAMED_S)
+    over_s = until(lambda: complaints(w1) == [] == complaints(cp1), timeout_s=NAMED_S)
 
     note(f"named after {named_s:.1f} s, its end after {over_s:.1f} s")
 
@@ -269,18 +261,18 @@ def test_what_keeps_logs_and_commands_from_users_is_named(
     cp1, w1 = made
     fault = KUBELET_FAULTS[name]
     said = fault.said.format(w1=w1.address)
-    until(lambda: problems(cp1) == [], timeout_s=NAMED_S)
+    until(lambda: complaints(cp1) == [], timeout_s=NAMED_S)
 
     cp1.run("sh", "-c", fault.before)
     w1.run("sh", "-c", fault.broken)
     try:
-        named_s = until(lambda: any(said in line for line in problems(cp1)), timeout_s=NAMED_S)
-        lines = [line for line in problems(cp1) if "every node's kubelet" in line]
+        named_s = until(lambda: any(said in line for line in complaints(cp1)), timeout_s=NAMED_S)
+        lines = [line for line in complaints(cp1) if "every node's kubelet" in line]
     finally:
         w1.run("sh", "-c", fault.mended)
         cluster.after_the_keeper(cp1, "sh", "-c", fault.after)
     try:
-        over_s = until(lambda: problems(cp1) == [], timeout_s=NAMED_S)
+        over_s = until(lambda: complaints(cp1) == [], timeout_s=NAMED_S)
     finally:
         w1.run("nft", "delete", "table", "inet", "broken", check=False)
 
@@ -307,7 +299,7 @@ def asked(cp1: Host) -> dict[str, int]:
 def test_a_look_asks_each_kubelet_for_a_log_and_a_command(made: list[Host], note: Note) -> None:
     cp1, _ = made
     looks, nodes = 5, 2
-    until(lambda: problems(cp1) == [], timeout_s=NAMED_S)
+    until(lambda: complaints(cp1) == [], timeout_s=NAMED_S)
 
     # What is run there where the network is one's own, and no pod of flannel's.
     cluster.kubectl(
@@ -316,7 +308,7 @@ def test_a_look_asks_each_kubelet_for_a_log_and_a_command(made: list[Host], note
 
     before = asked(cp1)
     for _ in range(looks):
-        assert problems(cp1) == []
+        assert complaints(cp1) == []
     after = asked(cp1)
 
     counted = {what: after[what] - before[what] for what in before}
@@ -326,7 +318,7 @@ def test_a_look_asks_each_kubelet_for_a_log_and_a_command(made: list[Host], note
 
 def test_what_a_look_costs_is_little(made: list[Host], note: Note) -> None:
     cp1, w1 = made
-    until(lambda: problems(cp1) == [], timeout_s=NAMED_S)
+    until(lambda: complaints(cp1) == [], timeout_s=NAMED_S)
 
     used = {}
     for is_on in (True, False):
@@ -337,7 +329,7 @@ def test_what_a_look_costs_is_little(made: list[Host], note: Note) -> None:
         time.sleep(MEASURED_S)
         said = w1.run("journalctl", "-u", KEEPER, "-o", "cat", "-n", "1").stdout
         used[is_on] = keeper_ticks(w1) - before, keeper_kib(w1)
-        assert "all is well" in said and problems(cp1) == []
+        assert "all is well" in said and complaints(cp1) == []
     w1.put(cluster.CONFIG, "")
     w1.run("systemctl", "restart", KEEPER)
 
@@ -354,12 +346,12 @@ def test_what_a_look_costs_is_little(made: list[Host], note: Note) -> None:
 
 def test_nothing_is_named_where_all_is_well(made: list[Host], note: Note) -> None:
     cp1, _ = made
-    until(lambda: problems(cp1) == [], timeout_s=NAMED_S)
+    until(lambda: complaints(cp1) == [], timeout_s=NAMED_S)
     since = cp1.run("date", "+%s").stdout.strip()
     named: list[str] = []
     looks, ends_s = 0, time.monotonic() + WELL_S
     while time.monotonic() < ends_s:
-        named += problems(cp1)
+        named += complaints(cp1)
         named += [f"{node}: {said}" for node in ("cp1", "w1") if (said := told(cp1, node))]
         looks += 1
         time.sleep(LOOK_EVERY_S)
