@@ -7,18 +7,22 @@ from kubeception.gather import chosen_address
 from kubeception.resources import Resource, node_rules
 from kubeception.resources.door import WholeDoor
 from kubeception.resources.kernel_value import VALUES, Forwarding
+from kubeception.resources.plugin_settings import PluginSettings
+from kubeception.resources.pod_bridge import PodBridge
 from kubeception.resources.pod_range import PodRange
+from kubeception.resources.pod_routes import PodRoutes
 from kubeception.session import Session
 
 
 def wanted(session: Session, pods: str | None = None) -> tuple[Resource, ...]:
-    """Return the kernel's settings, and the rules of the door, of kube-proxy and of flannel.
+    """Return the kernel's settings, the pods' network, the rules of the door and the programs.
 
     And the range that the Node says to have for its `pods`, where that is known.
     """
     found: list[Resource] = [*VALUES]
-    if pods and session.config.net.cni is Cni.FLANNEL:
-        found.append(PodRange(pods))
+    if session.config.net.cni is Cni.FLANNEL:
+        found += [PodRange(pods)] if pods else []
+        found += [PluginSettings(), PodRoutes(), PodBridge()]
     if address := chosen_address(session):
         found.append(Forwarding(address))
         if not session.layout.membership.exists():

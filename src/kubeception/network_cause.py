@@ -4,6 +4,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 
 from kubeception import conditions, firewall, host_network, standstill
 from kubeception.conditions import log_tail
@@ -14,13 +15,16 @@ from kubeception.host import links, network, sysctl
 from kubeception.render import coredns, flannel
 from kubeception.render.objects import NAMESPACE
 from kubeception.resources.kernel_value import Forwarding, KernelValue
-from kubeception.resources.node_rules import FLANNEL, NodeRules, of_this_host
+from kubeception.resources.node_rules import FLANNEL, of_this_host
+from kubeception.resources.rewritten import Rewritten
 from kubeception.session import Session
 
 _STRICT = "1"
 # What CoreDNS says of itself, and what of one question that a server outside did not answer.
 _COMPLAINT = re.compile(r"\[(ERROR|FATAL|WARNING)\]|[Ee]rror|panic|waiting")
 _OF_A_QUESTION = re.compile(r"plugin/(errors|forward)")
+# So many other nodes are asked for: what leads elsewhere leads many there.
+_PEERS = 8
 # What VXLAN adds to a packet, in bytes (RFC 7348, with IPv4).
 _OF_VXLAN = 50
 
@@ -57,6 +61,7 @@ def look(
         _of_proxy: True,
         _of_flannels_link: session.config.net.cni is Cni.FLANNEL,
         _closed: True,
+        _led_elsewhere: session.config.net.cni is Cni.FLANNEL,
         _strict: had_strays,
         _of_coredns: is_dns,
     }
@@ -95,11 +100,11 @@ def _dropping(session: Session) -> Iterator[Cause]:
 def _taken_away(session: Session) -> Iterator[Cause]:
     """Yield what the keeper also puts back, a moment later."""
     for one, why in host_network.drifted(host_network.look(session)):
-        if isinstance(one, NodeRules) and (absence := one.program.absence(session)):
+        if isinstance(one, Rewritten) and (absence := one.program.absence(session)):
             nobody, mend = absence
             yield Cause(f"{one} {why}, and {nobody}", mend)
             continue
-        mend = one.mend if isinstance(one, (KernelValue, Forwarding, NodeRules)) else ""
+        mend = one.mend if isinstance(one, (KernelValue, Forwarding, Rewritten)) else ""
         yield Cause(f"{one} {why}", mend)
 
 
@@ -110,8 +115,6 @@ def _of_proxy(session: Session) -> Iterator[Cause]:
 
 
 def _of_flannels_link(session: Session) -> Iterator[Cause]:
-    if not links.is_up(flannel.LINK):
-        yield Cause(f"link {flannel.LINK} is not up", FLANNEL.mend)
     if links.has_link(flannel.BRIDGE) and not links.is_up(flannel.BRIDGE):
         yield Cause(f"link {flannel.BRIDGE} is not up", f"ip link set {flannel.BRIDGE} up")
     made, own = links.tunnel(flannel.LINK), chosen_address(session)
@@ -127,6 +130,34 @@ def _closed(session: Session) -> Iterator[Cause]:
     for address in (net.apiserver_ip, net.dns_ip):
         if route := links.closed_route(address):
             yield Cause(f"route {route}", f"ip route del {route}")
+
+
+def _led_elsewhere(session: Session) -> Iterator[Cause]:
+    """Yield the routes, or the tables of rules, that keep packets from whom they are for."""
+    for address, link in _ways(session).items():
+        for route in _routes(session, address):
+            if route is None:
+                yield Cause(f"no route leads to {address}, which is behind {link}")
+            elif route.link != link:
+                what = f"packets to {address} go by {route.link}, and not by {link}: route {route}"
+                yield Cause(what, f"ip route del {route}")
+
+
+def _ways(session: Session) -> dict[IPv4Address, str]:
+    """Return addresses of other nodes and of their pods, with the link that leads there."""
+    ranges = network.ranges(flannel.LINK, proc=session.host.proc)[:_PEERS]
+    ways = {pods.network_address: flannel.LINK for pods in ranges}
+    if made := links.tunnel(flannel.LINK):
+        ways |= dict.fromkeys([*links.tunnels(flannel.LINK).values()][:_PEERS], made[0])
+    return ways
+
+
+def _routes(session: Session, address: IPv4Address) -> Iterator[links.Route | None]:
+    """Yield the route of what this host sends to an address, and of what its pods send."""
+    yield links.route(address)
+    for link, pods in network.connected(proc=session.host.proc):
+        if link == flannel.BRIDGE:
+            yield links.route(address, source=pods[-2], via=link)
 
 
 def _strict(session: Session) -> Iterator[Cause]:

@@ -16,12 +16,13 @@ from kubeception import network_cause
 from kubeception.conditions.network import is_answered
 from kubeception.config import Config
 from kubeception.config.model import Node
+from kubeception.host import files
 from kubeception.host import network as host_network
 from kubeception.host.gateway import Host
 from kubeception.host.own_network import OwnNetwork
 from kubeception.host.process import run
 from kubeception.host.systemd import Systemd
-from kubeception.render import kubelet
+from kubeception.render import flannel, kubelet
 from kubeception.session import Session
 
 OWN, OTHER = "10.89.0.21", "10.90.0.21"
@@ -35,7 +36,10 @@ def session(tmp_path: Path) -> Iterator[Session]:
         link("host1", OTHER)
         run(["sysctl", "-qw", "net.ipv4.ip_forward=1"])
         tunnel(through="host0", local=OWN)
-        yield Session(CONFIG, Host(tmp_path, Systemd(tmp_path / "nobody-answers")))
+        host = Host(tmp_path, Systemd(tmp_path / "nobody-answers"))
+        for path in (flannel.SUBNET, CONFIG.layout.cni.settings / flannel.PLUGIN):
+            files.write(host.at(path), "told\n")
+        yield Session(CONFIG, host)
 
 
 def link(name: str, address: str) -> None:
@@ -93,7 +97,7 @@ def test_what_lets_no_pod_start_comes_before_what_pods_would_mend(session: Sessi
 def test_a_link_that_is_down(session: Session) -> None:
     run(["ip", "link", "set", "flannel.1", "down"])
 
-    assert told(session).startswith("link flannel.1 is not up (crictl ps")
+    assert told(session).startswith("flannel's routes are gone: link flannel.1 is down (crictl ps")
 
 
 def test_a_link_that_goes_through_another_card(session: Session) -> None:
@@ -108,6 +112,66 @@ def test_a_route_that_leads_nowhere(session: Session) -> None:
     run(["ip", "route", "add", "blackhole", "10.96.0.0/12"])
 
     assert told(session) == "route blackhole 10.96.0.0/12 (ip route del blackhole 10.96.0.0/12)"
+
+
+def peer(pods: str, *, end: str) -> None:
+    """Write down another node's pods as flannel does."""
+    first, link_address = pods.partition("/")[0], "02:00:00:00:00:09"
+    for words in (
+        f"bridge fdb append {link_address} dev flannel.1 dst {end} permanent",
+        f"ip neighbor add {first} lladdr {link_address} dev flannel.1 nud permanent",
+        f"ip route add {pods} via {first} dev flannel.1 onlink",
+    ):
+        run(words.split())
+
+
+PEER, END = "10.64.9.0", "10.89.0.11"
+# What others' routes and rules make of packets, by `ip`; what is said of it, and mends it.
+ELSEWHERE = {
+    "a longer route": (
+        ["route add 10.64.9.0/28 dev host1"],
+        f"packets to {PEER} go by host1, and not by flannel.1: route 10.64.9.0/28",
+        "ip route del 10.64.9.0/28",
+    ),
+    "a table for all": (
+        ["route add 10.64.0.0/16 dev host1 table 52", "rule add lookup 52 priority 5270"],
+        f"packets to {PEER} go by host1, and not by flannel.1: route 10.64.0.0/16 table 52",
+        "ip route del 10.64.0.0/16 table 52",
+    ),
+    "a table for what pods send": (
+        ["route add default dev host1 table 7", "rule add from 10.64.8.0/24 lookup 7"],
+        f"packets to {PEER} go by host1, and not by flannel.1: route default table 7",
+        "ip route del default table 7",
+    ),
+    "a longer route to a node": (
+        ["route add 10.89.0.8/29 dev host1"],
+        f"packets to {END} go by host1, and not by host0: route 10.89.0.8/29",
+        "ip route del 10.89.0.8/29",
+    ),
+    "a route that leads nowhere": (
+        ["route add blackhole 10.64.9.0/28"],
+        f"no route leads to {PEER}, which is behind flannel.1",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ELSEWHERE)
+def test_what_leads_packets_elsewhere(session: Session, case: str) -> None:
+    peer(f"{PEER}/24", end=END)
+    run(["ip", "link", "add", "cni0", "type", "bridge"])
+    run(["ip", "link", "set", "cni0", "up"])
+    run(["ip", "address", "add", "10.64.8.1/24", "dev", "cni0"])
+    assert told(session) == "None"
+    given, what, mend = ELSEWHERE[case]
+    for words in given:
+        run(["ip", *words.split()])
+
+    assert told(session) == (f"{what} ({mend})" if mend else what)
+
+    if mend:
+        run(mend.split())
+        assert told(session) == "None"
 
 
 def test_a_filter_by_the_way_back_that_has_dropped(session: Session) -> None:

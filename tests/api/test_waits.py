@@ -136,16 +136,19 @@ def test_a_node_is_ready_when_it_says_so(session: Session) -> None:
     session.api.delete("Node", "asked")
 
 
-def test_a_deployment_that_somebody_scaled_to_none_says_so(rig: Rig, session: Session) -> None:
-    session.api.apply(workload("Deployment", "scaled", replicas=0))
-    found = conditions.rolled_out("Deployment", "scaled")
-    command = f"kubectl -n {SYSTEM} scale deployment scaled --replicas 2"
+@pytest.mark.parametrize(("name", "replicas"), [("coredns", 2), ("kubeception-join", 1)])
+def test_a_deployment_that_somebody_scaled_to_none_says_so(
+    rig: Rig, session: Session, name: str, replicas: int
+) -> None:
+    session.api.apply(workload("Deployment", name, replicas=0))
+    found = conditions.rolled_out("Deployment", name)
+    command = f"kubectl -n {SYSTEM} scale deployment {name} --replicas {replicas}"
     rig.until(
         "its word",
         lambda: current_problem(found, session) == f"it is scaled to none ({command})",
     )
 
-    session.api.delete("Deployment", "scaled", namespace=SYSTEM)
+    session.api.delete("Deployment", name, namespace=SYSTEM)
 
 
 @pytest.mark.timeout(240)

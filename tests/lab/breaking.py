@@ -286,6 +286,20 @@ def stop_apiserver(host: Host) -> Mended:
     return lambda: not before & _pids(host)
 
 
+def kill_shims(host: Host) -> Mended:
+    """Kill what stands between the runtime and its containers, each of which goes on alone."""
+    before = _started(host)
+    host.run("pkill", "--signal", "KILL", "--full", "containerd-shim-runc-v2")
+    return lambda: not before & _started(host)
+
+
+def _started(host: Host) -> set[tuple[str, ...]]:
+    """Return every process of a container's, by its number and when it was started."""
+    words = ("ps", "-e", "-o", "pid=,lstart=,cgroup=")
+    lines = host.run(*words).stdout.splitlines()
+    return {tuple(line.split()[:6]) for line in lines if "kubepods" in line}
+
+
 def exhaust_memory(host: Host) -> Mended:
     """Leave the API server's container next to no room, and ask for something large."""
     before = _pids(host)

@@ -39,7 +39,7 @@ class Fault:
 def table(seed: int = SEED) -> tuple[Fault, ...]:
     """Return every fault, the milder ones first."""
     chance = random.Random(seed)
-    mild = (*_of_objects(), *_of_processes())
+    mild = (*_of_objects(), *_of_processes(), *_of_the_runtime())
     return (*mild, *_of_the_api_server(), *_drawn(mild, chance))
 
 
@@ -87,6 +87,11 @@ def _of_processes() -> Iterator[Fault]:
         needs_api=False,
         is_long=True,
     )
+
+
+def _of_the_runtime() -> Iterator[Fault]:
+    # The kubelet starts everything beside what goes on, which is then ended.
+    yield Fault("shims killed", breaking.kill_shims, 60, 30, needs_api=False)
 
 
 def _of_the_api_server() -> Iterator[Fault]:

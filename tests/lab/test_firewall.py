@@ -1,5 +1,6 @@
 """Firewalls and kernel settings of others: named, survived, and what they took away is back."""
 
+import errno
 import json
 import re
 import subprocess
@@ -8,14 +9,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fixed import CONFIG
 from tests.lab import cluster, door_history, found, healing
 from tests.lab.cluster import get, kubectl, until
 from tests.lab.conftest import Note
-from tests.lab.lot import drawn
+from tests.lab.lot import SEED, drawn
 from tests.lab.machine import scaled
 
 from kubeception.conditions import API_SILENT_S
@@ -26,6 +29,7 @@ from kubeception.keeper.verdict import Action
 from kubeception.lab import Host, Lab
 from kubeception.lab.paths import GATEWAY
 from kubeception.layout import Layout
+from kubeception.render import flannel
 
 pytestmark = [pytest.mark.hosts(2, bundle=True), pytest.mark.timeout(600)]
 
@@ -51,6 +55,13 @@ service = "https://kubernetes.default.svc.cluster.local/readyz"
 print(urllib.request.urlopen(service, context=context, timeout=3).read().decode())
 print(socket.create_connection(("{GATEWAY}", {PORT}), timeout=3).recv(99).decode())
 """
+# How a connection to a pod where nobody listens comes out.
+REACH = """
+import socket, sys
+probe = socket.socket()
+probe.settimeout(3)
+print(probe.connect_ex((sys.argv[1], 9)))
+"""
 
 
 @dataclass(frozen=True)
@@ -71,6 +82,35 @@ class Made:
             return kubectl(self.cp1, *ask).split()
         except KubeceptionError:
             return []
+
+    def reach_each_other(self) -> bool:
+        """Whether the pods of either host get an answer from the other's."""
+        return all(
+            self._reaches(one, self.address[other.name])
+            for one, other in (self.hosts, reversed(self.hosts))
+        )
+
+    def has_new_flannel(self) -> None:
+        """Let no kubelet wait with another start of it, as with what has ended a few times."""
+        flannel_pods = ("-n", "kube-system", "-l", "k8s-app=flannel")
+        kubectl(self.cp1, "delete", "pods", *flannel_pods)
+        rollout = ("rollout", "status", "-n", "kube-system", "daemonset", "kube-flannel")
+        kubectl(self.cp1, *rollout, "--timeout", "60s")
+        until(self.reach_each_other, timeout_s=BACK_S)
+
+    def _reaches(self, host: Host, address: str) -> bool:
+        """Whether a host's pod is told by another one that nobody listens there."""
+        ask = ("exec", f"asker-{host.name}", "--", "timeout", "9", "python3", "-c", REACH, address)
+        try:
+            return kubectl(self.cp1, *ask).strip() == str(errno.ECONNREFUSED)
+        except KubeceptionError:
+            return False
+
+    @cached_property
+    def address(self) -> dict[str, str]:
+        """The addresses of the hosts' pods."""
+        pods = {host.name: get(self.cp1, "pod", f"asker-{host.name}") for host in self.hosts}
+        return {name: pod["status"]["podIP"] for name, pod in pods.items()}
 
     def is_whole(self) -> bool:
         """Whether all that pods need is there on both hosts."""
@@ -176,6 +216,70 @@ _QUIET = {Action.NOTHING, Action.WAIT}
 def _is_well(host: Host) -> bool:
     said = verdict(host)
     return said is not None and said.action in _QUIET and "rules" not in said.why
+
+
+# What a restart of the host's network, or a hand, makes of the pods' part of it.
+TAKEN = {
+    "routes": "ip route flush dev flannel.1",
+    "neighbours": "ip neighbor flush dev flannel.1 nud permanent",
+    "tunnels": "bridge fdb show dev flannel.1 | while read -r mac _ end _; do"
+    ' bridge fdb del "$mac" dev flannel.1 dst "$end"; done',
+    "all but tunnels": "ip link set flannel.1 down && ip link set flannel.1 up",
+    "the link, set down": "ip link set flannel.1 down",
+    "the link, deleted": "ip link delete flannel.1",
+    "the bridge": "ip link delete cni0",
+    "the bridge's address": "ip address flush dev cni0",
+    "pods' links": "for one in /sys/class/net/cni0/brif/*; do"
+    ' ip link set "${one##*/}" nomaster; done',
+}
+
+
+@pytest.mark.parametrize("what", drawn(tuple(TAKEN), 3), ids=lambda one: f"{one} (seed {SEED})")
+def test_what_is_taken_of_the_pods_network_is_back_within_a_minute(
+    well: Made, note: Note, what: str
+) -> None:
+    """Who has written it, when a pod or a node came, looks no more."""
+    well.has_new_flannel()
+    with unmended(*well.hosts):
+        for host in well.hosts:
+            host.run("sh", stdin=TAKEN[what])
+        assert not well.reach_each_other()
+
+    back_s = until(well.reach_each_other, timeout_s=BACK_S)
+
+    note(f"{what} taken on both roles: their pods reach each other after {back_s:.1f} s")
+    assert healing.wait(well.cp1, patience_s=scaled(healing.SETTLED_S)) == []
+    assert status(well.w1) == ""
+
+
+def test_what_flannel_tells_the_plugins_is_back_within_a_minute(well: Made, note: Note) -> None:
+    """Pods that run don't miss it, and none could start."""
+    told = (flannel.SUBNET, Layout.cni.settings / flannel.PLUGIN)
+    files = [host.root() / path.relative_to("/") for host in well.hosts for path in told]
+    well.has_new_flannel()
+    for file in files:
+        file.unlink()
+
+    back_s = until(lambda: all(file.exists() for file in files), timeout_s=BACK_S)
+
+    note(f"flannel's files removed on both roles: back after {back_s:.1f} s")
+    assert not any("tells the plugins" in status(host) for host in well.hosts)
+
+
+def test_programs_by_which_pods_start_are_missed_before_a_pod_does(well: Made) -> None:
+    """What runs doesn't need them any more."""
+    path = Layout.cni.plugins / "bridge"
+    bundle = str(CONFIG.layout.bundle)
+    hint = f"{path}: no such file (kubeception bundle import {bundle})"
+    with unmended(*well.hosts):
+        well.w1.run("rm", str(path))
+        assert hint in status(well.w1)
+    until(lambda: any(hint in line for line in cluster.complaints(well.cp1)), timeout_s=BACK_S)
+
+    well.w1.run("kubeception", "bundle", "import", bundle)
+
+    assert status(well.w1) == ""
+    until(lambda: cluster.complaints(well.cp1) == [], timeout_s=BACK_S)
 
 
 def test_chains_that_were_emptied_are_told_and_filled_again(well: Made) -> None:

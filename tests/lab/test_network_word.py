@@ -72,11 +72,11 @@ PROXY_FAULTS = {
 FAULTS = {
     "VXLAN is dropped as it arrives": dropped("udp dport 8472", "input", Reason.PODS),
     "VXLAN is dropped as it leaves": dropped("udp dport 8472", "output", Reason.PODS),
-    "flannel's link is down": Fault(
-        "ip link set flannel.1 down",
-        FLANNEL_ANEW,
+    "a table of others' leads elsewhere": Fault(
+        "ip route add 10.64.0.0/16 dev lo table 52; ip rule add lookup 52 priority 5270",
+        "ip rule del priority 5270; ip route flush table 52",
         Reason.PODS,
-        "link flannel.1 is not up",
+        "by lo, and not by flannel.1: route 10.64.0.0/16 table 52 (ip route del 10.64.0.0/16",
     ),
     "questions to the DNS are dropped": dropped("udp dport 53", "output", Reason.DNS),
     "the way to Services is closed": Fault(

@@ -5,6 +5,7 @@ from kubeception.conditions.condition import Condition as Condition
 from kubeception.conditions.condition import all_of as all_of
 from kubeception.conditions.condition import current_problem as current_problem
 from kubeception.conditions.condition import wait_for as wait_for
+from kubeception.conditions.connections import connections_have_room as connections_have_room
 from kubeception.conditions.kubelets import kubelets_answer as kubelets_answer
 from kubeception.conditions.leases import LEASES as LEASES
 from kubeception.conditions.leases import dead_holder as dead_holder

@@ -11,7 +11,7 @@ from kubeception.conditions.nodes import Nodes, absent
 from kubeception.conditions.reading import condition_of
 from kubeception.endpoints import BOOTSTRAP_PORT
 from kubeception.host import door
-from kubeception.render import kubelet
+from kubeception.render import controllers, coredns, kubelet
 from kubeception.render.apiserver import DOOR_GATE
 from kubeception.render.objects import CONTROL_PLANE, NAMESPACE
 from kubeception.session import Session
@@ -19,6 +19,11 @@ from kubeception.session import Session
 # Of a Deployment's ReplicaSets and pods, by its controller.
 _HASH, _REVISION = "pod-template-hash", "deployment.kubernetes.io/revision"
 
+# How many pods have Deployments of ours that have more than one.
+_REPLICAS = {
+    coredns.NAME: coredns.REPLICAS,
+    **{one.name: controllers.REPLICAS for one in controllers.BOTH},
+}
 # What DaemonSets of ours select nodes by.
 _OUR_SELECTORS = {("kubernetes.io/os", "linux"), (CONTROL_PLANE, "")}
 
@@ -99,7 +104,8 @@ def _why_none(kind: str, found: dict[str, Any]) -> str:
     """Say why no pod of a workload is wanted."""
     if kind == "Deployment":
         name = found["metadata"]["name"]
-        command = f"kubectl -n {NAMESPACE} scale deployment {name} --replicas 2"
+        count = _REPLICAS.get(name, 1)
+        command = f"kubectl -n {NAMESPACE} scale deployment {name} --replicas {count}"
         return f"it is scaled to none ({command})"
     why = _narrowed(found)
     return f"it fits no node{f': {why}' if why else ''}"

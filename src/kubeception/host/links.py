@@ -5,14 +5,13 @@ import json
 import shutil
 import socket
 import struct
+from dataclasses import dataclass
 from ipaddress import IPv4Address
-from pathlib import Path
 from typing import Any
 
 from kubeception import crash
 from kubeception.host.process import run
 
-_LINKS = Path("/sys/class/net")
 _IFF_UP, _SIOCGIFFLAGS, _SIOCGIFMTU = 1, 0x8913, 0x8921
 _FLAGS, _MTU = "16sH22x", "16si20x"  # struct ifreq, netdevice(7)
 _CLOSED = frozenset({"blackhole", "unreachable", "prohibit"})
@@ -20,7 +19,15 @@ _CLOSED = frozenset({"blackhole", "unreachable", "prohibit"})
 
 def has_link(name: str) -> bool:
     """Tell whether there is a link of that name."""
-    return (_LINKS / name).exists()
+    return bool(index(name))
+
+
+def index(name: str) -> int:
+    """Return the kernel's number of a link, 0 for none; one that is made anew gets another."""
+    try:
+        return socket.if_nametoindex(name)
+    except OSError:
+        return 0
 
 
 def is_up(name: str) -> bool:
@@ -44,11 +51,51 @@ def _asked(what: int, form: str, name: str) -> int:
     return value
 
 
-def tunnels(name: str) -> list[IPv4Address]:
-    """Return the other ends to which a VXLAN link sends, in order; none where none is told."""
+def tunnels(name: str) -> dict[str, IPv4Address]:
+    """Return the other ends to which a VXLAN link sends, by the link addresses behind them.
+
+    None where none is told.
+    """
     listed = run(["bridge", "-json", "fdb", "show", "dev", name], check=False)
-    ends = {one["dst"] for one in json.loads(listed.stdout or "[]") if "dst" in one}
-    return sorted(map(IPv4Address, ends)) if listed.code == 0 else []
+    told = json.loads(listed.stdout or "[]") if listed.code == 0 else []
+    return {one["mac"]: IPv4Address(one["dst"]) for one in told if "dst" in one}
+
+
+def forget_tunnels(name: str) -> None:
+    """Have a VXLAN link send to no other end."""
+    for link_address, end in tunnels(name).items():
+        crash.before("forget tunnel", f"{name} {end}")
+        run(["bridge", "fdb", "delete", link_address, "dev", name, "dst", str(end)], check=False)
+
+
+@dataclass(frozen=True)
+class Route:
+    """By which link packets to an address go, and by which route: destination, table, type."""
+
+    link: str
+    destination: str
+    table: str
+    kind: str
+
+    def __str__(self) -> str:
+        words = (self.kind, self.destination, f"table {self.table}" if self.table else "")
+        return " ".join(filter(None, words))
+
+
+def route(
+    address: IPv4Address, *, source: IPv4Address | None = None, via: str = ""
+) -> Route | None:
+    """Return the route of what this host sends, or of what comes from a source by a link.
+
+    By the rules of ip-rule(8), too; None where none leads there.
+    """
+    given = ["from", str(source), "iif", via] if source else []
+    asked = run(["ip", "-json", "route", "get", "fibmatch", str(address), *given], check=False)
+    found = json.loads(asked.stdout or "[]") if asked.code == 0 else []
+    if not found:
+        return None
+    one: dict[str, str] = found[0]
+    return Route(one.get("dev", ""), one["dst"], one.get("table", ""), one.get("type", ""))
 
 
 def tunnel(name: str) -> tuple[str, str] | None:
@@ -73,10 +120,11 @@ def _length(destination: str) -> int:
     return 0 if destination == "default" else int((destination + "/32").split("/")[1])
 
 
-def is_in_use(bridge: str) -> bool:
-    """Tell whether anything is plugged into a bridge."""
-    ports = _LINKS / bridge / "brif"
-    return ports.exists() and any(ports.iterdir())
+def ports(bridge: str) -> set[str]:
+    """Return the links that are plugged into a bridge; none where there is no bridge."""
+    listed = run(["ip", "-json", "link", "show", "master", bridge], check=False)
+    told = json.loads(listed.stdout or "[]") if listed.code == 0 else []
+    return {one["ifname"] for one in told if "ifname" in one}
 
 
 def remove_link(name: str) -> None:

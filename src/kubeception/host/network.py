@@ -17,6 +17,7 @@ _SIOCGIFCONF = 0x8912
 _RECORD = 40  # struct ifreq on 64-bit Linux
 _ROOM = 1024  # addresses
 _UP = 1  # RTF_UP
+_PERMANENT = 4  # ATF_PERM
 _EVERYWHERE = IPv4Network("0.0.0.0/0")
 
 
@@ -57,6 +58,17 @@ def has_address(address: Address) -> bool:
 def gateways(interface: str, *, proc: Path = Path("/proc")) -> list[IPv4Address]:
     """Return the gateways to which routes lead through an interface."""
     return sorted({one.gateway for one in _routes(proc) if one.is_by_way_of(interface)})
+
+
+def neighbours(interface: str, *, proc: Path = Path("/proc")) -> dict[IPv4Address, str]:
+    """Return the link addresses of neighbours that somebody wrote down for good; see arp(7)."""
+    lines = (proc / "net/arp").read_text().splitlines()[1:]
+    told = (line.split() for line in lines)
+    return {
+        IPv4Address(address): link_address
+        for address, _, flags, link_address, _, at in told
+        if at == interface and int(flags, 16) & _PERMANENT
+    }
 
 
 def ranges(interface: str, *, proc: Path = Path("/proc")) -> list[IPv4Network]:

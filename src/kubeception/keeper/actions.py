@@ -27,6 +27,7 @@ from kubeception.render.objects import NAMESPACE
 from kubeception.resources.door import Door
 from kubeception.resources.door_gate import DoorGate
 from kubeception.resources.hung_server import NoHungServer
+from kubeception.resources.no_orphans import NoOrphans
 from kubeception.resources.revision import Revision, daemonset, editor, told
 from kubeception.session import Session
 
@@ -76,6 +77,12 @@ def restore_network(session: Session, due: Collection[str], pods: str | None) ->
         for one, _ in host_network.drifted(host_network.look(session, pods)):
             if str(one) in due:
                 one.apply(session)
+
+
+def end_orphans(session: Session) -> None:
+    """Kill processes of containers that the runtime has lost."""
+    with _locked(session, "ending what the runtime has lost"):
+        NoOrphans().apply(session)
 
 
 def restart_kubelet(session: Session) -> None:

@@ -17,10 +17,12 @@ from kubeception.keeper.verdict import ETCD_SILENT_S, LEASE_STILL_S, Observation
 from kubeception.pki.token import Role
 from kubeception.render import kubelet
 from kubeception.resources import Resource
+from kubeception.resources.no_orphans import NoOrphans
 from kubeception.resources.node_rules import NodeRules
+from kubeception.resources.rewritten import Rewritten
 from kubeception.session import Session
 
-NETWORK_EVERY_S = 10.0
+NETWORK_EVERY_S = ORPHANS_EVERY_S = 10.0
 # What did not help may later.
 RESTORE_EVERY_S = 30.0
 PACE_EVERY_S, PACE_COUNTS_S = 5.0, 30.0
@@ -37,6 +39,8 @@ class HostObserver:
         self._kubelet = ""
         self._network_lost: list[tuple[Resource, str]] = []
         self._was_whole: set[str] = set()
+        self._orphans: tuple[str | None, str | None] = (None, None)
+        self._orphans_read_s: float | None = None
         self._network_read_s: float | None = None
         self._restored_s: float | None = None
         self._paces: dict[float, float] = {}
@@ -76,6 +80,17 @@ class HostObserver:
         due = () if seen.api_silent_s else tuple(self._due(now))
         return replace(seen, network_lost=host_network.told(self._network_lost), network_due=due)
 
+    def with_orphans(self, seen: Observation, now: float) -> Observation:
+        """Add what the runtime has lost, at two looks: of the first it may be about to end it."""
+        last, before = self._orphans_read_s, self._orphans[1]
+        if before or last is None or now - last >= ORPHANS_EVERY_S:
+            self._orphans_read_s = now
+            try:
+                self._orphans = (before, NoOrphans().drift(self._session))
+            except KubeceptionError:  # the runtime can't be asked
+                self._orphans = (before, None)
+        return replace(seen, orphans=self._orphans[1] if self._orphans[0] else None)
+
     def with_pace(self, seen: Observation, now: float) -> Observation:
         """Add how slow this machine is, where somebody is about to be late."""
         is_late = (
@@ -106,7 +121,7 @@ class HostObserver:
 
     def _has_had_its_time(self, one: Resource) -> bool:
         try:
-            return not isinstance(one, NodeRules) or one.is_overdue(self._session)
+            return not isinstance(one, Rewritten) or one.is_overdue(self._session)
         except KubeceptionError:  # the runtime can't be asked
             return False
 

@@ -129,6 +129,8 @@ def _act(verdict: Verdict, seen: Observation, session: Session, lease: Lease) ->
                 actions.tell_of_the_network(session, node_name(session), seen.trouble)
             case Action.RESTORE_NETWORK:
                 actions.restore_network(session, seen.network_due, seen.pods)
+            case Action.END_ORPHANS:
+                actions.end_orphans(session)
             case Action.REBOOT:
                 actions.reboot(session)
             case Action.ERRAND if seen.errands.asked:

@@ -4,14 +4,16 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
-from kubeception import conditions, network_cause, resolver
+from kubeception import conditions, container_programs, network_cause, resolver
 from kubeception.conditions import Condition
 from kubeception.config.model import Cni
 from kubeception.errors import KubeceptionError
+from kubeception.gather import is_foreign
 from kubeception.host import network
 from kubeception.keeper import pod_look
 from kubeception.keeper.pod_place import PodPlace
 from kubeception.keeper.trouble import Looks, Reason, Trouble
+from kubeception.render import containerd
 from kubeception.session import Session
 
 # A Service that has moved, or a pod that has, is followed within seconds: it counts if it is so
@@ -26,8 +28,14 @@ _WORDS = {
     Reason.PODS: "no other node is reached through the pod network",
     Reason.LARGE: "large packets are lost in the pod network",
     Reason.RESOLVER: "no pod could start, for want of the resolver file that it inherits",
+    Reason.PROGRAMS: "no pod could start",
+    Reason.CONNECTIONS: "the kernel's table of connections is full",
     Reason.PROXY: "Services stay as they were",
 }
+
+
+# What is a cause itself.
+_CAUSES = {Reason.RESOLVER, Reason.PROGRAMS, Reason.CONNECTIONS, Reason.PROXY}
 
 
 class NetworkWatch:
@@ -72,6 +80,8 @@ def _of_host(session: Session) -> Trouble | None:
 
 def _needed(session: Session) -> Iterator[tuple[Reason, Condition]]:
     yield Reason.RESOLVER, Condition("a resolver file", resolver.problem)
+    yield Reason.PROGRAMS, Condition("the programs by which pods start", _missing)
+    yield Reason.CONNECTIONS, conditions.connections_have_room()
     brings_network = session.config.net.cni is Cni.FLANNEL
     if brings_network:
         yield Reason.PODS, conditions.somebody_reached()
@@ -82,9 +92,15 @@ def _needed(session: Session) -> Iterator[tuple[Reason, Condition]]:
     yield Reason.PROXY, conditions.proxy_works()
 
 
+def _missing(session: Session) -> str | None:
+    if is_foreign(session, containerd.UNIT):
+        return None
+    return "; ".join(f"{one} ({one.hint})" for one in container_programs.missing(session)) or None
+
+
 def _explained(session: Session, found: Trouble, *, had_strays: bool) -> Trouble:
     """Add the cause, where it can be told."""
-    if found.reason in {Reason.RESOLVER, Reason.PROXY}:  # they are causes
+    if found.reason in _CAUSES:
         return found
     try:
         why = network_cause.look(

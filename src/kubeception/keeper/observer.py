@@ -178,6 +178,7 @@ class Observer:
         # Who flushes the door flushes all else: that is restored before anything is waited for.
         seen = replace(seen, pods=self._pods)
         seen = self._host.with_network(seen, now, at_once=self._was_silent)
+        seen = self._host.with_orphans(seen, now)
         node_key = f"/registry/minions/{self._node}"
         try:
             server, node, shared, *rest = session.etcd.mod_revisions(

@@ -87,7 +87,7 @@ def _targets(session: Session) -> Iterator[Target]:
         with contextlib.suppress(ValueError):  # a name; its API is asked at its Service, too
             yield Target(IPv4Address(at.hostname or ""), at.port or API_PORT)
         return
-    nodes = links.tunnels(flannel.LINK)
+    nodes = sorted({*links.tunnels(flannel.LINK).values()})
     for address in nodes[:_NODES]:
         yield Target(address, kubelet.PORT)
     if not nodes:

@@ -65,7 +65,7 @@ class PodPlace:
         self.end()
         pods = pod_range.in_use(self._session)
         if pods is None:
-            raise KubeceptionError(f"{flannel.RUN}/subnet.env: flannel has no range of pods yet")
+            raise KubeceptionError(f"{flannel.SUBNET}: flannel has no range of pods yet")
         network = OwnNetwork()
         self._may_be_left = True
         try:

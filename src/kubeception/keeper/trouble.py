@@ -17,6 +17,8 @@ class Reason(StrEnum):
     MASQUERADE = "PodsNotMasqueraded"
     SETUP = "PodNetworkNotSetUp"
     RESOLVER = "NoResolverFile"
+    PROGRAMS = "ProgramsMissing"
+    CONNECTIONS = "ConnectionTableFull"
     LARGE = "LargePacketsLost"
 
 

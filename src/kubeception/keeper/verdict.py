@@ -42,6 +42,7 @@ class Action(StrEnum):
     RESTART_KUBELET = "restart the kubelet"
     TELL = "tell of the network"
     RESTORE_NETWORK = "restore the network"
+    END_ORPHANS = "end what the runtime has lost"
     REBOOT = "reboot"
     ERRAND = "run an errand"
     PREPARE = "prepare a release"
@@ -119,6 +120,8 @@ class Observation:
     """What of this host's network somebody took away."""
     network_due: tuple[str, ...] = ()
     """What of it is to be restored now."""
+    orphans: str | None = None
+    """Which processes of containers run on that the runtime has lost."""
     is_to_reboot: bool = False
     """This host's Node asks for it."""
     errands: Errands = NO_ERRANDS
@@ -151,6 +154,7 @@ def judge(seen: Observation) -> Verdict:
     if seen.role is Role.WORKER:
         verdict = (
             _hands_off(seen)
+            or _about_orphans(seen)
             or _about_the_network(seen)
             or _about_a_worker(seen)
             or _about_what_may_pass(seen)
@@ -161,6 +165,7 @@ def judge(seen: Observation) -> Verdict:
         or _about_etcd(seen)
         or _about_space(seen)
         or _about_the_door(seen)
+        or _about_orphans(seen)
         or _about_the_network(seen)
         or _about_what_to_tell(seen)
         or _about_an_errand(seen)
@@ -269,6 +274,11 @@ def _about_the_door(seen: Observation) -> Verdict | None:
             Action.TURN_DOOR, f"nobody answers behind it, and one does on port {seen.ready[0]}"
         )
     return None
+
+
+def _about_orphans(seen: Observation) -> Verdict | None:
+    """End them, an API server, too: the one in its place can't listen while it has the port."""
+    return Verdict(Action.END_ORPHANS, seen.orphans) if seen.orphans else None
 
 
 def _about_the_network(seen: Observation) -> Verdict | None:

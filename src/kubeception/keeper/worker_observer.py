@@ -94,7 +94,8 @@ class WorkerObserver:
             trouble=self._host.trouble(),
             unready=None if self._said.api_problem else self._host.unready(self._not_ready, now),
         )
-        return self._host.with_pace(self._with_undone(self._host.with_network(seen, now), now), now)
+        seen = self._host.with_orphans(self._host.with_network(seen, now), now)
+        return self._host.with_pace(self._with_undone(seen, now), now)
 
     def _with_undone(self, seen: Observation, now: float) -> Observation:
         """Add what of the join is gone: what a person is at does not count, nor how long it was."""

@@ -1,27 +1,19 @@
 """The programs that the host runs: there, and of a version that we support, by their own words."""
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from kubeception import versions
-from kubeception.config.model import Cni
+from kubeception import container_programs, versions
+from kubeception.container_programs import Missing
 from kubeception.errors import KubeceptionError
 from kubeception.host import kernel, refusal
 from kubeception.preflight.finding import Finding, of_path, warning
 from kubeception.preflight.host_state import HostState
 from kubeception.render import containerd, etcd, kubelet
-from kubeception.versions import LISTING
 
 _ANSWER_S = 10.0
-_IMPORT = "kubeception bundle import"
-# Where containerd's own unit looks for these, after the launchers.
-_PATH = "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
-_RUNTIME = ("containerd-shim-runc-v2", "runc")
-_CNI = ("loopback",)
-_CNI_OF_FLANNEL = ("bridge", "flannel", "host-local", "portmap")
 
 
 @dataclass(frozen=True)
@@ -48,20 +40,15 @@ def _programs(seen: HostState) -> tuple[Program, ...]:
 
 def files(seen: HostState) -> Iterator[Finding]:
     """Want every program that is called by name."""
-    at = seen.config.layout
+    session, missing = seen.session, list[Missing]()
     for program in _programs(seen):
         path = _path(seen, program)
-        if path is not None and not seen.session.host.real(path).exists():
-            yield _missing(seen, program.name, path)
-    if containerd.UNIT in seen.foreign:
-        return
-    for name in _RUNTIME:
-        if not seen.session.host.find(name, path=f"{at.launchers}:{_PATH}"):
-            yield _missing(seen, name, at.launchers / name)
-    plugins = _CNI + (_CNI_OF_FLANNEL if seen.config.net.cni is Cni.FLANNEL else ())
-    for name in plugins:
-        if not seen.session.host.real(at.cni.plugins / name).exists():
-            yield _missing(seen, name, at.cni.plugins / name)
+        if path is not None and not session.host.real(path).exists():
+            missing.append(container_programs.not_there(session, path))
+    if containerd.UNIT not in seen.foreign:
+        missing += container_programs.missing(session)
+    for one in missing:
+        yield Finding(f"FileExisting-{one.name}", str(one), one.hint)
 
 
 def may_run(seen: HostState) -> Iterator[Finding]:
@@ -70,8 +57,8 @@ def may_run(seen: HostState) -> Iterator[Finding]:
     called = (
         at.launchers / "kubeception",
         *(path for one in _programs(seen) if (path := _path(seen, one))),
-        *(at.launchers / name for name in _RUNTIME),
-        *(at.cni.plugins / name for name in (*_CNI, *_CNI_OF_FLANNEL)),
+        *container_programs.runtime(seen.config),
+        *container_programs.plugins(seen.config),
     )
     kept: dict[Path, list[str]] = {}
     for path in called:
@@ -122,30 +109,13 @@ def _path(seen: HostState, program: Program) -> Path | None:
     return seen.session.host.find(program.name)
 
 
-def _missing(seen: HostState, name: str, path: Path) -> Finding:
-    return Finding(f"FileExisting-{name}", f"{path}: no such file", _bringing(seen, path))
-
-
-def _bringing(seen: HostState, path: Path) -> str:
-    """Return the command that brings a program which is missing, or is another one."""
-    bundle = seen.config.layout.bundle
-    at = seen.session.host.real(path.parent) / path.name
-    target = at.readlink() if at.is_symlink() else None
-    # Where the link is right it is the bundle that is not.
-    is_right = target in (bundle / "bin" / path.name, bundle / "bin/cni" / path.name)
-    source = "DIR" if is_right or not (seen.layout.bundle / LISTING).is_file() else bundle
-    is_foreign = os.path.lexists(at) and not (target and target.is_relative_to(bundle))
-    aside = f"mv {path} {path}.old; " if is_foreign else ""
-    return f"{aside}{_IMPORT} {source}"
-
-
 def _version(seen: HostState, program: Program, path: Path) -> Iterator[Finding]:
     supported = seen.release.supported[program.name]
     hint = f"want {program.name} {supported}"
     if program.unit in seen.foreign:
         hint += f", or remove {program.unit}, the host's own, to have the bundle's"
     else:
-        hint += f": {_bringing(seen, path)}"
+        hint += f": {container_programs.bringing(seen.session, path)}"
     try:
         said = seen.session.host.run([path, "--version"], check=False, timeout=_ANSWER_S)
     except KubeceptionError as error:  # such as one built for another architecture

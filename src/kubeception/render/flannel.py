@@ -21,6 +21,10 @@ LINK_FORM = r'^[{]"VNI":1,"VtepMAC":"[0-9a-f][26ae](:[0-9a-f]{2}){5}"[}]$'
 LABELS = {"k8s-app": "flannel"}
 PLUGIN = "10-flannel.conflist"
 RUN = Path("/run/flannel")
+# Which range this node's pods have.
+SUBNET = RUN / "subnet.env"
+# By which index its program of now has found its link: one that is made anew has another.
+LINK_INDEX = RUN / "link-index"
 BRIDGE = "cni0"
 # What flannel and its plugins make of themselves on a host, besides the file above. Of a folder
 # also what in it is theirs: a file for each container, and one for each address.
@@ -29,7 +33,7 @@ LINKS = (LINK, BRIDGE)
 TABLES = (("ip", "flannel-ipv4"), ("ip6", "flannel-ipv6"))
 GIVEN_OUT = Path("/var/lib/cni/networks/cbr0")
 FOLDERS = {
-    RUN: ("subnet.env",),
+    RUN: (SUBNET.name, LINK_INDEX.name),
     Path("/var/lib/cni/flannel"): ("[0-9a-f]" * 64,),
     GIVEN_OUT: (
         "[0-9]*.[0-9]*.[0-9]*.[0-9]*",
@@ -98,7 +102,8 @@ def _pod_spec(cluster: ClusterFacts) -> objects.Object:
     # only be there once flannel can serve: a sandbox that fails before is not tried again for long.
     # Not in a hook after the start: while that runs, a kubelet can neither end nor replace the pod.
     program = (
-        f"{{ until [ -s {RUN}/subnet.env ]; do sleep 0.1; done;"
+        f"{{ until [ -s {SUBNET} ]"
+        f" && cat /sys/class/net/{LINK}/ifindex > {LINK_INDEX}; do sleep 0.1; done;"
         f" cp {_SETTINGS}/{PLUGIN} {cni}/.{PLUGIN} && mv {cni}/.{PLUGIN} {cni}/{PLUGIN}; }}"
         ' & exec flanneld --ip-masq --kube-subnet-mgr --iface="$HOST_IP"'
     )

@@ -121,7 +121,7 @@ class NoLink:
 
     def drift(self, _reach: Session) -> str | None:
         """Say whether it is there."""
-        there = links.has_link(self.name) and not links.is_in_use(self.name)
+        there = links.has_link(self.name) and not links.ports(self.name)
         return "is there" if there else None
 
     def apply(self, _reach: Session) -> None:

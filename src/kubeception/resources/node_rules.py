@@ -8,19 +8,18 @@ with the reload of a firewall, has taken them away until these programs start an
 from dataclasses import dataclass
 
 from kubeception.conditions import node_program
-from kubeception.conditions.node_program import STARTS_WITHIN_S, NodeProgram
 from kubeception.config import cluster
 from kubeception.config.model import Cni, ProxyMode
-from kubeception.host import containers, links
+from kubeception.host import links
 from kubeception.render import flannel, proxy
+from kubeception.resources.rewritten import Rewritten
 from kubeception.session import Session
 
 
 @dataclass(frozen=True)
-class NodeRules:
+class NodeRules(Rewritten):
     """A program's rules, of which one chain stands for all."""
 
-    program: NodeProgram
     table: tuple[str, str]
     chain: str
 
@@ -33,27 +32,10 @@ class NodeRules:
         has_any = links.has_rules(family, table, self.chain)
         return None if has_any else f"are gone (chain {family} {table} {self.chain})"
 
-    @property
-    def mend(self) -> str:
-        """The command by which somebody has the program start anew."""
-        return self.program.mend
-
     def masquerades(self) -> bool:
         """Tell whether any of them has what pods send leave by their host's address."""
         family, table = self.table
         return links.has_rules(family, table, self.chain, verdict="masquerade")
-
-    def is_overdue(self, session: Session) -> bool:
-        """Tell whether the program has had its time to write them."""
-        now_s = session.host.clock.now().timestamp()
-        found = self.program.running(session) or []
-        return any(now_s - one.started_s >= STARTS_WITHIN_S for one in found)
-
-    def apply(self, session: Session) -> None:
-        """Kill the program; the kubelet starts it anew."""
-        socket = session.config.layout.containerd.socket
-        for one in self.program.running(session) or []:
-            containers.kill(session.host, socket, one=one, name=self.program.container)
 
 
 _PROXY = NodeRules(node_program.PROXY, proxy.TABLES[0], chain="nat-prerouting")

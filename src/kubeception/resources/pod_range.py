@@ -60,7 +60,7 @@ class PodRange:
 
 def in_use(session: Session) -> IPv4Network | None:
     """Return the range of this node's pods, as flannel has told the plugins; None for none yet."""
-    said = session.host.content(flannel.RUN / "subnet.env") or b""
+    said = session.host.content(flannel.SUBNET) or b""
     for line in said.decode(errors="replace").splitlines():
         if line.startswith(_SUBNET):
             return IPv4Interface(line.removeprefix(_SUBNET)).network
@@ -79,7 +79,7 @@ def forget(session: Session) -> None:
     The next flannel that starts brings it back; until then the runtime says that there is none.
     """
     files.remove(session.layout.cni.settings / flannel.PLUGIN)
-    files.remove(session.host.at(flannel.RUN / "subnet.env"))
+    files.remove(session.host.at(flannel.SUBNET))
     if links.has_link(flannel.BRIDGE):
         links.remove_link(flannel.BRIDGE)
 

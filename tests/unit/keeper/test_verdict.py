@@ -46,6 +46,7 @@ FULL = Space(size=10 * MIB, in_use=2 * MIB, quota=10 * MIB, is_full=True)
 NEAR = Space(size=8 * MIB, in_use=7 * MIB, quota=10 * MIB)
 DROPPED = "chain inet fw input (policy drop) drops tcp 6445 of this host itself"
 FLUSHED = "kube-proxy's rules are gone"
+LOST = "runs on: kube-apiserver (pid 7)"
 OFF = Standstill(Kind.UNITS, "kubelet.service is not running", "systemctl")
 HELD = "pid 7: kubeception bootstrap"
 ASKED = Asked("0a-1b", "1.37.1-b")
@@ -158,6 +159,17 @@ TABLE = {
         FLUSHED,
     ),
     "and by a worker": (worker(network_lost=FLUSHED), Action.WAIT, FLUSHED),
+    "what the runtime has lost is ended, also while no API answers": (
+        Observation(orphans=LOST, api_silent_s=9),
+        Action.END_ORPHANS,
+        LOST,
+    ),
+    "and on a worker": (worker(orphans=LOST, has_new_settings=True), Action.END_ORPHANS, LOST),
+    "no orphan is ended while a person is at it": (
+        Observation(orphans=LOST, locked="bootstrap"),
+        Action.STAND_BACK,
+        "the host is being changed by bootstrap",
+    ),
     "what a killed bootstrap left is taken away": (
         Observation(manifests=("bootstrap-kube-apiserver",)),
         Action.BOOTSTRAP,

@@ -1,0 +1,35 @@
+"""What kube-proxy and flannel keep in the kernel, and write anew only when they start."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from kubeception.conditions.node_program import STARTS_WITHIN_S, NodeProgram
+from kubeception.host import containers
+from kubeception.session import Session
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """Something that a program of the network writes when it starts."""
+
+    program: NodeProgram
+    written_within_s: ClassVar[float] = STARTS_WITHIN_S
+    """How long after its start it is there on a usual machine, or that on any."""
+
+    @property
+    def mend(self) -> str:
+        """The command by which somebody has the program start anew."""
+        return self.program.mend
+
+    def is_overdue(self, session: Session) -> bool:
+        """Tell whether the program has had its time to write it."""
+        clock = session.host.clock
+        found = self.program.running(session) or []
+        least_s = min(self.written_within_s * clock.slowness(), STARTS_WITHIN_S)
+        return any(clock.now().timestamp() - one.started_s >= least_s for one in found)
+
+    def apply(self, session: Session) -> None:
+        """Kill the program; the kubelet starts it anew."""
+        socket = session.config.layout.containerd.socket
+        for one in self.program.running(session) or []:
+            containers.kill(session.host, socket, one=one, name=self.program.container)
