@@ -21,7 +21,7 @@ from kubeception.host import door, files
 from kubeception.host.gateway import Host
 from kubeception.host.process import run
 from kubeception.kube.client import Api
-from kubeception.preflight import address, capacity, leftovers, ports, webhooks
+from kubeception.preflight import address, capacity, layers, leftovers, ports, webhooks
 from kubeception.preflight.finding import Severity
 from kubeception.preflight.host_state import HostState
 from kubeception.render import flannel
@@ -391,3 +391,28 @@ def test_a_webhook_without_a_backend(session: Session, api: Api, webhook: dict[s
     webhook["webhooks"][0]["failurePolicy"] = "Ignore"
     api.apply(webhook)
     assert found() == []
+
+
+def test_a_file_system_that_carries_no_layers_is_told_and_left_as_it_is(seen: HostState) -> None:
+    folder = seen.session.host.at(CONFIG.layout.containerd.state)
+    for path in (folder, *(seen.session.host.root / name for name in ("l", "u", "w"))):
+        path.mkdir(parents=True)
+    seen = replace(seen, is_root=True)
+    assert list(layers.carried(seen)) == []
+    root = seen.session.host.root
+    options = f"lowerdir={root}/l,upperdir={root}/u,workdir={root}/w"
+
+    run(["mount", "-t", "overlay", "-o", options, "overlay", folder])
+    try:
+        [found] = layers.carried(seen)
+    finally:
+        run(["umount", folder])
+
+    where = CONFIG.layout.containerd.state
+    assert str(found) == (
+        f"Overlay--var-lib-containerd: {where}: its file system (overlay) takes no overlay,"
+        " of which images are made"
+    )
+    assert found.hint == f"mount an ext4 or xfs file system at {where}"
+    assert list(layers.carried(seen)) == []
+    assert [path.name for at in (folder, root / "u") for path in at.iterdir()] == []

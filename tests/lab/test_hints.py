@@ -79,6 +79,7 @@ LEFT: dict[str, tuple[str, str]] = {
         "echo net.ipv4.ip_forward = 0 > /etc/sysctl.d/zz-own.conf",
         "Sysctl-net.ipv4.ip_forward",
     ),
+    "no log of the kernel's": ("rm /dev/kmsg", "FileExisting-kmsg"),
     "ports for outgoing connections": (
         "sysctl -w net.ipv4.ip_local_port_range='1024 65535'",
         "Sysctl-net.ipv4.ip_local_reserved_ports",
@@ -140,7 +141,7 @@ rm -rf /etc/systemd/system/stranger.service /etc/systemd/system/kubelet.service.
 rm -rf /etc/systemd/system/containerd.service.d
 systemctl daemon-reload
 test ! -f /etc/kubernetes/pki || rm /etc/kubernetes/pki
-rm -f /etc/containerd/conf.d/docker.toml
+rm -f /etc/containerd/conf.d/docker.toml /etc/tmpfiles.d/kmsg.conf
 rm -f /etc/kubernetes/manifests/etcd.yaml /var/lib/kubelet/*_manager_state
 rm -f /usr/local/bin/etcd /usr/local/bin/kubelet* /usr/local/bin/containerd
 kubeception bundle import /opt/kubeception/current

@@ -23,6 +23,18 @@ def cgroup_version(root: Path | None = None) -> int:
     return 2 if ((root or Path("/")) / "sys/fs/cgroup/cgroup.controllers").exists() else 1
 
 
+def controllers(root: Path | None = None) -> set[str]:
+    """Return what the kernel shares out to groups of processes; see cgroups(7).
+
+    With version 1 an option of the kernel's command line may have switched some off.
+    """
+    top = root or Path("/")
+    if cgroup_version(root) == 2:
+        return set((top / "sys/fs/cgroup/cgroup.controllers").read_text().split())
+    lines = (top / "proc/cgroups").read_text().splitlines()[1:]
+    return {name for name, _, _, enabled in map(str.split, lines) if enabled == "1"}
+
+
 def has_capability(name: str) -> bool:
     """Tell whether this process may use a capability, named without `CAP_`."""
     status = Path("/proc/self/status").read_text()
@@ -37,6 +49,17 @@ def has_bridge_netfilter() -> bool:
 
 def mount_point(path: Path) -> Path:
     """Return where that is mounted which holds a path, or would; a folder bound to itself, too."""
+    return Path(os.fsdecode(unescaped(_mount_of(path)[4])))
+
+
+def file_system(path: Path) -> str:
+    """Return the type of the file system that holds a path, or would, such as ext4."""
+    fields = _mount_of(path)
+    return os.fsdecode(fields[fields.index(b"-") + 1])
+
+
+def _mount_of(path: Path) -> list[bytes]:
+    """Return the fields of the mount that holds a path."""
     held = os.open(nearest(path), os.O_PATH)
     try:
         told = Path(f"/proc/self/fdinfo/{held}").read_text()
@@ -44,8 +67,7 @@ def mount_point(path: Path) -> Path:
         os.close(held)
     identity = told.partition("mnt_id:")[2].split()[0].encode()
     table = Path("/proc/self/mountinfo").read_bytes().splitlines()
-    of_it = next(fields for line in table if (fields := line.split(b" "))[0] == identity)
-    return Path(os.fsdecode(unescaped(of_it[4])))
+    return next(fields for line in table if (fields := line.split(b" "))[0] == identity)
 
 
 def nearest(path: Path) -> Path:

@@ -12,6 +12,13 @@ from kubeception.preflight.finding import Finding, warning
 from kubeception.preflight.host_state import HostState
 from kubeception.render import kubelet
 
+_KERNELS_LOG = Path("/dev/kmsg")
+_KERNELS_LOG_MADE = (
+    f"echo 'L {_KERNELS_LOG} - - - - /dev/console' > /etc/tmpfiles.d/kmsg.conf;"
+    " systemd-tmpfiles --create kmsg.conf"
+)
+_CONTROLLERS = frozenset({"cpu", "cpuset", "memory", "pids"})
+
 
 def privileges(seen: HostState) -> Iterator[Finding]:
     """Want root."""
@@ -75,6 +82,26 @@ def cgroups(seen: HostState) -> Iterator[Finding]:
         "this host has cgroup v1, which Kubernetes drops from 1.38 on",
         "boot with systemd.unified_cgroup_hierarchy=1",
     )
+
+
+def controllers(seen: HostState) -> Iterator[Finding]:
+    """Want what kubelet and runtime share out to pods; some boards boot without that of memory.
+
+    https://kubernetes.io/docs/concepts/architecture/cgroups
+    """
+    lacking = sorted(_CONTROLLERS - kernel.controllers(seen.session.host.inside))
+    if lacking:
+        names = ", ".join(lacking)
+        what = f"the kernel has no cgroup controller {names}, so no pod could be given its share"
+        hint = f"boot with cgroup_enable={lacking[0]}, and without cgroup_disable={lacking[0]}"
+        yield Finding("CgroupControllers", what, hint)
+
+
+def kernels_log(seen: HostState) -> Iterator[Finding]:
+    """Want what a kubelet reads of the kernel, or ends: LXC leaves it out of its containers."""
+    if not seen.session.host.real(_KERNELS_LOG).exists():
+        what = f"{_KERNELS_LOG}: no such file, without which no kubelet starts"
+        yield Finding("FileExisting-kmsg", what, _KERNELS_LOG_MADE)
 
 
 def own_settings(seen: HostState, command: tuple[str, ...]) -> Path | None:

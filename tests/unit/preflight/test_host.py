@@ -256,3 +256,30 @@ def test_a_worker_is_no_control_plane_host_nor_the_other_way_round(tmp_path: Pat
 
     files.write(session.layout.pki.ca.key, "a key", mode=0o600)
     assert said(host.role, worker) == ["error Role: this host is a control-plane host, or was one"]
+
+
+VERSION_1 = "#subsys_name\thierarchy\tnum_cgroups\tenabled\n" + "".join(
+    f"{name}\t7\t9\t{int(name != 'memory')}\n" for name in ("cpuset", "cpu", "memory", "pids")
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "lacking"),
+    [
+        ("sys/fs/cgroup/cgroup.controllers", "cpuset cpu io memory hugetlb pids\n", None),
+        ("sys/fs/cgroup/cgroup.controllers", "cpuset cpu io hugetlb pids\n", "memory"),
+        ("proc/cgroups", VERSION_1, "memory"),
+        ("proc/cgroups", VERSION_1.replace("\t0\n", "\t1\n"), None),
+    ],
+)
+def test_a_kernel_that_shares_out_no_memory_is_told(
+    tmp_path: Path, path: str, text: str, lacking: str | None
+) -> None:
+    seen = scene_of(session_of(tmp_path))
+    session = replace(seen.session, host=replace(seen.session.host, is_contained=True))
+    files.write(tmp_path / path, text)
+
+    found = [(one.check, one.hint) for one in host.controllers(replace(seen, session=session))]
+
+    hint = f"boot with cgroup_enable={lacking}, and without cgroup_disable={lacking}"
+    assert found == ([("CgroupControllers", hint)] if lacking else [])
