@@ -12,14 +12,16 @@ from kubeception import network_cause
 from kubeception.conditions import large_packets_pass
 from kubeception.config import Config
 from kubeception.config.model import Node
-from kubeception.host import echo
+from kubeception.host import echo, files
 from kubeception.host.gateway import Host
 from kubeception.host.own_network import OwnNetwork
 from kubeception.host.process import run
+from kubeception.render import flannel
 from kubeception.session import Session
 
 OWN, PEER = "10.89.0.21", "10.89.0.11"
 OWN_END, PEERS_END = "10.64.1.0", "10.64.0.0"
+LINK_ADDRESSES = {OWN_END: "02:00:00:00:00:01", PEERS_END: "02:00:00:00:00:02"}
 CONFIG = msgspec.structs.replace(Config(), node=Node(address=OWN))
 
 
@@ -40,13 +42,16 @@ def peer() -> Iterator[OwnNetwork]:
 
 def host(uplink: str, address: str, end: str, *, remote: str) -> None:
     theirs = PEERS_END if end == OWN_END else OWN_END
+    behind = LINK_ADDRESSES[theirs]
     for line in (
         f"ip address add {address}/24 dev {uplink}",
         f"ip link set {uplink} up",
-        f"ip link add flannel.1 type vxlan id 1 dstport 8472 dev {uplink} local {address}"
-        f" remote {remote}",
+        f"ip link add flannel.1 address {LINK_ADDRESSES[end]}"
+        f" type vxlan id 1 dstport 8472 nolearning dev {uplink} local {address}",
         f"ip address add {end}/32 dev flannel.1",
         "ip link set flannel.1 up",
+        f"bridge fdb append {behind} dev flannel.1 dst {remote} permanent",
+        f"ip neighbor add {theirs} lladdr {behind} dev flannel.1 nud permanent",
         f"ip route add {theirs}/24 via {theirs} dev flannel.1 onlink",
     ):
         run(line.split())
@@ -55,6 +60,8 @@ def host(uplink: str, address: str, end: str, *, remote: str) -> None:
 @pytest.fixture
 def session(peer: OwnNetwork, tmp_path: Path) -> Session:
     found = Session(CONFIG, Host(root=tmp_path))
+    for path in (flannel.SUBNET, CONFIG.layout.cni.settings / flannel.PLUGIN):
+        files.write(found.host.at(path), "told\n")
     while not echo.is_answered(IPv4Address(PEERS_END), 576, timeout_s=0.2):
         pass  # links take a moment to come up
     return found

@@ -50,7 +50,9 @@ GONE = {
     "bootstrap-kube-scheduler to be gone",
 }
 # That depends on the machine: a network of its own may begin with other values than the kernel's.
-BY_THE_KERNEL = "the kernel's settings and the rules of kube-proxy and flannel to be there"
+BY_THE_KERNEL = (
+    "the kernel's settings, kube-proxy's and flannel's rules, and the pods' links to be there"
+)
 UNFILTERED = "the host's packet filter to let through what is needed"
 UNCHANGED = "no drop-in to keep this host's units from their work"
 # By the word of a keeper, whose absence is told by itself.
@@ -59,6 +61,8 @@ PODS = "this host's pods to reach what users need"
 NOT_IN_A_CLUSTER = {
     "this host's kube-proxy to be well",
     "containerd to serve the kubelet",
+    "no container to run on that the runtime has lost",
+    "the kernel's table of connections to have room",
     "large packets to pass through the pod network",
 }
 

@@ -83,7 +83,7 @@ def _of_processes() -> Iterator[Fault]:
     yield Fault(
         "containerd killed with all its shims",
         breaking.kill_unit(containerd.UNIT, whom="all"),
-        *(30, 30),
+        *(60, 30),
         needs_api=False,
         is_long=True,
     )

@@ -79,7 +79,7 @@ LEFT: dict[str, tuple[str, str]] = {
         "echo net.ipv4.ip_forward = 0 > /etc/sysctl.d/zz-own.conf",
         "Sysctl-net.ipv4.ip_forward",
     ),
-    "no log of the kernel's": ("rm /dev/kmsg", "FileExisting-kmsg"),
+    "no log of the kernel's": ("umount --lazy /dev/kmsg; rm -f /dev/kmsg", "FileExisting-kmsg"),
     "ports for outgoing connections": (
         "sysctl -w net.ipv4.ip_local_port_range='1024 65535'",
         "Sysctl-net.ipv4.ip_local_reserved_ports",

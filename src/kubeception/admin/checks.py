@@ -255,7 +255,9 @@ def _resolver_is_there() -> Condition:
 
 
 def _whole_network() -> Condition:
-    what = "the kernel's settings and the rules of kube-proxy and flannel to be there"
+    what = (
+        "the kernel's settings, kube-proxy's and flannel's rules, and the pods' links to be there"
+    )
     return Condition(what, host_network.lost, hint=f"journalctl -u {keeper.UNIT} -n 50")
 
 
