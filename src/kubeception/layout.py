@@ -220,6 +220,9 @@ class Layout:
     units: Path = Path("/etc/systemd/system")
     sysctl: Path = Path("/etc/sysctl.d/60-kubeception.conf")
     modules: Path = Path("/etc/modules-load.d/kubeception.conf")
+    networkd: Path = Path("/etc/systemd/network/00-kubeception.network")
+    reloaded: Path = Path("/run/kubeception/reloaded")
+    """A file for each unit that was told to read its settings anew, since the boot."""
     config: Path = Path("/etc/kubeception/config.toml")
     steps: Path = Path("/etc/kubeception/steps.d")
     """Programs of the host's administrator, which the cluster may have it run by their names."""

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from pathlib import Path
 
 from kubeception import conditions, firewall, host_network, standstill
 from kubeception.conditions import log_tail
@@ -12,7 +13,7 @@ from kubeception.config.model import Cni
 from kubeception.errors import KubeceptionError
 from kubeception.gather import chosen_address
 from kubeception.host import links, network, sysctl
-from kubeception.render import coredns, flannel
+from kubeception.render import coredns, flannel, networkd
 from kubeception.render.objects import NAMESPACE
 from kubeception.resources.kernel_value import Forwarding, KernelValue
 from kubeception.resources.node_rules import FLANNEL, of_this_host
@@ -56,6 +57,7 @@ def look(
         _without_containers: True,
         _without_masquerading: is_masquerade,
         _too_large: is_large,
+        _configured: session.config.net.cni is Cni.FLANNEL,
         _dropping: True,
         _taken_away: True,
         _of_proxy: True,
@@ -90,6 +92,18 @@ def _too_large(session: Session) -> Iterator[Cause]:
                 f"{link} carries packets of {links.mtu(link)} bytes, and pods' come as {sent}",
                 f"ip link set {link} mtu {sent}",
             )
+
+
+def _configured(session: Session) -> Iterator[Cause]:
+    """Yield that somebody's settings for the host's own links have ours, too."""
+    states = session.host.at(Path("/", networkd.STATES))
+    for link in flannel.LINKS:
+        if file := links.network_file(link, states):
+            later = Path(file).with_name(f"90-{Path(file).name}")
+            mend = f"mv {file} {later}; networkctl reload"
+            what = f"systemd-networkd configures {link}, by {file}"
+            is_first = Path(file).name < session.config.layout.networkd.name
+            yield Cause(what, mend if is_first else standstill.run_again(session))
 
 
 def _dropping(session: Session) -> Iterator[Cause]:

@@ -65,7 +65,7 @@ def _of_the_resolver(session: Session) -> Iterator[Standstill]:
     told, right = _resolvers(session)
     if told and told != right and not session.host.real(told).exists():
         what = f"no pod can start: the kubelet's resolver file {told} is gone, and {right} is right"
-        yield Standstill(Kind.RESOLVER, what, _run_again(session))
+        yield Standstill(Kind.RESOLVER, what, run_again(session))
 
 
 def stale_resolver(session: Session) -> Standstill | None:
@@ -74,7 +74,7 @@ def stale_resolver(session: Session) -> Standstill | None:
     if told != resolver.USUAL or told == right:  # what a person has written stays so
         return None
     what = f"the kubelet's resolver file is {told}, and {right} is right now"
-    return Standstill(Kind.RESOLVER, what, _run_again(session))
+    return Standstill(Kind.RESOLVER, what, run_again(session))
 
 
 def _resolvers(session: Session) -> tuple[Path | None, Path]:
@@ -102,7 +102,7 @@ def _of_images(session: Session) -> Iterator[Standstill]:
         return
     if missing:
         what = f"no container can start: the runtime lacks {_named(missing)}"
-        yield Standstill(Kind.IMAGES, what, _run_again(session))
+        yield Standstill(Kind.IMAGES, what, run_again(session))
 
 
 def _named(images: list[str]) -> str:
@@ -110,5 +110,6 @@ def _named(images: list[str]) -> str:
     return f"image {first}" + (f" and {others} more" if others else "")
 
 
-def _run_again(session: Session) -> str:
+def run_again(session: Session) -> str:
+    """Return the command that makes anew what a run of ours makes of a host of this role."""
     return "kubeception join" if session.layout.membership.exists() else "kubeception bootstrap"

@@ -16,13 +16,13 @@ from kubeception import network_cause
 from kubeception.conditions.network import is_answered
 from kubeception.config import Config
 from kubeception.config.model import Node
-from kubeception.host import files
+from kubeception.host import files, links
 from kubeception.host import network as host_network
 from kubeception.host.gateway import Host
 from kubeception.host.own_network import OwnNetwork
 from kubeception.host.process import run
 from kubeception.host.systemd import Systemd
-from kubeception.render import flannel, kubelet
+from kubeception.render import flannel, kubelet, networkd
 from kubeception.session import Session
 
 OWN, OTHER = "10.89.0.21", "10.90.0.21"
@@ -106,6 +106,28 @@ def test_a_link_that_goes_through_another_card(session: Session) -> None:
 
     wrong = f"link flannel.1 goes through host1 ({OTHER}), and this host by {OWN} (crictl ps"
     assert told(session).startswith(wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "mend"),
+    [
+        ("00-a", "mv {0}/00-a.network {0}/90-00-a.network; networkctl reload"),
+        ("20-all", "kubeception bootstrap"),
+    ],
+)
+def test_settings_of_the_hosts_that_configure_our_links(
+    session: Session, name: str, mend: str
+) -> None:
+    folder = Path("/etc/systemd/network")
+    state = session.host.at(Path("/", networkd.STATES) / str(links.index("flannel.1")))
+    files.write(state, f"ADMIN_STATE=configured\nNETWORK_FILE={folder}/{name}.network\n")
+
+    assert told(session) == (
+        f"systemd-networkd configures flannel.1, by {folder}/{name}.network ({mend.format(folder)})"
+    )
+
+    files.write(state, "ADMIN_STATE=unmanaged\n")
+    assert told(session) == "None"
 
 
 def test_a_route_that_leads_nowhere(session: Session) -> None:

@@ -252,6 +252,48 @@ def test_what_is_taken_of_the_pods_network_is_back_within_a_minute(
     assert status(well.w1) == ""
 
 
+# What people write who have one card.
+BY_DHCP = "[Match]\nName={}\n\n[Network]\nDHCP=yes\n"
+
+
+def test_settings_for_every_link_of_the_host_are_none_for_those_of_pods(well: Made) -> None:
+    file = "/etc/systemd/network/20-all.network"
+    with settings_for_links("*", file, *well.hosts):
+        for host in well.hosts:
+            lines = host.run("networkctl", "--no-legend", "list").stdout.splitlines()
+            state = {words[1]: words[-1] for line in lines if (words := line.split())}
+            ours = {name for name in state if name.startswith("veth")} | {*flannel.LINKS}
+            assert {state[name] for name in ours} == {"unmanaged"}
+            assert state["lo"] != "unmanaged"
+        assert well.is_whole()
+        assert well.reach_each_other()
+
+
+def test_settings_that_come_before_ours_are_named_and_what_is_said_helps(well: Made) -> None:
+    file = "/etc/systemd/network/00-a.network"
+    with settings_for_links("!host0", file, well.w1):
+        cause = f"systemd-networkd configures flannel.1, by {file}"
+        until(lambda: cause in status(well.w1), timeout_s=BACK_S)
+        hint = re.search(rf"{re.escape(cause)} \((.*?)\)", status(well.w1))
+        assert hint is not None
+        well.w1.run("sh", "-c", hint[1])
+        until(lambda: status(well.w1) == "", timeout_s=BACK_S)
+
+
+@contextmanager
+def settings_for_links(names: str, file: str, *hosts: Host) -> Iterator[None]:
+    """Have hosts configure links that no file before this one is for."""
+    for host in hosts:
+        host.put(file, BY_DHCP.format(names))
+        host.run("systemctl", "restart", "systemd-networkd")
+    try:
+        yield
+    finally:
+        for host in hosts:
+            host.run("sh", "-c", f"rm -f {file} $(dirname {file})/90-*")
+            host.run("systemctl", "restart", "systemd-networkd")
+
+
 def test_what_flannel_tells_the_plugins_is_back_within_a_minute(well: Made, note: Note) -> None:
     """Pods that run don't miss it, and none could start."""
     told = (flannel.SUBNET, Layout.cni.settings / flannel.PLUGIN)

@@ -7,6 +7,7 @@ import socket
 import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Any
 
 from kubeception import crash
@@ -20,6 +21,20 @@ _CLOSED = frozenset({"blackhole", "unreachable", "prohibit"})
 def has_link(name: str) -> bool:
     """Tell whether there is a link of that name."""
     return bool(index(name))
+
+
+def network_file(name: str, states: Path) -> str | None:
+    """Return by which file of its settings systemd-networkd configures a link, None for none.
+
+    `states` is the folder where it says so.
+    """
+    try:
+        lines = (states / str(index(name))).read_text().splitlines()
+    except OSError:
+        return None
+    said = dict(line.split("=", 1) for line in lines if "=" in line)
+    is_managed = said.get("ADMIN_STATE", "unmanaged") not in {"unmanaged", "linger"}
+    return said.get("NETWORK_FILE") if is_managed else None
 
 
 def index(name: str) -> int:
