@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from kubeception.config.model import Cni
 from kubeception.gather import chosen_address
+from kubeception.host import links
 from kubeception.resources import Resource, node_rules
 from kubeception.resources.door import WholeDoor
 from kubeception.resources.kernel_value import VALUES, Forwarding
@@ -22,7 +23,7 @@ def wanted(session: Session, pods: str | None = None) -> tuple[Resource, ...]:
     found: list[Resource] = [*VALUES]
     if session.config.net.cni is Cni.FLANNEL:
         found += [PodRange(pods)] if pods else []
-        found += [PluginSettings(), PodRoutes(), PodBridge()]
+        found += [PluginSettings(), *((PodRoutes(), PodBridge()) if links.has_iproute() else ())]
     if address := chosen_address(session):
         found.append(Forwarding(address))
         if not session.layout.membership.exists():

@@ -217,6 +217,7 @@ DISKS: dict[str, tuple[str, str, str]] = {
         "/var/lib/kubelet: its file system has no inodes left, though ",
     ),
     PKI: ("size=300m,ro", "", f"{PKI}: its file system is read-only"),
+    "/tmp": ("size=20m,ro", "", "/tmp: its file system is read-only"),
 }
 
 

@@ -148,6 +148,11 @@ def remove_link(name: str) -> None:
     run(["ip", "link", "delete", name])
 
 
+def has_iproute() -> bool:
+    """Tell whether links can be asked for what they know of others, as by ip-route(8)."""
+    return all(map(shutil.which, ("ip", "bridge")))
+
+
 def has_nft() -> bool:
     """Tell whether nftables can be asked: a worker may do without nft."""
     return shutil.which("nft") is not None

@@ -32,6 +32,7 @@ MEMORY_NEEDED = 700 * MIB
 # Two control planes ask for 1.7 of them while one hands over to the other.
 CPUS = 2
 CLOCKS_DIFFER = timedelta(minutes=5)
+_TEMPORARY = Path("/", "tmp")
 
 
 def folders(seen: HostState) -> Iterator[Finding]:
@@ -73,6 +74,8 @@ def _no_folder(seen: HostState, path: Path) -> Finding | None:
 def disk(seen: HostState) -> Iterator[Finding]:
     """Want room: enough for a start where nothing is yet, and some to go on with."""
     at = seen.config.layout
+    if _mount_of(seen, _TEMPORARY) == _TEMPORARY:  # who execs into a pod needs a small file there
+        yield from _unwritable(seen, _TEMPORARY)
     images_need = 0 if containerd_has_images(seen) else IMAGES_NEED
     etcd_needs = 0 if seen.session.host.at(at.etcd.state / "default.etcd").exists() else ETCD_NEEDS
     of_etcd = () if seen.is_worker else ((at.etcd.state, etcd_needs, 0.0),)
@@ -82,21 +85,13 @@ def disk(seen: HostState) -> Iterator[Finding]:
         (at.kubelet.state, 0, KUBELET_EVICTS),
         (at.pki.folder, 0, 0.0),
     ):
-        found = os.statvfs(kernel.nearest(seen.session.host.at(folder)))
+        found = _usage(seen, folder)
         free, size = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
         name, mounted = of_path("Disk", folder), _mount_of(seen, folder)
         hint, fewer = _room(mounted, "-h"), _room(mounted, "--inodes")
         what = f"{folder}: {free // MIB} MiB of {size // MIB} are free"
-        if found.f_flag & os.ST_RDONLY:
-            what = f"{folder}: its file system is read-only"
-            yield Finding(name, what, f"mount -o remount,rw {mounted}")
-        elif found.f_bfree * found.f_frsize < FULL:
-            yield Finding(name, f"{folder}: its file system is full", hint)
-        elif found.f_files and found.f_ffree < NO_FILES:  # some make inodes as they are needed
-            what = (
-                f"{folder}: its file system has no inodes left, though {free // MIB} MiB are free"
-            )
-            yield Finding(name, what, fewer)
+        if unwritable := list(_unwritable(seen, folder)):
+            yield from unwritable
         elif free < needs:
             yield Finding(name, f"{what}, and a start needs {needs // MIB}", hint)
         elif free < evicts * size:
@@ -106,6 +101,24 @@ def disk(seen: HostState) -> Iterator[Finding]:
         elif evicts and found.f_favail < FILES_EVICT * found.f_files:
             what = f"{folder}: {found.f_favail} of {found.f_files} inodes are free"
             yield warning(name, f"{what}; the kubelet evicts pods there", fewer)
+
+
+def _unwritable(seen: HostState, folder: Path) -> Iterator[Finding]:
+    """Yield why nothing at all can be written to a folder."""
+    found, name, mounted = _usage(seen, folder), of_path("Disk", folder), _mount_of(seen, folder)
+    if found.f_flag & os.ST_RDONLY:
+        what = f"{folder}: its file system is read-only"
+        yield Finding(name, what, f"mount -o remount,rw {mounted}")
+    elif found.f_bfree * found.f_frsize < FULL:
+        yield Finding(name, f"{folder}: its file system is full", _room(mounted, "-h"))
+    elif found.f_files and found.f_ffree < NO_FILES:  # some make inodes as they are needed
+        free = found.f_bavail * found.f_frsize // MIB
+        what = f"{folder}: its file system has no inodes left, though {free} MiB are free"
+        yield Finding(name, what, _room(mounted, "--inodes"))
+
+
+def _usage(seen: HostState, folder: Path) -> os.statvfs_result:
+    return os.statvfs(kernel.nearest(seen.session.host.at(folder)))
 
 
 def quota(seen: HostState) -> Iterator[Finding]:

@@ -31,6 +31,7 @@ CHECKS: tuple[Check, ...] = (
     host.privileges,
     host.service_manager,
     host.packet_filter,
+    host.routes,
     firewall.lets_through,
     kernel.settings,
     host.cgroups,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kubeception.endpoints import API_PORT, LOOPBACK
 from kubeception.errors import KubeceptionError
-from kubeception.host import door, kernel
+from kubeception.host import door, kernel, links
 from kubeception.kept import membership
 from kubeception.preflight.finding import Finding, warning
 from kubeception.preflight.host_state import HostState
@@ -61,6 +61,13 @@ def packet_filter(seen: HostState) -> Iterator[Finding]:
     if refusal:
         hint = "modprobe nft_nat nft_redir nft_fib_ipv4 nft_ct; nft needs JSON support, too"
         yield Finding("Nftables", f"nft refuses a table with NAT: {refusal}", hint)
+
+
+def routes(seen: HostState) -> Iterator[Finding]:
+    """Want the programs that tell of routes and links, which a keeper looks at."""
+    if seen.is_root and not links.has_iproute():
+        what = "there is no ip, or no bridge: what is taken of the pods' network is not seen"
+        yield warning("FileExisting-ip", what, "apt-get install iproute2")
 
 
 def cgroups(seen: HostState) -> Iterator[Finding]:

@@ -101,15 +101,16 @@ def _pod_spec(cluster: ClusterFacts) -> objects.Object:
     # With the plugin's settings in place the runtime calls the node's network ready, so they may
     # only be there once flannel can serve: a sandbox that fails before is not tried again for long.
     # Not in a hook after the start: while that runs, a kubelet can neither end nor replace the pod.
+    number = f"/sys/class/net/{LINK}/ifindex"
     program = (
-        f"{{ until [ -s {SUBNET} ]"
-        f" && cat /sys/class/net/{LINK}/ifindex > {LINK_INDEX}; do sleep 0.1; done;"
+        f"( {{ until [ -s {SUBNET} ] && [ -e {number} ]; do sleep 0.1; done;"
+        f" cat {number} > {LINK_INDEX};"
         f" cp {_SETTINGS}/{PLUGIN} {cni}/.{PLUGIN} && mv {cni}/.{PLUGIN} {cni}/{PLUGIN}; }}"
-        ' & exec flanneld --ip-masq --kube-subnet-mgr --iface="$HOST_IP"'
+        ' & ); exec flanneld --ip-masq --kube-subnet-mgr --iface="$HOST_IP"'
     )
     return {
         "hostNetwork": True,
-        # The pause container takes in the shell that is left behind; flannel would not.
+        # The pause container takes in the shell that is left behind by another, and flannel none.
         "shareProcessNamespace": True,
         "priorityClassName": objects.NODE_CRITICAL,
         "serviceAccountName": ACCOUNT,
