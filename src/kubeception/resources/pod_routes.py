@@ -29,10 +29,11 @@ class PodRoutes(Rewritten):
 
     def drift(self, session: Session) -> str | None:
         """Say which are gone, or how all of them are."""
-        if _loss(session) is None:
-            return None
-        session.host.clock.sleep(_IS_WRITTEN_S)
-        return _loss(session)
+        why = _absence()
+        if why is None and _loss(session):
+            session.host.clock.sleep(_IS_WRITTEN_S)
+            why = _loss(session)
+        return why
 
     def apply(self, session: Session) -> None:
         """Have flannel write them anew; where none is left, no tunnel of before is, either."""
@@ -41,10 +42,14 @@ class PodRoutes(Rewritten):
         super().apply(session)
 
 
+def _absence() -> str | None:
+    if links.is_up(flannel.LINK):
+        return None
+    how = "down" if links.has_link(flannel.LINK) else "not there"
+    return f"are gone: link {flannel.LINK} is {how}"
+
+
 def _loss(session: Session) -> str | None:
-    if not links.is_up(flannel.LINK):
-        how = "down" if links.has_link(flannel.LINK) else "not there"
-        return f"are gone: link {flannel.LINK} is {how}"
     routed = set(network.gateways(flannel.LINK, proc=session.host.proc))
     nearby = network.neighbours(flannel.LINK, proc=session.host.proc)
     tunnels = links.tunnels(flannel.LINK)

@@ -1,4 +1,4 @@
-"""What kube-proxy and flannel keep in the kernel, and write anew only when they start."""
+"""What kube-proxy and flannel keep in the kernel or in files, and write only when they start."""
 
 from dataclasses import dataclass
 from typing import ClassVar
