@@ -7,6 +7,8 @@ from pathlib import Path
 
 from kubeception.config import Config
 from kubeception.config.model import Cni
+from kubeception.gather import is_foreign
+from kubeception.render import containerd
 from kubeception.session import Session
 from kubeception.versions import LISTING
 
@@ -20,14 +22,20 @@ _CNI_OF_FLANNEL = ("bridge", "flannel", "host-local", "portmap")
 
 @dataclass(frozen=True)
 class Missing:
-    """One that is not there, by its name and place, and the command that brings it."""
+    """One that is not there, and the command that brings it."""
 
-    name: str
     path: Path
     hint: str
 
     def __str__(self) -> str:
         return f"{self.path}: no such file"
+
+
+def problem(session: Session) -> str | None:
+    """Say which are missing, each with what brings it; what runs doesn't need them any more."""
+    if is_foreign(session, containerd.UNIT):
+        return None
+    return "; ".join(f"{one} ({one.hint})" for one in missing(session)) or None
 
 
 def missing(session: Session) -> Iterator[Missing]:
@@ -54,7 +62,7 @@ def plugins(config: Config) -> list[Path]:
 
 def not_there(session: Session, path: Path) -> Missing:
     """Return that a program of the bundle is not in its place."""
-    return Missing(path.name, path, bringing(session, path))
+    return Missing(path, bringing(session, path))
 
 
 def bringing(session: Session, path: Path) -> str:
@@ -65,6 +73,6 @@ def bringing(session: Session, path: Path) -> str:
     # Where the link is right it is the bundle that is not.
     is_right = target in (bundle / "bin" / path.name, bundle / "bin/cni" / path.name)
     source = "DIR" if is_right or not (session.layout.bundle / LISTING).is_file() else bundle
-    is_foreign = os.path.lexists(at) and not (target and target.is_relative_to(bundle))
-    aside = f"mv {path} {path}.old; " if is_foreign else ""
+    is_anothers = os.path.lexists(at) and not (target and target.is_relative_to(bundle))
+    aside = f"mv {path} {path}.old; " if is_anothers else ""
     return f"{aside}{_IMPORT} {source}"

@@ -104,7 +104,7 @@ def _of_any_host(facts: Facts, *, is_worker: bool) -> Iterator[tuple[str, Condit
     yield "host", conditions.start_at_boot(units)
     yield "host", _unchanged(facts, is_worker=is_worker)
     yield "host", _runtime_serves(facts)
-    yield "host", _containers_start(facts)
+    yield "host", _containers_start()
     yield "host", _none_lost()
     yield "host", _nothing_dropped(is_worker=is_worker)
     yield "host", _whole_network()
@@ -217,28 +217,14 @@ def _runtime_serves(facts: Facts) -> Condition:
     return Condition("containerd to serve the kubelet", problem, hint="kubeception preflight")
 
 
-def _containers_start(facts: Facts) -> Condition:
-    """Ask for the programs that the next container needs; those that run don't miss them."""
-
-    def problem(session: Session) -> str | None:
-        is_foreign = containerd.UNIT in facts.host.foreign_units
-        return None if is_foreign else _hinted(container_programs.missing(session))
-
+def _containers_start() -> Condition:
     what = "the programs to be there by which containers start"
-    return Condition(what, problem, hint="kubeception preflight")
+    return Condition(what, container_programs.problem, hint="kubeception preflight")
 
 
 def _none_lost() -> Condition:
-    """Ask for processes that run beside what has been started in their place."""
-
-    def problem(session: Session) -> str | None:
-        try:
-            return NoOrphans().drift(session)
-        except KubeceptionError:  # that the runtime is off others say
-            return None
-
     what = "no container to run on that the runtime has lost"
-    return Condition(what, problem, hint=f"journalctl -u {keeper.UNIT} -n 50")
+    return Condition(what, NoOrphans().drift, hint=f"journalctl -u {keeper.UNIT} -n 50")
 
 
 def _nothing_dropped(*, is_worker: bool) -> Condition:

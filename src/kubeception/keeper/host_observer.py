@@ -85,10 +85,7 @@ class HostObserver:
         last, before = self._orphans_read_s, self._orphans[1]
         if before or last is None or now - last >= ORPHANS_EVERY_S:
             self._orphans_read_s = now
-            try:
-                self._orphans = (before, NoOrphans().drift(self._session))
-            except KubeceptionError:  # the runtime can't be asked
-                self._orphans = (before, None)
+            self._orphans = (before, NoOrphans().drift(self._session))
         return replace(seen, orphans=self._orphans[1] if self._orphans[0] else None)
 
     def with_pace(self, seen: Observation, now: float) -> Observation:

@@ -8,12 +8,10 @@ from kubeception import conditions, container_programs, network_cause, resolver
 from kubeception.conditions import Condition
 from kubeception.config.model import Cni
 from kubeception.errors import KubeceptionError
-from kubeception.gather import is_foreign
 from kubeception.host import network
 from kubeception.keeper import pod_look
 from kubeception.keeper.pod_place import PodPlace
 from kubeception.keeper.trouble import Looks, Reason, Trouble
-from kubeception.render import containerd
 from kubeception.session import Session
 
 # A Service that has moved, or a pod that has, is followed within seconds: it counts if it is so
@@ -80,7 +78,7 @@ def _of_host(session: Session) -> Trouble | None:
 
 def _needed(session: Session) -> Iterator[tuple[Reason, Condition]]:
     yield Reason.RESOLVER, Condition("a resolver file", resolver.problem)
-    yield Reason.PROGRAMS, Condition("the programs by which pods start", _missing)
+    yield Reason.PROGRAMS, Condition("the programs by which pods start", container_programs.problem)
     yield Reason.CONNECTIONS, conditions.connections_have_room()
     brings_network = session.config.net.cni is Cni.FLANNEL
     if brings_network:
@@ -90,12 +88,6 @@ def _needed(session: Session) -> Iterator[tuple[Reason, Condition]]:
     if brings_network:
         yield Reason.DNS, conditions.dns_answers()
     yield Reason.PROXY, conditions.proxy_works()
-
-
-def _missing(session: Session) -> str | None:
-    if is_foreign(session, containerd.UNIT):
-        return None
-    return "; ".join(f"{one} ({one.hint})" for one in container_programs.missing(session)) or None
 
 
 def _explained(session: Session, found: Trouble, *, had_strays: bool) -> Trouble:

@@ -48,7 +48,7 @@ def files(seen: HostState) -> Iterator[Finding]:
     if containerd.UNIT not in seen.foreign:
         missing += container_programs.missing(session)
     for one in missing:
-        yield Finding(f"FileExisting-{one.name}", str(one), one.hint)
+        yield Finding(f"FileExisting-{one.path.name}", str(one), one.hint)
 
 
 def may_run(seen: HostState) -> Iterator[Finding]:

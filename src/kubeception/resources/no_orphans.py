@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from kubeception.errors import KubeceptionError
 from kubeception.host import orphans
 from kubeception.session import Session
 
@@ -14,8 +15,11 @@ class NoOrphans:
         return "what the runtime has lost"
 
     def drift(self, session: Session) -> str | None:
-        """Say which run on."""
-        found = orphans.found(session.host, session.config.layout.containerd.socket)
+        """Say which run on; none where the runtime can't be asked, which others tell."""
+        try:
+            found = orphans.found(session.host, session.config.layout.containerd.socket)
+        except KubeceptionError:
+            return None
         return f"runs on: {', '.join(map(str, found))}" if found else None
 
     def apply(self, session: Session) -> None:

@@ -2,19 +2,14 @@
 
 from dataclasses import dataclass
 
-from kubeception.conditions import node_program
-from kubeception.conditions.node_program import NodeProgram
 from kubeception.render import flannel
-from kubeception.resources.rewritten import Rewritten
+from kubeception.resources.rewritten import OfFlannel
 from kubeception.session import Session
 
 
 @dataclass(frozen=True)
-class PluginSettings(Rewritten):
+class PluginSettings(OfFlannel):
     """The plugins' settings, and the range of this node's pods."""
-
-    program: NodeProgram = node_program.FLANNEL
-    written_within_s = 20.0
 
     def __str__(self) -> str:
         return "what flannel tells the plugins"

@@ -6,11 +6,9 @@ the link down and up, or deletes it, has taken them away until flannel starts an
 
 from dataclasses import dataclass
 
-from kubeception.conditions import node_program
-from kubeception.conditions.node_program import NodeProgram
 from kubeception.host import links, network
 from kubeception.render import flannel
-from kubeception.resources.rewritten import Rewritten
+from kubeception.resources.rewritten import OfFlannel
 from kubeception.session import Session
 
 # flannel writes the three of a node one after the other.
@@ -18,11 +16,8 @@ _IS_WRITTEN_S = 0.2
 
 
 @dataclass(frozen=True)
-class PodRoutes(Rewritten):
+class PodRoutes(OfFlannel):
     """All of them, by what is left of each."""
-
-    program: NodeProgram = node_program.FLANNEL
-    written_within_s = 20.0
 
     def __str__(self) -> str:
         return "flannel's routes"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from kubeception.conditions.node_program import STARTS_WITHIN_S, NodeProgram
+from kubeception.conditions.node_program import FLANNEL, STARTS_WITHIN_S, NodeProgram
 from kubeception.host import containers
 from kubeception.session import Session
 
@@ -33,3 +33,11 @@ class Rewritten:
         socket = session.config.layout.containerd.socket
         for one in self.program.running(session) or []:
             containers.kill(session.host, socket, one=one, name=self.program.container)
+
+
+@dataclass(frozen=True)
+class OfFlannel(Rewritten):
+    """Something of flannel's, which writes all of it within seconds."""
+
+    program: NodeProgram = FLANNEL
+    written_within_s = 20.0
