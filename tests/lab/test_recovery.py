@@ -125,7 +125,7 @@ def test_the_keeper_is_small_and_quiet(cp1: Host, note: Note) -> None:
 
     note(f"keeper: {resident_mb:.0f} MB resident, {share:.2%} of a core in {quiet_s} s")
     assert resident_mb <= 60
-    assert share <= 0.01
+    assert share <= scaled(0.01)
 
 
 def accounted(host: Host, unit: str) -> Callable[[], int]:

@@ -295,12 +295,10 @@ class Config(Section, frozen=True):
     def layout(self) -> Layout:
         """Every path on the host, by this configuration."""
         return _layout(
-            self.secrets.path,
-            kubelet=KubeletPaths(
-                environment=Path(self.kubelet.config_file),
-                manifests=Path(self.bootstrap.manifests_path),
-            ),
-            etcd=EtcdPaths(environment=Path(self.etcd.config_file)),
+            secrets=self.secrets.path,
+            environment=self.kubelet.config_file,
+            manifests=self.bootstrap.manifests_path,
+            etcd=self.etcd.config_file,
             etcd_pki=self.etcd.config_path,
             public_cas=self.certificates.ca_path,
         )
@@ -308,13 +306,13 @@ class Config(Section, frozen=True):
 
 @functools.lru_cache(maxsize=8)  # it is asked for a thousand times in a run
 def _layout(
-    secrets: str, *, kubelet: KubeletPaths, etcd: EtcdPaths, etcd_pki: str, public_cas: str
+    *, secrets: str, environment: str, manifests: str, etcd: str, etcd_pki: str, public_cas: str
 ) -> Layout:
     folder = Path(secrets)
     return Layout(
         pki=PkiPaths.under(folder, Path(etcd_pki)),
-        kubelet=kubelet,
-        etcd=etcd,
+        kubelet=KubeletPaths(environment=Path(environment), manifests=Path(manifests)),
+        etcd=EtcdPaths(environment=Path(etcd)),
         kubeconfig_bootstrap=folder / "kubeconfig-bootstrap",
         kubeconfig_cluster=folder / "kubeconfig",
         public_cas=Path(public_cas),

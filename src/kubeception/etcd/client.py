@@ -7,13 +7,12 @@ import base64
 import contextlib
 import http.client
 import json
-import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kubeception import pace
+from kubeception import pace, trust
 from kubeception.errors import KubeceptionError
 from kubeception.facts import Stored
 
@@ -149,8 +148,7 @@ class EtcdClient:
         self, path: str, question: dict[str, Any], *, timeout_s: float
     ) -> Iterator[http.client.HTTPResponse]:
         try:
-            context = ssl.create_default_context(cafile=str(self.ca))
-            context.load_cert_chain(self.certificate, self.key)
+            context = trust.context(self.ca, self.certificate, self.key)
             connection = http.client.HTTPSConnection(
                 self.host, self.port, timeout=timeout_s, context=context
             )

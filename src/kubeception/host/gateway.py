@@ -16,6 +16,7 @@ from kubeception.host.process import Completed
 from kubeception.host.systemd import SOCKET, Systemd
 from kubeception.layout import HOST_VARIABLE
 
+_ROOT = Path("/")
 # As many symlinks as the kernel itself follows.
 _LINKS = 40
 
@@ -45,7 +46,7 @@ class Host:
     the host's mean something only below `root`.
     """
 
-    root: Path = Path("/")
+    root: Path = _ROOT
     systemd: Systemd = field(default_factory=Systemd)
     clock: Clock = Clock()
     is_contained: bool = False
@@ -83,6 +84,8 @@ class Host:
 
         Symlinks are followed as the host itself follows them: what they call / is its root.
         """
+        if self.root == _ROOT:
+            return Path(os.path.realpath(path))
         found, left = Path("/"), list(path.parts[1:])
         for _ in range(_LINKS + 1):
             while left:

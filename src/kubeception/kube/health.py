@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
-from kubeception import pace
+from kubeception import pace, trust
 
 TIMEOUT_S = 2.0
 # Who is asked anonymously may say that it doesn't know who asks, or that nobody unknown may.
@@ -83,15 +83,12 @@ def version(port: int, ca: Path) -> str | None:
 
 
 def _ask(port: int, ca: Path, path: str, *, host: str) -> tuple[int, bytes]:
-    if not ca.exists():  # ssl's own error names no file
-        raise FileNotFoundError(f"{ca}: no such file")
-    context = ssl.create_default_context(cafile=str(ca))
-    answered = partial(_answered, port, context, path, host)
+    answered = partial(_answered, port, trust.context(ca), path, host)
     status, body = pace.patiently(answered, TIMEOUT_S)
     own = ca.with_name(f"{_CREDENTIAL}.crt")
     if status in _WANTS_A_NAME and own.exists():
-        context.load_cert_chain(own, own.with_suffix(".key"))
-        status, body = answered(TIMEOUT_S)
+        named = trust.context(ca, own, own.with_suffix(".key"))
+        status, body = _answered(port, named, path, host, TIMEOUT_S)
     return status, body
 
 
