@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from kubeception import authorities
+from kubeception import authorities, versions
 from kubeception.endpoints import LOOPBACK
 from kubeception.errors import KubeceptionError, PreflightError
 from kubeception.etcd import data, guard
@@ -62,7 +62,8 @@ def of_etcd(session: Session) -> Iterator[Loss]:
 def way_back(session: Session) -> str:
     """Say how the last good snapshot of etcd is restored, "" where there is none."""
     try:
-        last = snapshots.last_good(session.layout.snapshots, taking.authority(session))
+        release, authority = versions.of(session.layout.bundle), taking.authority(session)
+        last = snapshots.last_good(session.layout.snapshots, authority, release)
     except KubeceptionError:
         return ""
     return snapshots.way_back(last) if last else ""

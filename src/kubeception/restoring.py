@@ -44,11 +44,12 @@ def chosen(session: Session, asked: str | None) -> Snapshot:
     """
     folder = session.layout.snapshots
     if asked is None:
-        last = snapshots.last_good(folder, taking.authority(session))
+        release = versions.of(session.layout.bundle)
+        last = snapshots.last_good(folder, taking.authority(session), release)
         if last is None:
-            where = session.config.layout.snapshots
+            what = f"no good snapshot of this cluster, which Kubernetes {release.kubernetes} reads"
             raise KubeceptionError(
-                f"{where}: there is no good snapshot of this cluster", hint="kubeception etcd list"
+                f"{session.config.layout.snapshots}: there is {what}", hint="kubeception etcd list"
             )
         return last
     if "/" in asked:
@@ -85,9 +86,8 @@ def require(
             f"--accept-cluster {theirs}",
             is_final=True,
         )
-    release = versions.in_use(session.layout.bundle) or versions.BUILT_IN
-    minor = versions.minor_of(f":v{record.kubernetes}") if record else None
-    if record and minor is not None and minor not in release.supported["kube-apiserver"]:
+    release = versions.of(session.layout.bundle)
+    if record and not snapshots.is_read_by(release, record):
         raise PreflightError(
             [
                 f"{snapshot.path}: is of Kubernetes {record.kubernetes}, and this host has "

@@ -163,6 +163,15 @@ def in_use(bundle: Path) -> Release | None:
     return Release.read(bundle) if os.path.lexists(bundle) else None
 
 
+def of(bundle: Path) -> Release:
+    """Return the release of the bundle that a host uses, else the one that this code came with.
+
+    Raises:
+        KubeceptionError: the bundle's list is not there or can't be read.
+    """
+    return in_use(bundle) or BUILT_IN
+
+
 def numbers(version: str) -> tuple[int, ...]:
     """Return the numbers of a version such as v1.37.1, without what follows a dash."""
     return tuple(map(int, re.findall(r"\d+", version.partition("-")[0])[:3]))

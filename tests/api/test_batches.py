@@ -474,6 +474,28 @@ def test_a_host_that_does_not_come_back_stops_it_and_stays_cordoned(
     assert marks(session) == dict.fromkeys(FEW, FREE)
 
 
+@pytest.mark.usefixtures("lasting")
+def test_a_node_that_a_person_has_opened_is_held_no_more(
+    session: Session, controllers: Counting
+) -> None:
+    """Who closes it again has reasons of his own."""
+    for name in FEW:
+        node(session.api, name)
+    failed = order(session, *FEW, step_s=1)
+    to_its_end(session, controllers, failed, Hosts(session.api, off=("b1",)))
+    assert marks(session)["b1"] == (True, True)
+    assert [said.partition(":")[0] for said in upgrades.notices(session)] == [failed]
+
+    session.api.merge("Node", "b1", {"spec": {"unschedulable": None}})
+
+    assert list(upgrades.notices(session)) == []
+    look(controllers, leading())
+    assert marks(session)["b1"] == FREE
+    session.api.merge("Node", "b1", {"spec": {"unschedulable": True}})
+    to_its_end(session, controllers, order(session, *FEW))
+    assert marks(session) == dict.fromkeys(FEW, FREE) | {"b1": (True, False)}
+
+
 def test_an_abort_lets_go_what_was_not_asked_and_a_pause_ends_with_its_batch(
     rig: Rig, session: Session, controllers: Counting
 ) -> None:
@@ -735,6 +757,25 @@ def test_no_source_is_known_before_all_but_people_are_kept_from_naming_one(
     assert source_of(told(session, made)) == source
 
 
+def test_a_host_has_time_to_tell_of_a_bundle_that_it_has_just_got(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staged(session.api, "b1")
+    lacking(session.api, "b2")
+    wanted = Order(("b1", "b2"), NEW)
+    with monkeypatch.context() as patch:
+        patch.setattr(upgrades, "TOLD_S", 0.5)
+        with pytest.raises(PreflightError, match=f"node b2: its host has no bundle {NEW}"):
+            upgrades.require(session, wanted, [])
+
+    telling = threading.Timer(1.0, lambda: has(session.api, "b2", OLD, NEW))
+    telling.start()
+    upgrades.require(session, wanted, [])
+
+    telling.join()
+    assert list(upgrades.problems_of(wanted, session.api.list("Node"))) == []
+
+
 def _keeps_sources(api: Api) -> bool:
     with contextlib.suppress(ApiError):
         made = api.create(of_order(Order(release=NEW, source=SOURCE)))
@@ -766,6 +807,7 @@ def test_an_abort_takes_back_who_has_gone_and_workers_first(
     back = way_back(session, name)
     assert (session.api.get(KIND, back) is not None) is bool(gone)
     if gone:
+        assert upgrades.abort(session) == f"{back}: goes back to {OLD} already"
         assert to_its_end(session, controllers, back, hosts) == f"all nodes run {OLD}"
         assert gone[0] == "b2"
         assert hosts.upgraded[len(gone) :] == sorted(gone, key=lambda one: (one == "b2", one))
@@ -1107,7 +1149,7 @@ def test_who_can_be_no_canary_is_told_at_once_and_by_the_controller_too(
 
     refusals: list[Callable[[], object]] = [
         lambda: upgrades.begin(session, asked),
-        lambda: upgrades.require(asked, [], session.api.list("Node")),
+        lambda: upgrades.require(session, asked, []),
     ]
     for refuse in refusals:
         with pytest.raises(PreflightError) as caught:
@@ -1319,7 +1361,10 @@ def test_of_those_that_have_ended_the_last_are_kept(
         status = cluster_upgrade.status_of(ended(found), found, datetime.now(UTC))
         session.api.set_fields(found, {"/status": status}, status=True)
     names = sorted(one["metadata"]["name"] for one in made[:-1])
-    noted = {"metadata": {"annotations": {CORDONED_NOTE: names[0]}}}
+    noted = {
+        "metadata": {"annotations": {CORDONED_NOTE: names[0]}},
+        "spec": {"unschedulable": True},
+    }
     session.api.merge("Node", "b1", noted)
 
     look(controllers, lease)

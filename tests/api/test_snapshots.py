@@ -28,6 +28,7 @@ from kubeception.kept import snapshots, taking
 from kubeception.kept.snapshots import Kind, Snapshot
 from kubeception.restoring import Prepared
 from kubeception.session import Session
+from kubeception.versions import BUILT_IN
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +57,7 @@ def test_it_is_good_and_says_whose_it_is(rig: Rig, session: Session, taken: Snap
     revision, keys = taking.status(session, taken.path)
     assert taken.record.revision == revision
     assert keys > 100
-    assert snapshots.last_good(session.layout.snapshots, taken.record.authority) == taken
+    assert snapshots.last_good(session.layout.snapshots, taken.record.authority, BUILT_IN) == taken
 
 
 def test_nobody_but_root_reads_it(session: Session, taken: Snapshot) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 from tests.fixed import NOW
 
+from kubeception import versions
 from kubeception.errors import KubeceptionError
 from kubeception.kept import snapshots
 from kubeception.kept.snapshots import Kind, Record
@@ -150,15 +152,22 @@ def test_a_link_is_none(tmp_path: Path) -> None:
     assert names(tmp_path) == [path.name.removesuffix(".db")]
 
 
-def test_the_last_good_one_is_neither_damaged_nor_anothers(tmp_path: Path) -> None:
+def test_the_last_good_one_is_neither_damaged_nor_anothers_nor_of_a_later_release(
+    tmp_path: Path,
+) -> None:
     good = made(tmp_path)
     made(tmp_path, at=NOW + timedelta(hours=1), authority="b" * 64)
     os.truncate(made(tmp_path, at=NOW + timedelta(hours=2)), 4096)
     unknown = made(tmp_path, at=NOW + timedelta(hours=3))
     snapshots.record_of(unknown).unlink()
 
-    found = snapshots.last_good(tmp_path, OURS)
+    later = snapshots.found(made(tmp_path, at=NOW + timedelta(hours=4)))
+    assert later.record
+    of_another = structs.replace(later.record, kubernetes="1.99.0")
+    snapshots.record_of(later.path).write_text(snapshots.text(of_another))
+
+    found = snapshots.last_good(tmp_path, OURS, versions.BUILT_IN)
 
     assert found is not None
     assert found.path == good
-    assert snapshots.last_good(tmp_path / "nowhere", OURS) is None
+    assert snapshots.last_good(tmp_path / "nowhere", OURS, versions.BUILT_IN) is None

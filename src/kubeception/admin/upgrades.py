@@ -14,6 +14,7 @@ from kubeception.errors import ApiError, KubeceptionError, PreflightError, WaitT
 from kubeception.gather import settings
 from kubeception.kube.client import CHANGED_MEANWHILE, Object
 from kubeception.preflight import Finding, Severity
+from kubeception.preflight.finding import warning
 from kubeception.render import policies
 from kubeception.render.cluster_upgrade import (
     KIND,
@@ -34,6 +35,8 @@ LOOK_EVERY_S = 2.0
 _NEW = {"previous": "way back", "canary": "canary"}
 # So long an API may take to know a definition.
 KNOWN_S = 20.0
+# A worker's keeper looks for bundles every twenty.
+TOLD_S = 30.0
 # An API server's host may be one of those that reboot.
 SILENT_S = 300.0
 _STATUS = "kubeception upgrade status"
@@ -100,23 +103,47 @@ def _require_known(session: Session, order: Order) -> None:
         clock.sleep(LOOK_EVERY_S / 4)
 
 
-def require(order: Order, found: Sequence[Finding], nodes: Sequence[Object]) -> None:
+def passed_over(order: Order, found: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return what a plan has found, and as warnings what the order says to pass over."""
+    names = {"NodeReady"} if order.skips_offline else set()
+    if order.keeps_pods or order.is_forced:
+        names.add("PodDisruptionBudget")
+    return tuple(
+        warning(one.check, f"{one.problem}; is passed over", one.hint)
+        if one.check in names
+        else one
+        for one in found
+    )
+
+
+def require(session: Session, order: Order, found: Sequence[Finding]) -> None:
     """Let an upgrade begin that nothing speaks against.
 
     Raises:
         PreflightError: what does, all of it: of what a plan has found, and bundles that hosts lack.
     """
-    passed_over = {"NodeReady"} if order.skips_offline else set()
-    if order.keeps_pods or order.is_forced:
-        passed_over.add("PodDisruptionBudget")
-    unfit = list(_unfit_canary(order, nodes))
-    errors = [
-        one for one in found if one.severity is Severity.ERROR and one.check not in passed_over
-    ]
-    missing = list(_without_bundle(order, nodes))
+    nodes, errors = (
+        session.api.list("Node"),
+        [one for one in found if one.severity is Severity.ERROR],
+    )
+    unfit, missing = list(_unfit_canary(order, nodes)), list(_without_bundle(order, nodes))
+    if missing and not (errors or unfit):
+        missing = _untold(session, order)
     if errors or missing or unfit:
         hints = [*(one.hint for one in errors), *[_STAGE] * bool(missing)]
         raise PreflightError([*map(str, errors), *missing, *unfit], hints=hints)
+
+
+def _untold(session: Session, order: Order) -> list[str]:
+    """Return which hosts lack a bundle, once their keepers have had time to tell of a new one."""
+    clock = session.host.clock
+    until_s = clock.monotonic() + TOLD_S
+    log.info("waiting up to %.0f s for all hosts to tell that they have %s", TOLD_S, order.release)
+    while missing := list(_without_bundle(order, session.api.list("Node"))):
+        if clock.monotonic() > until_s:
+            break
+        clock.sleep(LOOK_EVERY_S)
+    return missing
 
 
 def not_on(release: str, kubernetes: str, nodes: Iterable[Object]) -> tuple[str, ...]:
@@ -249,16 +276,21 @@ def _reads(before: str, there: ClusterSettings | None) -> bool:
 def abort(session: Session) -> str:
     """End the one that is under way, or go back from the last one; say what comes of it.
 
+    One that takes hosts back from another is not ended: it is what an abort comes to.
+
     Raises:
         KubeceptionError: nothing is under way, and from the last one nothing goes back.
     """
+    every = session.api.list(KIND)
+    if (back := _under_way(every)) and cluster_upgrade.is_way_back(back, every):
+        return f"{back['metadata']['name']}: goes back to {back['spec']['version']} already"
     if found := _changed(session, lambda: _under_way(session.api.list(KIND)), {"aborted": True}):
         then = "ends as soon as no host is under way"
         goes_back = ", then who has gone on goes back" if "previous" in found["spec"] else ""
         return f"{found['metadata']['name']}: {then}{goes_back}"
     found = newest(session.api.list(KIND))
     if found is None or "previous" not in found["spec"]:
-        has_stopped = found is not None and phase(found) is Phase.FAILED
+        has_stopped = found is not None and phase(found) in {Phase.FAILED, Phase.ABORTED}
         on = f"kubeception upgrade apply {found['spec']['version']}" if found else ""
         raise KubeceptionError("nothing is under way", hint=on if has_stopped else _STATUS)
     _require_way_back(session, found)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from kubeception.errors import KubeceptionError
+
 if TYPE_CHECKING:
     from kubeception.facts import Identity
     from kubeception.host.gateway import Host
@@ -158,6 +160,7 @@ def problems(data_dir: Path, settings: Path, record: Path, progress: Path) -> li
 
 def _way_back(host: "Host", known: "Identity | None") -> str:
     """Say how the last good snapshot is restored, "" where there is none that is surely ours."""
+    from kubeception import versions
     from kubeception.kept import snapshots, taking
     from kubeception.layout import Layout
 
@@ -165,5 +168,9 @@ def _way_back(host: "Host", known: "Identity | None") -> str:
     if not own:
         return ""
     authority = taking.authority_of(own.encode())
-    last = snapshots.last_good(host.at(Layout.snapshots), authority)
+    try:
+        release = versions.of(host.at(Layout.bundles / "current"))
+    except KubeceptionError:
+        return ""
+    last = snapshots.last_good(host.at(Layout.snapshots), authority, release)
     return snapshots.way_back(last) if last else ""

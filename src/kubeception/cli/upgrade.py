@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,6 +61,10 @@ def plan(
         emit({"allowed": found.is_allowed, **asdict(found)})
     else:
         _show(found)
+        errors = sum(one.severity == "error" for one in found.findings)
+        may = "may begin" if found.is_allowed else f"forbidden by {errors}"
+        warnings = len(found.findings) - errors
+        click.echo(f"upgrade plan: {may}, {warnings} warnings, nothing was changed")
     context.exit(0 if found.is_allowed else PreflightError.exit_code)
 
 
@@ -134,7 +138,7 @@ def apply(
         source = Source(url, sha256) if url and sha256 else None
         if source:
             version = _fetched(session, source, asked=version)
-        wanted = target.find(session.host, version, is_one=True)
+        wanted = target.find(session.host, version)
         target.hand_over(wanted, session.host, sys.argv[1:], has_source=source is not None)
         release = wanted.folder.name
         there = session.api.list("Node")
@@ -152,7 +156,8 @@ def apply(
             keeps_pods=keeps_pods or len(there) == 1,
         )
         found = planning.of(state)
-        upgrades.require(order, found.findings, there)
+        found = replace(found, findings=upgrades.passed_over(order, found.findings))
+        upgrades.require(session, order, found.findings)
         if output != "json":
             _show(found)
         if not yes:
@@ -274,7 +279,9 @@ def _changed(config_file: Path | None, said: str, **wanted: bool) -> None:
 
 def _show(found: "Plan") -> None:
     click.echo(f"Kubernetes {found.before} to {found.after} (bundle {found.bundle})")
-    if found.steps:
+    if not found.steps:
+        click.echo("no component is of another version there")
+    else:
         click.echo()
         rows = ((step.what, step.before, step.after) for step in found.steps)
         for line in table.lines(("IN THIS ORDER", "NOW", "THEN"), rows):
@@ -282,6 +289,3 @@ def _show(found: "Plan") -> None:
         click.echo()
     for line in dry_run.of_findings(found.findings):
         click.echo(line)
-    errors = sum(one.severity == "error" for one in found.findings)
-    may = "may begin" if found.is_allowed else f"forbidden by {errors}"
-    click.echo(f"upgrade plan: {may}, {len(found.findings) - errors} warnings, nothing was changed")

@@ -91,14 +91,15 @@ def seen(node: Object, pods: tuple[str, ...] | None = None) -> SeenNode:
     notes = node["metadata"].get("annotations") or {}
     of_a_batch = (Errand.RELEASE, Errand.COMMAND)
     asked = (notes.get(note) for note in (REBOOT_NOTE, *(errand.note for errand in of_a_batch)))
+    is_cordoned = node.get("spec", {}).get("unschedulable", False)
     return SeenNode(
         boot=node.get("status", {}).get("nodeInfo", {}).get("bootID", ""),
         is_ready=condition_of(node, "Ready"),
         network_problem=network_problem(node) or "",
         pressures=pressures(node),
         is_control_plane=objects.CONTROL_PLANE in _labels(node),
-        is_cordoned=node.get("spec", {}).get("unschedulable", False),
-        is_ours=CORDONED_NOTE in notes,
+        is_cordoned=is_cordoned,
+        is_ours=is_cordoned and CORDONED_NOTE in notes,
         asked=next(filter(None, asked), ""),
         bundles=tuple(notes.get(BUNDLES_NOTE, "").split()),
         answers=tuple(notes[errand.answer] for errand in of_a_batch if errand.answer in notes),
@@ -149,6 +150,11 @@ def way_back(found: Object, nodes: Iterable[Object]) -> Object | None:
         "metadata": {"generateName": "upgrade-", "name": _name_of_way_back(run)},
         "spec": {"nodes": sorted(gone), "version": spec["previous"], **kept},
     }
+
+
+def is_way_back(found: Object, every: Iterable[Object]) -> bool:
+    """Tell whether one takes hosts back from another that is there."""
+    return any(_name_of_way_back(of(one)) == _name(found) for one in every)
 
 
 def _name_of_way_back(run: Run) -> str:

@@ -29,8 +29,9 @@ from kubeception.render.cluster_upgrade import (
 log = logging.getLogger("kubeception.controller")
 
 LOOK_EVERY_S = 5.0
-# So often nodes are let go whose ClusterUpgrade somebody has deleted.
-_ORPHANS_EVERY_S = 300.0
+# So often nodes are let go whose ClusterUpgrade somebody has deleted; and while one that has failed
+# holds some, which a person may open and close again for reasons of his own.
+_ORPHANS_EVERY_S, _HELD_EVERY_S = 300.0, 20.0
 _EXISTS = 409
 # So many of those that have ended are kept, for people to look at.
 _KEPT = 20
@@ -87,8 +88,8 @@ class Upgrades:
             status = cluster_upgrade.waiting_for(waiting[0]["metadata"]["name"], one, _now())
             self._write(api, one, status)
         if not waiting and monotonic() >= self._orphans_due_s:
-            self._orphans_due_s = monotonic() + _ORPHANS_EVERY_S
             held = self._let_orphans_go(api, {one["metadata"]["name"] for one in every})
+            self._orphans_due_s = monotonic() + (_HELD_EVERY_S if held else _ORPHANS_EVERY_S)
             self._forget(api, every, held)
 
     def _work_off(self, api: Api, found: Object) -> None:
@@ -120,6 +121,8 @@ class Upgrades:
             if not after.at_hand:
                 look = _Look()  # the next batch is of other nodes
             run, is_new = after, is_new and not after.phase.is_end
+        if run.phase.is_end:
+            self._orphans_due_s = 0.0  # it may hold nodes
 
     def _write(self, api: Api, found: Object, status: Object) -> Object:
         """Write a status that says something new."""
@@ -139,16 +142,24 @@ class Upgrades:
                 api.delete(KIND, one["metadata"]["name"])
 
     def _let_orphans_go(self, api: Api, known: set[str]) -> set[str]:
-        """Let nodes go whose ClusterUpgrade is gone; return which ones hold nodes still."""
+        """Let nodes go whose ClusterUpgrade is gone; return which ones hold nodes still.
+
+        A node that somebody has uncordoned is held no more: who cordons it again has his reasons.
+        """
         held = set[str]()
         for node in api.list("Node"):
-            notes, at = node["metadata"].get("annotations") or {}, cluster_upgrade.seen(node)
-            held.add(notes.get(CORDONED_NOTE, ""))
-            is_marked = at.is_ours or at.is_asked
-            if is_marked and notes.get(CORDONED_NOTE) not in known and self._lease.hold(api):
-                name = node["metadata"]["name"]
+            name, at = node["metadata"]["name"], cluster_upgrade.seen(node)
+            holder = (node["metadata"].get("annotations") or {}).get(CORDONED_NOTE)
+            why = ""
+            if (holder or at.is_asked) and holder not in known:
+                why = f"its {KIND} is gone"
+            elif holder and not at.is_cordoned:
+                why = "somebody has uncordoned it"
+            elif holder:
+                held.add(holder)
+            if why and self._lease.hold(api):
                 api.merge("Node", name, _let_go(at), manager=NAME)
-                log.info("node %s: %s, its %s is gone", name, Verb.LET_GO, KIND)
+                log.info("node %s: %s, %s", name, Verb.LET_GO, why)
         return held
 
 

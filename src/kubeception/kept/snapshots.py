@@ -17,8 +17,10 @@ from pathlib import Path
 
 import msgspec
 
+from kubeception import versions
 from kubeception.errors import KubeceptionError
 from kubeception.host import files
+from kubeception.versions import Release
 
 # Of those that the keeper makes: the last one of as many hours, and of as many days.
 HOURS, DAYS = 24, 7
@@ -161,10 +163,28 @@ def damage(snapshot: Snapshot) -> str | None:
     return None
 
 
-def last_good(folder: Path, authority: str) -> Snapshot | None:
-    """Return the newest snapshot of a cluster that is not damaged, None where there is none."""
-    there = (one for one in look(folder) if one.record and one.record.authority == authority)
-    return next((one for one in there if damage(one) is None), None)
+def is_read_by(release: Release, record: Record) -> bool:
+    """Tell whether a release reads what its control plane has written, where that is known."""
+    minor = versions.minor_of(f":v{record.kubernetes}")
+    return minor is None or minor in release.supported["kube-apiserver"]
+
+
+def last_good(folder: Path, authority: str, release: Release) -> Snapshot | None:
+    """Return the newest snapshot of a cluster that is not damaged, None where there is none.
+
+    One that the release does not read is passed over, as after the way back from a minor.
+    """
+    return next(
+        (
+            one
+            for one in look(folder)
+            if one.record
+            and one.record.authority == authority
+            and is_read_by(release, one.record)
+            and damage(one) is None
+        ),
+        None,
+    )
 
 
 def way_back(last: Snapshot) -> str:

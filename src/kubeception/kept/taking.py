@@ -125,7 +125,7 @@ def _require_room(session: Session, path: Path) -> None:
 
 def _record(session: Session, part: Path, digest: str) -> Record:
     of, _ = session.etcd.progress()
-    release = versions.in_use(session.layout.bundle) or versions.BUILT_IN
+    release = versions.of(session.layout.bundle)
     known = identity.read(session.layout.member)
     revision, _ = status(session, part)
     return Record(

@@ -69,7 +69,7 @@ def inspect(session: Session, *, rebuild: bool = False, worker: bool = False) ->
         no_systemd = error
     return HostState(
         session,
-        release=versions.in_use(session.layout.bundle) or versions.BUILT_IN,
+        release=versions.of(session.layout.bundle),
         is_root=kernel.is_root(),
         no_systemd=no_systemd,
         units=units,

@@ -58,7 +58,9 @@ def nodes(seen: ClusterState) -> Iterator[Finding]:
     """Want every node Ready: whatever is wrong already would be put down to the upgrade."""
     for node in seen.nodes:
         if not node.is_ready:
-            hint = f"kubectl describe node {node.name}; or kubeception node remove {node.name}"
+            ways = ("kubectl describe node", "kubeception node remove")
+            hint = "; or ".join(f"{way} {node.name}" for way in ways)
+            hint += "; or pass workers over that are off: upgrade apply --offline skip"
             yield Finding("NodeReady", f"{node.name}: is not Ready", hint)
 
 
@@ -88,7 +90,8 @@ def budgets(seen: ClusterState) -> Iterator[Finding]:
         if one.pods and not one.allowed and one.healthy >= one.pods:
             namespace, _, name = one.name.partition("/")
             what = f"{one.name}: never lets one of its {one.pods} pods go"
-            hint = f"give it more replicas, or: kubectl -n {namespace} edit pdb {name}"
+            hint = f"give it more replicas, or: kubectl -n {namespace} edit pdb {name}; "
+            hint += "or have its pods deleted all the same: upgrade apply --force"
             yield Finding("PodDisruptionBudget", what, hint)
 
 

@@ -34,10 +34,8 @@ class Target:
         return tuple(sorted(host.at(self.folder / "images").glob("*.tar")))
 
 
-def find(host: Host, asked: str | None, *, is_one: bool = False) -> Target:
+def find(host: Host, asked: str | None) -> Target:
     """Return the bundle of a version of Kubernetes, or of a name; by default the newest one.
-
-    Of several the one in use counts, else the last by name, unless there `is_one` to be.
 
     Raises:
         PreflightError: the host has none of it, or several.
@@ -51,12 +49,12 @@ def find(host: Host, asked: str | None, *, is_one: bool = False) -> Target:
             hint=_STAGE,
         )
     newest = max(map(_version, wanted))
-    same = [one for one in wanted if _version(one) == newest]
-    if is_one and len(same) > 1:
+    found, *others = [one for one in wanted if _version(one) == newest]
+    if others:
+        same = (found, *others)
         names = ", ".join(f"{one.name} (in use)" if one.in_use else one.name for one in same)
-        what = f"{same[0].kubernetes}: this host has several bundles of it: {names}"
-        raise PreflightError([what], hint="kubeception upgrade apply NAME, with the name of one")
-    found = max(same, key=lambda one: (one.in_use, one.name))
+        what = f"{found.kubernetes}: this host has several bundles of it: {names}"
+        raise PreflightError([what], hint="name one of them in the place of the version")
     folder = Layout.bundles / found.name
     return Target(folder, Release.read(host.real(folder)))
 

@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from kubeception.admin import upgrades
 from kubeception.conditions.webhooks import Unanswered
 from kubeception.preflight import Finding, Severity
+from kubeception.render.cluster_upgrade import Order
 from kubeception.upgrade import plan
 from kubeception.upgrade.cluster_state import (
     PROGRAMS,
@@ -227,3 +229,27 @@ def test_deprecated_apis_are_those_that_the_api_server_has_counted() -> None:
     )
 
     assert list(deprecated(metrics)) == [DeprecatedApi("example/v1beta1 things", "1.40")]
+
+
+def test_to_an_earlier_one_workers_go_first() -> None:
+    back = replace(WELL, target=OLD, serving="1.37.1", oldest="1.36", present=NEW)
+    nodes = tuple(replace(one, kubelet="1.37.1") for one in WELL.nodes)
+
+    hosts = [one.what for one in plan.of(replace(back, nodes=nodes)).steps]
+
+    assert hosts[0] == "w1: kubelet"
+    assert hosts.index("w1: kubelet") < hosts.index("kube-apiserver") < hosts.index("cp1: kubelet")
+
+
+def test_what_an_order_passes_over_is_a_warning() -> None:
+    budget = Budget("default/web", pods=1, healthy=1, allowed=0)
+    off = (replace(WELL.nodes[0], is_ready=False), WELL.nodes[1])
+    found = plan.of(replace(WELL, nodes=off, budgets=(budget,))).findings
+    assert {one.severity for one in found} == {Severity.ERROR}
+
+    told = upgrades.passed_over(Order((), skips_offline=True, is_forced=True), found)
+
+    assert [(one.severity, str(one)) for one in told] == [
+        (Severity.WARNING, f"{one}; is passed over") for one in found
+    ]
+    assert upgrades.passed_over(Order(()), found) == found

@@ -47,22 +47,16 @@ def test_a_version_or_a_name_finds_its_bundle(root: Path, asked: str | None, nam
     assert found.program("kubelet") == BUNDLES / name / "bin/kubelet"
 
 
-def test_of_two_of_a_version_the_one_in_use_counts(root: Path) -> None:
-    put(root, "1.36.4-zz", "1.36.4")
-
-    assert find(Host(root), "1.36.4").folder.name == "1.36.4-aa"
-
-
-def test_who_wants_one_says_which_of_two(root: Path) -> None:
+def test_which_of_two_of_a_version_is_said_by_its_name(root: Path) -> None:
     put(root, "1.36.4-zz", "1.36.4")
 
     with pytest.raises(PreflightError) as refused:
-        find(Host(root), "1.36.4", is_one=True)
+        find(Host(root), "1.36.4")
     assert refused.value.problems == (
         "1.36.4: this host has several bundles of it: 1.36.4-aa (in use), 1.36.4-zz",
     )
-    assert find(Host(root), "1.36.4-zz", is_one=True).folder.name == "1.36.4-zz"
-    assert find(Host(root), None, is_one=True).folder.name == "1.37.1-cc"
+    assert find(Host(root), "1.36.4-zz").folder.name == "1.36.4-zz"
+    assert find(Host(root), None).folder.name == "1.37.1-cc"
 
 
 def test_versions_are_compared_as_numbers(root: Path) -> None:
