@@ -19,6 +19,8 @@ from kubeception.conditions.network import range_of_pods as range_of_pods
 from kubeception.conditions.network import somebody_reached as somebody_reached
 from kubeception.conditions.node_program import proxy_works as proxy_works
 from kubeception.conditions.nodes import NETWORK_PROBLEM as NETWORK_PROBLEM
+from kubeception.conditions.nodes import TOLD_EVERY_S as TOLD_EVERY_S
+from kubeception.conditions.nodes import TRIED as TRIED
 from kubeception.conditions.nodes import absences as absences
 from kubeception.conditions.nodes import network_problem as network_problem
 from kubeception.conditions.nodes import networks_work as networks_work

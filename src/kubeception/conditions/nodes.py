@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 
 from kubeception.conditions import log_tail
@@ -14,6 +15,9 @@ from kubeception.session import Session
 
 # A Node's condition, by its host's keeper: something of the cluster's network does not work there.
 NETWORK_PROBLEM = "NetworkProblem"
+# What it says where all works, since the keeper says so again and again; before, it said nothing.
+TRIED = "tried by this host's keeper"
+TOLD_EVERY_S, SILENT_S = 120.0, 300.0
 # By which a kubelet tells why it evicts pods and takes none, and the Node is Ready all the same;
 # and what shows on that host who has it all.
 # https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/
@@ -89,22 +93,60 @@ def ready_nodes() -> Nodes:
 
 def network_problem(node: Object) -> str | None:
     """Return the reason by which a Node says that the cluster's network does not work there."""
-    return next((said["reason"] for said in _network_problems(node)), None)
+    said = _said_of_the_network(node)
+    return said["reason"] if said and said["status"] == "True" else None
 
 
 def networks_work(ready: Nodes) -> Condition:
-    """No node that is Ready says that the cluster's network does not work there."""
+    """No node that is Ready says that the network does not work there, or says nothing any more."""
 
     def problem(session: Session) -> str | None:
+        now_s = session.host.clock.now().timestamp()
         told = [
-            f"{found['metadata']['name']}: {said['message']}"
-            for found in ready(session)
-            for said in _network_problems(found)
+            f"{one['metadata']['name']}: {why}"
+            for one in ready(session)
+            for why in _ills(one, now_s)
         ]
         return "; ".join(told) or None
 
     hint = "kubeception status, on that host"
     return Condition("the cluster's network to work on every node", problem, hint=hint)
+
+
+def _ills(node: Object, now_s: float) -> Iterator[str]:
+    """Yield what a Node says, and that its keeper, which has said so, is not heard any more."""
+    said = _said_of_the_network(node)
+    is_ill = said is not None and said["status"] == "True"
+    if said is None or not (
+        is_ill or said["message"] == TRIED
+    ):  # an earlier version's says it once
+        return
+    since = _told(node)
+    is_silent = since is not None and now_s - since.timestamp() >= SILENT_S
+    heard = f"its keeper has said nothing since {since:%Y-%m-%dT%H:%M:%SZ}" if is_silent else ""
+    if is_ill:
+        yield said["message"] + (f"; {heard}" if heard else "")
+    elif heard:
+        yield f"{heard} (there: systemctl status kubeception-keeper)"
+
+
+def _told(node: Object) -> datetime | None:
+    """Return when its keeper was heard last, by the API's clock, or its host could not speak.
+
+    https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
+    """
+    ours = f'k:{{"type":"{NETWORK_PROBLEM}"}}'
+    written = [
+        time(one["time"])
+        for one in node["metadata"].get("managedFields", [])
+        if ours in one.get("fieldsV1", {}).get("f:status", {}).get("f:conditions", {})
+    ]
+    back = [
+        time(one["lastTransitionTime"])
+        for one in conditions_of(node)
+        if one["type"] == "Ready" and one.get("lastTransitionTime")
+    ]
+    return max((*written, *back)) if written else None
 
 
 def pressures(node: Object) -> tuple[str, ...]:
@@ -126,10 +168,8 @@ def nodes_have_room(ready: Nodes) -> Condition:
     return Condition("every node to have room for its pods", problem)
 
 
-def _network_problems(node: Object) -> Iterator[dict[str, str]]:
-    for said in conditions_of(node):
-        if (said["type"], said["status"]) == (NETWORK_PROBLEM, "True"):
-            yield said
+def _said_of_the_network(node: Object) -> dict[str, str] | None:
+    return next((one for one in conditions_of(node) if one["type"] == NETWORK_PROBLEM), None)
 
 
 def unready(found: Object | None, node: str) -> str | None:

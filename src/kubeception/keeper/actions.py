@@ -94,16 +94,21 @@ def restart_kubelet(session: Session) -> None:
         systemd.restart(kubelet.UNIT)
 
 
-def tell_of_the_network(session: Session, node: str, trouble: Trouble | None) -> None:
-    """Have a worker's Node say what of the cluster's network does not work there."""
+def tell_of_the_network(
+    session: Session, node: str, trouble: Trouble | None, *, is_new: bool = True
+) -> None:
+    """Have a worker's Node say what of the cluster's network does not work there, or that all does.
+
+    Unless it `is_new`, since when it is so stays as it was.
+    """
     now = timestamp.text(session.host.clock.now())
     said = {
         "type": conditions.NETWORK_PROBLEM,
         "status": "True" if trouble else "False",
         "reason": trouble.reason if trouble else "NetworkWorks",
-        "message": str(trouble) if trouble else "",
+        "message": str(trouble) if trouble else conditions.TRIED,
         "lastHeartbeatTime": now,
-        "lastTransitionTime": now,
+        **({"lastTransitionTime": now} if is_new else {}),
     }
     session.api.merge("Node", node, {"status": {"conditions": [said]}}, status=True)
 

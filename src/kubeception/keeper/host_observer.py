@@ -59,6 +59,10 @@ class HostObserver:
         """Return what of the cluster's network does not work from here."""
         return self._network.trouble()
 
+    def looks(self) -> int:
+        """Return how often the cluster's network was tried, and it was sure how it is."""
+        return self._network.count
+
     def has_restored_the_network(self) -> None:
         """Remember that it was tried: who starts anew needs a moment."""
         self._restored_s = self._session.host.clock.monotonic()

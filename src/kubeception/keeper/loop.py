@@ -13,6 +13,7 @@ from kubeception.gather import node_name
 from kubeception.host import door, files
 from kubeception.host.notify import notify
 from kubeception.keeper import actions, record
+from kubeception.keeper.heartbeat import Heartbeat
 from kubeception.keeper.hourly import Hourly
 from kubeception.keeper.observer import Observer
 from kubeception.keeper.trouble import Trouble
@@ -49,7 +50,9 @@ def run(session: Session) -> None:
         log.warning("%s (%s)", what, hint)
     watch = WorkerObserver(session, node) if is_worker else Observer(session, node)
     lease = actions.lease_of(session, node)
-    hourly = None if is_worker else Hourly(session)
+    beside = (
+        Heartbeat(session, node, watch) if isinstance(watch, WorkerObserver) else Hourly(session)
+    )
     last: Verdict | None = None
     since = session.host.clock.now()
     trouble: Trouble | None = None
@@ -86,8 +89,7 @@ def run(session: Session) -> None:
             watch.has_restarted_the_kubelet()
         if verdict.action is Action.RESTORE_NETWORK:
             watch.has_restored_the_network()
-        if hourly:
-            hourly.look(seen, verdict)
+        beside.look(seen, verdict)
         watchdog.alive()
         is_rolling = seen.rollout and seen.rollout.others and not seen.rollout.shut_out
         is_close = seen.api_silent_s > 0 or is_rolling

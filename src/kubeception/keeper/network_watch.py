@@ -43,6 +43,7 @@ class NetworkWatch:
         self._session = session
         self._place = PodPlace(session)
         self._looks = Looks()
+        self.count = 0
         threading.Thread(target=self._watch, daemon=True).start()
 
     def trouble(self) -> Trouble | None:
@@ -53,6 +54,7 @@ class NetworkWatch:
         rest = threading.Event()
         while True:
             self._looks = self._looks.then(look(self._session, self._place))
+            self.count += self._looks.is_sure
             rest.wait(LOOK_AGAIN_S if self._looks.is_to_be_seen_again else LOOK_EVERY_S)
 
 

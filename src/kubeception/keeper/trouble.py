@@ -51,6 +51,11 @@ class Looks:
         return self.trouble if self.in_a_row >= _IN_A_ROW else None
 
     @property
+    def is_sure(self) -> bool:
+        """Whether the last look tells how it is, and no other has to be waited for."""
+        return self.trouble is None or self.lasting is not None
+
+    @property
     def is_to_be_seen_again(self) -> bool:
         """Whether a pod does not reach what its host does, and only one look has seen that."""
         return self.trouble is not None and self.trouble.from_pod and self.lasting is None

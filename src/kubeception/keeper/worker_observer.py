@@ -69,6 +69,10 @@ class WorkerObserver:
         """Return what of the cluster's network does not work from here."""
         return self._host.trouble()
 
+    def looks(self) -> int:
+        """Return how often the cluster's network was tried, and it was sure how it is."""
+        return self._host.looks()
+
     def has_restored_the_network(self) -> None:
         """Remember it."""
         self._host.has_restored_the_network()
@@ -92,6 +96,8 @@ class WorkerObserver:
             locked=lock.holder(session.layout.lock),
             moved=self._host.moved(now),
             trouble=self._host.trouble(),
+            # A keeper that has just started knows nothing else yet than what was said before.
+            told_trouble=self._said.told_trouble if self._host.looks() else None,
             unready=None if self._said.api_problem else self._host.unready(self._not_ready, now),
         )
         seen = self._host.with_orphans(self._host.with_network(seen, now), now)
