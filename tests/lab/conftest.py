@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import Note as Note  # lab tests take it from here
 from tests.lab import cluster, machine
 from tests.lab.cluster import bundle_folder as bundle_folder  # and this
-from tests.lab.lot import IS_SOAK, SEED, drawn
+from tests.lab.lot import IS_SOAK, SEED, within
 
 from kubeception.bundle import packages
 from kubeception.errors import KubeceptionError, Locked
@@ -25,50 +25,70 @@ ARTIFACTS = TESTS.parents[1] / "artifacts"
 TIMEOUT_S = 300
 # What takes too long for every run.
 SOAKED = ["test_minor_upgrade.py", "test_overload.py", "test_soak.py"]
-# Files with few tests and a lab of their own: a run has half of them, by lot.
-LABS_FOR_FEW = [
-    "test_address.py",
-    "test_container.py",
-    "test_etcd_space.py",
-    "test_fetch.py",
-    "test_join_crowd.py",
-    "test_network_word.py",
-    "test_node_reboot.py",
-    "test_node_run.py",
-    "test_own_units.py",
-    "test_person_first.py",
-    "test_power_cut_moments.py",
-    "test_reaching_the_disk.py",
-    "test_remembering.py",
-    "test_renewals.py",
-    "test_reset_mounts.py",
-    "test_survival.py",
-    "test_two_networks.py",
-]
-UNDRAWN = sorted({*LABS_FOR_FEW} - {*drawn(LABS_FOR_FEW, len(LABS_FOR_FEW) // 2)})
-# pytest reads this name; a file that is asked for by its own is collected all the same.
-collect_ignore = UNDRAWN if IS_SOAK else [*SOAKED, *UNDRAWN]
-
-# How many minutes a file takes, roughly, where that is many.
-LONGEST = {
-    "test_recovery.py": 8,
-    "test_certs.py": 6,
-    "test_crash_steps.py": 5,
-    "test_losses.py": 5,
-    "test_power_cut_moments.py": 4,
-    "test_address.py": 3,
-    "test_firewall.py": 3,
-    "test_node_reboot.py": 3,
-    "test_node_run.py": 4,
-    "test_remembering.py": 3,
-    "test_upgrade.py": 5,
-    "test_bad_release.py": 8,
-    "test_rolls.py": 3,
-    "test_fetch.py": 5,
+# How long a file's tests take where two labs share two cores, in minutes; others take one.
+MINUTES = {
+    "test_address.py": 6,
+    "test_admission.py": 3,
+    "test_bad_release.py": 6,
+    "test_bootstrap.py": 4,
+    "test_broken_worker.py": 3,
+    "test_certs.py": 5,
+    "test_container.py": 3,
+    "test_crash_steps.py": 4,
+    "test_etcd_space.py": 3,
+    "test_fetch.py": 4,
+    "test_firewall.py": 12,
+    "test_hints.py": 4,
+    "test_hosts.py": 3,
+    "test_images.py": 2,
+    "test_join.py": 4,
+    "test_join_crowd.py": 3,
+    "test_least_privilege.py": 3,
+    "test_losses.py": 7,
     "test_network_word.py": 9,
+    "test_new_programs.py": 2,
+    "test_node_reboot.py": 4,
+    "test_node_run.py": 4,
+    "test_own_units.py": 3,
     "test_person_first.py": 5,
+    "test_power_cut_moments.py": 4,
+    "test_preflight.py": 3,
+    "test_reaching_the_disk.py": 2,
+    "test_recover.py": 3,
+    "test_recovery.py": 8,
+    "test_remembering.py": 5,
     "test_renewals.py": 5,
+    "test_reset.py": 3,
+    "test_reset_mounts.py": 2,
+    "test_rolls.py": 3,
+    "test_snapshots.py": 5,
+    "test_surroundings.py": 4,
+    "test_survival.py": 3,
+    "test_takeover.py": 2,
+    "test_two_networks.py": 5,
+    "test_upgrade.py": 11,
 }
+# What a run can't do without; of the other files there are as many, by lot, as there is time for.
+IN_EVERY_RUN = {
+    "test_bootstrap.py",
+    "test_door.py",
+    "test_first_command.py",
+    "test_join.py",
+    "test_preflight.py",
+    "test_recovery.py",
+    "test_reset.py",
+    "test_takeover.py",
+}
+# Two labs at a time need half as long.
+QUOTA_MIN = 60
+FILES = {path.name: MINUTES.get(path.name, 1) for path in sorted(TESTS.glob("test_*.py"))}
+DRAWN = within(
+    QUOTA_MIN,
+    {name: minutes for name, minutes in FILES.items() if name not in SOAKED},
+    always=IN_EVERY_RUN,
+)
+# pytest reads this name; a file that is asked for by its own is collected all the same.
+collect_ignore = [] if IS_SOAK else sorted(FILES.keys() - DRAWN)
 
 Report = Generator[None, pytest.TestReport, pytest.TestReport]
 _FAILED = pytest.StashKey[bool]()
@@ -91,14 +111,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_report_header() -> list[str]:
     return [
-        f"drawn by lot: KUBECEPTION_SEED={SEED}, without {', '.join(UNDRAWN) or 'nothing'}",
+        f"drawn by lot: KUBECEPTION_SEED={SEED}, without {', '.join(collect_ignore) or 'nothing'}",
         f"limits in seconds: times {machine.slowness():.2f}, as {machine.SLOWNESS} says",
     ]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # What takes longest begins first, or it would be waited for alone.
-    items.sort(key=lambda item: LONGEST.get(item.path.name, 0), reverse=True)
+    items.sort(key=lambda item: FILES.get(item.path.name, 0), reverse=True)
     for item in items:
         if item.path.is_relative_to(TESTS) and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(TIMEOUT_S))

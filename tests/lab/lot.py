@@ -2,7 +2,7 @@
 
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeVar
 
 One = TypeVar("One")
@@ -18,3 +18,19 @@ def drawn(every: Sequence[One], count: int) -> list[One]:
         return list(every)
     kept = sorted(random.Random(SEED).sample(range(len(every)), count))
     return [every[number] for number in kept]
+
+
+def within(
+    quota_min: int, minutes: Mapping[str, int], *, always: Collection[str]
+) -> frozenset[str]:
+    """Return the names for whose minutes there is time; of those not always in, some by lot."""
+    if IS_SOAK:
+        return frozenset(minutes)
+    taken = set(always)
+    left_min = quota_min - sum(minutes[name] for name in always)
+    others = sorted(minutes.keys() - taken)
+    for name in random.Random(SEED).sample(others, len(others)):
+        if minutes[name] <= left_min:
+            left_min -= minutes[name]
+            taken.add(name)
+    return frozenset(taken)
