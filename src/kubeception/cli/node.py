@@ -214,7 +214,7 @@ def _ask(name: str) -> None:
         "  pods that something manages: started again on other nodes",
         "  other pods, and data in emptyDir volumes: gone, for good",
     )
-    confirm("node remove", said, hint=f"kubeception node remove {name} --yes")
+    confirm("node remove", said)
 
 
 def _row(one: "NodeStatus") -> dict[str, object]:

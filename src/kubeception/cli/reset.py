@@ -71,7 +71,7 @@ def _ask(*, etcd: bool, pki: bool) -> None:
         f"  etcd, all that the cluster knows, and its snapshots: {_becomes(is_removed=etcd)}",
         f"  certificates and keys:                               {_becomes(is_removed=pki)}",
     )
-    confirm("reset", said, hint="kubeception reset --yes")
+    confirm("reset", said)
 
 
 def _becomes(*, is_removed: bool) -> str:

@@ -184,4 +184,4 @@ def asked_if_well(session: Session, command: str, taken: datetime, *, yes: bool)
         f"etcd is well. This gives up all that was written after {timestamp.text(taken)},",
         "ends every pod of this host and starts the control plane anew.",
     )
-    confirm(command, said, hint=f"kubeception {command} --yes")
+    confirm(command, said)

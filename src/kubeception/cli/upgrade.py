@@ -161,7 +161,7 @@ def apply(
         if output != "json":
             _show(found)
         if not yes:
-            confirm("upgrade apply", _meaning(order), hint="kubeception upgrade apply --yes")
+            confirm("upgrade apply", _meaning(order))
         taking.take(session, snapshots.Kind.MANUAL)
         carry_out(session, order, output=output, is_watched=not wishes.no_wait)
 
