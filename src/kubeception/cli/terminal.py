@@ -16,7 +16,7 @@ def emit(document: object) -> None:
 
 
 def confirm(command: str, what: Iterable[str]) -> None:
-    """Go on only if a person says so, who is told what that means.
+    """Go on only if a person says so, who is told what that means; none of it is a result.
 
     Raises:
         KubeceptionError: nobody does, or there is no terminal to ask on.
@@ -25,8 +25,8 @@ def confirm(command: str, what: Iterable[str]) -> None:
         hint = unasked(sys.argv[1:])
         raise KubeceptionError(f"{command}: nobody is there to ask", hint=hint)
     for line in what:
-        click.echo(line)
-    if not click.confirm("Go on?"):
+        click.echo(line, err=True)
+    if not click.confirm("Go on?", err=True):
         raise KubeceptionError(f"{command}: not wanted; nothing was changed")
 
 

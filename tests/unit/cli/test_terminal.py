@@ -1,5 +1,6 @@
 """Who is asked, where, and what a command says to do where nobody is."""
 
+import os
 import subprocess
 import sys
 
@@ -54,3 +55,21 @@ def test_where_nobody_can_be_asked_the_hint_has_every_word() -> None:
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=True)
 
     assert b"kubeception upgrade apply 1.36.4 --offline skip --yes" in done.stdout
+
+
+def test_a_question_is_no_result() -> None:
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", ASKS],
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        os.close(theirs)
+        os.write(ours, b"y\n")
+        said, asked = running.communicate(timeout=60)
+    os.close(ours)
+
+    assert said == '{\n  "name": "upgrade-1"\n}\n'
+    assert asked == "This takes 3 nodes to 1.36.4.\nGo on? [y/N]: "
