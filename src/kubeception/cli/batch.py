@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import time, timedelta
 from typing import TYPE_CHECKING, Any
@@ -68,6 +68,14 @@ def _days(
     return days
 
 
+def out_of_bounds(option: str, length: timedelta, *, least_s: int = 0) -> Iterator[str]:
+    """Yield why an option can't have a length of time, if so."""
+    from kubeception.render.cluster_upgrade import LONGEST_S
+
+    if not least_s <= length.total_seconds() <= LONGEST_S:
+        yield f"{option} can be from {least_s}s to {LONGEST_S // 3600}h"
+
+
 @dataclass(frozen=True)
 class Wishes:
     """How nodes are to be worked off, by the command's options."""
@@ -85,11 +93,21 @@ class Wishes:
     no_wait: bool
 
     def __post_init__(self) -> None:
-        """Refuse what says nothing by itself."""
+        """Refuse what says nothing by itself, and what the API would refuse."""
+        if problems := list(self._problems()):
+            raise click.UsageError("\n".join(problems))
+
+    def _problems(self) -> Iterator[str]:
+        from kubeception.render.cluster_upgrade import SHORTEST_STEP_S
+
         if self.window is None and (self.time_zone is not None or self.days is not None):
-            raise click.UsageError("--time-zone and --days are of a --window")
+            yield "--time-zone and --days are of a --window"
         if self.canary is None and self.canary_for is not None:
-            raise click.UsageError("--canary-for is of a --canary")
+            yield "--canary-for is of a --canary"
+        yield from out_of_bounds("--drain-timeout", self.drain_timeout)
+        yield from out_of_bounds("--timeout", self.timeout, least_s=SHORTEST_STEP_S)
+        if self.canary_for is not None:
+            yield from out_of_bounds("--canary-for", self.canary_for)
 
     def order(self, **what: Any) -> "Order":
         """Return an order with them."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kubeception.cli import options, table
-from kubeception.cli.batch import Wishes, carry_out, in_batches, say_done
+from kubeception.cli.batch import Wishes, carry_out, in_batches, out_of_bounds, say_done
 from kubeception.cli.terminal import confirm, emit
 from kubeception.config import Config
 from kubeception.session import Session
@@ -73,6 +73,8 @@ def remove(config_file: Path | None, name: str, yes: bool, timeout: timedelta) -
     Example:
       kubeception node remove w1 --timeout 10m
     """
+    for problem in out_of_bounds("--timeout", timeout):
+        raise click.UsageError(problem)
     options.only_root("reach the cluster's keys", "node …")
     from kubeception.admin import nodes
 

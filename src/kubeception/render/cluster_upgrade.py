@@ -27,6 +27,8 @@ BUNDLES_NOTE = "kubeception.dev/bundles"
 NEEDED_NOTE = "kubeception.dev/reboot-needed"
 MOST_NODES = 5000
 DRAIN_S, STEP_S, CANARY_S = 300, 900, 600
+# What a length of time can be; in none at all no step is done, and the node is emptied in vain.
+LONGEST_S, SHORTEST_STEP_S = 86400, 1
 PERCENT = "([1-9][0-9]?|100)%"
 _NAME_LENGTH = 253
 
@@ -227,7 +229,7 @@ def everything() -> Iterator[objects.Object]:
 
 
 def _spec() -> objects.Object:
-    seconds = {"type": "integer", "minimum": 0, "maximum": 86400}
+    seconds = {"type": "integer", "minimum": 0, "maximum": LONGEST_S}
     drain = _object(
         "How nodes are emptied.",
         pods=_one_of(
@@ -295,6 +297,7 @@ def _spec() -> objects.Object:
         },
         stepTimeoutSeconds={
             **seconds,
+            "minimum": SHORTEST_STEP_S,
             "default": STEP_S,
             "description": "So long a node may take until it is Ready again.",
         },

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from kubeception.cli.batch import Wishes, in_batches
 from kubeception.cli.node import node
-from kubeception.render.cluster_upgrade import Order
+from kubeception.render.cluster_upgrade import Order, everything, of_order
 from kubeception.render.window import Window
 
 NIGHT = ["--window", "22:00-04:00"]
@@ -38,6 +38,11 @@ NIGHT = ["--window", "22:00-04:00"]
         (["run", "patch", "w1", "--time-zone", "UTC"], "--time-zone and --days are of a --window"),
         (["reboot", "w1", "--canary-for", "5m"], "--canary-for is of a --canary"),
         (["reboot", "w1", "--canary", "w1", "--canary-for", "5"], "is no length of time such as"),
+        (["reboot", "w1", "--timeout", "25h"], "--timeout can be from 1s to 24h"),
+        (["run", "patch", "w1", "--timeout", "0s"], "--timeout can be from 1s to 24h"),
+        (["run", "patch", "w1", "--drain-timeout", "999999h"], "--drain-timeout can be from 0s to"),
+        (["reboot", "w1", "--canary", "w1", "--canary-for", "86401s"], "--canary-for can be from"),
+        (["remove", "w1", "--timeout", "1441m"], "--timeout can be from 0s to 24h"),
     ],
 )
 def test_what_is_impossible_is_a_usage_error(words: list[str], says: str) -> None:
@@ -45,6 +50,35 @@ def test_what_is_impossible_is_a_usage_error(words: list[str], says: str) -> Non
 
     assert done.exit_code == 2
     assert says in done.output
+
+
+def test_all_that_is_impossible_is_told_at_once() -> None:
+    words = ["reboot", "w1", "--timeout", "0s", "--drain-timeout", "25h", "--days", "Sat"]
+
+    done = CliRunner().invoke(node, words)
+
+    assert done.output.partition("Error: ")[2].splitlines() == [
+        "--time-zone and --days are of a --window",
+        "--drain-timeout can be from 0s to 24h",
+        "--timeout can be from 1s to 24h",
+    ]
+
+
+@pytest.mark.parametrize("length", ["1s", "24h", "86400s"])
+def test_a_length_that_the_api_takes_is_asked_for(length: str) -> None:
+    words = ["--timeout", length, "--drain-timeout", length, "--canary", "w1"]
+
+    (order,) = ordered([*words, "--canary-for", length])
+
+    asked = of_order(order)["spec"]
+    schema = next(iter(everything()))["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    fields = schema["properties"]["spec"]["properties"]
+    for bounds, seconds in (
+        (fields["stepTimeoutSeconds"], asked["stepTimeoutSeconds"]),
+        (fields["drain"]["properties"]["timeoutSeconds"], asked["drain"]["timeoutSeconds"]),
+        (fields["canary"]["properties"]["forSeconds"], asked["canary"]["forSeconds"]),
+    ):
+        assert bounds["minimum"] <= seconds <= bounds["maximum"]
 
 
 @pytest.mark.parametrize(
