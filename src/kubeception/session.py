@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kubeception.config import Config, cluster
 from kubeception.endpoints import API_PORT, ETCD_PORT, LOOPBACK, url
-from kubeception.errors import KubeceptionError, Locked
+from kubeception.errors import KubeceptionError, Locked, PreflightError
 from kubeception.etcd.client import EtcdClient
 from kubeception.facts import Accept, Membership, Shared
 from kubeception.host import lock, pause
@@ -119,6 +119,23 @@ class Session:
             self.hang_up()
             self.api_url, self.client = member.apiserver, Pair(own, own)
 
+    def require_control_plane(self) -> None:
+        """Stop where this host is not one of a control plane, and never was.
+
+        One that has lost of it what it had goes on: others say what that is.
+
+        Raises:
+            PreflightError: it is a worker, or in no cluster.
+        """
+        refuse_worker(self.host)
+        at = self.layout
+        had = (at.pki.ca.certificate, at.pki.ca.key, at.member, at.cluster)
+        if not any(path.exists() for path in (*had, self.etcd_data / "member")):
+            raise PreflightError(
+                ["this host is in no cluster"],
+                hint="kubeception bootstrap makes it a control-plane host",
+            )
+
     @property
     def api(self) -> "Api":
         """The API behind the door."""
@@ -176,9 +193,7 @@ class Session:
         try:
             signer = issue.Signer(ca.certificate.read_bytes(), ca.key.read_bytes())
         except FileNotFoundError as error:
-            if self.layout.membership.exists():
-                problem = "this host is a worker, which can't change its cluster"
-                raise KubeceptionError(problem, hint="do it on a control-plane host") from error
+            self.require_control_plane()
             raise KubeceptionError(
                 f"{error.filename}: no such file", hint="kubeception bootstrap makes it"
             ) from error
@@ -193,3 +208,25 @@ class Session:
             ) from error
         with in_memory(certificate, key) as credential:
             yield credential
+
+
+@contextlib.contextmanager
+def on_control_plane(asked: Config, *, is_attended: bool = False) -> Iterator[Session]:
+    """Give a run for a block, on a host of a control plane alone.
+
+    Raises:
+        PreflightError: this host is a worker, or in no cluster.
+    """
+    with Session(asked, is_attended=is_attended) as session:
+        session.require_control_plane()
+        yield session
+
+
+def refuse_worker(host: Host) -> None:
+    """Stop on a worker, which has no part of a control plane.
+
+    Raises:
+        PreflightError: this host is one.
+    """
+    if host.at(Layout.membership).exists():
+        raise PreflightError(["this host is a worker"], hint="do it on a control-plane host")

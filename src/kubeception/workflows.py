@@ -396,13 +396,15 @@ def renew(session: Session, *, asked: frozenset[str]) -> Summary:
 
     Raises:
         KubeceptionError: the key of a CA is not here; nothing was renewed that was asked for.
+        PreflightError: this host is a worker, or in no cluster.
         Locked: somebody else is changing this host.
     """
     if membership.read(session.layout.membership):
-        raise KubeceptionError(
-            "this host is a worker: its kubelet renews its certificates before they expire",
+        raise PreflightError(
+            ["this host is a worker: its kubelet renews its certificates before they expire"],
             hint="if they have: kubeception token create --rejoin NAME, on a control-plane host",
         )
+    session.require_control_plane()
     with session.locked("certs renew", by_keeper=False), Steps(log) as steps:
         if problems := certificates.not_renewable(session, asked):
             raise KubeceptionError("\n".join(problems), hint="do it on a control-plane host")

@@ -11,7 +11,7 @@ from kubeception.cli.summary import show
 from kubeception.errors import KubeceptionError, PreflightError
 from kubeception.host import files, sealing
 from kubeception.host.gateway import this_host
-from kubeception.session import Session
+from kubeception.session import Session, on_control_plane, refuse_worker
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -55,7 +55,7 @@ def backup(
     if not recipients or to is None:
         raise click.UsageError("--recipient and --output say for whom, and where to")
     options.only_root("read the keys of this cluster", "backup")
-    with Session(options.loaded(config_file)) as session:
+    with on_control_plane(options.loaded(config_file)) as session:
         at = this_host().at(to.absolute())
         made = backups.make(session, recipients, at)
         revision = made.record.revision if made.record else 0
@@ -103,6 +103,7 @@ def restore(output: str, file: Path, key: Path, sha256: str | None, yes: bool) -
     """
     options.only_root("restore a cluster", "restore")
     host = this_host()
+    refuse_worker(host)
     at, private = options.seen(file), options.seen(key)
     if sha256 is not None and (found := files.digest(at)) != sha256.lower():
         raise PreflightError([f"{file}: is another file: its sha256 is {found}"])

@@ -11,7 +11,7 @@ from kubeception.cli.summary import show
 from kubeception.cli.terminal import emit
 from kubeception.errors import PreflightError
 from kubeception.facts import Accept
-from kubeception.session import Session
+from kubeception.session import Session, on_control_plane
 
 
 @click.command()
@@ -141,13 +141,13 @@ def recover(
 
     options.only_root("bring the control plane back", "recover")
     if source == "snapshot":
-        with Session(options.loaded(config_file), is_attended=True) as session:
+        with on_control_plane(options.loaded(config_file), is_attended=True) as session:
             restored(session, snapshot, "recover --from snapshot", output=output, yes=yes)
         return
     if snapshot or yes:
         raise click.UsageError("--snapshot and --yes go with --from snapshot")
     asked = workflows.Source(source) if source else None
-    with Session(options.loaded(config_file)) as session:
+    with on_control_plane(options.loaded(config_file)) as session:
         used, summary = workflows.recover(session, source=asked)
     what = f"recover, from {workflows.WHAT_THEY_ARE[used]}"
     show(summary, what, output=output, source=used.value)

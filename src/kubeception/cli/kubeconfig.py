@@ -9,7 +9,7 @@ import click
 
 from kubeception.cli import options
 from kubeception.errors import ConfigError
-from kubeception.session import Session
+from kubeception.session import on_control_plane
 
 log = logging.getLogger("kubeception.pki")
 
@@ -73,7 +73,7 @@ def kubeconfig(
     from kubeception.report import Steps
 
     core_dump.refuse()
-    with Session(options.loaded(config_file)) as session:
+    with on_control_plane(options.loaded(config_file)) as session:
         server, ca = url(address(session)), session.layout.pki.ca.certificate
         with Steps(log) as steps, steps.step("certificate", quiet=True) as note:
             made = credentials.make(session, user=name, groups=member_of, ttl=length, note=note)

@@ -13,7 +13,7 @@ from kubeception.cli import options, table
 from kubeception.cli.batch import Wishes, carry_out, in_batches, out_of_bounds, say_done
 from kubeception.cli.terminal import confirm, emit
 from kubeception.config import Config
-from kubeception.session import Session
+from kubeception.session import on_control_plane
 
 if TYPE_CHECKING:
     from kubeception.admin.nodes import NodeStatus
@@ -40,7 +40,7 @@ def list_(config_file: Path | None, output: str) -> None:
     options.only_root("reach the cluster's keys", "node …")
     from kubeception.admin import nodes
 
-    with Session(options.loaded(config_file)) as session:
+    with on_control_plane(options.loaded(config_file)) as session:
         found = nodes.listed(session)
     if output == "json":
         emit([_row(one) for one in found])
@@ -78,7 +78,7 @@ def remove(config_file: Path | None, name: str, yes: bool, timeout: timedelta) -
     options.only_root("reach the cluster's keys", "node …")
     from kubeception.admin import nodes
 
-    with Session(options.loaded(config_file)) as session:
+    with on_control_plane(options.loaded(config_file)) as session:
         nodes.refuse_own(session, name)
         if not yes:
             _ask(name)
@@ -106,7 +106,7 @@ def trust(config_file: Path | None, name: str) -> None:
     options.only_root("reach the cluster's keys", "node …")
     from kubeception.admin import nodes
 
-    with Session(options.loaded(config_file)) as session:
+    with on_control_plane(options.loaded(config_file)) as session:
         nodes.trust(session, name)
     click.echo(f"node {name}: the certificate that it asks with next is taken as its own")
 
@@ -160,7 +160,7 @@ def reboot(
     """
     from kubeception.admin import upgrades
 
-    with Session(config) as session:
+    with on_control_plane(config) as session:
         if is_needed and not (nodes := upgrades.needing_reboot(session, nodes)):
             say_done("no host wants to reboot", output=output)
             return
@@ -206,7 +206,7 @@ def run(
       kubeception node run update-os --all --reboot --batch 2
     """
     order = wishes.order(nodes=nodes, command=program, reboots=reboots)
-    with Session(config) as session:
+    with on_control_plane(config) as session:
         carry_out(session, order, output=output, is_watched=not wishes.no_wait)
 
 

@@ -16,7 +16,7 @@ from kubeception.errors import KubeceptionError
 from kubeception.host.gateway import this_host
 from kubeception.kept import snapshots, taking
 from kubeception.kept.snapshots import Snapshot
-from kubeception.session import Session
+from kubeception.session import Session, on_control_plane
 
 _FILE = click.Path(path_type=Path)
 
@@ -60,7 +60,7 @@ def snapshot_(config_file: Path | None, to: Path | None, by_keeper: bool) -> Non
     if by_keeper:
         os.nice(10)  # whatever else runs here goes first
     kind = snapshots.Kind.HOURLY if by_keeper else snapshots.Kind.MANUAL
-    with Session(options.loaded(config_file)) as session:
+    with on_control_plane(options.loaded(config_file)) as session:
         at = this_host().at(to.absolute()) if to else None
         made = taking.take(session, kind, to=at)
         revision = made.record.revision if made.record else 0
@@ -82,6 +82,8 @@ def list_(config_file: Path | None, output: str) -> None:
     with Session(options.loaded(config_file)) as session:
         now = session.host.clock.now()
         rows = [_row(session, one, now) for one in snapshots.look(session.layout.snapshots)]
+        if not rows:  # those that are there are told, whatever the host is by now
+            session.require_control_plane()
     if output == "json":
         emit({"snapshots": [asdict(row) for row in rows]})
         return
@@ -151,7 +153,7 @@ def restore_(
       kubeception etcd restore /mnt/backup/before-the-change.db --yes
     """
     options.only_root("restore etcd's data", "etcd restore")
-    with Session(options.loaded(config_file), is_attended=True) as session:
+    with on_control_plane(options.loaded(config_file), is_attended=True) as session:
         restored(session, name, f"etcd restore {name}", output=output, accepted=accepted, yes=yes)
 
 

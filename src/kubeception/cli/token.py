@@ -10,7 +10,7 @@ from kubeception import timestamp
 from kubeception.cli import options, table
 from kubeception.cli.terminal import emit
 from kubeception.endpoints import url
-from kubeception.session import Session
+from kubeception.session import on_control_plane
 
 if TYPE_CHECKING:
     from kubeception.admin.tokens import TokenStatus
@@ -87,7 +87,7 @@ def create(
 
     config = options.loaded(config_file)
     core_dump.refuse()
-    with Session(config) as session:
+    with on_control_plane(config) as session:
         where = f"{url(address(session), config.kubeception.join_port)}/join"
         of_host = rejoin or node
         reserved = Reserved(config.net.cluster_domain, config.apiserver.extra_sans)
@@ -123,7 +123,7 @@ def list_(config_file: Path | None, output: str) -> None:
     options.only_root("reach the cluster's keys", "token …")
     from kubeception.admin import tokens
 
-    with Session(options.loaded(config_file)) as session:
+    with on_control_plane(options.loaded(config_file)) as session:
         found = tokens.listed(session)
     if output == "json":
         emit([_row(one) for one in found])
@@ -147,7 +147,7 @@ def delete(config_file: Path | None, ids: tuple[str, ...]) -> None:
     options.only_root("reach the cluster's keys", "token …")
     from kubeception.admin import tokens
 
-    with Session(options.loaded(config_file)) as session:
+    with on_control_plane(options.loaded(config_file)) as session:
         tokens.delete(session, ids)
     for one in ids:
         click.echo(f"token {one}: revoked")

@@ -12,7 +12,7 @@ from kubeception.cli import dry_run, options, progress, table
 from kubeception.cli.batch import Wishes, carry_out, in_batches, say_done
 from kubeception.cli.terminal import confirm, emit
 from kubeception.errors import PreflightError
-from kubeception.session import Session
+from kubeception.session import Session, on_control_plane
 from kubeception.source import Source
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def plan(
     from kubeception.upgrade import plan as planning
 
     options.only_root("look at all that an upgrade needs", "upgrade plan")
-    with Session(options.loaded(config_file)) as session:
+    with on_control_plane(options.loaded(config_file)) as session:
         wanted = target.find(session.host, version)
         given = ["--config", str(config_file)] if config_file else []
         arguments = ["upgrade", "plan", wanted.folder.name, "--output", output, *given]
@@ -134,7 +134,7 @@ def apply(
     from kubeception.upgrade import plan as planning
 
     options.only_root("take the cluster to another release", "upgrade apply")
-    with Session(options.loaded(config_file)) as session:
+    with on_control_plane(options.loaded(config_file)) as session:
         source = Source(url, sha256) if url and sha256 else None
         if source:
             version = _fetched(session, source, asked=version)
@@ -212,7 +212,7 @@ def status(output: str, config_file: Path | None, *, watch: bool) -> None:
     options.only_root("reach the cluster's keys", "upgrade …")
     from kubeception.admin import upgrades
 
-    with Session(options.loaded(config_file)) as session:
+    with on_control_plane(options.loaded(config_file)) as session:
         found = upgrades.latest(session)
         if found and watch:
             progress.follow(session, found["metadata"]["name"], output=output)
@@ -265,7 +265,7 @@ def abort(config_file: Path | None) -> None:
     options.only_root("reach the cluster's keys", "upgrade …")
     from kubeception.admin import upgrades
 
-    with Session(options.loaded(config_file)) as session:
+    with on_control_plane(options.loaded(config_file)) as session:
         click.echo(upgrades.abort(session))
 
 
@@ -273,7 +273,7 @@ def _changed(config_file: Path | None, said: str, **wanted: bool) -> None:
     options.only_root("reach the cluster's keys", "upgrade …")
     from kubeception.admin import upgrades
 
-    with Session(options.loaded(config_file)) as session:
+    with on_control_plane(options.loaded(config_file)) as session:
         click.echo(f"{upgrades.change(session, **wanted)}: {said}")
 
 
