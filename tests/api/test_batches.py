@@ -32,6 +32,9 @@ from kubeception.controller import cluster_upgrade
 from kubeception.controller.batches import Run, SeenNode, State
 from kubeception.controller.upgrades import Upgrades
 from kubeception.errors import ApiError, KubeceptionError, PreflightError
+from kubeception.facts import Identity
+from kubeception.host import files
+from kubeception.kept import identity
 from kubeception.kube.client import Api, Object, TokenFile
 from kubeception.kube.lease import Lease
 from kubeception.render import cluster_controller, cluster_settings, policies
@@ -861,6 +864,32 @@ def test_one_that_has_stopped_is_gone_back_from_too(
     to_its_end(session, controllers, back["metadata"]["name"])
     assert upgrades.not_on(OLD, "1.36.4", session.api.list("Node")) == ()
     assert marks(session) == dict.fromkeys(FEW, FREE)
+
+
+@pytest.mark.usefixtures("lasting")
+def test_nor_is_one_whose_hosts_lack_what_they_would_go_back_to(
+    session: Session, controllers: Counting
+) -> None:
+    staged(session.api, *FEW)
+    name = order(session, *FEW, release=NEW, previous=OLD)
+    to_its_end(session, controllers, name, Hosts(session.api, broken=("b2",)))
+    has(session.api, "b1", NEW)
+
+    with pytest.raises(PreflightError) as caught:
+        upgrades.abort(session)
+
+    missing = f"node b1: its host has no bundle {OLD}, or not its images yet"
+    assert caught.value.problems == (missing,)
+    assert "bundle import DIR --stage" in str(caught.value.hint)
+    assert session.api.get(KIND, way_back(session, name)) is None
+    has(session.api, "b1", NEW, OLD)
+    files.write(session.layout.member, identity.text(Identity(node="b1")))
+    try:
+        with pytest.raises(PreflightError, match=f"this host has no bundle {OLD}"):
+            upgrades.abort(session)
+    finally:
+        session.layout.member.unlink()
+    assert session.api.get(KIND, way_back(session, name)) is None
 
 
 @pytest.mark.usefixtures("lasting")

@@ -20,6 +20,7 @@ from kubeception.kube.client import Object
 from kubeception.render import apiserver, revision
 from kubeception.render.cluster_upgrade import BUNDLES_NOTE, KIND, Errand, Order, Phase, of_order
 from kubeception.session import Session
+from kubeception.upgrade import way_back
 from kubeception.versions import Release
 
 OLD, NEW = "1.36.4-0123", "1.37.1-4567"
@@ -186,3 +187,27 @@ def test_the_keeper_may_ask(rig: Rig, session: Session) -> None:
 def test_without_an_api_it_stays_as_the_hosts_copy_says(session: Session) -> None:
     assert emulated(session, None, EMULATING) == "1.36"
     assert emulated(session, None, WHOLE) == ""
+
+
+@pytest.mark.parametrize(
+    ("phase", "names"),
+    [
+        (None, {OLD, NEW}),
+        (Phase.RUNNING, {OLD, NEW}),
+        (Phase.FAILED, {OLD, NEW}),
+        (Phase.ABORTED, {OLD}),
+        (Phase.SUCCEEDED, set[str]()),
+    ],
+)
+def test_what_an_upgrade_and_the_way_back_from_it_need_stays(
+    session: Session, phase: Phase | None, names: set[str]
+) -> None:
+    made = session.api.create(of_order(Order(FEW, NEW, OLD)))
+    if phase:
+        session.api.set_fields(made, {"/status": {"phase": phase.value}}, status=True)
+
+    assert way_back.needed(session) == names
+
+
+def test_what_is_needed_is_not_known_where_the_api_is_silent(session: Session) -> None:
+    assert way_back.needed(replace(session, api_port=1, is_patient=False)) == set()

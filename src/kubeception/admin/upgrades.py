@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from kubeception.bundle.install import installed
 from kubeception.conditions.reading import condition_of
 from kubeception.conditions.upgrades import age, is_on, is_open, listed, newest, phase
 from kubeception.config.cluster import ClusterSettings
 from kubeception.controller import cluster_upgrade
 from kubeception.controller.batches import Run
 from kubeception.errors import ApiError, KubeceptionError, PreflightError, WaitTimeout
-from kubeception.gather import settings
+from kubeception.gather import remembered, settings
 from kubeception.kube.client import CHANGED_MEANWHILE, Object
 from kubeception.preflight import Finding, Severity
 from kubeception.preflight.finding import warning
@@ -294,11 +295,25 @@ def abort(session: Session) -> str:
         on = f"kubeception upgrade apply {found['spec']['version']}" if found else ""
         raise KubeceptionError("nothing is under way", hint=on if has_stopped else _STATUS)
     _require_way_back(session, found)
-    back = cluster_upgrade.way_back(found, session.api.list("Node"))
+    nodes = session.api.list("Node")
+    back = cluster_upgrade.way_back(found, nodes)
     if back is None:
         raise KubeceptionError("nothing is under way, and no host has gone on", hint=_STATUS)
+    if lost := list(_lost(session, back, nodes)):
+        raise PreflightError(lost, hint=_STAGE)
     session.api.create(back)
     return f"{back['metadata']['name']}: goes back to {back['spec']['version']}"
+
+
+def _lost(session: Session, back: Object, nodes: Iterable[Object]) -> Iterator[str]:
+    """Yield which hosts have no bundle to go back to; what this one's keeper told may be old."""
+    spec = back["spec"]
+    names, release = tuple(spec["nodes"]), spec["version"]
+    skips = spec["offline"] == "skip"
+    yield from _without_bundle(Order(names, release, skips_offline=skips), nodes)
+    is_ours = remembered(session).node in names
+    if is_ours and release not in {one.name for one in installed(session.host.root)}:
+        yield f"this host has no bundle {release}"
 
 
 def _require_way_back(session: Session, found: Object) -> None:

@@ -5,7 +5,7 @@ Images stay files here; whoever starts containerd imports them.
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -157,10 +157,12 @@ def _folders(here: Layout) -> list[Path]:
     return sorted({path.parent for path in found if not path.parent.is_symlink()})
 
 
-def prune(root: Path = Path("/"), *, keep: int = 1) -> list[str]:
+def prune(
+    root: Path = Path("/"), *, keep: int = 1, needed: Collection[str] = frozenset()
+) -> list[str]:
     """Remove bundles that the host below `root` does not use, and return what changed.
 
-    The last `keep` of them, by the time of their import, stay.
+    The last `keep` of them, by the time of their import, stay, and those that are `needed`.
 
     Raises:
         Locked: somebody else is changing this host.
@@ -178,7 +180,8 @@ def prune(root: Path = Path("/"), *, keep: int = 1) -> list[str]:
             )
         unused = [folder for folder in _folders(here) if folder.resolve() != used]
         unused.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
-        doomed = [*unused[keep:], *sorted(files.leftovers(here.bundles))]
+        doomed = [folder for folder in unused[keep:] if folder.name not in needed]
+        doomed += sorted(files.leftovers(here.bundles))
         with lock.in_turn(fetching(here), waits=False) as is_ours:
             if is_ours:
                 doomed += fetched(here)

@@ -209,7 +209,8 @@ def prune(keep: int, root: Path | None) -> None:
     """Remove bundles that this host does not use.
 
     The one in use stays, and so does the one that was imported last of the others, to go back to.
-    `bundle list` shows them.
+    `bundle list` shows them. However few are to stay, one that an upgrade goes to, or that
+    `upgrade abort` goes back to, does.
 
     \b
     Example:
@@ -217,8 +218,18 @@ def prune(keep: int, root: Path | None) -> None:
       kubeception bundle prune --keep 0
     """
     from kubeception.bundle import install
+    from kubeception.upgrade import way_back
 
-    _tell(install.prune((root or this_host().root).absolute(), keep=keep))
+    at, needed = (root or this_host().root).absolute(), set[str]()
+    install.for_root(at)
+    if root is None:
+        with Session(options.loaded(None), is_patient=False) as session:
+            needed = way_back.needed(session)
+    changes = install.prune(at, keep=keep, needed=needed)
+    for one in install.installed(at):
+        if one.name in needed and not one.in_use:
+            click.echo(f"{one.name}: stays: an upgrade goes to it, or may be gone back from to it")
+    _tell(changes)
 
 
 def _found(folder: Path | None) -> Path:

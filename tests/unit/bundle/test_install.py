@@ -7,14 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+from msgspec import structs
+from tests.fixed import SETTINGS
 
 from kubeception import __version__
 from kubeception.bundle import contents
 from kubeception.bundle.install import install, installed, prune
+from kubeception.cli.bundle import bundle
+from kubeception.config import cluster
+from kubeception.config.cluster import Copy
 from kubeception.errors import KubeceptionError, Locked, PreflightError
 from kubeception.host import files, lock
 from kubeception.host.process import run
-from kubeception.layout import PYTHON_VARIABLES
+from kubeception.layout import HOST_VARIABLE, PYTHON_VARIABLES
 
 MakeBundle = Callable[..., Path]
 
@@ -257,6 +263,7 @@ def test_what_is_not_in_use_is_removed_but_for_the_last_one(
     assert (root / "opt/kubeception/image-12").exists()
     assert (root / "opt/kubeception/somebodys").exists()
     assert prune(root) == []
+    assert prune(root, keep=0, needed={third.name}) == []
     assert prune(root, keep=0) == [f"{third}: removed"]
     assert names(root) == {used.name: True}
 
@@ -280,6 +287,27 @@ def test_nothing_is_removed_where_nobody_knows_what_is_in_use(
     current.unlink()
     current.symlink_to(used)
     assert len(prune(root, keep=0)) == 2
+
+
+@pytest.mark.parametrize("emulates", ["1.37", "1.36", ""])
+def test_what_a_worker_can_be_gone_back_to_by_is_not_removed(
+    make_bundle: MakeBundle, tmp_path: Path, emulates: str
+) -> None:
+    """Both bundles are of 1.37; the cluster passes for that, another one, or none of before."""
+    root = tmp_path / "host"
+    (root / "etc").mkdir(parents=True)
+    for version in ("3.7.1", "3.7.2"):
+        put(make_bundle(version), root)
+    [unused] = [name for name, in_use in names(root).items() if not in_use]
+    settings = structs.replace(SETTINGS, emulates=emulates)
+    files.write(root / "var/lib/kubeception/cluster.json", cluster.text(Copy(settings, settings)))
+    files.write(root / "etc/kubeception/join.json", "{}")
+
+    done = CliRunner().invoke(bundle, ["prune", "--keep", "0"], env={HOST_VARIABLE: str(root)})
+
+    assert done.exit_code == 0, done
+    assert (unused in names(root)) is (emulates == "1.37")
+    assert (f"{unused}: stays" in done.output) is (emulates == "1.37")
 
 
 def test_a_prune_that_was_killed_is_finished_by_the_next_one(
