@@ -15,6 +15,7 @@ from kubeception import (
     host_network,
     losses,
     network_cause,
+    other_networks,
     resolver,
     runtime_settings,
 )
@@ -105,6 +106,7 @@ def _of_any_host(facts: Facts, *, is_worker: bool) -> Iterator[tuple[str, Condit
     yield "host", _unchanged(facts, is_worker=is_worker)
     yield "host", _runtime_serves(facts)
     yield "host", _containers_start()
+    yield "host", _network_is_flannels()
     yield "host", _none_lost()
     yield "host", _nothing_dropped(is_worker=is_worker)
     yield "host", _whole_network()
@@ -220,6 +222,11 @@ def _runtime_serves(facts: Facts) -> Condition:
 def _containers_start() -> Condition:
     what = "the programs to be there by which containers start"
     return Condition(what, container_programs.problem, hint="kubeception preflight")
+
+
+def _network_is_flannels() -> Condition:
+    what = "no other network's settings to go before flannel's"
+    return Condition(what, other_networks.problem, hint="kubeception preflight")
 
 
 def _none_lost() -> Condition:

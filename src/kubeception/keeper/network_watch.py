@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
-from kubeception import conditions, container_programs, network_cause, resolver
+from kubeception import conditions, container_programs, network_cause, other_networks, resolver
 from kubeception.conditions import Condition
 from kubeception.config.model import Cni
 from kubeception.errors import KubeceptionError
@@ -27,13 +27,14 @@ _WORDS = {
     Reason.LARGE: "large packets are lost in the pod network",
     Reason.RESOLVER: "no pod could start, for want of the resolver file that it inherits",
     Reason.PROGRAMS: "no pod could start",
+    Reason.OTHERS: "new pods get another network",
     Reason.CONNECTIONS: "the kernel's table of connections is full",
     Reason.PROXY: "Services stay as they were",
 }
 
 
 # What is a cause itself.
-_CAUSES = {Reason.RESOLVER, Reason.PROGRAMS, Reason.CONNECTIONS, Reason.PROXY}
+_CAUSES = {Reason.RESOLVER, Reason.PROGRAMS, Reason.OTHERS, Reason.CONNECTIONS, Reason.PROXY}
 
 
 class NetworkWatch:
@@ -81,6 +82,7 @@ def _of_host(session: Session) -> Trouble | None:
 def _needed(session: Session) -> Iterator[tuple[Reason, Condition]]:
     yield Reason.RESOLVER, Condition("a resolver file", resolver.problem)
     yield Reason.PROGRAMS, Condition("the programs by which pods start", container_programs.problem)
+    yield Reason.OTHERS, Condition("no other network's settings", other_networks.problem)
     yield Reason.CONNECTIONS, conditions.connections_have_room()
     brings_network = session.config.net.cni is Cni.FLANNEL
     if brings_network:

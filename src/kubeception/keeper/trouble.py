@@ -18,6 +18,7 @@ class Reason(StrEnum):
     SETUP = "PodNetworkNotSetUp"
     RESOLVER = "NoResolverFile"
     PROGRAMS = "ProgramsMissing"
+    OTHERS = "OtherNetworkFirst"
     CONNECTIONS = "ConnectionTableFull"
     LARGE = "LargePacketsLost"
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from ipaddress import ip_network
 
+from kubeception import other_networks
 from kubeception import resolver as resolvers
 from kubeception.config.model import Cni
 from kubeception.host import network
@@ -10,30 +11,11 @@ from kubeception.preflight.finding import Finding, of_path, warning
 from kubeception.preflight.host_state import HostState
 from kubeception.render import flannel
 
-_ENDINGS = frozenset({".conf", ".conflist", ".json"})
-
 
 def networks(seen: HostState) -> Iterator[Finding]:
     """Want no other network's settings before flannel's: a runtime takes the first by name."""
-    if seen.config.net.cni is not Cni.FLANNEL:
-        return
-    folder = seen.config.layout.cni.settings
-    for name in earlier_networks(seen):
-        path = folder / name
-        yield Finding(
-            of_path("FileContent", path),
-            f"{path}: another network's settings, which go before flannel's: no pod would start",
-            f"mv {path} {path}.off",
-        )
-
-
-def earlier_networks(seen: HostState) -> list[str]:
-    """Return the files by which the runtime would make another network than ours."""
-    folder = seen.session.host.real(seen.config.layout.cni.settings)
-    if not folder.is_dir():
-        return []
-    names = (path.name for path in folder.iterdir() if path.suffix in _ENDINGS)
-    return sorted(name for name in names if not name.startswith(".") and name < flannel.PLUGIN)
+    for one in other_networks.look(seen.session):
+        yield Finding(of_path("FileContent", one.path), str(one), one.hint)
 
 
 def resolver(seen: HostState) -> Iterator[Finding]:

@@ -2,8 +2,17 @@
 
 from pathlib import Path
 
-from kubeception.keeper import record
+import pytest
+from tests.unit.sessions import session_of
+
+from kubeception import container_programs
+from kubeception.host import files
+from kubeception.keeper import network_watch, record
+from kubeception.keeper.pod_place import PodPlace
 from kubeception.keeper.trouble import Looks, Reason, Trouble
+from kubeception.layout import OUR_MARK
+from kubeception.render import containerd
+from kubeception.session import Session
 
 DNS, PODS = Trouble(Reason.DNS, "silent"), Trouble(Reason.PODS, "no route")
 
@@ -36,3 +45,27 @@ def test_status_is_told_what_pods_alone_do_not_reach(tmp_path: Path) -> None:
     for over in (DNS, None):  # the one is asked by status itself
         record.write_trouble(tmp_path, over)
         assert record.trouble(tmp_path) is None
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    """A host on which pods could start."""
+    session = session_of(tmp_path)
+    at = session.config.layout
+    files.write(session.host.at(Path("/etc/resolv.conf")), "nameserver 192.0.2.1\n")
+    files.write(session.host.at(at.units / containerd.UNIT), OUR_MARK)
+    config = session.config
+    for path in (*container_programs.runtime(config), *container_programs.plugins(config)):
+        files.write(session.host.at(path), "", mode=0o755)
+    return session
+
+
+def test_another_network_is_told_before_what_comes_of_it(session: Session) -> None:
+    at = session.config.layout.cni.settings / "05-podman.conflist"
+    files.write(session.host.at(at), '{"plugins": [{"type": "bridge"}]}')
+
+    found = network_watch.look(session, PodPlace(session))
+
+    assert found and found.reason is Reason.OTHERS
+    assert found.words.startswith(f"new pods get another network: {at}: ")
+    assert found.words.endswith(f"(mv {at} {at}.off)")

@@ -25,7 +25,13 @@ def test_another_network_is_told_where_it_goes_before_ours(tmp_path: Path) -> No
     session = session_of(tmp_path)
     folder = session.host.at(FOLDER)
     assert said(leftovers.networks, scene_of(session)) == []
-    names = ("10-calico.conflist", flannel.PLUGIN, "87-podman.conflist", "00-off", ".kube-x.conf")
+    names = (
+        "10-calico.conflist",
+        flannel.PLUGIN,
+        "87-podman.conflist",
+        "00-off",
+        f".{flannel.PLUGIN}",
+    )
     for name in names:
         files.write(folder / name, "{}")
 
@@ -42,6 +48,43 @@ def test_another_network_is_told_where_it_goes_before_ours(tmp_path: Path) -> No
 def test_a_network_that_people_bring_is_their_own(tmp_path: Path) -> None:
     session = session_of(tmp_path, config=Config(net=Net(cni=Cni.NONE)))
     files.write(session.host.at(FOLDER) / "10-calico.conflist", "{}")
+
+    assert said(leftovers.networks, scene_of(session)) == []
+
+
+BRIDGE = '{"type": "bridge", "bridge": "cni-podman0", "ipam": {"type": "host-local"}}'
+# As their own programs write them.
+MULTUS = """{"cniVersion": "0.3.1", "name": "multus-cni-network", "type": "multus-shim",
+ "clusterNetwork": "/host/etc/cni/net.d/10-flannel.conflist"}"""
+CILIUM = """{"name": "chained", "cniVersion": "0.3.1", "plugins": [
+ {"type": "flannel", "delegate": {"isDefaultGateway": true}}, {"type": "cilium-cni"}]}"""
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "is_told"),
+    [
+        ("05-podman.conflist", f'{{"name": "podman", "plugins": [{BRIDGE}]}}', True),
+        ("05-own.conf", BRIDGE, True),
+        (".05-own.conf", BRIDGE, True),  # a runtime takes it, too
+        ("05-own.json", "{", True),  # the runtime reads no other one then
+        ("05-own.conf", '{"type": ["flannel"]}', True),
+        ("05-own.conf.off", BRIDGE, False),
+        ("00-multus.conf", MULTUS, False),
+        ("05-cilium.conflist", CILIUM, False),
+    ],
+)
+def test_plugins_that_lead_to_flannels_are_no_other_network(
+    name: str, text: str, tmp_path: Path, *, is_told: bool
+) -> None:
+    session = session_of(tmp_path)
+    files.write(session.host.at(FOLDER) / name, text)
+
+    assert bool(said(leftovers.networks, scene_of(session))) is is_told
+
+
+def test_a_folder_is_no_network(tmp_path: Path) -> None:
+    session = session_of(tmp_path)
+    (session.host.at(FOLDER) / "00-own.conf").mkdir(parents=True)
 
     assert said(leftovers.networks, scene_of(session)) == []
 

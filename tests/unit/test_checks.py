@@ -1,0 +1,42 @@
+"""What would keep a new pod from starting is told by every kind of host, while all still runs."""
+
+from pathlib import Path
+
+import pytest
+from tests.fixed import CONFIG, FACTS
+from tests.unit.sessions import session_of
+
+from kubeception.admin import checks
+from kubeception.admin.lately import Lately
+from kubeception.host import files
+from kubeception.session import Session
+
+KINDS = pytest.mark.parametrize("is_worker", [False, True], ids=["control plane", "worker"])
+
+
+def told(session: Session, what: str, *, is_worker: bool) -> str | None:
+    """Return what `status` says of one of the things that it asks."""
+    asked = (
+        checks.of_worker(FACTS)
+        if is_worker
+        else checks.of_control_plane(session.config, FACTS, Lately(1))
+    )
+    (condition,) = (one for _, one in asked if one.what == what)
+    return condition.problem(session)
+
+
+@KINDS
+def test_another_network_that_comes_to_a_host_that_runs_is_told(
+    tmp_path: Path, *, is_worker: bool
+) -> None:
+    session, what = session_of(tmp_path), "no other network's settings to go before flannel's"
+    folder = CONFIG.layout.cni.settings
+    files.write(session.host.at(folder / "87-podman.conflist"), "{}")
+    assert told(session, what, is_worker=is_worker) is None
+
+    at = folder / "05-podman.conflist"
+    files.write(session.host.at(at), '{"name": "podman", "plugins": [{"type": "bridge"}]}')
+    said = str(told(session, what, is_worker=is_worker))
+
+    assert said.startswith(f"{at}: another network's settings, which go before flannel's: ")
+    assert said.endswith(f" (mv {at} {at}.off)")
