@@ -18,15 +18,22 @@ from typing import Any
 import msgspec
 import pytest
 from tests.conftest import Note
+from tests.fixed import CONFIG
 from tests.unit.sessions import session_of
+from tests.unit.told import told
 
+from kubeception import disks
 from kubeception.errors import KubeceptionError
 from kubeception.host import files, lock
 from kubeception.host.process import run
+from kubeception.keeper import network_watch
+from kubeception.keeper.pod_place import PodPlace
+from kubeception.keeper.trouble import Reason
 from kubeception.lab import disk
 from kubeception.preflight import programs
 from kubeception.preflight.host_state import HostState
 from kubeception.resources.file import File
+from kubeception.session import Session
 
 Mounted = Callable[..., Path]
 WRITERS: dict[str, Callable[[Path], None]] = {
@@ -279,3 +286,91 @@ def test_programs_on_a_disk_that_runs_none_are_told_with_what_mends_it(mounted: 
     run([at.launchers / "kubeception"])
     assert list(programs.may_run(seen)) == []
     run(["umount", folder])
+
+
+WRITABLE = "the disks to take what is written to them"
+AT = CONFIG.layout
+
+
+@contextmanager
+def mounted_at(session: Session, path: Path, options: str) -> Iterator[Path]:
+    """Give one of a host's folders a file system of its own for a while."""
+    folder = session.host.at(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder])
+    try:
+        yield folder
+    finally:
+        run(["umount", folder])
+
+
+@pytest.mark.parametrize("is_worker", [False, True], ids=["control plane", "worker"])
+@pytest.mark.parametrize("options", ["remount,ro", "remount,ro,bind"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(AT.containerd.state, AT.kubelet.state, AT.kubelet.pod_logs, AT.pki.folder),
+        *(Path("/var/lib/cni"), Path("/run"), Path("/", "tmp")),
+    ],
+    ids=str,
+)
+def test_a_disk_that_goes_read_only_under_a_host_that_runs_is_told_with_what_mends_it(
+    path: Path, options: str, tmp_path: Path, *, is_worker: bool
+) -> None:
+    session = session_of(tmp_path)
+    if is_worker:
+        files.write(session.layout.membership, "{}")
+    with mounted_at(session, path, "size=16m") as folder:
+        assert told(session, WRITABLE, is_worker=is_worker) is None
+        assert list(disks.look(session)) == []
+        run(["mount", "-o", options, folder])
+
+        (found,) = disks.look(session)
+        assert path in {found.folder, *found.folder.parents}
+        assert found.problem == "its file system is read-only"
+        assert told(session, WRITABLE, is_worker=is_worker) == f"{found} ({found.hint})"
+        trouble = network_watch.look(session, PodPlace(session))
+        assert trouble and trouble.reason is Reason.DISK
+        assert trouble.words.startswith(f"a disk takes nothing any more: {found.folder}: ")
+
+        *_, mend = found.hint.rpartition(": ")
+        run(["sh", "-c", mend])
+        (folder / "file").touch()
+        assert list(disks.look(session)) == []
+
+
+def test_a_disk_that_fails_under_a_host_that_runs_is_told(image: Path, tmp_path: Path) -> None:
+    """As ext4 does by itself on Debian: it goes on, and takes nothing any more."""
+    session = session_of(tmp_path)
+    at = session.host.at(AT.kubelet.state)
+    at.parent.mkdir(parents=True)
+    with plugged_in(image, at) as folder:
+        run(["mount", "-o", "remount,errors=remount-ro", folder])
+        assert list(disks.look(session)) == []
+        major, minor = os.major(folder.stat().st_dev), os.minor(folder.stat().st_dev)
+        device = Path(f"/sys/dev/block/{major}:{minor}").resolve().name
+        Path(f"/sys/fs/ext4/{device}/trigger_fs_error").write_text("1")
+        with pytest.raises(OSError, match="Read-only"):
+            (folder / "another").touch()
+
+        (found,) = disks.look(session)
+
+    assert (found.folder, found.problem) == (AT.kubelet.state, "its file system is read-only")
+    assert found.hint.startswith("dmesg says why, and where its disk has failed reboot; ")
+
+
+def test_etcds_disk_is_a_control_planes_business(tmp_path: Path) -> None:
+    session = session_of(tmp_path)
+    with mounted_at(session, AT.etcd.state, "size=16m,ro"):
+        assert [one.folder for one in disks.look(session)] == [AT.etcd.state]
+        files.write(session.layout.membership, "{}")
+        assert list(disks.look(session)) == []
+
+
+def test_a_disk_of_several_folders_is_told_once(tmp_path: Path) -> None:
+    session = session_of(tmp_path)
+    with mounted_at(session, Path("/var"), "size=2m"):  # less than programs need
+        (found,) = disks.look(session)
+
+    assert found.problem == "its file system is full"
+    assert found.hint.endswith(f"du -x -d 1 -h {tmp_path}/var | sort -h")

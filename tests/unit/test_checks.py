@@ -3,26 +3,13 @@
 from pathlib import Path
 
 import pytest
-from tests.fixed import CONFIG, FACTS
+from tests.fixed import CONFIG
 from tests.unit.sessions import session_of
+from tests.unit.told import told
 
-from kubeception.admin import checks
-from kubeception.admin.lately import Lately
 from kubeception.host import files
-from kubeception.session import Session
 
 KINDS = pytest.mark.parametrize("is_worker", [False, True], ids=["control plane", "worker"])
-
-
-def told(session: Session, what: str, *, is_worker: bool) -> str | None:
-    """Return what `status` says of one of the things that it asks."""
-    asked = (
-        checks.of_worker(FACTS)
-        if is_worker
-        else checks.of_control_plane(session.config, FACTS, Lately(1))
-    )
-    (condition,) = (one for _, one in asked if one.what == what)
-    return condition.problem(session)
 
 
 @KINDS

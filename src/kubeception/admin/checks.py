@@ -10,6 +10,7 @@ from kubeception import (
     certificates,
     conditions,
     container_programs,
+    disks,
     drop_ins,
     firewall,
     host_network,
@@ -100,6 +101,7 @@ def _of_any_host(facts: Facts, *, is_worker: bool) -> Iterator[tuple[str, Condit
     units = drop_ins.units(is_worker=is_worker)
     for unit in units:
         yield "host", conditions.unit_active(unit)
+    yield "host", _disks_take_files()
     yield "host", _kubelet_answers(facts)
     yield "host", _resolver_is_there()
     yield "host", conditions.start_at_boot(units)
@@ -240,6 +242,11 @@ def _nothing_dropped(*, is_worker: bool) -> Condition:
 
     what = "the host's packet filter to let through what is needed"
     return Condition(what, problem, hint="kubeception preflight")
+
+
+def _disks_take_files() -> Condition:
+    what = "the disks to take what is written to them"
+    return Condition(what, disks.problem, hint="kubeception preflight")
 
 
 def _resolver_is_there() -> Condition:

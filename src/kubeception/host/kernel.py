@@ -58,6 +58,19 @@ def file_system(path: Path) -> str:
     return os.fsdecode(fields[fields.index(b"-") + 1])
 
 
+def is_read_only(path: Path, *, everywhere: bool = False) -> bool:
+    """Tell whether nothing can be written to the file system that holds a path, or would.
+
+    By its own options, or by those that it has wherever it is mounted, where that is asked. After
+    an error ext4 says it by these alone (Linux 6.15), and statvfs(3) doesn't.
+    """
+    fields = _mount_of(path)
+    options = {*fields[fields.index(b"-") + 3].split(b",")}
+    if not everywhere:
+        options.update(fields[5].split(b","))
+    return bool(options & {b"ro", b"emergency_ro", b"shutdown"})
+
+
 def _mount_of(path: Path) -> list[bytes]:
     """Return the fields of the mount that holds a path."""
     held = os.open(nearest(path), os.O_PATH)

@@ -4,7 +4,14 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
-from kubeception import conditions, container_programs, network_cause, other_networks, resolver
+from kubeception import (
+    conditions,
+    container_programs,
+    disks,
+    network_cause,
+    other_networks,
+    resolver,
+)
 from kubeception.conditions import Condition
 from kubeception.config.model import Cni
 from kubeception.errors import KubeceptionError
@@ -25,6 +32,7 @@ _WORDS = {
     Reason.DNS: "the cluster's DNS does not answer",
     Reason.PODS: "no other node is reached through the pod network",
     Reason.LARGE: "large packets are lost in the pod network",
+    Reason.DISK: "a disk takes nothing any more",
     Reason.RESOLVER: "no pod could start, for want of the resolver file that it inherits",
     Reason.PROGRAMS: "no pod could start",
     Reason.OTHERS: "new pods get another network",
@@ -34,7 +42,14 @@ _WORDS = {
 
 
 # What is a cause itself.
-_CAUSES = {Reason.RESOLVER, Reason.PROGRAMS, Reason.OTHERS, Reason.CONNECTIONS, Reason.PROXY}
+_CAUSES = {
+    Reason.DISK,
+    Reason.RESOLVER,
+    Reason.PROGRAMS,
+    Reason.OTHERS,
+    Reason.CONNECTIONS,
+    Reason.PROXY,
+}
 
 
 class NetworkWatch:
@@ -80,6 +95,7 @@ def _of_host(session: Session) -> Trouble | None:
 
 
 def _needed(session: Session) -> Iterator[tuple[Reason, Condition]]:
+    yield Reason.DISK, Condition("disks to write to", disks.problem)
     yield Reason.RESOLVER, Condition("a resolver file", resolver.problem)
     yield Reason.PROGRAMS, Condition("the programs by which pods start", container_programs.problem)
     yield Reason.OTHERS, Condition("no other network's settings", other_networks.problem)

@@ -16,6 +16,7 @@ class Reason(StrEnum):
     NODES = "NodeAddressesUnreachable"
     MASQUERADE = "PodsNotMasqueraded"
     SETUP = "PodNetworkNotSetUp"
+    DISK = "DiskNotWritable"
     RESOLVER = "NoResolverFile"
     PROGRAMS = "ProgramsMissing"
     OTHERS = "OtherNetworkFirst"

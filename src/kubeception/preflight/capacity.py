@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from kubeception import disks
+from kubeception.disks import MIB
 from kubeception.endpoints import LOOPBACK
 from kubeception.etcd import space
 from kubeception.host import kernel
@@ -12,16 +14,11 @@ from kubeception.pki import catalog, issue
 from kubeception.preflight.finding import Finding, of_path, warning
 from kubeception.preflight.host_state import HostState
 
-MIB = 2**20
 GIB = 2**30
-# Nothing much can be written any more, not even by root, who may use the reserve.
-FULL = 4 * MIB
 # etcd allocates two segments of its log at once, 64 MiB each, and then writes a database.
 ETCD_NEEDS = 256 * MIB
 # What the images take once they are unpacked.
 IMAGES_NEED = 2 * GIB
-# Nothing can be named any more, wherever there is room; a start makes more files than that.
-NO_FILES = 64
 # From here on the kubelet evicts pods (its own defaults).
 FILES_EVICT = 0.05
 KUBELET_EVICTS = 0.10
@@ -32,7 +29,6 @@ MEMORY_NEEDED = 700 * MIB
 # Two control planes ask for 1.7 of them while one hands over to the other.
 CPUS = 2
 CLOCKS_DIFFER = timedelta(minutes=5)
-_TEMPORARY = Path("/", "tmp")
 
 
 def folders(seen: HostState) -> Iterator[Finding]:
@@ -74,8 +70,10 @@ def _no_folder(seen: HostState, path: Path) -> Finding | None:
 def disk(seen: HostState) -> Iterator[Finding]:
     """Want room: enough for a start where nothing is yet, and some to go on with."""
     at = seen.config.layout
-    if _mount_of(seen, _TEMPORARY) == _TEMPORARY:  # who execs into a pod needs a small file there
-        yield from _unwritable(seen, _TEMPORARY)
+    if disks.mount_of(seen.session, disks.TEMPORARY) == disks.TEMPORARY and (
+        of_its_own := disks.why_unwritable(seen.session, disks.TEMPORARY)
+    ):
+        yield Finding(of_path("Disk", disks.TEMPORARY), str(of_its_own), of_its_own.hint)
     images_need = 0 if containerd_has_images(seen) else IMAGES_NEED
     etcd_needs = 0 if seen.session.host.at(at.etcd.state / "default.etcd").exists() else ETCD_NEEDS
     of_etcd = () if seen.is_worker else ((at.etcd.state, etcd_needs, 0.0),)
@@ -87,11 +85,11 @@ def disk(seen: HostState) -> Iterator[Finding]:
     ):
         found = _usage(seen, folder)
         free, size = found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
-        name, mounted = of_path("Disk", folder), _mount_of(seen, folder)
-        hint, fewer = _room(mounted, "-h"), _room(mounted, "--inodes")
+        name, mounted = of_path("Disk", folder), disks.mount_of(seen.session, folder)
+        hint, fewer = disks.room(mounted, "-h"), disks.room(mounted, "--inodes")
         what = f"{folder}: {free // MIB} MiB of {size // MIB} are free"
-        if unwritable := list(_unwritable(seen, folder)):
-            yield from unwritable
+        if unwritable := disks.why_unwritable(seen.session, folder):
+            yield Finding(name, str(unwritable), unwritable.hint)
         elif free < needs:
             yield Finding(name, f"{what}, and a start needs {needs // MIB}", hint)
         elif free < evicts * size:
@@ -101,20 +99,6 @@ def disk(seen: HostState) -> Iterator[Finding]:
         elif evicts and found.f_favail < FILES_EVICT * found.f_files:
             what = f"{folder}: {found.f_favail} of {found.f_files} inodes are free"
             yield warning(name, f"{what}; the kubelet evicts pods there", fewer)
-
-
-def _unwritable(seen: HostState, folder: Path) -> Iterator[Finding]:
-    """Yield why nothing at all can be written to a folder."""
-    found, name, mounted = _usage(seen, folder), of_path("Disk", folder), _mount_of(seen, folder)
-    if found.f_flag & os.ST_RDONLY:
-        what = f"{folder}: its file system is read-only"
-        yield Finding(name, what, f"mount -o remount,rw {mounted}")
-    elif found.f_bfree * found.f_frsize < FULL:
-        yield Finding(name, f"{folder}: its file system is full", _room(mounted, "-h"))
-    elif found.f_files and found.f_ffree < NO_FILES:  # some make inodes as they are needed
-        free = found.f_bavail * found.f_frsize // MIB
-        what = f"{folder}: its file system has no inodes left, though {free} MiB are free"
-        yield Finding(name, what, _room(mounted, "--inodes"))
 
 
 def _usage(seen: HostState, folder: Path) -> os.statvfs_result:
@@ -188,13 +172,3 @@ def clock(seen: HostState) -> Iterator[Finding]:
     if newest and newest[0] > now + CLOCKS_DIFFER:
         what = f"{said}; {newest[1]} was written at {newest[0]:%Y-%m-%d %H:%M}"
         yield warning("Clock", what, hint)
-
-
-def _room(mounted: Path, unit: str) -> str:
-    return f"make room; what takes it stands beside the sum: du -x -d 1 {unit} {mounted} | sort -h"
-
-
-def _mount_of(seen: HostState, folder: Path) -> Path:
-    """Return where the file system is mounted that a folder is on, or would be."""
-    host = seen.session.host
-    return host.named(kernel.mount_point(host.real(folder)))

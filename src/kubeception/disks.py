@@ -1,0 +1,85 @@
+"""File systems to which nothing can be written any more, though programs of a host need to."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubeception.host import kernel
+from kubeception.render import flannel
+from kubeception.session import Session
+
+MIB = 2**20
+# Nothing much can be written any more, not even by root, who may use the reserve.
+FULL = 4 * MIB
+# Nothing can be named any more, wherever there is room; a start makes more files than that.
+NO_FILES = 64
+# Who execs into a pod needs a small file there.
+TEMPORARY = Path("/", "tmp")
+# What the runtime and its plugins note of pods that run.
+_UNTIL_BOOT = Path("/run")
+
+
+@dataclass(frozen=True)
+class Unwritable:
+    """A folder to which nothing can be written, and what helps."""
+
+    folder: Path
+    problem: str
+    hint: str
+
+    def __str__(self) -> str:
+        return f"{self.folder}: {self.problem}"
+
+
+def problem(session: Session) -> str | None:
+    """Say to which nothing can be written, each with what helps."""
+    return "; ".join(f"{one} ({one.hint})" for one in look(session)) or None
+
+
+def look(session: Session) -> Iterator[Unwritable]:
+    """Yield the folders without which no pod starts, or etcd ends, of each mount the first."""
+    told: set[Path] = set()
+    for folder in _needed(session):
+        found = why_unwritable(session, folder)
+        mounted = mount_of(session, folder) if found else None
+        if found and mounted and mounted not in told:
+            told.add(mounted)
+            yield found
+
+
+def _needed(session: Session) -> Iterator[Path]:
+    at = session.config.layout
+    if not session.layout.membership.exists():
+        yield at.etcd.state
+    yield from (at.containerd.state, at.kubelet.state, at.kubelet.pod_logs, at.pki.folder)
+    yield from (flannel.GIVEN_OUT, _UNTIL_BOOT, TEMPORARY)
+
+
+def why_unwritable(session: Session, folder: Path) -> Unwritable | None:
+    """Return why nothing at all can be written to a folder, or to the one that it will be in."""
+    at = kernel.nearest(session.host.real(folder))
+    found, mounted = os.statvfs(at), mount_of(session, folder)
+    if kernel.is_read_only(at):
+        remount = f"mount -o remount,rw {mounted}"
+        if kernel.is_read_only(at, everywhere=True):  # a disk that failed says so in the log
+            remount = f"dmesg says why, and where its disk has failed reboot; elsewhere: {remount}"
+        return Unwritable(folder, "its file system is read-only", remount)
+    if found.f_bfree * found.f_frsize < FULL:
+        return Unwritable(folder, "its file system is full", room(mounted, "-h"))
+    if found.f_files and found.f_ffree < NO_FILES:  # some make inodes as they are needed
+        free = found.f_bavail * found.f_frsize // MIB
+        what = f"its file system has no inodes left, though {free} MiB are free"
+        return Unwritable(folder, what, room(mounted, "--inodes"))
+    return None
+
+
+def room(mounted: Path, unit: str) -> str:
+    """Return how room is made on a file system, in units of du's."""
+    return f"make room; what takes it stands beside the sum: du -x -d 1 {unit} {mounted} | sort -h"
+
+
+def mount_of(session: Session, folder: Path) -> Path:
+    """Return where the file system is mounted that a folder is on, or would be."""
+    host = session.host
+    return host.named(kernel.mount_point(host.real(folder)))
