@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from kubeception import confinement
 from kubeception.config import Config
 from kubeception.files_of_others import FileOfOthers
 from kubeception.render import containerd, etcd, keeper, kubelet
@@ -14,28 +15,6 @@ _UNITS = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/
 _OF_PACKAGES = ("/usr/lib/systemd/system", "/lib/systemd/system")
 # Drop-ins of all services of a host.
 _OF_ALL = "service.d"
-
-# What of systemd.exec(5) a unit can't do its work with, where it is set to anything but these.
-_SET = r"=(?!(no|n|false|f|off|0|default|all|root|~.*)?$)"
-# With mounts of its own a kubelet's volumes get into no pod, though all else goes on.
-_MOUNTS = (
-    "ProtectSystem|ProtectHome|PrivateTmp|PrivateMounts|PrivateDevices|ProtectKernelTunables"
-    "|ProtectKernelModules|ProtectKernelLogs|ProtectControlGroups|ProtectProc|ProcSubset"
-)
-_RIGHTS = "User|DynamicUser|PrivateUsers|PrivateNetwork|CapabilityBoundingSet"
-_OF_PODS = (
-    f"{_MOUNTS}|{_RIGHTS}|ProtectHostname|RestrictNamespaces|RestrictAddressFamilies"
-    "|SystemCallFilter"
-)
-_HARMFUL = {
-    # What a runtime may not, no program in a pod may, either.
-    containerd.UNIT: f"({_OF_PODS}|NoNewPrivileges){_SET}",
-    kubelet.UNIT: f"({_OF_PODS}){_SET}",
-    keeper.UNIT: f"(ProtectSystem|{_RIGHTS}){_SET}",
-    etcd.UNIT: f"ProtectSystem=strict|(User|DynamicUser|PrivateNetwork){_SET}",
-}
-# What gives back a part of what is taken is somebody's own who knows what they do.
-_GIVEN_BACK = "ReadWritePaths"
 
 
 def units(*, is_worker: bool) -> tuple[str, ...]:
@@ -70,11 +49,10 @@ def _confining(session: Session, unit: str) -> Iterator[tuple[Path, str, str]]:
     for path in _of(session, unit):
         lines = re.findall(r"^[ \t]*(\w+)[ \t]*=[ \t]*(.*)$", _text(session, path), re.MULTILINE)
         counts.update((name, (path, value.strip())) for name, value in lines)
-    if _GIVEN_BACK in counts and unit not in {containerd.UNIT, kubelet.UNIT}:
-        counts.pop("ProtectSystem", None)
-    for name, (path, value) in counts.items():
-        if re.match(_HARMFUL[unit], f"{name}={value}", re.IGNORECASE):
-            yield path, name, value
+    said = {name: value for name, (_, value) in counts.items()}
+    for name in confinement.harmful(session.config, unit, said):
+        path, value = counts[name]
+        yield path, name, value
 
 
 def _confined(

@@ -148,6 +148,13 @@ def test_what_confines_every_service_of_a_host_is_put_out_for_ours_alone(tmp_pat
     assert look(session) == []
 
 
+OF_FOLDERS = (
+    *("ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths", "ExecPaths", "NoExecPaths"),
+    *("ReadOnlyDirectories", "TemporaryFileSystem", "BindPaths", "BindReadOnlyPaths"),
+    *("RootDirectory", "RootImage", "MountImages", "ExtensionImages", "ExtensionDirectories"),
+)
+
+
 @pytest.mark.parametrize(
     ("unit", "setting", "is_told"),
     [
@@ -166,6 +173,51 @@ def test_what_confines_every_service_of_a_host_is_put_out_for_ours_alone(tmp_pat
         (etcd.UNIT, "ProtectSystem=strict\nReadWritePaths=/var/lib/etcd", False),
         (keeper.UNIT, "ProtectSystem=full", True),
         (keeper.UNIT, "PrivateTmp=yes", False),
+        # Each of these gives mounts of its own.
+        *((kubelet.UNIT, f"{name}=/srv/none", True) for name in OF_FOLDERS),
+        *((containerd.UNIT, f"{name}=-/srv/none", True) for name in OF_FOLDERS),
+        *((kubelet.UNIT, f"{name}=", False) for name in OF_FOLDERS),
+        (kubelet.UNIT, "MountFlags=slave", True),
+        (kubelet.UNIT, "MountFlags=private", True),
+        (kubelet.UNIT, "MountFlags=shared", False),
+        (kubelet.UNIT, "ProtectHome=read-only", True),
+        (containerd.UNIT, "PrivateIPC=yes", True),
+        (containerd.UNIT, "LogNamespace=own", True),
+        (kubelet.UNIT, "BindPaths=/srv\nBindPaths=", False),
+        # Programs in pods inherit these.
+        (containerd.UNIT, "RestrictSUIDSGID=yes", True),
+        (containerd.UNIT, "MemoryDenyWriteExecute=yes", True),
+        (kubelet.UNIT, "RestrictSUIDSGID=yes", False),
+        # Of a unit whose mounts may be its own a folder counts that it writes to.
+        (etcd.UNIT, "ReadOnlyPaths=/var/lib", True),
+        (etcd.UNIT, "TemporaryFileSystem=/var:ro", True),
+        (etcd.UNIT, "InaccessiblePaths=-/root /home", False),
+        (etcd.UNIT, "ReadOnlyPaths=/\nReadWritePaths=/var/lib/etcd", False),
+        (etcd.UNIT, "RootDirectory=/srv/etcd", True),
+        (keeper.UNIT, "InaccessibleDirectories=/etc", True),
+        (keeper.UNIT, "InaccessiblePaths=/root", False),
+        # Nobody is reached, or what is needed can't be opened.
+        (kubelet.UNIT, "IPAddressDeny=any", True),
+        (kubelet.UNIT, "IPAddressDeny=any\nIPAddressAllow=localhost", True),
+        (kubelet.UNIT, "IPAddressDeny=any\nIPAddressAllow=localhost 10.0.0.0/8", False),
+        (kubelet.UNIT, "IPAddressDeny=169.254.169.254", False),
+        (etcd.UNIT, "IPAddressDeny=any\nIPAddressAllow=localhost", False),
+        (keeper.UNIT, "IPAddressDeny=any", True),
+        (etcd.UNIT, "SocketBindDeny=any", True),
+        (kubelet.UNIT, "DevicePolicy=closed", True),
+        (kubelet.UNIT, "DevicePolicy=closed\nDeviceAllow=/dev/kmsg r", False),
+        (kubelet.UNIT, "DevicePolicy=auto", False),
+        (kubelet.UNIT, "ProtectClock=yes", True),
+        (kubelet.UNIT, "ProtectClock=no", False),
+        # Less than it takes when it has just started.
+        (kubelet.UNIT, "MemoryMax=32M", True),
+        (kubelet.UNIT, "MemoryMax=512M", False),
+        (kubelet.UNIT, "MemoryMax=infinity", False),
+        (kubelet.UNIT, "MemoryMax=5%", False),
+        (containerd.UNIT, "TasksMax=40", True),
+        (containerd.UNIT, "TasksMax=4096", False),
+        (containerd.UNIT, "TasksMax=infinity", False),
+        (etcd.UNIT, "TasksMax=40", False),
     ],
 )
 def test_a_unit_is_confined_by_what_keeps_it_from_its_work(

@@ -17,6 +17,7 @@ from kubeception import (
     losses,
     network_cause,
     other_networks,
+    own_mounts,
     resolver,
     runtime_settings,
 )
@@ -106,6 +107,7 @@ def _of_any_host(facts: Facts, *, is_worker: bool) -> Iterator[tuple[str, Condit
     yield "host", _resolver_is_there()
     yield "host", conditions.start_at_boot(units)
     yield "host", _unchanged(facts, is_worker=is_worker)
+    yield "host", _mounts_are_the_hosts()
     yield "host", _runtime_serves(facts)
     yield "host", _containers_start()
     yield "host", _network_is_flannels()
@@ -202,6 +204,11 @@ def _unchanged(facts: Facts, *, is_worker: bool) -> Condition:
 
     what = "no drop-in to keep this host's units from their work"
     return Condition(what, problem, hint="kubeception preflight")
+
+
+def _mounts_are_the_hosts() -> Condition:
+    what = "containerd and the kubelet to have the host's mounts"
+    return Condition(what, own_mounts.problem, hint="kubeception preflight")
 
 
 def _runtime_serves(facts: Facts) -> Condition:

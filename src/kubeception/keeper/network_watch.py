@@ -10,6 +10,7 @@ from kubeception import (
     disks,
     network_cause,
     other_networks,
+    own_mounts,
     resolver,
 )
 from kubeception.conditions import Condition
@@ -33,6 +34,7 @@ _WORDS = {
     Reason.PODS: "no other node is reached through the pod network",
     Reason.LARGE: "large packets are lost in the pod network",
     Reason.DISK: "a disk takes nothing any more",
+    Reason.MOUNTS: "pods get no volumes",
     Reason.RESOLVER: "no pod could start, for want of the resolver file that it inherits",
     Reason.PROGRAMS: "no pod could start",
     Reason.OTHERS: "new pods get another network",
@@ -44,6 +46,7 @@ _WORDS = {
 # What is a cause itself.
 _CAUSES = {
     Reason.DISK,
+    Reason.MOUNTS,
     Reason.RESOLVER,
     Reason.PROGRAMS,
     Reason.OTHERS,
@@ -96,6 +99,7 @@ def _of_host(session: Session) -> Trouble | None:
 
 def _needed(session: Session) -> Iterator[tuple[Reason, Condition]]:
     yield Reason.DISK, Condition("disks to write to", disks.problem)
+    yield Reason.MOUNTS, Condition("mounts that others see", own_mounts.problem)
     yield Reason.RESOLVER, Condition("a resolver file", resolver.problem)
     yield Reason.PROGRAMS, Condition("the programs by which pods start", container_programs.problem)
     yield Reason.OTHERS, Condition("no other network's settings", other_networks.problem)

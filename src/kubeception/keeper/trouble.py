@@ -17,6 +17,7 @@ class Reason(StrEnum):
     MASQUERADE = "PodsNotMasqueraded"
     SETUP = "PodNetworkNotSetUp"
     DISK = "DiskNotWritable"
+    MOUNTS = "MountsNotShared"
     RESOLVER = "NoResolverFile"
     PROGRAMS = "ProgramsMissing"
     OTHERS = "OtherNetworkFirst"
