@@ -78,12 +78,22 @@ class Socket:
             raise CommandFailed((f"{program.name} {command}",), done.code, _why(done.stdout))
 
 
+def is_whole(settings: bytes) -> bool:
+    """Tell whether settings name a plugin that would make a pod's link."""
+    try:
+        _first_plugin(settings)
+    except KubeceptionError:
+        return False
+    return True
+
+
 def _first_plugin(settings: bytes) -> dict[str, Any]:
     """Return the settings of the plugin that makes the link; the others are for published ports."""
     try:
         whole: Mapping[str, Any] = json.loads(settings)
         first: dict[str, Any] = whole["plugins"][0]
-        return {**first, "name": whole["name"], "cniVersion": whole["cniVersion"]}
+        about = {"name": whole["name"], "cniVersion": whole["cniVersion"], "type": first["type"]}
+        return {**first, **about}
     except (ValueError, LookupError, TypeError) as error:
         raise KubeceptionError("the settings of the pods' network can't be read") from error
 

@@ -1,5 +1,7 @@
 """What users of the cluster need of its network, tried from this host and its pods' network."""
 
+import functools
+import logging
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,6 +24,8 @@ from kubeception.keeper.pod_place import PodPlace
 from kubeception.keeper.trouble import Looks, Reason, Trouble
 from kubeception.session import Session
 
+log = logging.getLogger("kubeception.keeper")
+
 # A Service that has moved, or a pod that has, is followed within seconds: it counts if it is so
 # twice. A fault is told within a minute.
 LOOK_EVERY_S = 15.0
@@ -40,6 +44,7 @@ _WORDS = {
     Reason.OTHERS: "new pods get another network",
     Reason.CONNECTIONS: "the kernel's table of connections is full",
     Reason.PROXY: "Services stay as they were",
+    Reason.UNTRIED: "the cluster's network can't be tried from here",
 }
 
 
@@ -78,7 +83,25 @@ class NetworkWatch:
 
 
 def look(session: Session, place: PodPlace) -> Trouble | None:
-    """Return the first thing that does not work: from the host, or else from a pod of it."""
+    """Return the first thing that does not work: from the host, or else from a pod of it.
+
+    A look that fails is trouble itself: of a watch that has ended nobody would hear.
+    """
+    try:
+        return _look(session, place)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the next look may tell more
+        why = f"{type(error).__name__}: {error}"
+        _tell(why)
+        return Trouble(Reason.UNTRIED, f"{_WORDS[Reason.UNTRIED]}: {why}")
+
+
+# Who looks does so again and again.
+@functools.lru_cache(maxsize=8)
+def _tell(why: str) -> None:
+    log.warning("a look at the cluster's network has failed: %s", why, exc_info=True)
+
+
+def _look(session: Session, place: PodPlace) -> Trouble | None:
     strays = network.reverse_path_drops(proc=session.host.proc)
     if found := _of_host(session) or pod_look.look(session, place):
         had_strays = network.reverse_path_drops(proc=session.host.proc) > strays

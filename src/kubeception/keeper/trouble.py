@@ -23,6 +23,7 @@ class Reason(StrEnum):
     OTHERS = "OtherNetworkFirst"
     CONNECTIONS = "ConnectionTableFull"
     LARGE = "LargePacketsLost"
+    UNTRIED = "NetworkNotTried"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ A Node that was deleted and is made again gets another range, and the one of bef
 another node. flannel asks for it only when it starts, and a bridge keeps its address for ever.
 """
 
+import contextlib
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
@@ -59,11 +60,15 @@ class PodRange:
 
 
 def in_use(session: Session) -> IPv4Network | None:
-    """Return the range of this node's pods, as flannel has told the plugins; None for none yet."""
+    """Return the range of this node's pods, as flannel has told the plugins.
+
+    None for none yet, or where somebody has torn what it has told.
+    """
     said = session.host.content(flannel.SUBNET) or b""
     for line in said.decode(errors="replace").splitlines():
         if line.startswith(_SUBNET):
-            return IPv4Interface(line.removeprefix(_SUBNET)).network
+            with contextlib.suppress(ValueError):
+                return IPv4Interface(line.removeprefix(_SUBNET)).network
     return None
 
 

@@ -1,12 +1,13 @@
 """What of the network counts: not what a single look has seen."""
 
+import logging
 from pathlib import Path
 
 import pytest
 from tests.unit.sessions import session_of
 
 from kubeception import container_programs
-from kubeception.host import files
+from kubeception.host import files, network
 from kubeception.keeper import network_watch, record
 from kubeception.keeper.pod_place import PodPlace
 from kubeception.keeper.trouble import Looks, Reason, Trouble
@@ -69,3 +70,24 @@ def test_another_network_is_told_before_what_comes_of_it(session: Session) -> No
     assert found and found.reason is Reason.OTHERS
     assert found.words.startswith(f"new pods get another network: {at}: ")
     assert found.words.endswith(f"(mv {at} {at}.off)")
+
+
+def test_a_look_that_fails_is_trouble_and_logged_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A watch that had ended would be taken for one that sees nothing wrong."""
+
+    def fails(**_: Path) -> int:
+        raise IndexError("no such column")
+
+    monkeypatch.setattr(network, "reverse_path_drops", fails)
+    session = session_of(tmp_path)
+    place = PodPlace(session)
+
+    with caplog.at_level(logging.WARNING):
+        found = [network_watch.look(session, place) for _ in range(3)]
+
+    why = "the cluster's network can't be tried from here: IndexError: no such column"
+    assert found == [Trouble(Reason.UNTRIED, why)] * 3
+    assert [one.getMessage().rpartition(": ")[2] for one in caplog.records] == ["no such column"]
+    assert caplog.records[0].exc_info

@@ -8,7 +8,7 @@ from tests.unit.sessions import session_of
 
 from kubeception.host import files, network
 from kubeception.render import flannel
-from kubeception.resources.pod_range import PodRange
+from kubeception.resources.pod_range import PodRange, in_use
 from kubeception.session import Session
 
 WANTED = PodRange("10.244.3.0/24")
@@ -26,6 +26,14 @@ def goes_by(session: Session, subnet: str) -> None:
 
 
 def test_none_yet_is_no_other_one(session: Session) -> None:
+    assert WANTED.drift(session) is None
+
+
+@pytest.mark.parametrize("subnet", ["", "10.244.3.", "10.244.3.1/240"])
+def test_one_that_is_torn_is_none(session: Session, subnet: str) -> None:
+    goes_by(session, subnet)
+
+    assert in_use(session) is None
     assert WANTED.drift(session) is None
 
 
