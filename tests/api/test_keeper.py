@@ -12,9 +12,14 @@ from tests.api.rights import EVERYTHING, Right, may
 from tests.conftest import Note
 from tests.fixed import CLUSTER, CONFIG, FACTS, HOST
 from tests.killed import ratchet
+from tests.unit.sessions import Hands
 
+from kubeception.errors import ApiError
 from kubeception.facts import Proven
-from kubeception.keeper import actions
+from kubeception.host.gateway import Host
+from kubeception.keeper import actions, observer
+from kubeception.keeper.observer import Observer
+from kubeception.keeper.refused import REFUSED_S
 from kubeception.keeper.rollout import Rollout, Server
 from kubeception.kept import revisions
 from kubeception.kube.client import KEEPER, Credential
@@ -140,6 +145,39 @@ def test_the_keeper_may_do_its_work_and_nothing_else(
     pair = rig.session().layout.pki.keeper
 
     assert may(rig, Credential(pair.certificate, pair.key), right) is is_theirs
+
+
+def test_a_keeper_that_lost_its_rights_sees_it_and_that_it_has_them_again(
+    rig: Rig, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(observer, "API_PORT", rig.ports.api)
+    session.api.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}})
+    session.api.delete("ClusterRoleBinding", "kubeception:keeper")
+    hands = Hands()
+    made = rig.session()
+    made.host = Host(root=rig.root, clock=hands.clock())
+    made.client = session.layout.pki.keeper
+    with made as watching:
+
+        def is_refused() -> bool:
+            try:
+                watching.api.get("Node", NODE)
+            except ApiError as error:
+                return error.status == 403
+            return False
+
+        rig.until("the API to refuse it", is_refused)
+        watch = Observer(watching, NODE)
+        assert watch.observe().refused is None  # for a moment
+        hands.sleep(REFUSED_S)
+        seen = watch.observe()
+        assert seen.refused and f'nodes "{NODE}" is forbidden' in seen.refused
+        assert seen.is_refusal_due
+
+        apply_all(rig)
+        rig.until("the API to allow it", lambda: not is_refused())
+        seen = watch.observe()
+        assert (seen.refused, seen.is_refusal_due) == (None, False)
 
 
 def test_an_edit_stays_the_editors_on_another_port(

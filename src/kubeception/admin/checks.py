@@ -282,7 +282,7 @@ def _roles_whole() -> Condition:
     def problem(session: Session) -> str | None:
         return default_roles.problem(session.layout.default_roles, session.etcd)
 
-    what = "Kubernetes' own roles and bindings to be whole"
+    what = "Kubernetes' own roles and bindings to be whole, and ours"
     return Condition(what, problem, hint="kubeception bootstrap")
 
 

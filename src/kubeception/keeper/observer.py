@@ -29,6 +29,7 @@ from kubeception.keeper.errand import NO_ERRANDS
 from kubeception.keeper.errand_watch import ErrandWatch, needed
 from kubeception.keeper.host_observer import HostObserver
 from kubeception.keeper.own_node import is_to_reboot
+from kubeception.keeper.refused import Refused
 from kubeception.keeper.rollout import History, Rollout, Server
 from kubeception.keeper.trouble import Trouble
 from kubeception.keeper.verdict import LEASE_FREE_S, Observation
@@ -87,11 +88,13 @@ class Observer:
         self._freed_s: float | None = None
         self._errand_watch = ErrandWatch(session)
         self._unanswered = ""
+        self._refused = Refused()
         self.forget()
 
     def forget(self) -> None:
         """Start every count anew, as after a change of the host."""
         now = self._session.host.clock.monotonic()
+        self._refused = self._refused.forgotten(now)
         self._lasting = dict(_lasting(self._session))
         self._answered_s = self._etcd_answered_s = now
         self._was_silent = False
@@ -205,6 +208,8 @@ class Observer:
             space=self._space,
             may_free_space=self._freed_s is None or now - self._freed_s >= FREE_EVERY_S,
             changed_roles=self._changed_roles,
+            refused=self._refused.lasting(now) if answered else None,
+            is_refusal_due=self._refused.is_due(now),
             lost=next((what for what, at in there if not at), None),
             has_new_settings=self._has_new_settings,
             emulates=self._emulated if self._is_upgrade_over else None,
@@ -244,7 +249,7 @@ class Observer:
             self._space = space.look(self._session.etcd)
 
     def _read_roles(self, now: float) -> None:
-        """Read once in a while whether the roles are whole that Kubernetes itself needs."""
+        """Read once in a while whether the roles are whole by which the cluster lives."""
         if self._roles_read_s is None or now - self._roles_read_s >= ROLES_EVERY_S:
             self._roles_read_s = now
             at, etcd = self._session.layout.default_roles, self._session.etcd
@@ -312,8 +317,11 @@ class Observer:
             if error.message != self._unanswered:
                 log.warning("the API can't be asked for what is to do: %s", error.message)
             self._unanswered = error.message
+            if isinstance(error, ApiError) and error.status == 403:
+                self._refused = self._refused.then(error.message, now)
             return
         self._read, self._unanswered = changed, ""
+        self._refused = Refused()
         if rollout is not None:
             if not (rollout.newest and rollout.newest.answers):
                 rollout = replace(rollout, slowness=self._host.slowness(now))

@@ -99,7 +99,11 @@ class Observation:
     lost: str | None = None
     """Something that has to be there and isn't."""
     changed_roles: str | None = None
-    """Which roles that Kubernetes itself needs are gone, or others."""
+    """Which roles by which the cluster lives are gone, or others."""
+    refused: str | None = None
+    """What the API refuses to tell the keeper."""
+    is_refusal_due: bool = False
+    """A bootstrap, which gives that right, was not just tried for it."""
     has_new_settings: bool = False
     """The cluster goes by other settings than this host."""
     emulates: str | None = None
@@ -337,6 +341,8 @@ def _about_the_rest(seen: Observation) -> Verdict | None:
             return Verdict(Action.BOOTSTRAP, f"Lease {lease} has not moved for {still_s:.0f} s")
     if seen.changed_roles:
         return Verdict(Action.BOOTSTRAP, seen.changed_roles)
+    if seen.refused and seen.is_refusal_due:
+        return Verdict(Action.BOOTSTRAP, _refused(seen.refused))
     if seen.is_unrecorded:
         return Verdict(Action.BOOTSTRAP, "this host has no record of itself yet")
     if seen.node_problem:
@@ -367,6 +373,8 @@ def _about_the_kubelet(seen: Observation) -> Verdict | None:
 
 
 def _about_what_may_pass(seen: Observation) -> Verdict | None:
+    if seen.refused:
+        return Verdict(Action.WAIT, _refused(seen.refused))
     near = seen.space if seen.space and seen.space.is_near else None
     what = seen.moved or seen.undone or seen.network_lost or seen.unready or seen.trouble or near
     if seen.errands.asked and seen.errands.work is Work.RUNNING and not what:
@@ -374,6 +382,10 @@ def _about_what_may_pass(seen: Observation) -> Verdict | None:
     if seen.slowness > 1 and not what:
         what = _slow(seen)
     return Verdict(Action.WAIT, str(what)) if what else None
+
+
+def _refused(why: str) -> str:
+    return f"the keeper may not ask what it has to: {why}"
 
 
 def _slow(seen: Observation) -> str:

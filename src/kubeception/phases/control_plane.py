@@ -30,8 +30,10 @@ from kubeception.render import (
 )
 from kubeception.render.join_records import NodeRecord
 from kubeception.render.objects import Object as Wanted
-from kubeception.resources import Resource
+from kubeception.resources import Resource, account, right
+from kubeception.resources.account import Account
 from kubeception.resources.object import Object
+from kubeception.resources.right import Right
 
 # etcd or the kubelet may just have been started anew.
 READY_AGAIN_S = 30.0
@@ -91,9 +93,15 @@ def newer_api_server(_config: Config, facts: Facts) -> Iterator[Resource]:
 def plan(_config: Config, facts: Facts) -> Iterator[Resource]:
     """Want all of them, and the API's own Service, which an API server makes once at its start."""
     for wanted in everything(facts):
-        yield Object(wanted)
+        yield _resource(wanted)
     for wanted in api_service.everything(facts.cluster):
         yield Object(wanted, force=True)
+
+
+def _resource(wanted: Wanted) -> Object:
+    if wanted["kind"] in right.KINDS:
+        return Right(wanted)
+    return Account(wanted) if wanted["kind"] == account.KIND else Object(wanted)
 
 
 def server_is_ready(_config: Config, facts: Facts) -> Iterator[Condition]:

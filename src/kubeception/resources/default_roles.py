@@ -1,6 +1,6 @@
 """The roles and bindings that Kubernetes makes for itself, and can't do without."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from kubeception import conditions
 from kubeception.endpoints import BOOTSTRAP_PORT
@@ -34,7 +34,7 @@ class DefaultRoles:
             return "nobody knows whether all are there"
         if whole.kubernetes != self.kubernetes:
             return None
-        return default_roles.changed(whole, default_roles.look(session.etcd))
+        return default_roles.changed(whole.revisions, default_roles.look(session.etcd))
 
     def apply(self, session: Session) -> None:
         """Start one, until it is ready, and remember what it has made.
@@ -47,14 +47,21 @@ class DefaultRoles:
             conditions.wait_for(conditions.apiserver_ready(BOOTSTRAP_PORT), session, lambda _: None)
         finally:
             File(self.server.path, None).apply(session)
-        KnownRoles(self.kubernetes).apply(session)
+        before = default_roles.read(session.layout.default_roles)
+        ours = before.ours if before else {}
+        made = Whole(self.kubernetes, _of_kubernetes(session), ours)
+        default_roles.write(session.layout.default_roles, made)
 
 
 @dataclass(frozen=True)
 class KnownRoles:
-    """They are whole, as an API server of this Kubernetes is ready, and wanted to be remembered."""
+    """They are whole, as an API server of this Kubernetes is ready, and wanted to be remembered.
+
+    So are `ours`, by their keys in etcd: they have been applied.
+    """
 
     kubernetes: str
+    ours: frozenset[str] = field(repr=False)
 
     def __str__(self) -> str:
         return f"what is remembered of {_WHAT}"
@@ -64,11 +71,19 @@ class KnownRoles:
         whole = default_roles.read(session.layout.default_roles)
         if whole is None or whole.kubernetes != self.kubernetes:
             return f"nothing of Kubernetes {self.kubernetes}"
-        if whole.revisions != default_roles.look(session.etcd):
-            return "they are others by now"
-        return None
+        return "they are others by now" if whole != self._now(session) else None
 
     def apply(self, session: Session) -> None:
         """Remember them."""
-        now = default_roles.look(session.etcd)
-        default_roles.write(session.layout.default_roles, Whole(self.kubernetes, now))
+        default_roles.write(session.layout.default_roles, self._now(session))
+
+    def _now(self, session: Session) -> Whole:
+        """Return them as they are; of ours, one that somebody has just deleted is missed soon."""
+        now = default_roles.look(session.etcd, self.ours)
+        ours = {key: now.get(key, 0) for key in self.ours}
+        return Whole(self.kubernetes, _of_kubernetes(session), ours)
+
+
+def _of_kubernetes(session: Session) -> dict[str, int]:
+    now = default_roles.look(session.etcd)
+    return {key: now[key] for key in default_roles.of_kubernetes(session.api) if key in now}

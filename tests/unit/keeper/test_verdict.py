@@ -491,6 +491,21 @@ TABLE = {
         Action.NOTHING,
         "all is well",
     ),
+    "a keeper that may not ask is given its rights": (
+        Observation(refused="nodes is forbidden", is_refusal_due=True),
+        Action.BOOTSTRAP,
+        "the keeper may not ask what it has to: nodes is forbidden",
+    ),
+    "one that a bootstrap has not helped says so": (
+        Observation(refused="nodes is forbidden"),
+        Action.WAIT,
+        "the keeper may not ask what it has to: nodes is forbidden",
+    ),
+    "what it may not do comes after the roles that say why": (
+        Observation(refused="no", is_refusal_due=True, changed_roles="ClusterRole it is gone"),
+        Action.BOOTSTRAP,
+        "ClusterRole it is gone",
+    ),
     "a role that Kubernetes itself needs is put back": (
         Observation(changed_roles="ClusterRole system:node is gone"),
         Action.BOOTSTRAP,
