@@ -83,3 +83,12 @@ def test_a_link_that_is_down_or_deleted_or_another_one_is_told(session: Session)
 
     tunnel(through="host0", local="10.89.0.21")
     assert PodRoutes().drift(session) == "are gone, all of them"
+
+
+@pytest.mark.parametrize("torn", [b"", b"\xff\xfe"])
+def test_where_there_are_none_a_torn_note_of_the_link_is_written_anew(
+    session: Session, torn: bytes
+) -> None:
+    files.write(session.host.at(flannel.LINK_INDEX), torn)
+
+    assert PodRoutes().drift(session) == "are gone, all of them"

@@ -16,6 +16,8 @@ from kubeception.resources.node_rules import FLANNEL
 from kubeception.session import Session
 
 _SUBNET = "FLANNEL_SUBNET="
+# A range has room for its bridge and for a pod; an address whose end is torn off is none.
+_LONGEST = 30
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ def in_use(session: Session) -> IPv4Network | None:
     for line in said.decode(errors="replace").splitlines():
         if line.startswith(_SUBNET):
             with contextlib.suppress(ValueError):
-                return IPv4Interface(line.removeprefix(_SUBNET)).network
+                found = IPv4Interface(line.removeprefix(_SUBNET)).network
+                return found if found.prefixlen <= _LONGEST else None
     return None
 
 

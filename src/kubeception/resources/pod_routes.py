@@ -58,4 +58,4 @@ def _loss(session: Session) -> str | None:
 def _is_other_link(session: Session) -> bool:
     """Tell whether somebody has deleted the link, for which flannel makes an empty one."""
     told = session.host.content(flannel.LINK_INDEX)
-    return told is not None and told.decode().strip() != str(links.index(flannel.LINK))
+    return told is not None and told.strip() != str(links.index(flannel.LINK)).encode()

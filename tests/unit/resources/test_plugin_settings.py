@@ -68,6 +68,7 @@ def test_what_is_not_there_is_gone(session: Session) -> None:
         "FLANNEL_SUBNET=\n",
         SUBNET.replace("10.244.3.1/24", ""),
         SUBNET.replace("10.244.3.1/24", "10.244.3."),
+        SUBNET.replace("/24", ""),
         SUBNET.replace("10.244.3.1/24", "10.244.3.1/2455"),
         SUBNET.partition("FLANNEL_MTU")[0],
         SUBNET.replace("1450", ""),
