@@ -95,7 +95,7 @@ def changes(session: Session) -> Iterator[tuple[str, str]]:
         decided = ("files", "emulates")  # by no host's own file
         kept = {name: getattr(copy.settings, name) for name in decided}
         asked_for = structs.replace(copy.asked, **kept)
-        if not copy.settings.forwards_names and resolver.has_server(session):
+        if not copy.settings.forwards_names and resolver.has_server(session, copy.settings.net):
             yield (
                 f"{resolver.file(session)} names a server by now, and the cluster's DNS forwards"
                 " nothing to it; kubeception bootstrap rolls it out",
@@ -388,7 +388,7 @@ def host(session: Session) -> HostFacts:
         has_bridge_netfilter=kernel.has_bridge_netfilter(),
         has_nftables_proxy=_kernel_version() >= NFTABLES_KERNEL,
         resolv_conf=str(resolver.file(session)),
-        has_resolver=resolver.has_server(session),
+        has_resolver=resolver.has_server(session, session.config.net),
         foreign_units=frozenset(unit for unit in UNITS if is_foreign(session, unit)),
         image=_image() if session.host.is_contained else "",
         membership=membership.read(session.layout.membership),

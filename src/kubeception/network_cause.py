@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from kubeception import conditions, firewall, host_network, standstill
+from kubeception import conditions, firewall, host_network, resolver, standstill
 from kubeception.conditions import log_tail
 from kubeception.config.model import Cni
 from kubeception.errors import KubeceptionError
@@ -65,6 +65,7 @@ def look(
         _closed: True,
         _led_elsewhere: session.config.net.cni is Cni.FLANNEL,
         _strict: had_strays,
+        _of_the_resolver: is_dns,
         _of_coredns: is_dns,
     }
     causes = (cause for place, counts in places.items() if counts for cause in place(session))
@@ -182,6 +183,12 @@ def _strict(session: Session) -> Iterator[Cause]:
         if sysctl.value(key) == _STRICT:
             name = sysctl.shown(key)
             yield Cause(f"{name} is {_STRICT}, and has dropped packets", f"sysctl -w {name}=2")
+
+
+def _of_the_resolver(session: Session) -> Iterator[Cause]:
+    """Yield that a CoreDNS here asks itself, by which it ends."""
+    if found := resolver.useless(session):
+        yield Cause(found.what, found.mend)
 
 
 def _of_coredns(session: Session) -> Iterator[Cause]:

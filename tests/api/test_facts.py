@@ -117,6 +117,8 @@ def test_a_unit_that_we_did_not_write_is_the_hosts_own(session: Session) -> None
         ("search a\n#nameserver 1\n", False),
         ("nameserver 1\n", True),
         ("nameserver 127.0.0.1\n", False),
+        ("nameserver 0.0.0.0\n", False),
+        ("nameserver 10.96.0.10\n", False),
         ("nameserver 127.0.0.1\nnameserver 192.0.2.1\n", True),
     ],
 )

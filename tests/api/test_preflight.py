@@ -134,6 +134,8 @@ def test_a_range_that_covers_a_network_of_the_host_is_told(
     found = {one.check: one for one in address.ranges(seen)}
 
     assert found.keys() == said.keys()
+    # Whoever is to join has not been told yet which they are.
+    assert list(address.ranges(replace(seen, is_worker=True))) == []
     for check, words in said.items():
         assert words in found[check].problem
         assert found[check].severity is Severity.ERROR

@@ -66,6 +66,7 @@ NOT_IN_A_CLUSTER = {
     "containerd to serve the kubelet",
     "no container to run on that the runtime has lost",
     "the kernel's table of connections to have room",
+    "pods to be able to ask the name servers that it names",
     "large packets to pass through the pod network",
 }
 
@@ -111,6 +112,18 @@ def test_a_kubelet_that_does_not_answer_is_told_with_who_has_its_port(session: S
                 )
         with socket.create_server(("127.0.0.1", 10250)):
             assert f"(pid {os.getpid()}) listens on 127.0.0.1:10250" in said()
+
+
+def test_name_servers_are_told_that_are_silent_or_the_clusters_own(session: Session) -> None:
+    what, at = "pods to be able to ask the name servers that it names", Path("/etc/resolv.conf")
+    files.write(session.host.at(at), "nameserver 192.0.2.53\nnameserver 10.96.0.10\n")
+
+    with new():
+        found = status.look(session)
+
+    assert any(one.startswith(f"{at}: 192.0.2.53 does not answer") for one in found.notices)
+    [said] = [str(one.problem) for one in found.checks if one.what == what]
+    assert said.startswith(f"{at}: 10.96.0.10 is the cluster's own DNS, which would ask itself (")
 
 
 def test_every_layer_is_asked_from_below(session: Session) -> None:

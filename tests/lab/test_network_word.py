@@ -92,6 +92,12 @@ FAULTS = {
         Reason.RESOLVER,
         "/etc/resolv.conf: leads to /run/nothing, which isn't there",
     ),
+    "the resolver file names the cluster's own DNS": Fault(
+        "mv /etc/resolv.conf /etc/resolv.conf.off; echo nameserver 10.65.0.10 > /etc/resolv.conf",
+        "mv -f /etc/resolv.conf.off /etc/resolv.conf",
+        Reason.SERVERS,
+        "/etc/resolv.conf: 10.65.0.10 is the cluster's own DNS, which would ask itself",
+    ),
 }
 CA, OTHER_CA = (f"/etc/kubernetes/pki/{name}.crt" for name in ("ca", "kubelet-serving-ca-bundle"))
 FLANNELS_LOGS = "cd /var/log/pods/kube-system_kube-flannel-*"

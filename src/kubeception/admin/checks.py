@@ -105,6 +105,7 @@ def _of_any_host(facts: Facts, *, is_worker: bool) -> Iterator[tuple[str, Condit
     yield "host", _disks_take_files()
     yield "host", _kubelet_answers(facts)
     yield "host", _resolver_is_there()
+    yield "host", _resolver_is_useful()
     yield "host", conditions.start_at_boot(units)
     yield "host", _unchanged(facts, is_worker=is_worker)
     yield "host", _mounts_are_the_hosts()
@@ -259,6 +260,11 @@ def _disks_take_files() -> Condition:
 def _resolver_is_there() -> Condition:
     what = "the resolver file that pods inherit to be there"
     return Condition(what, resolver.problem, hint="kubeception preflight")
+
+
+def _resolver_is_useful() -> Condition:
+    what = "pods to be able to ask the name servers that it names"
+    return Condition(what, resolver.problem_of_servers)
 
 
 def _whole_network() -> Condition:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from kubeception import __version__, certificates, conditions, timestamp
+from kubeception import __version__, certificates, conditions, resolver, timestamp
 from kubeception.admin import checks, nodes, upgrades
 from kubeception.admin.lately import Lately
 from kubeception.conditions import Condition, admission, webhooks
@@ -129,7 +129,7 @@ def look(session: Session, lately: Lately | None = None) -> Status:
     """Ask everything once, the lower layers first; but for what others said lately, in a watch."""
     lately = lately or Lately()
     if member := membership.read(session.layout.membership):
-        return _of_worker(session, member)
+        return _of_worker(session, member, lately)
     facts = gather(session)
     silence = health.problem(session.api_port, session.layout.pki.ca.certificate)
     if silence:
@@ -150,16 +150,16 @@ def look(session: Session, lately: Lately | None = None) -> Status:
         certificates=_first_to_expire(session, facts),
         revisions=_revisions(session),
         opened=told("opened", lambda: webhooks.opened(session)),
-        notices=(*_of_host(session), *_told(_of_space(session)), *of_cluster),
+        notices=(*_of_host(session, lately), *_told(_of_space(session)), *of_cluster),
         checks=tuple(_carry_out(session, wanted, silence, lately)),
         snapshots=_snapshots(session),
     )
 
 
-def _of_worker(session: Session, member: Membership) -> Status:
+def _of_worker(session: Session, member: Membership, lately: Lately) -> Status:
     """Ask what a worker can tell, and its API as its own kubelet."""
     facts = worker(session)
-    results = tuple(_carry_out(session, checks.of_worker(facts), None, Lately()))
+    results = tuple(_carry_out(session, checks.of_worker(facts), None, lately))
     is_silent = any(check.problem for check in results if check.group in _BEHIND_THE_DOOR)
     told = {} if is_silent else _node_info(session, facts.host.node)
     return Status(
@@ -176,7 +176,7 @@ def _of_worker(session: Session, member: Membership) -> Status:
         certificates=_first_to_expire(session, facts),
         revisions=Revisions(),
         opened=(),
-        notices=tuple(_of_host(session)),
+        notices=tuple(_of_host(session, lately)),
         checks=results,
         worker_of=member.apiserver,
     )
@@ -233,9 +233,12 @@ def _revisions(session: Session) -> Revisions:
     return told
 
 
-def _of_host(session: Session) -> Iterator[str]:
+def _of_host(session: Session, lately: Lately) -> Iterator[str]:
     if busy := overload.told():
         yield busy
+    now_s = session.host.clock.monotonic()
+    if silence := lately.ask("resolver", lambda: resolver.silence(session), now_s=now_s):
+        yield silence
     yield from (what for what, _ in changes(session))
 
 

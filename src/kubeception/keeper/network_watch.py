@@ -40,6 +40,7 @@ _WORDS = {
     Reason.DISK: "a disk takes nothing any more",
     Reason.MOUNTS: "pods get no volumes",
     Reason.RESOLVER: "no pod could start, for want of the resolver file that it inherits",
+    Reason.SERVERS: "pods find no names of the world outside",
     Reason.PROGRAMS: "no pod could start",
     Reason.OTHERS: "new pods get another network",
     Reason.CONNECTIONS: "the kernel's table of connections is full",
@@ -53,6 +54,7 @@ _CAUSES = {
     Reason.DISK,
     Reason.MOUNTS,
     Reason.RESOLVER,
+    Reason.SERVERS,
     Reason.PROGRAMS,
     Reason.OTHERS,
     Reason.CONNECTIONS,
@@ -135,6 +137,7 @@ def _needed(session: Session) -> Iterator[tuple[Reason, Condition]]:
     if brings_network:
         yield Reason.DNS, conditions.dns_answers()
     yield Reason.PROXY, conditions.proxy_works()
+    yield Reason.SERVERS, Condition("name servers that pods may ask", resolver.problem_of_servers)
 
 
 def _explained(session: Session, found: Trouble, *, had_strays: bool) -> Trouble:

@@ -19,6 +19,7 @@ class Reason(StrEnum):
     DISK = "DiskNotWritable"
     MOUNTS = "MountsNotShared"
     RESOLVER = "NoResolverFile"
+    SERVERS = "NameServersUnreachable"
     PROGRAMS = "ProgramsMissing"
     OTHERS = "OtherNetworkFirst"
     CONNECTIONS = "ConnectionTableFull"

@@ -68,12 +68,15 @@ def choice(seen: HostState) -> Iterator[Finding]:
 def ranges(seen: HostState) -> Iterator[Finding]:
     """Want ranges of the cluster that cover no network of this host's: what is there is lost to it.
 
-    Once they were given out they stay, so that it is only told.
+    Once they were given out they stay, so that it is only told. Which they are, nobody has said yet
+    to a host that is to join.
     """
+    if seen.is_without_ranges:
+        return
     found = warning if seen.layout.cluster.exists() else Finding
     for one in covering(seen.config.net):
-        hint = f"set {one.key} in the [net] section to a range that nothing else has"
-        yield found(f"Net-{one.key}", str(one), hint)
+        hint = f"set {one.range.key} in the [net] section to a range that nothing else has"
+        yield found(f"Net-{one.range.key}", str(one), hint)
 
 
 def _is_settled(seen: HostState) -> bool:

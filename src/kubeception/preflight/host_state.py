@@ -49,6 +49,11 @@ class HostState:
         return self.session.layout
 
     @property
+    def is_without_ranges(self) -> bool:
+        """Whether the cluster's ranges are not known here: a host that is to join is told them."""
+        return self.is_worker and not self.layout.cluster.exists()
+
+    @property
     def is_carried(self) -> bool:
         """Whether a hosted API server serves, and this run would leave it so."""
         return self.live in HOSTED_PORTS and not self.rebuild

@@ -19,19 +19,30 @@ def networks(seen: HostState) -> Iterator[Finding]:
 
 
 def resolver(seen: HostState) -> Iterator[Finding]:
-    """Want the file that pods inherit, with a server that they reach: not the host's loopback."""
+    """Want the file that pods inherit, with a server that they reach.
+
+    Not the host's loopback, nor one within the cluster's ranges. Once those were given out it is
+    only told: a run may have something else to mend.
+    """
     path = resolvers.file(seen.session)
     check = of_path("FileContent", path)
+    net = None if seen.is_without_ranges else seen.config.net
     if why := resolvers.problem(seen.session):
         what = f"{why}: no pod could start, for want of what it inherits"
         yield Finding(check, what, f"rm -rf {path}; echo nameserver ADDRESS > {path}")
-    elif not resolvers.has_server(seen.session):
+    elif seen.layout.cluster.exists() and (found := resolvers.useless(seen.session)):
+        yield warning(check, found.what, found.mend)
+    elif net and not seen.layout.cluster.exists() and any(resolvers.within(seen.session, net)):
+        what = f"{path}: {'; '.join(resolvers.within(seen.session, net))}"
+        other = "have a range in the [net] section that nothing else has"
+        yield Finding(check, what, f"{resolvers.naming(seen.session)}, or {other}")
+    elif not resolvers.has_server(seen.session, net):
         servers = resolvers.servers(seen.session)
         what = f"pods can't ask {', '.join(servers)}" if servers else "it names no server"
         yield warning(
             check,
             f"{path}: {what}, so the cluster's DNS will know no names of the world outside",
-            f"name a server in {path} that other hosts reach, too; then kubeception bootstrap",
+            f"{resolvers.naming(seen.session)}; then kubeception bootstrap",
         )
 
 

@@ -93,6 +93,7 @@ def test_a_folder_is_no_network(tmp_path: Path) -> None:
     ("text", "is_told"),
     [
         ("nameserver 127.0.0.1\n", True),
+        ("nameserver 0.0.0.0\nnameserver ::\n", True),
         ("nameserver ::1\nnameserver 127.0.0.53\n", True),
         ("nameserver 127.0.0.1\nnameserver 192.0.2.1\n", False),
         ("nameserver fe80::1%eth0\n", False),
