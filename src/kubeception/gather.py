@@ -302,7 +302,7 @@ def shared(session: Session) -> Shared:
     """
     if session.shared is None:
         try:
-            session.shared = Shared(settings(session), dict(_control_planes(session)))
+            session.shared = Shared(settings(session), dict(control_planes(session)))
         except ConfigError:
             raise
         except KubeceptionError:  # with a CA that is gone, say, nobody can be asked
@@ -331,7 +331,7 @@ def settings(session: Session) -> ClusterSettings | None:
         return None
 
 
-def _control_planes(session: Session) -> Iterator[tuple[str, Address]]:
+def control_planes(session: Session) -> Iterator[tuple[str, Address]]:
     """Yield the control plane's hosts with their addresses, by the records that no Node can write.
 
     What a Node says of itself, programs that run on it may have written.

@@ -17,7 +17,7 @@ from tests.unit.sessions import Hands
 from kubeception.errors import ApiError
 from kubeception.facts import Proven
 from kubeception.host.gateway import Host
-from kubeception.keeper import actions, observer
+from kubeception.keeper import actions, api_places, observer
 from kubeception.keeper.observer import Observer
 from kubeception.keeper.refused import REFUSED_S
 from kubeception.keeper.rollout import Rollout, Server
@@ -83,7 +83,7 @@ def rollout_of(session: Session, **more: Any) -> Rollout:
     return Rollout(revision.identity(template), port, **{"live": port, **more})
 
 
-APPS, LEASES = "apps", "coordination.k8s.io"
+APPS, LEASES, DISCOVERY = "apps", "coordination.k8s.io", "discovery.k8s.io"
 
 
 def here(verb: str, resource: str, group: str = "", name: str = "") -> Right:
@@ -111,6 +111,8 @@ ALLOWED = (
     here("get", "leases", LEASES, "kube-scheduler"),
     Right("get", "nodes"),
     Right("list", "nodes"),
+    Right("get", "endpoints", name="kubernetes", namespace="default"),
+    Right("get", "endpointslices", DISCOVERY, "kubernetes", "default"),
 )
 REFUSED = (
     *EVERYTHING,
@@ -120,6 +122,8 @@ REFUSED = (
     here("delete", "pods"),
     here("patch", "pods"),
     Right("list", "pods", namespace="default"),
+    Right("get", "endpoints", name="other", namespace="default"),
+    Right("patch", "endpointslices", DISCOVERY, "kubernetes", "default"),
     here("create", "pods/exec"),
     here("patch", "daemonsets", APPS, "kube-proxy"),
     here("delete", "daemonsets", APPS, apiserver.NAME),
@@ -290,6 +294,52 @@ def test_settings_of_ours_that_were_put_back_are_remembered_as_such(
     remembered = revisions.broken(session.layout.revisions)
     assert remembered is not None
     assert remembered.settings == "new"
+
+
+def edited(path: str, value: str) -> str:
+    return f'[{{"op": "replace", "path": "{path}", "value": {value}}}]'
+
+
+EDITS = {
+    "endpointslice": edited("/endpoints/0/addresses/0", '"192.0.2.99"'),
+    "endpoints": edited("/subsets/0/ports/0/port", "6444"),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("endpointslice", "EndpointSlice default/kubernetes leads to 192.0.2.99:6443, not to"),
+        ("endpoints", "Endpoints default/kubernetes leads to 192.0.2.10:6444, not to"),
+    ],
+)
+def test_a_place_of_the_apis_service_that_was_edited_is_seen_and_put_back(
+    rig: Rig, watching: Session, kind: str, said: str
+) -> None:
+    def problem() -> str | None:
+        return api_places.problem(watching, NODE, HOST.address)
+
+    assert problem() is None
+    rig.kubectl("annotate", kind, "kubernetes", "note=somebodys", "--overwrite")
+    assert problem() is None
+
+    rig.kubectl("patch", kind, "kubernetes", "--type=json", "-p", EDITS[kind])
+
+    assert problem() == f"{said} 192.0.2.10:6443"
+    with rig.session() as bootstrap:
+        for wanted in control_plane.plan(CONFIG, FACTS):
+            if wanted.drift(bootstrap):
+                wanted.apply(bootstrap)
+    assert problem() is None
+
+
+def test_a_keeper_that_may_not_see_the_apis_places_yet_says_nothing(
+    rig: Rig, watching: Session
+) -> None:
+    rig.kubectl("patch", "endpointslice", "kubernetes", "--type=json", "-p", EDITS["endpointslice"])
+    rig.kubectl("delete", "--namespace=default", "role", "kubeception:keeper")
+
+    assert api_places.problem(watching, NODE, HOST.address) is None
 
 
 def test_the_lease_is_written_and_let_go_again(session: Session, watching: Session) -> None:

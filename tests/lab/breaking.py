@@ -142,6 +142,15 @@ def delete_places_of_the_api(host: Host) -> Mended:
     return lambda: len(get(host, *places)["items"]) == 2
 
 
+def edit_a_place_of_the_api(host: Host) -> Mended:
+    """Have the API's Service lead to where nobody is."""
+    place = ("endpointslices", "--namespace=default", "kubernetes")
+    own = get(host, *place)["endpoints"]
+    elsewhere = '{"op": "replace", "path": "/endpoints/0/addresses/0", "value": "10.89.0.99"}'
+    kubectl(host, "patch", *place, "--type=json", "-p", f"[{elsewhere}]")
+    return lambda: bool(get(host, *place)["endpoints"] == own)
+
+
 def remove_taint(host: Host) -> Mended:
     """Remove the taint that keeps other pods away."""
     kubectl(host, "taint", "node", host.name, f"{CONTROL_PLANE}:NoSchedule-")

@@ -128,7 +128,7 @@ class HostObserver:
 
     def moved(self, now: float) -> Moved | None:
         """Return where the host has gone, None while it has the address that it goes by."""
-        before = _address_gone_by(self._session)
+        before = address_gone_by(self._session)
         if before is None or network.has_address(before):
             self._at_home_s = now
             return None
@@ -161,7 +161,7 @@ class HostObserver:
             return self._kubelet
 
 
-def _address_gone_by(session: Session) -> Address | None:
+def address_gone_by(session: Session) -> Address | None:
     """Return the address that this host was made to go by, None where nobody says."""
     try:
         return kubelet.address_in(session.layout.kubelet.environment.read_text())

@@ -1,8 +1,8 @@
 """Look at the host, cheaply, again and again.
 
 A healthy host costs one request through the door and one to etcd. The API is asked only when etcd
-says that the hosted API server or the node has changed, and while a rollout is on. Certificates are
-read at the start and once an hour.
+says that the hosted API server, the node or what is to last has changed, and while a rollout is on.
+Certificates are read at the start and once an hour.
 """
 
 import contextlib
@@ -24,10 +24,11 @@ from kubeception.etcd import space
 from kubeception.etcd.space import Space
 from kubeception.host import containers, door, files, kernel, lock, pause
 from kubeception.host.door import DoorState
+from kubeception.keeper import api_places
 from kubeception.keeper.callers import Callers
 from kubeception.keeper.errand import NO_ERRANDS
 from kubeception.keeper.errand_watch import ErrandWatch, needed
-from kubeception.keeper.host_observer import HostObserver
+from kubeception.keeper.host_observer import HostObserver, address_gone_by
 from kubeception.keeper.own_node import is_to_reboot
 from kubeception.keeper.refused import Refused
 from kubeception.keeper.rollout import History, Rollout, Server
@@ -102,6 +103,7 @@ class Observer:
         self._read: tuple[object, ...] = ()
         self._node_problem: str | None = None
         self._pods: str | None = None
+        self._changed_place: str | None = None
         self._has_new_settings = self._is_to_reboot = False
         self._errands = NO_ERRANDS
         self._emulated = ""
@@ -198,7 +200,7 @@ class Observer:
         self._etcd_answered_s = now
         if answered and server and node:
             has = (files.changed_ns(session.layout.bundles), needed(session))
-            self._ask((server, node, shared, *has), now)
+            self._ask((server, node, shared, *held, *has), now)
         still = self._still(leases, now)
         there = ((f"DaemonSet {apiserver.NAME}", server), *zip(self._lasting, held, strict=True))
         return replace(
@@ -211,6 +213,7 @@ class Observer:
             refused=self._refused.lasting(now) if answered else None,
             is_refusal_due=self._refused.is_due(now),
             lost=next((what for what, at in there if not at), None),
+            changed_place=self._changed_place,
             has_new_settings=self._has_new_settings,
             emulates=self._emulated if self._is_upgrade_over else None,
             is_to_reboot=self._is_to_reboot,
@@ -303,6 +306,8 @@ class Observer:
         try:
             self._node_problem = nodes.ControlPlaneNode(self._node).drift(self._session)
             self._has_new_settings = _has_new_settings(self._session)
+            own = address_gone_by(self._session)
+            self._changed_place = api_places.problem(self._session, self._node, own)
             self._emulated, self._is_upgrade_over = _emulated(self._session)
             found = self._session.api.get("Node", self._node)
             self._not_ready = conditions.unready(found, self._node)
@@ -345,7 +350,7 @@ def _lasting(session: Session) -> Iterator[tuple[str, str]]:
     """
     copy = cluster.read(session.layout.cluster)
     if copy:
-        place = f"default/{api_service.NAME}"
+        place = f"{api_service.IN}/{api_service.NAME}"
         yield f"Endpoints {place}", f"/registry/services/endpoints/{place}"
         yield f"EndpointSlice {place}", f"/registry/endpointslices/{place}"
     for name in policies.names(copy.settings) if copy else ():

@@ -98,6 +98,8 @@ class Observation:
     """Which were let go, and have not moved since."""
     lost: str | None = None
     """Something that has to be there and isn't."""
+    changed_place: str | None = None
+    """Where the API's Service leads instead of to the control plane's hosts."""
     changed_roles: str | None = None
     """Which roles by which the cluster lives are gone, or others."""
     refused: str | None = None
@@ -298,6 +300,8 @@ def _about_the_network(seen: Observation) -> Verdict | None:
 def _about_what_is_broken(seen: Observation) -> Verdict | None:
     if seen.lost:
         return Verdict(Action.BOOTSTRAP, f"{seen.lost} is gone")
+    if seen.changed_place and not seen.api_silent_s:
+        return Verdict(Action.BOOTSTRAP, seen.changed_place)
     if seen.rollout is None or seen.api_silent_s:
         return None
     if seen.rollout.way_back:

@@ -7,7 +7,14 @@ from kubeception.config import Config
 from kubeception.facts import HostFacts
 from kubeception.layout import IMAGE_COMMAND, IMAGE_ENVIRONMENT, MOUNTED_HOST, OUR_MARK
 from kubeception.pki.catalog import KEEPERS
-from kubeception.render import apiserver, cluster_settings, cluster_upgrade, flannel, objects
+from kubeception.render import (
+    api_service,
+    apiserver,
+    cluster_settings,
+    cluster_upgrade,
+    flannel,
+    objects,
+)
 from kubeception.render.controllers import BOTH as CONTROLLERS
 from kubeception.render.join_records import RECORDS
 from kubeception.render.units import UNSET_PYTHON
@@ -46,6 +53,12 @@ def everything() -> Iterator[objects.Object]:
     records = [objects.rule("", "configmaps", "list")]
     yield objects.role(_ROLE, records, namespace=RECORDS)
     yield objects.role_binding(_ROLE, role=_ROLE, subject=keepers, namespace=RECORDS)
+    places = [
+        objects.rule("", "endpoints", "get", names=[api_service.NAME]),
+        objects.rule("discovery.k8s.io", "endpointslices", "get", names=[api_service.NAME]),
+    ]
+    yield objects.role(_ROLE, places, namespace=api_service.IN)
+    yield objects.role_binding(_ROLE, role=_ROLE, subject=keepers, namespace=api_service.IN)
     yield objects.cluster_role(_ROLE, _CLUSTER_RULES)
     yield objects.cluster_role_binding(_ROLE, role=_ROLE, subject=keepers)
 

@@ -42,6 +42,7 @@ TROUBLE = Trouble(Reason.DNS, "the DNS is silent")
 NO_NETWORK = "container runtime network not ready: cni plugin not initialized"
 BEFORE, AFTER = ip_address("192.0.2.10"), ip_address("192.0.2.11")
 MIB = 2**20
+PLACE = "EndpointSlice default/kubernetes leads to 10.89.0.99:6443, not to 10.89.0.11:6443"
 FULL = Space(size=10 * MIB, in_use=2 * MIB, quota=10 * MIB, is_full=True)
 NEAR = Space(size=8 * MIB, in_use=7 * MIB, quota=10 * MIB)
 DROPPED = "chain inet fw input (policy drop) drops tcp 6445 of this host itself"
@@ -254,6 +255,16 @@ TABLE = {
         Observation(lost="DaemonSet kube-apiserver"),
         Action.BOOTSTRAP,
         "DaemonSet kube-apiserver is gone",
+    ),
+    "a place of the API's Service that somebody has edited": (
+        Observation(changed_place=PLACE),
+        Action.BOOTSTRAP,
+        PLACE,
+    ),
+    "which nothing can put back while no API answers": (
+        Observation(changed_place=PLACE, api_silent_s=1.0),
+        Action.WAIT,
+        "no API answers",
     ),
     "a node without its label": (
         Observation(node_problem="label is missing"),
