@@ -56,7 +56,7 @@ def _of_objects() -> Iterator[Fault]:
     places = breaking.delete_places_of_the_api
     yield Fault("places of the API's Service deleted", places, 30, spares=_EVERYBODY)
     elsewhere = breaking.edit_a_place_of_the_api
-    yield Fault("a place of the API's Service edited", elsewhere, 30, spares=_EVERYBODY)
+    yield Fault("a place of the API's Service led elsewhere", elsewhere, 30, spares=_EVERYBODY)
     yield Fault("taint removed", breaking.remove_taint, 30, is_long=True)
 
 
