@@ -5,7 +5,7 @@ import json
 import re
 import shlex
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -17,14 +17,16 @@ from tests.fixed import CLUSTER, CONFIG, on_host
 
 from kubeception import conditions
 from kubeception.conditions import Condition, current_problem, unless_nobody_serves, wait_for
+from kubeception.conditions.reading import condition_of
 from kubeception.errors import Hopeless, WaitTimeout
 from kubeception.facts import Hosted, Proven
 from kubeception.phases.handover import hosted_is_stable
 from kubeception.render import apiserver
 from kubeception.render.controllers import CONTROLLER_MANAGER
-from kubeception.render.objects import CONTROL_PLANE
+from kubeception.render.objects import CONTROL_PLANE, TOLERATE_EVERYTHING, node_daemonset
 from kubeception.resources.door_gate import DoorGate
 from kubeception.resources.node import LABELS, ControlPlaneNode, made_again
+from kubeception.resources.node_daemonset import NodeDaemonSet
 from kubeception.session import Session
 
 SYSTEM = "kube-system"
@@ -369,6 +371,140 @@ def test_pods_of_a_node_that_is_away_are_told_and_not_waited_for(
     for where in ("here", "away"):
         session.api.delete("Pod", f"{name}-{where}", namespace=SYSTEM, grace_s=0)
         session.api.delete("Node", where)
+
+
+class Kubelets:
+    """What the kubelets of some nodes and the scheduler do, as far as a DaemonSet is told of it."""
+
+    def __init__(
+        self,
+        rig: Rig,
+        session: Session,
+        labels: dict[str, str],
+        nodes: set[str],
+        *,
+        ready: str = "True",
+    ) -> None:
+        self.rig, self.session, self.labels, self.nodes = rig, session, labels, nodes
+        self.ready, self.fewest = ready, len(nodes)
+
+    def do(self) -> None:
+        """End what is to end and start what is new, having seen how many serve."""
+        serving = set()
+        for found in pods_of(self.session, self.labels):
+            name, on = found["metadata"]["name"], _meant_for(found)
+            if on not in self.nodes:
+                continue
+            if "deletionTimestamp" in found["metadata"]:
+                self.session.api.delete("Pod", name, namespace=SYSTEM, grace_s=0)
+            elif condition_of(found, "Ready"):
+                serving.add(on)
+            else:
+                self._start(found, on)
+        self.fewest = min(self.fewest, len(serving))
+
+    def until(self, what: str, holds: Callable[[], bool]) -> None:
+        """Do it until something holds."""
+
+        def is_so() -> bool:
+            self.do()
+            return holds()
+
+        self.fewest = len(self.nodes)
+        self.rig.until(what, is_so)
+
+    def _start(self, found: dict[str, Any], on: str) -> None:
+        name = found["metadata"]["name"]
+        if "nodeName" not in found["spec"]:
+            target = {"apiVersion": "v1", "kind": "Node", "name": on}
+            about = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": name}}
+            path = f"/api/v1/namespaces/{SYSTEM}/pods/{name}/binding"
+            binding = json.dumps({**about, "target": target})
+            self.rig.kubectl("create", "--raw", path, "-f", "-", user="scheduler", stdin=binding)
+        say(self.session, "Pod", name, Ready=self.ready)
+
+
+def _meant_for(found: dict[str, Any]) -> str:
+    """Return on which node a DaemonSet's controller wants a pod of its."""
+    terms = found["spec"]["affinity"]["nodeAffinity"]
+    [term] = terms["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    [name] = term["matchFields"][0]["values"]
+    return str(name)
+
+
+def on_nodes(settings: str) -> dict[str, Any]:
+    """Return a DaemonSet of nodes that mounts some settings."""
+    containers = [{"name": "it", "image": "localhost/none"}]
+    spec = {"tolerations": TOLERATE_EVERYTHING, "containers": containers}
+    return node_daemonset("rolling", {"app": "rolling"}, spec, settings=settings)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("others", [0, 1, 2])
+def test_a_node_that_is_off_holds_up_no_roll_on_those_that_are_there(
+    rig: Rig, session: Session, others: int
+) -> None:
+    """Its pod is to end, and nobody is there to end it."""
+    there = {"here", *(f"there{number}" for number in range(others))}
+    labels, rolled_out = {"app": "rolling"}, conditions.rolled_out("DaemonSet", "rolling")
+    rolled_out_here = conditions.rolled_out("DaemonSet", "rolling", here="here")
+    for one_more in session.api.list("Node"):  # of another test
+        session.api.delete("Node", one_more["metadata"]["name"])
+    for name in (*there, "off"):
+        session.api.apply(node(name))
+        say(session, "Node", name, Ready="True")
+    NodeDaemonSet(on_nodes("old"), here="here").apply(session)
+    all_kubelets = Kubelets(rig, session, labels, {*there, "off"})
+    all_kubelets.until("all", lambda: current_problem(rolled_out, session) is None)
+
+    [its_pod] = [pod for pod in pods_of(session, labels) if pod["spec"]["nodeName"] == "off"]
+    say(session, "Node", "off", Ready="Unknown")
+    say(session, "Pod", its_pod["metadata"]["name"], Ready="False")
+    new = NodeDaemonSet(on_nodes("new"), here="here")
+    assert new.drift(session)
+    new.apply(session)
+    assert new.drift(session) is None, "it changes once"
+    left = Kubelets(rig, session, labels, there)
+    left.until("the roll", lambda: current_problem(rolled_out_here, session) is None)
+
+    assert current_problem(rolled_out, session) == f"{others + 1} of {others + 2} ready"
+    made = {_meant_for(pod): pod["metadata"] for pod in pods_of(session, labels)}
+    assert "deletionTimestamp" in made["off"]
+    notes = on_nodes("new")["spec"]["template"]["metadata"]["annotations"]
+    assert all(made[name]["annotations"] == notes for name in there)
+    # One at a time.
+    assert left.fewest == others
+
+    # Somebody takes its pod away amid a roll: the new one there stands for none that is late here.
+    NodeDaemonSet(on_nodes("newest"), here="here").apply(session)
+    off = {**made["off"]}
+
+    def is_made() -> bool:
+        found = [one["metadata"] for one in pods_of(session, labels) if _meant_for(one) == "off"]
+        off.update(found[0] if found else {})
+        newest = on_nodes("newest")["spec"]["template"]["metadata"]["annotations"]
+        return bool(off["annotations"] == newest)
+
+    session.api.delete("Pod", off["name"], namespace=SYSTEM, grace_s=0)
+    binding = Kubelets(rig, session, labels, {"off"}, ready="False")
+    binding.until("the new one", is_made)
+    binding.do()
+
+    def counts() -> tuple[int, int]:
+        found = session.api.get("DaemonSet", "rolling", namespace=SYSTEM)
+        assert found
+        return found["status"]["updatedNumberScheduled"], found["status"]["numberReady"]
+
+    rig.until("its controller to count them", lambda: counts() == (1, others + 1))
+    assert current_problem(rolled_out_here, session) == "a rollout is on"
+    left.until("the roll", lambda: current_problem(rolled_out_here, session) is None)
+    assert left.fewest == others
+
+    session.api.delete("DaemonSet", "rolling", namespace=SYSTEM)
+    for pod_left in pods_of(session, labels):
+        session.api.delete("Pod", pod_left["metadata"]["name"], namespace=SYSTEM, grace_s=0)
+    for name in (*there, "off"):
+        session.api.delete("Node", name)
 
 
 @pytest.fixture

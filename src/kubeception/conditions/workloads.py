@@ -18,6 +18,8 @@ from kubeception.session import Session
 
 # Of a Deployment's ReplicaSets and pods, by its controller.
 _HASH, _REVISION = "pod-template-hash", "deployment.kubernetes.io/revision"
+# Of a DaemonSet's ControllerRevisions and pods.
+_DAEMON_HASH = "controller-revision-hash"
 
 # How many pods have Deployments of ours that have more than one.
 _REPLICAS = {
@@ -61,7 +63,8 @@ def rolled_out(kind: str, name: str, *, here: str | None = None) -> Condition:
             return _why_none(kind, found)
         needed = wanted
         if here and min(ready, updated) < wanted:
-            needed = max(1, wanted - _out_of_reach(session, found, here))
+            lost, newest = _out_of_reach(session, found, here)
+            needed, updated = max(1, wanted - lost), updated - newest
         if ready >= needed and updated >= needed and total == wanted:
             return None
         return f"{ready} of {needed} ready" if ready < needed else "a rollout is on"
@@ -124,13 +127,32 @@ def _narrowed(found: dict[str, Any]) -> str | None:
     return f"somebody gave it the node selector {words} ({command})"
 
 
-def _out_of_reach(session: Session, found: dict[str, Any], here: str) -> int:
-    """Count the pods of a workload that are bound to nodes that are away."""
+def _out_of_reach(session: Session, found: dict[str, Any], here: str) -> tuple[int, int]:
+    """Count a workload's pods on nodes that are away, and those of its newest revision among them.
+
+    One that is to end stays until its node is back. A Deployment has made another one instead; of a
+    DaemonSet, which makes none there before, it is the one that counts.
+    """
     if not (away := absent(session, here=here)):
-        return 0
+        return 0, 0
     labels = found["spec"]["selector"]["matchLabels"]
     pods = session.api.list("Pod", namespace=NAMESPACE, labels=labels)
-    return sum(is_bound(pod, away) for pod in pods)
+    if found["kind"] == "Deployment":
+        lost = [pod for pod in pods if is_bound(pod, away)]
+        newest = _newest_hash(session, labels)
+        return len(lost), len(_with(lost, _HASH, newest))
+    lost = [pod for pod in pods if pod["spec"].get("nodeName") in away]
+    newest = _newest_daemon_hash(session, labels)
+    # One for each node: beside one that has ended there may be the next.
+    return len(_nodes_of(lost)), len(_nodes_of(_with(lost, _DAEMON_HASH, newest)))
+
+
+def _with(pods: Sequence[dict[str, Any]], label: str, value: str | None) -> list[dict[str, Any]]:
+    return [pod for pod in pods if value and pod["metadata"]["labels"].get(label) == value]
+
+
+def _nodes_of(pods: Sequence[dict[str, Any]]) -> set[str]:
+    return {pod["spec"]["nodeName"] for pod in pods}
 
 
 def namespace_there() -> Condition:
@@ -193,6 +215,13 @@ def _newest_hash(session: Session, labels: dict[str, str]) -> str | None:
     sets = session.api.list("ReplicaSet", namespace=NAMESPACE, labels=labels)
     newest = max(sets, key=lambda one: int(one["metadata"]["annotations"][_REVISION]), default=None)
     return newest["metadata"]["labels"][_HASH] if newest else None
+
+
+def _newest_daemon_hash(session: Session, labels: dict[str, str]) -> str | None:
+    """Return the same of a DaemonSet's."""
+    found = session.api.list("ControllerRevision", namespace=NAMESPACE, labels=labels)
+    newest = max(found, key=lambda one: int(one["revision"]), default=None)
+    return newest["metadata"]["labels"][_DAEMON_HASH] if newest else None
 
 
 def pod_serves(pod: dict[str, Any]) -> bool:

@@ -32,6 +32,7 @@ from kubeception.render.join_records import NodeRecord
 from kubeception.render.objects import Object as Wanted
 from kubeception.resources import Resource, account, right
 from kubeception.resources.account import Account
+from kubeception.resources.node_daemonset import NodeDaemonSet
 from kubeception.resources.object import Object
 from kubeception.resources.right import Right
 
@@ -93,15 +94,21 @@ def newer_api_server(_config: Config, facts: Facts) -> Iterator[Resource]:
 def plan(_config: Config, facts: Facts) -> Iterator[Resource]:
     """Want all of them, and the API's own Service, which an API server makes once at its start."""
     for wanted in everything(facts):
-        yield _resource(wanted)
+        yield _resource(wanted, facts)
     for wanted in api_service.everything(facts.cluster):
         yield Object(wanted, force=True)
 
 
-def _resource(wanted: Wanted) -> Object:
-    if wanted["kind"] in right.KINDS:
-        return Right(wanted)
-    return Account(wanted) if wanted["kind"] == account.KIND else Object(wanted)
+def _resource(wanted: Wanted, facts: Facts) -> Object:
+    match wanted["kind"]:
+        case account.KIND:
+            return Account(wanted)
+        case "DaemonSet":
+            return NodeDaemonSet(wanted, here=facts.host.node)
+        case kind if kind in right.KINDS:
+            return Right(wanted)
+        case _:
+            return Object(wanted)
 
 
 def server_is_ready(_config: Config, facts: Facts) -> Iterator[Condition]:
