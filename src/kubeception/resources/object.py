@@ -43,6 +43,8 @@ class Object:
             found = self._found(session)
             if found is None:
                 return "missing"
+            if loss := self._loss(found):
+                return loss
             try:
                 applied = self._apply(session, dry_run=True)
             except ApiError as error:
@@ -68,6 +70,10 @@ class Object:
     def apply(self, session: Session) -> None:
         """Apply it."""
         self._apply(session)
+
+    def _loss(self, _found: dict[str, Any]) -> str | None:
+        """Say what somebody has made of it that is not kept; of most objects all is."""
+        return None
 
     def _found(self, session: Session) -> dict[str, Any] | None:
         metadata = self.wanted["metadata"]

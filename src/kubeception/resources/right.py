@@ -19,11 +19,6 @@ class Right(Object):
     The cluster lives by them, and whoever lost one may be the administrator who would see to it.
     """
 
-    def drift(self, session: Session) -> str | None:
-        """Say what it does not give, or how it would change besides."""
-        found = self._found(session)
-        return (found and self._loss(found)) or super().drift(session)
-
     def diff(self, session: Session) -> tuple[str, ...]:
         """Return how it would change, as JSON; nothing of one that is to be made anew."""
         found = self._found(session)
@@ -42,7 +37,7 @@ class Right(Object):
         is_lost = found is not None and self._loss(found) is not None
         Object(self.wanted, force=is_lost or self.force).apply(session)
 
-    def _loss(self, found: Mapping[str, Any]) -> str | None:
+    def _loss(self, found: dict[str, Any]) -> str | None:
         """Say what of it somebody has taken away."""
         if self._leads_elsewhere(found):
             return f"leads to {found['roleRef']['kind']} {found['roleRef']['name']}"
