@@ -14,7 +14,7 @@ from kubeception.versions import LISTING
 
 _IMPORT = "kubeception bundle import"
 # Where containerd's own unit looks for these, after the launchers.
-_PATH = "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
+PATH = "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 _RUNTIME = ("containerd-shim-runc-v2", "runc")
 _CNI = ("loopback",)
 _CNI_OF_FLANNEL = ("bridge", "flannel", "host-local", "portmap")
@@ -42,7 +42,7 @@ def missing(session: Session) -> Iterator[Missing]:
     """Yield those that are, of a runtime of ours: another one has its own."""
     config = session.config
     for path in runtime(config):
-        if not session.host.find(path.name, path=f"{path.parent}:{_PATH}"):
+        if not session.host.find(path.name, path=f"{path.parent}:{PATH}"):
             yield not_there(session, path)
     for path in plugins(config):
         if not session.host.real(path).exists():

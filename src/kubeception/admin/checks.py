@@ -217,7 +217,8 @@ def _runtime_serves(facts: Facts) -> Condition:
 
     def problem(session: Session) -> str | None:
         is_foreign = containerd.UNIT in facts.host.foreign_units
-        if found := _hinted(runtime_settings.look(session, is_foreign=is_foreign)):
+        looks = (runtime_settings.look, runtime_settings.doubtful)
+        if found := _hinted(one for look in looks for one in look(session, is_foreign=is_foreign)):
             return found
         try:
             crictl.tell(session.host, session.config.layout.containerd.socket, "version", call_s=5)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from kubeception import drop_ins, runtime_settings
 from kubeception.gather import UNTIL_BOOT, mask_of
-from kubeception.preflight.finding import Finding, of_path
+from kubeception.preflight.finding import Finding, of_path, warning
 from kubeception.preflight.host_state import HostState
 from kubeception.render import containerd
 
@@ -32,3 +32,5 @@ def runtime_has_settings(seen: HostState) -> Iterator[Finding]:
     is_foreign = containerd.UNIT in seen.foreign
     for one in runtime_settings.look(seen.session, is_foreign=is_foreign):
         yield Finding(of_path("FileContent", one.path), str(one), one.hint)
+    for odd in runtime_settings.doubtful(seen.session, is_foreign=is_foreign):
+        yield warning(of_path("FileContent", odd.path), str(odd), odd.hint)
