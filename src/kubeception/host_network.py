@@ -7,6 +7,7 @@ from kubeception.gather import chosen_address
 from kubeception.host import links
 from kubeception.resources import Resource, node_rules
 from kubeception.resources.door import WholeDoor
+from kubeception.resources.given_out import GivenOut
 from kubeception.resources.kernel_value import VALUES, Forwarding
 from kubeception.resources.plugin_settings import PluginSettings
 from kubeception.resources.pod_bridge import PodBridge
@@ -28,7 +29,9 @@ def wanted(session: Session, pods: str | None = None) -> tuple[Resource, ...]:
         found.append(Forwarding(address))
         if not session.layout.membership.exists():
             found.append(WholeDoor(address, session.config.net.apiserver_ip))
-    return (*found, *node_rules.of_this_host(session))
+    found += node_rules.of_this_host(session)
+    # What is left of pods keeps none from the network that has an address.
+    return (*found, GivenOut()) if session.config.net.cni is Cni.FLANNEL else tuple(found)
 
 
 def look(session: Session, pods: str | None = None) -> list[tuple[Resource, str | None]]:

@@ -43,7 +43,7 @@ from kubeception.render import (
     kubelet,
     proxy,
 )
-from kubeception.resources import credential
+from kubeception.resources import credential, given_out
 from kubeception.resources.no_orphans import NoOrphans
 from kubeception.session import Session
 
@@ -116,6 +116,7 @@ def _of_any_host(facts: Facts, *, is_worker: bool) -> Iterator[tuple[str, Condit
     yield "host", _nothing_dropped(is_worker=is_worker)
     yield "host", _whole_network()
     yield "host", conditions.connections_have_room()
+    yield "host", _addresses_are_left(facts)
 
 
 def _kubelet_answers(facts: Facts) -> Condition:
@@ -266,6 +267,17 @@ def _resolver_is_there() -> Condition:
 def _resolver_is_useful() -> Condition:
     what = "pods to be able to ask the name servers that it names"
     return Condition(what, resolver.problem_of_servers)
+
+
+def _addresses_are_left(facts: Facts) -> Condition:
+    whose = f"kubectl get pods -A --field-selector spec.nodeName={facts.host.node}"
+
+    def problem(session: Session) -> str | None:
+        brings_network = session.config.net.cni is Cni.FLANNEL
+        why = given_out.problem(session) if brings_network else None
+        return why and f"{why} ({whose}, on a control-plane host, shows whose they are)"
+
+    return Condition("addresses to be left for new pods of this host", problem)
 
 
 def _whole_network() -> Condition:

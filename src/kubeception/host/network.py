@@ -1,12 +1,14 @@
 """The IPv4 addresses of this host, and which of its interfaces lead out."""
 
 import array
+import contextlib
 import errno
 import fcntl
 import socket
 import struct
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -17,7 +19,9 @@ _SIOCGIFCONF = 0x8912
 _RECORD = 40  # struct ifreq on 64-bit Linux
 _ROOM = 1024  # addresses
 _UP = 1  # RTF_UP
-_PERMANENT = 4  # ATF_PERM
+_COMPLETE, _PERMANENT = 2, 4  # ATF_COM, ATF_PERM
+_DISCARD = 9
+_ANSWERS_WITHIN_S = 1.0
 _EVERYWHERE = IPv4Network("0.0.0.0/0")
 
 
@@ -62,13 +66,31 @@ def gateways(interface: str, *, proc: Path = Path("/proc")) -> list[IPv4Address]
 
 def neighbours(interface: str, *, proc: Path = Path("/proc")) -> dict[IPv4Address, str]:
     """Return the link addresses of neighbours that somebody wrote down for good; see arp(7)."""
-    lines = (proc / "net/arp").read_text().splitlines()[1:]
-    told = (line.split() for line in lines)
     return {
-        IPv4Address(address): link_address
-        for address, _, flags, link_address, _, at in told
-        if at == interface and int(flags, 16) & _PERMANENT
+        address: link_address
+        for address, flags, link_address, at in _neighbours(proc)
+        if at == interface and flags & _PERMANENT
     }
+
+
+def _neighbours(proc: Path = Path("/proc")) -> Iterator[tuple[IPv4Address, int, str, str]]:
+    for line in (proc / "net/arp").read_text().splitlines()[1:]:
+        address, _, flags, link_address, _, at = line.split()
+        yield IPv4Address(address), int(flags, 16), link_address, at
+
+
+def answering(interface: str, addresses: Collection[IPv4Address]) -> set[IPv4Address]:
+    """Return those of some addresses at which somebody is behind an interface: who answers ARP."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        for address in addresses:
+            with contextlib.suppress(OSError):  # no route
+                any_socket.sendto(b"", (str(address), _DISCARD))
+    if addresses:
+        time.sleep(_ANSWERS_WITHIN_S)
+    known = {
+        address for address, flags, _, at in _neighbours() if at == interface and flags & _COMPLETE
+    }
+    return known.intersection(addresses)
 
 
 def ranges(interface: str, *, proc: Path = Path("/proc")) -> list[IPv4Network]:

@@ -12,6 +12,7 @@ from kubeception.host.gateway import Host
 
 # crictl's own 2 s are too few for a busy host to end all pods at once.
 CALL_S = 60
+_LOOK_S, _TIMEOUT_S = 2, 10.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,16 @@ def sandboxes(host: Host, socket: Path) -> list[Sandbox]:
         )
         for one in listed["items"]
     ]
+
+
+def identities(host: Host, socket: Path) -> set[str]:
+    """Return the ids of them all; for who has other things to look at.
+
+    Raises:
+        KubeceptionError: the runtime can't be asked.
+    """
+    listed = crictl.ask(host, socket, "pods", call_s=_LOOK_S, timeout_s=_TIMEOUT_S)
+    return {one["id"] for one in listed["items"]}
 
 
 def address(host: Host, socket: Path, one: Sandbox) -> str:

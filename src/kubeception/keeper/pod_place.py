@@ -4,7 +4,6 @@ It is plugged in by the plugins that the container runtime calls for a pod, with
 the node's range, if that is free: so other nodes know where to find something that answers.
 """
 
-import hashlib
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -15,10 +14,9 @@ from kubeception.host.cni import Socket
 from kubeception.host.own_network import OwnNetwork
 from kubeception.render import flannel
 from kubeception.resources import pod_range
+from kubeception.resources.given_out import KEEPER
 from kubeception.session import Session
 
-# In the form of a container's id, so that what a plugin notes by it is known for a container's.
-_IDENTITY = hashlib.sha256(b"kubeception keeper").hexdigest()
 One = TypeVar("One")
 
 
@@ -93,4 +91,4 @@ class PodPlace:
     @property
     def _socket(self) -> Socket:
         at = self._session.config.layout.cni
-        return Socket(at.plugins, at.settings / flannel.PLUGIN, _IDENTITY)
+        return Socket(at.plugins, at.settings / flannel.PLUGIN, KEEPER)

@@ -4,24 +4,17 @@ The plugin makes both when a pod starts. Who deletes the bridge, as is often adv
 pod that runs alone for ever: the next one gets a new bridge, and they don't.
 """
 
-import contextlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
 from operator import itemgetter
-from pathlib import Path
-from typing import Any
 
 from kubeception import crash
 from kubeception.host import links, network
 from kubeception.host.process import run
 from kubeception.render import flannel
-from kubeception.resources import pod_range
+from kubeception.resources import pod_range, pod_results
 from kubeception.session import Session
-
-# What plugins answered for pods that stand: a cache of libcni's, which the runtime calls them by.
-_ANSWERS = Path("/var/lib/cni/results")
 
 
 @dataclass(frozen=True)
@@ -72,7 +65,7 @@ class _Noted:
 def _noted(session: Session) -> _Noted | None:
     """Return it as it is to be; None where no pod has asked for it, or flannel has no range."""
     pods = pod_range.in_use(session)
-    told = [(at, one) for at, one in _answers(session) if flannel.BRIDGE in one]
+    told = [(at, one) for at, one in pod_results.links(session) if flannel.BRIDGE in one]
     if pods is None or not told:
         return None
     others = {name for _, one in told for name in one if name != flannel.BRIDGE}
@@ -82,15 +75,6 @@ def _noted(session: Session) -> _Noted | None:
         IPv4Interface((pods[1], pods.prefixlen)),
         frozenset(filter(links.has_link, others)),
     )
-
-
-def _answers(session: Session) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield of each pod when it was answered, and the host's links, with their link addresses."""
-    for path in session.host.at(_ANSWERS).glob("*"):
-        with contextlib.suppress(OSError, ValueError, LookupError, TypeError):  # another's, or gone
-            said: list[dict[str, Any]] = json.loads(path.read_bytes())["result"]["interfaces"]
-            of_host = {one["name"]: one["mac"] for one in said if not one.get("sandbox")}
-            yield path.stat().st_mtime_ns, of_host
 
 
 def _has_address(wanted: IPv4Interface) -> bool:
