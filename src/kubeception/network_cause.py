@@ -1,29 +1,21 @@
 """Why the cluster's network does not work on this host, where that can be told."""
 
-import contextlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from kubeception import conditions, firewall, host_network, resolver, standstill
-from kubeception.conditions import log_tail
+from kubeception import conditions, dns_cause, firewall, host_network, resolver, standstill
 from kubeception.config.model import Cni
-from kubeception.errors import KubeceptionError
 from kubeception.gather import chosen_address
 from kubeception.host import links, network, sysctl
-from kubeception.render import coredns, flannel, networkd
-from kubeception.render.objects import NAMESPACE
+from kubeception.render import flannel, networkd
 from kubeception.resources.kernel_value import Forwarding, KernelValue
 from kubeception.resources.node_rules import FLANNEL, of_this_host
 from kubeception.resources.rewritten import Rewritten
 from kubeception.session import Session
 
 _STRICT = "1"
-# What CoreDNS says of itself, and what of one question that a server outside did not answer.
-_COMPLAINT = re.compile(r"\[(ERROR|FATAL|WARNING)\]|[Ee]rror|panic|waiting")
-_OF_A_QUESTION = re.compile(r"plugin/(errors|forward)")
 # So many other nodes are asked for: what leads elsewhere leads many there.
 _PEERS = 8
 # What VXLAN adds to a packet, in bytes (RFC 7348, with IPv4).
@@ -192,19 +184,5 @@ def _of_the_resolver(session: Session) -> Iterator[Cause]:
 
 
 def _of_coredns(session: Session) -> Iterator[Cause]:
-    """Yield that nobody finds the DNS by its Service, or CoreDNS' last complaint on this host."""
-    net = session.config.net
-    with contextlib.suppress(KubeceptionError):  # a worker's kubelet may not ask
-        service = session.api.get("Service", coredns.SERVICE, namespace=NAMESPACE)
-        address = service and service["spec"].get("clusterIP")
-        if address != str(net.dns_ip):
-            has = f"has the address {address}, and not {net.dns_ip}" if service else "is not there"
-            yield Cause(f"Service {NAMESPACE}/{coredns.SERVICE} {has}", "kubeception bootstrap")
-    complaints = [
-        line
-        for line in log_tail.of_own_pods(session, coredns.LABELS)
-        if _COMPLAINT.search(line) and not _OF_A_QUESTION.search(line)
-    ]
-    if complaints:
-        logs = f"kubectl -n {NAMESPACE} logs -l k8s-app={coredns.SERVICE}"
-        yield Cause(f"CoreDNS said last: {complaints[-1]}", logs)
+    for what, mend in dns_cause.look(session):
+        yield Cause(what, mend)

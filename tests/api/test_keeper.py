@@ -111,6 +111,8 @@ ALLOWED = (
     here("get", "leases", LEASES, "kube-scheduler"),
     Right("get", "nodes"),
     Right("list", "nodes"),
+    here("get", "services", name="kube-dns"),
+    here("list", "endpointslices", DISCOVERY),
     Right("get", "endpoints", name="kubernetes", namespace="default"),
     Right("get", "endpointslices", DISCOVERY, "kubernetes", "default"),
 )

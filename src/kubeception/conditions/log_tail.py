@@ -1,6 +1,7 @@
 """Why something does not come up: what its unit or container has to say for itself."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +82,13 @@ def of_pods(
     return (f"there is no pod with {', '.join(f'{k}={v}' for k, v in labels.items())}",)
 
 
-def of_own_pods(session: Session, labels: Mapping[str, str]) -> Sequence[str]:
-    """Return the last lines of this host's newest pod with these labels; the API isn't asked."""
-    return _of_sandbox(session, lambda pod: labels.items() <= pod.labels.items())
+def of_own_pods(session: Session, labels: Mapping[str, str], *, within_s: float) -> Sequence[str]:
+    """Return the last lines of this host's newest pod with these labels; the API isn't asked.
+
+    Only what it has said lately, within so many seconds.
+    """
+    since = session.host.clock.now() - timedelta(seconds=within_s)
+    return _of_sandbox(session, lambda pod: labels.items() <= pod.labels.items(), since=since)
 
 
 def of_pod(session: Session, pod: Mapping[str, Any]) -> Sequence[str]:
@@ -129,18 +134,21 @@ def _said(session: Session, pod: Mapping[str, Any], container: str, folder: Path
         return ()
 
 
-def _of_sandbox(session: Session, is_it: Callable[[Sandbox], bool]) -> Sequence[str]:
+def _of_sandbox(
+    session: Session, is_it: Callable[[Sandbox], bool], *, since: datetime | None = None
+) -> Sequence[str]:
     """Return the last lines of this host's newest pod of some, by its container runtime."""
     found = pods.sandboxes(session.host, session.config.layout.containerd.socket)
     newest = max(filter(is_it, found), key=lambda pod: pod.created_s, default=None)
     if newest is None:
         return ()
-    return _of_folder(_folder(session, newest.namespace, newest.name, newest.uid))
+    folder = _folder(session, newest.namespace, newest.name, newest.uid)
+    return _of_folder(folder, since=since)
 
 
-def _of_folder(folder: Path) -> Sequence[str]:
+def _of_folder(folder: Path, *, since: datetime | None = None) -> Sequence[str]:
     for container in sorted(folder.glob("*/")):
-        if said := logs.of_container(container):
+        if said := logs.of_container(container, since=since):
             return (f"{container.name}, by {folder}:", *said)
     return ()
 

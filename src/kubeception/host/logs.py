@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 
 from kubeception.errors import KubeceptionError
@@ -31,14 +32,23 @@ def of_unit(unit: str, *, root: Path | None = None) -> tuple[str, ...]:
     return last(own) or last(_journal(f"--unit={unit}", root))
 
 
-def of_container(folder: Path) -> tuple[str, ...]:
-    """Return what a container said last; its kubelet writes a file for each start."""
+def of_container(folder: Path, *, since: datetime | None = None) -> tuple[str, ...]:
+    """Return what a container said last, or since then; there is a file for each of its starts."""
     # The newest may be empty yet.
     for file in sorted(folder.glob("*.log"), key=_number, reverse=True):
-        lines = file.read_text(errors="replace").splitlines()
-        if said := last(_CONTAINER_PREFIX.sub("", line) for line in lines[-READ:]):
+        lines = file.read_text(errors="replace").splitlines()[-READ:]
+        some = lines if since is None else [line for line in lines if _was_said(line, since)]
+        if said := last(_CONTAINER_PREFIX.sub("", line) for line in some):
             return said
     return ()
+
+
+def _was_said(line: str, since: datetime) -> bool:
+    """Tell whether the runtime has put a line down since then."""
+    try:
+        return datetime.fromisoformat(line.partition(" ")[0]) >= since
+    except (ValueError, TypeError):
+        return False
 
 
 def last(lines: Iterable[str]) -> tuple[str, ...]:

@@ -9,6 +9,11 @@ NAME = "coredns"
 SERVICE = "kube-dns"
 LABELS = {"k8s-app": SERVICE}
 REPLICAS = 2
+PORTS = [
+    {"name": "dns", "port": 53, "protocol": "UDP", "targetPort": 53},
+    {"name": "dns-tcp", "port": 53, "protocol": "TCP", "targetPort": 53},
+    {"name": "metrics", "port": 9153, "protocol": "TCP", "targetPort": 9153},
+]
 
 
 def everything(settings: ClusterSettings) -> Iterator[objects.Object]:
@@ -44,15 +49,7 @@ def everything(settings: ClusterSettings) -> Iterator[objects.Object]:
                 "kubernetes.io/name": "CoreDNS",
             },
         ),
-        "spec": {
-            "clusterIP": str(settings.net.dns_ip),
-            "selector": LABELS,
-            "ports": [
-                {"name": "dns", "port": 53, "protocol": "UDP", "targetPort": 53},
-                {"name": "dns-tcp", "port": 53, "protocol": "TCP", "targetPort": 53},
-                {"name": "metrics", "port": 9153, "protocol": "TCP", "targetPort": 9153},
-            ],
-        },
+        "spec": {"clusterIP": str(settings.net.dns_ip), "selector": LABELS, "ports": PORTS},
     }
 
 

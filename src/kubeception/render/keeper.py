@@ -12,6 +12,7 @@ from kubeception.render import (
     apiserver,
     cluster_settings,
     cluster_upgrade,
+    coredns,
     flannel,
     objects,
 )
@@ -33,6 +34,8 @@ _RULES: tuple[objects.Object, ...] = (
     objects.rule("", "pods/status", "patch"),
     objects.rule("", "events", "create"),
     objects.rule("", "configmaps", "get", names=[cluster_settings.NAME]),
+    objects.rule("", "services", "get", names=[coredns.SERVICE]),
+    objects.rule("discovery.k8s.io", "endpointslices", "list"),
     objects.rule("coordination.k8s.io", "leases", "get", "patch", names=[LEASE]),
     objects.rule("coordination.k8s.io", "leases", "get", names=[one.name for one in CONTROLLERS]),
 )
