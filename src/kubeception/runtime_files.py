@@ -17,6 +17,7 @@ Key = tuple[str, ...]
 Tables = dict[str, Any]
 # What a kubelet speaks to; the same was one plugin, by names of containerd 1, and is taken as that.
 RUNTIME = "io.containerd.cri.v1.runtime"
+IMAGES = "io.containerd.cri.v1.images"
 _OF_BOTH, _SHORT = "io.containerd.grpc.v1.cri", "cri"
 _GRPC = "io.containerd.server.v1.grpc"
 # From here on nothing is taken by its former name.
@@ -88,6 +89,10 @@ def _of_today(tables: Tables) -> Tables:
     is_former = tables.get("version", 0) in range(_TODAYS_VERSION)
     former = _table(plugins, _OF_BOTH) if is_former else {}
     plugins[RUNTIME] = _of_runtime(former, _table(plugins, RUNTIME))
+    if image := former.get("sandbox_image"):
+        images = _table(plugins, IMAGES)
+        pinned = {**_table(images, "pinned_images"), "sandbox": image}
+        plugins[IMAGES] = {**images, "pinned_images": pinned}
     address = _table(tables, "grpc").get("address")
     if is_former and address and _GRPC not in plugins:
         plugins[_GRPC] = {"address": address}
@@ -95,13 +100,13 @@ def _of_today(tables: Tables) -> Tables:
 
 
 def _of_runtime(former: Tables, today: Tables) -> Tables:
-    """Return the runtime's part of what was one plugin, under what is set by today's name."""
+    """Return how pods start: what was one plugin says it, under what is set by today's name."""
     cni = {**_table(former, "cni"), **_table(today, "cni")}
     if folder := cni.pop("bin_dir", None):
         cni["bin_dirs"] = [folder]
     of_containerd = {**_table(former, "containerd"), **_table(today, "containerd")}
     parts = {"cni": cni, "containerd": of_containerd}
-    return {**former, **today, **{name: part for name, part in parts.items() if part}}
+    return {**today, **{name: part for name, part in parts.items() if part}}
 
 
 def _table(tables: Mapping[str, Any], name: str) -> Tables:

@@ -8,10 +8,11 @@ from typing import Any
 
 from kubeception import container_programs, runtime_files
 from kubeception.config.model import Cni
+from kubeception.errors import KubeceptionError
 from kubeception.files_of_others import FileOfOthers
-from kubeception.host import kernel
+from kubeception.host import crictl, kernel
 from kubeception.render import containerd
-from kubeception.runtime_files import RUNTIME, Key, Value
+from kubeception.runtime_files import IMAGES, RUNTIME, Key, Value
 from kubeception.session import Session
 
 # Each of these is what a kubelet speaks to, by its name of today or of containerd 1, or what that
@@ -34,6 +35,9 @@ _CNI: Key = ("plugins", RUNTIME, "cni")
 _CONTAINERD: Key = ("plugins", RUNTIME, "containerd")
 _ADDRESS: Key = ("plugins", "io.containerd.server.v1.grpc", "address")
 _ROOT: Key = ("root",)
+_SANDBOX: Key = ("plugins", IMAGES, "pinned_images", "sandbox")
+# What has had another name, too, by a pattern for both.
+_FORMERLY = {"bin_dirs": "bin_dirs?", "sandbox": "sandbox(_image)?"}
 # What containerd knows of its images and containers.
 _STORED = Path("io.containerd.metadata.v1.bolt/meta.db")
 # What starts containers unless another one is named, and is defined by containerd itself.
@@ -80,6 +84,13 @@ def doubtful(session: Session, *, is_foreign: bool) -> Iterator[FileOfOthers]:
     restart = _restart(session, is_foreign=is_foreign)
     if grouped := said.get((*_CONTAINERD, "runtimes", _default(said), "options", "SystemdCgroup")):
         yield from _of_groups(session, grouped, restart)
+    if (image := said.get(_SANDBOX)) and image.value and _is_missing(session, str(image.value)):
+        yield FileOfOthers(
+            image.path,
+            f"pods begin with the image {image.value}, which isn't on this host: none starts until"
+            " it is pulled",
+            _taken_out(session, _SANDBOX, image.path) + restart,
+        )
     if (root := said.get(_ROOT)) and _loses_what_is_stored(session, str(root.value)):
         state = session.config.layout.containerd.state
         yield FileOfOthers(
@@ -88,6 +99,16 @@ def doubtful(session: Session, *, is_foreign: bool) -> Iterator[FileOfOthers]:
             f" containers in {state}",
             _taken_out(session, _ROOT, root.path) + restart,
         )
+
+
+def _is_missing(session: Session, image: str) -> bool:
+    """Tell whether the runtime says that it has no such image; of one that is off nobody knows."""
+    socket = session.config.layout.containerd.socket
+    try:
+        crictl.tell(session.host, socket, "inspecti", "--quiet", image, call_s=5, timeout_s=10)
+    except KubeceptionError as error:
+        return "no such image" in str(error)
+    return False
 
 
 def _of_groups(session: Session, one: Value, restart: str) -> Iterator[FileOfOthers]:
@@ -209,7 +230,7 @@ def _taken_out(session: Session, key: Key, path: Path) -> str:
     It helps where the file can be read without the line, and sets no such thing any more; a second
     line of that name may be about something else.
     """
-    name = "bin_dirs?" if key[-1] == "bin_dirs" else re.escape(key[-1])
+    name = _FORMERLY.get(key[-1], re.escape(key[-1]))
     line = rf"^[ \t]*{name}[ \t]*=.*$"
     try:
         text = session.host.real(path).read_text()

@@ -27,6 +27,8 @@ options = {{ BinaryName = "/usr/bin/nvidia-container-runtime" }}
 """,
     "20-former.toml": f"""version = 2
 root = "/data"
+[{FORMER}]
+sandbox_image = "own:1"
 [{FORMER}.cni]
 bin_dir = "/usr/lib/cni"
 conf_dir = "/etc/other"
@@ -69,6 +71,7 @@ def test_what_files_of_others_set_is_what_containerd_goes_by(rig: Rig, tmp_path:
 
     whole = tomllib.loads(done.stdout)
     its = {key: one.value for key, one in said.items() if key[0] == "root" or runtime(key)}
+    assert "own:1" in its.values()
     assert its.keys() >= {("root",), ("plugins", runtime_files.RUNTIME, "cni", "bin_dirs")}
     assert its == {key: reduce(inside, key, whole) for key in its}
     address = ("plugins", "io.containerd.server.v1.grpc", "address")
@@ -76,7 +79,7 @@ def test_what_files_of_others_set_is_what_containerd_goes_by(rig: Rig, tmp_path:
 
 
 def runtime(key: tuple[str, ...]) -> bool:
-    return runtime_files.RUNTIME in key
+    return runtime_files.RUNTIME in key or key[-1] == "sandbox"
 
 
 def inside(tables: Any, name: str) -> Any:

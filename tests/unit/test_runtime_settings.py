@@ -1,6 +1,8 @@
 """Settings with which containerd lives and no pod starts are told, and what works is not."""
 
+import os
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -176,6 +178,54 @@ def test_a_root_that_containerd_has_gone_to_is_somebodys_own(session: Session) -
     files.write(session.host.at(stored), "")
 
     assert told(session, SERVES, is_worker=False) is None
+
+
+# Its own words: it has one image.
+CRICTL = """#!/bin/sh
+case "$*" in
+  *" inspecti --quiet there:1") echo '{}' ;;
+  *) echo "level=fatal msg=\\"no such image \\\\\\"gone:1\\\\\\" present\\"" >&2; exit 1 ;;
+esac
+"""
+LOOK = """
+import sys
+from pathlib import Path
+from tests.unit.sessions import session_of
+from kubeception import runtime_settings
+for one in runtime_settings.doubtful(session_of(Path(sys.argv[1])), is_foreign=False):
+    print(one, one.hint, sep="\\n")
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        (
+            f"[{FORMER}]\nsandbox_image = 'gone:1'\n",
+            "sed -i -E '/^[ \\t]*sandbox(_image)?[ \\t]*=/d'",
+        ),
+        ("[plugins.'io.containerd.cri.v1.images']\npinned_images = {sandbox = 'gone:1'}\n", "mv"),
+        (f"[{FORMER}]\nsandbox_image = 'there:1'\n", None),
+        (f"[{FORMER}]\nsandbox_image = ''\n", None),
+    ],
+)
+def test_an_image_that_pods_begin_with_is_told_where_this_host_has_it_not(
+    text: str, hint: str | None, session: Session, tmp_path: Path
+) -> None:
+    files.write(tmp_path / "bin/crictl", CRICTL, mode=0o755)
+    files.write(session.host.at(AT), text)
+
+    environment = {**os.environ, "PATH": f"{tmp_path}/bin:/usr/bin:/bin"}
+    argv = [sys.executable, "-c", LOOK, str(tmp_path)]
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=True)
+
+    told = done.stdout.splitlines()
+    assert len(told) == (2 if hint else 0)
+    if hint:
+        assert told[0].startswith(
+            f"{AT}: pods begin with the image gone:1, which isn't on this host"
+        )
+        assert told[1].startswith(f"{hint} {AT}")
 
 
 def test_of_several_files_the_last_one_counts(session: Session) -> None:
