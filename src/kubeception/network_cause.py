@@ -1,14 +1,19 @@
 """Why the cluster's network does not work on this host, where that can be told."""
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from ipaddress import IPv4Address
 from pathlib import Path
 
 from kubeception import conditions, dns_cause, firewall, host_network, resolver, standstill
+from kubeception.conditions.reading import node_addresses
 from kubeception.config.model import Cni
-from kubeception.gather import chosen_address
+from kubeception.errors import ApiError, KubeceptionError
+from kubeception.gather import chosen_address, node_name
 from kubeception.host import links, network, sysctl
+from kubeception.kube.client import Object
 from kubeception.render import flannel, networkd
 from kubeception.resources.kernel_value import Forwarding, KernelValue
 from kubeception.resources.node_rules import FLANNEL, of_this_host
@@ -39,6 +44,7 @@ def look(
     is_dns: bool = False,
     is_masquerade: bool = False,
     is_large: bool = False,
+    is_between_nodes: bool = False,
     had_strays: bool = False,
 ) -> Cause | None:
     """Return the first cause that is sure, or that is likely for what does not work.
@@ -55,6 +61,7 @@ def look(
         _of_proxy: True,
         _of_flannels_link: session.config.net.cni is Cni.FLANNEL,
         _closed: True,
+        _ends_elsewhere: session.config.net.cni is Cni.FLANNEL and is_between_nodes,
         _led_elsewhere: session.config.net.cni is Cni.FLANNEL,
         _strict: had_strays,
         _of_the_resolver: is_dns,
@@ -137,6 +144,32 @@ def _closed(session: Session) -> Iterator[Cause]:
     for address in (net.apiserver_ip, net.dns_ip):
         if route := links.closed_route(address):
             yield Cause(f"route {route}", f"ip route del {route}")
+
+
+def _ends_elsewhere(session: Session) -> Iterator[Cause]:
+    """Yield the Nodes of which somebody has told flannel that they are elsewhere.
+
+    Every other flannel goes by that at once, and by the right one as soon. A worker's kubelet may
+    read no Node but its own.
+    """
+    for node in _nodes(session):
+        name, own = node["metadata"]["name"], node_addresses(node)
+        if end := flannel.end_elsewhere(node, own):
+            what = f"what is for pods of node {name} is sent to {end}, and the node is {own[0]}"
+            note = f"{flannel.END}={own[0]}"
+            yield Cause(what, f"kubectl annotate node {name} {note} --overwrite")
+
+
+def _nodes(session: Session) -> list[Object]:
+    try:
+        return session.api.list("Node")
+    except ApiError as error:
+        if error.status != HTTPStatus.FORBIDDEN:
+            return []
+    with contextlib.suppress(KubeceptionError):
+        found = session.api.get("Node", node_name(session))
+        return [found] if found else []
+    return []
 
 
 def _led_elsewhere(session: Session) -> Iterator[Cause]:

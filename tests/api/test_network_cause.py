@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -16,12 +17,14 @@ from kubeception import network_cause
 from kubeception.conditions.network import is_answered
 from kubeception.config import Config
 from kubeception.config.model import Node
+from kubeception.errors import ApiError
 from kubeception.host import files, links
 from kubeception.host import network as host_network
 from kubeception.host.gateway import Host
 from kubeception.host.own_network import OwnNetwork
 from kubeception.host.process import run
 from kubeception.host.systemd import Systemd
+from kubeception.kube.client import Api
 from kubeception.render import flannel, kubelet, networkd
 from kubeception.session import Session
 
@@ -218,3 +221,54 @@ def test_a_filter_by_the_way_back_that_has_dropped(session: Session) -> None:
         " (sysctl -w net.ipv4.conf.host0.rp_filter=2)"
     )
     other.end()
+
+
+class Nodes:
+    """An API that has these, and tells a worker's kubelet of its own alone."""
+
+    def __init__(self, *nodes: dict[str, Any], own: str = "") -> None:
+        self._nodes, self._own = nodes, own
+
+    def list(self, _kind: str) -> list[dict[str, Any]]:
+        if self._own:
+            raise ApiError(403, "Forbidden", "nodes is forbidden")
+        return [*self._nodes]
+
+    def get(self, _kind: str, name: str) -> dict[str, Any]:
+        assert name == self._own
+        return next(one for one in self._nodes if one["metadata"]["name"] == name)
+
+
+def node(name: str, address: str, **notes: str) -> dict[str, Any]:
+    """Return a Node as flannel has annotated it."""
+    said = {f"{flannel.ANNOTATIONS}{note.replace('_', '-')}": end for note, end in notes.items()}
+    return {
+        "metadata": {"name": name, "annotations": said},
+        "status": {"addresses": [{"type": "InternalIP", "address": address}]},
+    }
+
+
+ASTRAY = node("w1", "10.89.0.12", public_ip="192.0.2.4")
+MISLED = (
+    "what is for pods of node w1 is sent to 192.0.2.4, and the node is 10.89.0.12"
+    " (kubectl annotate node w1 flannel.alpha.coreos.com/public-ip=10.89.0.12 --overwrite)"
+)
+
+
+@pytest.mark.parametrize("own", ["", "w1"], ids=["on a control plane", "on a worker"])
+def test_a_node_of_which_flannel_was_told_that_it_is_elsewhere(session: Session, own: str) -> None:
+    """Before the route to there, which is nobody's fault."""
+    there = node("cp1", OWN, public_ip=OWN), node("new", "10.89.0.13"), ASTRAY
+    session._api = cast(Api, Nodes(*there, own=own))
+    session._config = msgspec.structs.replace(CONFIG, node=Node(name=own or "cp1", address=OWN))
+    peer(f"{PEER}/24", end="192.0.2.4")
+    run(["ip", "route", "add", "192.0.2.0/24", "dev", "host1"])
+
+    assert str(network_cause.look(session, is_between_nodes=True)) == MISLED
+
+
+def test_a_node_that_a_person_has_put_elsewhere_is_there(session: Session) -> None:
+    end = {"public_ip": "192.0.2.4", "public_ip_overwrite": "192.0.2.4"}
+    session._api = cast(Api, Nodes(node("w1", "10.89.0.12", **end)))
+
+    assert network_cause.look(session, is_between_nodes=True) is None

@@ -75,7 +75,8 @@ def of_control_plane(
     yield "nodes", conditions.nodes_have_room(ready)
     if config.net.cni is Cni.FLANNEL:
         yield "nodes", conditions.on_every_node(flannel.NAME, flannel.LABELS, ready)
-        yield "nodes", conditions.nodes_reached(facts.host.node, ready)
+        reached = conditions.nodes_reached(facts.host.node, ready)
+        yield "nodes", _explained(reached, is_between_nodes=True)
         yield "network", _explained(conditions.dns_answers(), is_dns=True)
         yield "network", _explained(conditions.large_packets_pass(), is_large=True)
         yield "network", _pods_reach_it()
@@ -93,7 +94,7 @@ def of_worker(facts: Facts) -> Iterator[tuple[str, Condition]]:
     yield "network", _explained(conditions.api_at_its_service())
     if facts.cluster.settings.net.cni is Cni.FLANNEL:
         yield "network", _explained(conditions.dns_answers(), is_dns=True)
-        yield "network", _explained(conditions.somebody_reached())
+        yield "network", _explained(conditions.somebody_reached(), is_between_nodes=True)
         yield "network", _explained(conditions.large_packets_pass(), is_large=True)
         yield "network", _pods_reach_it()
 
@@ -159,14 +160,22 @@ def _with_last_words(condition: Condition) -> Condition:
     return replace(condition, problem=problem)
 
 
-def _explained(condition: Condition, *, is_dns: bool = False, is_large: bool = False) -> Condition:
+def _explained(
+    condition: Condition,
+    *,
+    is_dns: bool = False,
+    is_large: bool = False,
+    is_between_nodes: bool = False,
+) -> Condition:
     """Return a condition that says why, too, where that can be told on this host."""
 
     def problem(session: Session) -> str | None:
         why, cause = condition.problem(session), None
         if why:
             with contextlib.suppress(KubeceptionError, OSError):  # it is so, whatever the cause
-                cause = network_cause.look(session, is_dns=is_dns, is_large=is_large)
+                cause = network_cause.look(
+                    session, is_dns=is_dns, is_large=is_large, is_between_nodes=is_between_nodes
+                )
         return f"{why}; {cause}" if cause else why
 
     return replace(condition, problem=problem)

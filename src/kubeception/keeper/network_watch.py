@@ -150,6 +150,7 @@ def _explained(session: Session, found: Trouble, *, had_strays: bool) -> Trouble
             is_dns=found.reason is Reason.DNS,
             is_masquerade=found.reason is Reason.MASQUERADE,
             is_large=found.reason is Reason.LARGE,
+            is_between_nodes=found.reason is Reason.PODS,
             had_strays=had_strays,
         )
     except (KubeceptionError, OSError):  # what is wrong is said without it

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from kubeception.config.cluster import ClusterSettings
@@ -18,6 +18,9 @@ ANNOTATIONS = "flannel.alpha.coreos.com/"
 # one: no card has it, and it is nobody's broadcast.
 LINK_ADDRESSES = (f"{ANNOTATIONS}backend-data", f"{ANNOTATIONS}backend-v6-data")
 LINK_FORM = r'^[{]"VNI":1,"VtepMAC":"[0-9a-f][26ae](:[0-9a-f]{2}){5}"[}]$'
+# Where others send what is for its pods; a person may have said that it is to be another one.
+END = f"{ANNOTATIONS}public-ip"
+_CHOSEN_END = f"{END}-overwrite"
 LABELS = {"k8s-app": "flannel"}
 PLUGIN = "10-flannel.conflist"
 RUN = Path("/run/flannel")
@@ -69,6 +72,16 @@ def link_addresses(node: objects.Object) -> list[str]:
     """Return the link addresses that a Node's annotations say."""
     notes = node["metadata"].get("annotations") or {}
     return [notes[one] for one in LINK_ADDRESSES if re.fullmatch(LINK_FORM, notes.get(one, ""))]
+
+
+def end_elsewhere(node: objects.Object, own: Collection[str]) -> str | None:
+    """Return to where others send what is for a Node's pods, if that is none of its own addresses.
+
+    None for one that is to be so, by a person's word.
+    """
+    notes = node["metadata"].get("annotations") or {}
+    end: str | None = notes.get(END)
+    return None if not own or end in (None, *own, notes.get(_CHOSEN_END)) else end
 
 
 def _settings(settings: ClusterSettings) -> dict[str, str]:
