@@ -57,7 +57,7 @@ _LEAST_TASKS = {containerd.UNIT: 64, kubelet.UNIT: 16, keeper.UNIT: 8, etcd.UNIT
 def harmful(config: Config, unit: str, said: Mapping[str, str]) -> Iterator[str]:
     """Yield which settings of a unit it can't do its work with; `said` are all that are set."""
     for name, value in said.items():
-        if _is_ours_to_know(unit, said) and name == "ProtectSystem":
+        if _is_given_back(unit, said) and name == "ProtectSystem":
             continue
         if (
             re.match(_HARMFUL[unit], f"{name}={value}", re.IGNORECASE)
@@ -69,14 +69,14 @@ def harmful(config: Config, unit: str, said: Mapping[str, str]) -> Iterator[str]
             yield name
 
 
-def _is_ours_to_know(unit: str, said: Mapping[str, str]) -> bool:
+def _is_given_back(unit: str, said: Mapping[str, str]) -> bool:
     """Tell whether somebody has given back what they have taken, of a unit whose mounts may be."""
     return _GIVEN_BACK in said and unit not in {containerd.UNIT, kubelet.UNIT}
 
 
 def _takes_a_folder(config: Config, unit: str, name: str, said: Mapping[str, str]) -> bool:
     """Tell whether a folder is taken that etcd or the keeper writes to."""
-    if not _FOLDERS.fullmatch(name) or _is_ours_to_know(unit, said):
+    if not _FOLDERS.fullmatch(name) or _is_given_back(unit, said):
         return False
     at = config.layout
     needed = {

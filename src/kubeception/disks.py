@@ -16,15 +16,17 @@ FULL = 4 * MIB
 NO_FILES = 64
 # Who execs into a pod needs a small file there.
 TEMPORARY = Path("/", "tmp")
+_FAILED = "dmesg says why, and where its disk has failed reboot"
 # What the runtime and its plugins note of pods that run.
 _UNTIL_BOOT = Path("/run")
 
 
 @dataclass(frozen=True)
 class Unwritable:
-    """A folder to which nothing can be written, and what helps."""
+    """A folder to which nothing can be written, where its disk is mounted, and what helps."""
 
     folder: Path
+    mounted: Path
     problem: str
     hint: str
 
@@ -42,9 +44,8 @@ def look(session: Session) -> Iterator[Unwritable]:
     told: set[Path] = set()
     for folder in _needed(session):
         found = why_unwritable(session, folder)
-        mounted = mount_of(session, folder) if found else None
-        if found and mounted and mounted not in told:
-            told.add(mounted)
+        if found and found.mounted not in told:
+            told.add(found.mounted)
             yield found
 
 
@@ -58,19 +59,24 @@ def _needed(session: Session) -> Iterator[Path]:
 
 def why_unwritable(session: Session, folder: Path) -> Unwritable | None:
     """Return why nothing at all can be written to a folder, or to the one that it will be in."""
-    at = kernel.nearest(session.host.real(folder))
-    found, mounted = os.statvfs(at), mount_of(session, folder)
-    if kernel.is_read_only(at):
+    try:
+        at = kernel.nearest(session.host.real(folder))
+        found, mounted = os.statvfs(at), mount_of(session, folder)
+        is_read_only = kernel.is_read_only(at)
+        is_everywhere = kernel.is_read_only(at, everywhere=True)
+    except OSError as error:  # of the disk itself
+        why = (error.strerror or str(error)).lower()
+        return Unwritable(folder, folder, f"its file system says: {why}", _FAILED)
+    free = found.f_bavail * found.f_frsize // MIB
+    if is_read_only:
         remount = f"mount -o remount,rw {mounted}"
-        if kernel.is_read_only(at, everywhere=True):  # a disk that failed says so in the log
-            remount = f"dmesg says why, and where its disk has failed reboot; elsewhere: {remount}"
-        return Unwritable(folder, "its file system is read-only", remount)
+        hint = f"{_FAILED}; elsewhere: {remount}" if is_everywhere else remount
+        return Unwritable(folder, mounted, "its file system is read-only", hint)
     if found.f_bfree * found.f_frsize < FULL:
-        return Unwritable(folder, "its file system is full", room(mounted, "-h"))
+        return Unwritable(folder, mounted, "its file system is full", room(mounted, "-h"))
     if found.f_files and found.f_ffree < NO_FILES:  # some make inodes as they are needed
-        free = found.f_bavail * found.f_frsize // MIB
         what = f"its file system has no inodes left, though {free} MiB are free"
-        return Unwritable(folder, what, room(mounted, "--inodes"))
+        return Unwritable(folder, mounted, what, room(mounted, "--inodes"))
     return None
 
 

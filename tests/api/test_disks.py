@@ -359,6 +359,20 @@ def test_a_disk_that_fails_under_a_host_that_runs_is_told(image: Path, tmp_path:
     assert found.hint.startswith("dmesg says why, and where its disk has failed reboot; ")
 
 
+def test_a_disk_that_answers_nobody_any_more_is_told(image: Path, tmp_path: Path) -> None:
+    session, above = session_of(tmp_path), AT.kubelet.pod_logs.parent
+    at = session.host.at(above)
+    at.parent.mkdir(parents=True)
+    with plugged_in(image, at) as folder:
+        (folder / AT.kubelet.pod_logs.name).mkdir()
+    with plugged_in(image, at) as folder:  # where nothing of it is remembered
+        disk.cut(image, mounted_at=folder)
+        said = told(session, WRITABLE, is_worker=True)
+
+    assert str(said).startswith(f"{AT.kubelet.pod_logs}: its file system ")
+    assert "(dmesg says why, and where its disk has failed reboot" in str(said)
+
+
 def test_etcds_disk_is_a_control_planes_business(tmp_path: Path) -> None:
     session = session_of(tmp_path)
     with mounted_at(session, AT.etcd.state, "size=16m,ro"):

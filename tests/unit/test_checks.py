@@ -13,6 +13,22 @@ KINDS = pytest.mark.parametrize("is_worker", [False, True], ids=["control plane"
 
 
 @KINDS
+def test_a_folder_that_cannot_be_looked_at_is_told_and_nothing_stumbles_over_it(
+    tmp_path: Path, *, is_worker: bool
+) -> None:
+    """As with a disk that answers with an error; here it is a link that no kernel follows."""
+    session, what = session_of(tmp_path), "the disks to take what is written to them"
+    at = session.host.at(CONFIG.layout.kubelet.state)
+    at.parent.mkdir(parents=True)
+    at.symlink_to("x" * 300)
+
+    said = str(told(session, what, is_worker=is_worker))
+
+    assert said.startswith(f"{CONFIG.layout.kubelet.state}: its file system says: file name too")
+    assert said.endswith(" (dmesg says why, and where its disk has failed reboot)")
+
+
+@KINDS
 def test_another_network_that_comes_to_a_host_that_runs_is_told(
     tmp_path: Path, *, is_worker: bool
 ) -> None:

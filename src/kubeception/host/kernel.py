@@ -1,5 +1,6 @@
 """What the running kernel offers; detected, never assumed."""
 
+import errno
 import os
 import re
 from pathlib import Path
@@ -79,8 +80,10 @@ def _mount_of(path: Path) -> list[bytes]:
     finally:
         os.close(held)
     identity = told.partition("mnt_id:")[2].split()[0].encode()
-    table = Path("/proc/self/mountinfo").read_bytes().splitlines()
-    return next(fields for line in table if (fields := line.split(b" "))[0] == identity)
+    for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
+        if (fields := line.split(b" "))[0] == identity:
+            return fields
+    raise FileNotFoundError(errno.ENOENT, "is no longer mounted", str(path))
 
 
 def nearest(path: Path) -> Path:
