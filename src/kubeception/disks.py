@@ -61,23 +61,25 @@ def why_unwritable(session: Session, folder: Path) -> Unwritable | None:
     """Return why nothing at all can be written to a folder, or to the one that it will be in."""
     try:
         at = kernel.nearest(session.host.real(folder))
-        found, mounted = os.statvfs(at), mount_of(session, folder)
-        is_read_only = kernel.is_read_only(at)
-        is_everywhere = kernel.is_read_only(at, everywhere=True)
+        found, is_read_only = os.statvfs(at), kernel.is_read_only(at)
+        is_full = found.f_bfree * found.f_frsize < FULL
+        # Some make inodes as they are needed.
+        lacks_inodes = bool(found.f_files) and found.f_ffree < NO_FILES
+        if not (is_read_only or is_full or lacks_inodes):
+            return None
+        mounted, is_everywhere = mount_of(session, folder), kernel.is_read_only(at, everywhere=True)
     except OSError as error:  # of the disk itself
         why = (error.strerror or str(error)).lower()
         return Unwritable(folder, folder, f"its file system says: {why}", _FAILED)
-    free = found.f_bavail * found.f_frsize // MIB
     if is_read_only:
         remount = f"mount -o remount,rw {mounted}"
         hint = f"{_FAILED}; elsewhere: {remount}" if is_everywhere else remount
         return Unwritable(folder, mounted, "its file system is read-only", hint)
-    if found.f_bfree * found.f_frsize < FULL:
+    if is_full:
         return Unwritable(folder, mounted, "its file system is full", room(mounted, "-h"))
-    if found.f_files and found.f_ffree < NO_FILES:  # some make inodes as they are needed
-        what = f"its file system has no inodes left, though {free} MiB are free"
-        return Unwritable(folder, mounted, what, room(mounted, "--inodes"))
-    return None
+    free = found.f_bavail * found.f_frsize // MIB
+    what = f"its file system has no inodes left, though {free} MiB are free"
+    return Unwritable(folder, mounted, what, room(mounted, "--inodes"))
 
 
 def room(mounted: Path, unit: str) -> str:

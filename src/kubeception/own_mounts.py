@@ -14,7 +14,7 @@ def problem(session: Session) -> str | None:
     """Say which of their units has some, and what shows by which setting."""
     try:
         with session.host.systemd.apart() as systemd:  # the keeper looks from a thread, too
-            pids = {unit: systemd.state(unit).pid for unit in _UNITS}
+            pids = {unit: systemd.main_pid(unit) for unit in _UNITS}
     except KubeceptionError:  # that it can't be asked is told by others
         return None
     return "; ".join(map(_told, apart(session.host.proc, pids))) or None

@@ -65,7 +65,10 @@ def is_read_only(path: Path, *, everywhere: bool = False) -> bool:
     By its own options, or by those that it has wherever it is mounted, where that is asked. After
     an error ext4 says it by these alone (Linux 6.15), and statvfs(3) doesn't.
     """
-    fields = _mount_of(path)
+    try:
+        fields = _mount_of(path)
+    except FileNotFoundError:  # it is another process' mount, or has just gone
+        return bool(os.statvfs(nearest(path)).f_flag & os.ST_RDONLY)
     options = {*fields[fields.index(b"-") + 3].split(b",")}
     if not everywhere:
         options.update(fields[5].split(b","))

@@ -132,6 +132,18 @@ class Systemd:
             variables=tuple(one.partition("=")[0] for one in service.get("Environment", ())),
         )
 
+    def main_pid(self, unit: str) -> int:
+        """Return a unit's main process, 0 for none, at a fraction of what its whole state costs."""
+        (path,) = self._call("LoadUnit", "s", unit)
+        message = new_method_call(
+            DBusAddress(path, bus_name=_SERVICE, interface=_PROPERTIES),
+            "Get",
+            "ss",
+            (f"{_SERVICE}.Service", "MainPID"),
+        )
+        ((_, pid),) = self._send(message)
+        return int(pid)
+
     def booted_s(self) -> float:
         """Return when this host's systemd started, in seconds since the epoch."""
         started: int = self._all_properties(_MANAGER.object_path, f"{_SERVICE}.Manager")[
