@@ -22,7 +22,10 @@ def context(ca: Path, certificate: Path | None = None, key: Path | None = None) 
 
 
 def _signature(path: Path) -> tuple[int, ...]:
-    found = path.stat()
+    try:
+        found = path.stat()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{path}: no such file") from error
     # What is put in place of something that is gone may get its number.
     return found.st_dev, found.st_ino, found.st_ctime_ns
 

@@ -22,7 +22,7 @@ from tests.fixed import CONFIG
 from tests.unit.sessions import session_of
 from tests.unit.told import told
 
-from kubeception import disks
+from kubeception.diagnosis import disks
 from kubeception.errors import KubeceptionError
 from kubeception.host import files, lock
 from kubeception.host.process import run

@@ -11,7 +11,7 @@ import pytest
 from tests.api.rig import Rig
 from tests.fixed import CONFIG, FACTS
 
-from kubeception import dns_cause
+from kubeception.diagnosis import dns_cause
 from kubeception.phases import control_plane
 from kubeception.render import coredns
 from kubeception.session import Session

@@ -12,10 +12,10 @@ import pytest
 from tests.api.network import new
 from tests.fixed import CONFIG
 
-from kubeception import firewall
 from kubeception.bundle import packages
 from kubeception.config import Config
 from kubeception.config.model import Node
+from kubeception.diagnosis import firewall
 from kubeception.host.gateway import Host
 from kubeception.host.process import run
 from kubeception.session import Session

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 from tests.api import network
 
-from kubeception import network_cause
 from kubeception.conditions import large_packets_pass
 from kubeception.config import Config
 from kubeception.config.model import Node
+from kubeception.diagnosis import network_cause
 from kubeception.host import echo, files
 from kubeception.host.gateway import Host
 from kubeception.host.own_network import OwnNetwork

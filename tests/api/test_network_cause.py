@@ -13,10 +13,10 @@ import pytest
 from tests.api import network
 from tests.fixed import HOST
 
-from kubeception import network_cause
 from kubeception.conditions.network import is_answered
 from kubeception.config import Config
 from kubeception.config.model import Node
+from kubeception.diagnosis import network_cause
 from kubeception.errors import ApiError
 from kubeception.host import files, links
 from kubeception.host import network as host_network

@@ -12,9 +12,10 @@ from msgspec import structs
 from tests.api import network
 from tests.fixed import SETTINGS
 
-from kubeception import network_cause, resolver
+from kubeception import resolver
 from kubeception.config import Config, cluster
 from kubeception.config.model import Cni, Net
+from kubeception.diagnosis import network_cause
 from kubeception.errors import PreflightError
 from kubeception.host import files
 from kubeception.host.gateway import Host

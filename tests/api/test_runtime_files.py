@@ -9,7 +9,7 @@ from tests.api.rig import Rig
 from tests.fixed import CONFIG, HOST
 from tests.unit.sessions import session_of
 
-from kubeception import runtime_files
+from kubeception.diagnosis import runtime_files
 from kubeception.host import files
 from kubeception.host.process import run
 from kubeception.render import containerd

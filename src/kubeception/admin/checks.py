@@ -6,25 +6,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from kubeception import (
-    certificates,
-    conditions,
-    container_programs,
-    disks,
-    drop_ins,
-    firewall,
-    host_network,
-    losses,
-    network_cause,
-    other_networks,
-    own_mounts,
-    resolver,
-    runtime_settings,
-)
+from kubeception import certificates, conditions, host_network, losses, resolver
 from kubeception.admin.lately import Lately
 from kubeception.conditions import Condition
 from kubeception.config import Config
 from kubeception.config.model import Cni
+from kubeception.diagnosis import (
+    container_programs,
+    disks,
+    drop_ins,
+    firewall,
+    network_cause,
+    other_networks,
+    own_mounts,
+    runtime_settings,
+)
 from kubeception.errors import KubeceptionError
 from kubeception.etcd import data
 from kubeception.facts import Facts

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Set
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
-from kubeception import firewall
 from kubeception.conditions.outside import nodes_by_address
+from kubeception.diagnosis import firewall
 from kubeception.endpoints import Network
 from kubeception.errors import KubeceptionError
 from kubeception.host.door import DoorState

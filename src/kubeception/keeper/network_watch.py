@@ -6,17 +6,16 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
-from kubeception import (
-    conditions,
+from kubeception import conditions, resolver
+from kubeception.conditions import Condition
+from kubeception.config.model import Cni
+from kubeception.diagnosis import (
     container_programs,
     disks,
     network_cause,
     other_networks,
     own_mounts,
-    resolver,
 )
-from kubeception.conditions import Condition
-from kubeception.config.model import Cni
 from kubeception.errors import KubeceptionError
 from kubeception.host import network
 from kubeception.keeper import pod_look

@@ -14,10 +14,11 @@ from datetime import UTC, datetime
 from itertools import repeat
 from typing import Any
 
-from kubeception import certificates, conditions, firewall, gather, losses, serving
+from kubeception import certificates, conditions, gather, losses, serving
 from kubeception.conditions import LEASES, upgrades
 from kubeception.conditions.reading import condition_of
 from kubeception.config import cluster
+from kubeception.diagnosis import firewall
 from kubeception.endpoints import API_PORT, HOSTED_PORTS
 from kubeception.errors import ApiError, KubeceptionError
 from kubeception.etcd import space

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from kubeception import disks
-from kubeception.disks import MIB
+from kubeception.diagnosis import disks
+from kubeception.diagnosis.disks import MIB
 from kubeception.endpoints import LOOPBACK
 from kubeception.etcd import space
 from kubeception.host import kernel

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from kubeception import firewall
+from kubeception.diagnosis import firewall
 from kubeception.host import links
 from kubeception.preflight.finding import Finding, warning
 from kubeception.preflight.host_state import HostState

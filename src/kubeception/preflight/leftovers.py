@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from ipaddress import ip_network
 
-from kubeception import other_networks
 from kubeception import resolver as resolvers
 from kubeception.config.model import Cni
+from kubeception.diagnosis import other_networks
 from kubeception.host import network
 from kubeception.preflight.finding import Finding, of_path, warning
 from kubeception.preflight.host_state import HostState

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from kubeception import container_programs, versions
-from kubeception.container_programs import Missing
+from kubeception import versions
+from kubeception.diagnosis import container_programs
+from kubeception.diagnosis.container_programs import Missing
 from kubeception.errors import KubeceptionError
 from kubeception.host import kernel, refusal
 from kubeception.preflight.finding import Finding, of_path, warning

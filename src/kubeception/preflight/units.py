@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from kubeception import drop_ins, runtime_settings
+from kubeception.diagnosis import drop_ins, runtime_settings
 from kubeception.gather import UNTIL_BOOT, mask_of
 from kubeception.preflight.finding import Finding, of_path, warning
 from kubeception.preflight.host_state import HostState

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.unit.sessions import session_of
 
-from kubeception import container_programs
+from kubeception.diagnosis import container_programs
 from kubeception.host import files, network
 from kubeception.keeper import network_watch, record
 from kubeception.keeper.pod_place import PodPlace

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kubeception import own_mounts
+from kubeception.diagnosis import own_mounts
 from kubeception.render import containerd, kubelet
 
 HOSTS, OWN = "mnt:[4026531841]", "mnt:[4026532595]"

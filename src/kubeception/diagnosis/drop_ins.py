@@ -4,8 +4,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from kubeception import confinement
 from kubeception.config import Config
+from kubeception.diagnosis import confinement
 from kubeception.files_of_others import FileOfOthers
 from kubeception.render import containerd, etcd, keeper, kubelet
 from kubeception.session import Session

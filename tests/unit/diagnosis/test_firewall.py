@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from kubeception import firewall
 from kubeception.config import Config
+from kubeception.diagnosis import firewall
 from kubeception.host import iptables, nftables
 from kubeception.host.packet_filter import Chain
 
-RULES = Path(__file__).parent / "host" / "rules"
+RULES = Path(__file__).parents[1] / "host" / "rules"
 UFW = iptables.chains((RULES / "ufw.iptables-save").read_text())
 FIREWALLD = nftables.chains((RULES / "firewalld.json").read_text())
 DOCKER = iptables.chains("*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\nCOMMIT\n")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.unit.sessions import session_of
 
-from kubeception import drop_ins
+from kubeception.diagnosis import drop_ins
 from kubeception.files_of_others import FileOfOthers
 from kubeception.host import files
 from kubeception.layout import OUR_MARK

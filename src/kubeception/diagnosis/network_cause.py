@@ -7,9 +7,10 @@ from http import HTTPStatus
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from kubeception import conditions, dns_cause, firewall, host_network, resolver, standstill
+from kubeception import conditions, host_network, resolver, standstill
 from kubeception.conditions.reading import node_addresses
 from kubeception.config.model import Cni
+from kubeception.diagnosis import dns_cause, firewall
 from kubeception.errors import ApiError, KubeceptionError
 from kubeception.gather import chosen_address, node_name
 from kubeception.host import links, network, sysctl

@@ -11,9 +11,9 @@ from tests.fixed import CONFIG
 from tests.unit.sessions import session_of
 from tests.unit.told import told
 
-from kubeception import container_programs, runtime_files, runtime_settings
 from kubeception.config import Config
 from kubeception.config.model import Cni, Net
+from kubeception.diagnosis import container_programs, runtime_files, runtime_settings
 from kubeception.host import files, kernel
 from kubeception.layout import OUR_MARK
 from kubeception.render import containerd
@@ -191,7 +191,7 @@ LOOK = """
 import sys
 from pathlib import Path
 from tests.unit.sessions import session_of
-from kubeception import runtime_settings
+from kubeception.diagnosis import runtime_settings
 for one in runtime_settings.doubtful(session_of(Path(sys.argv[1])), is_foreign=False):
     print(one, one.hint, sep="\\n")
 """

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from kubeception import container_programs, runtime_files
 from kubeception.config.model import Cni
+from kubeception.diagnosis import container_programs, runtime_files
+from kubeception.diagnosis.runtime_files import IMAGES, RUNTIME, Key, Value
 from kubeception.errors import KubeceptionError
 from kubeception.files_of_others import FileOfOthers
 from kubeception.host import crictl, kernel
 from kubeception.render import containerd
-from kubeception.runtime_files import IMAGES, RUNTIME, Key, Value
 from kubeception.session import Session
 
 # Each of these is what a kubelet speaks to, by its name of today or of containerd 1, or what that

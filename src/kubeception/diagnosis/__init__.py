@@ -1,0 +1,1 @@
+"""What keeps a host from its work that we have not made: found, named, with what helps."""
