@@ -6,17 +6,17 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests import flannel as told_by_flannel
 from tests.api import network
 
 from kubeception.conditions import large_packets_pass
 from kubeception.config import Config
 from kubeception.config.model import Node
 from kubeception.diagnosis import network_cause
-from kubeception.host import echo, files
+from kubeception.host import echo
 from kubeception.host.gateway import Host
 from kubeception.host.own_network import OwnNetwork
 from kubeception.host.process import run
-from kubeception.render import flannel
 from kubeception.session import Session
 
 OWN, PEER = "10.89.0.21", "10.89.0.11"
@@ -60,8 +60,7 @@ def host(uplink: str, address: str, end: str, *, remote: str) -> None:
 @pytest.fixture
 def session(peer: OwnNetwork, tmp_path: Path) -> Session:
     found = Session(CONFIG, Host(root=tmp_path))
-    for path in (flannel.SUBNET, CONFIG.layout.cni.settings / flannel.PLUGIN):
-        files.write(found.host.at(path), "told\n")
+    told_by_flannel.tell(found.host)
     while not echo.is_answered(IPv4Address(PEERS_END), 576, timeout_s=0.2):
         pass  # links take a moment to come up
     return found

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import msgspec
 import pytest
+from tests import flannel as told_by_flannel
 from tests.api import network
 from tests.fixed import HOST
 
@@ -40,8 +41,7 @@ def session(tmp_path: Path) -> Iterator[Session]:
         run(["sysctl", "-qw", "net.ipv4.ip_forward=1"])
         tunnel(through="host0", local=OWN)
         host = Host(tmp_path, Systemd(tmp_path / "nobody-answers"))
-        for path in (flannel.SUBNET, CONFIG.layout.cni.settings / flannel.PLUGIN):
-            files.write(host.at(path), "told\n")
+        told_by_flannel.tell(host)
         yield Session(CONFIG, host)
 
 

@@ -4,21 +4,16 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.fixed import CLUSTER
+from tests import flannel as told_by_flannel
+from tests.flannel import SETTINGS, SUBNET
 from tests.unit.sessions import session_of
 
 from kubeception.host import files
-from kubeception.layout import Layout
 from kubeception.render import flannel
 from kubeception.resources.plugin_settings import PluginSettings
 from kubeception.session import Session
 
-SETTINGS = Layout.cni.settings / flannel.PLUGIN
 WANTED = PluginSettings()
-SUBNET = (
-    "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.3.1/24\n"
-    "FLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n"
-)
 # Of one pod with one container; whoever is ended is written down.
 CRICTL = """#!/bin/sh
 case "$*" in
@@ -34,9 +29,7 @@ esac
 def session(tmp_path: Path) -> Session:
     """A host to which flannel has told all."""
     session = session_of(tmp_path)
-    files.write(session.host.at(flannel.SUBNET), SUBNET)
-    of_cluster = {one["kind"]: one for one in flannel.everything(CLUSTER)}
-    files.write(session.host.at(SETTINGS), of_cluster["ConfigMap"]["data"][flannel.PLUGIN])
+    told_by_flannel.tell(session.host)
     return session
 
 
