@@ -193,7 +193,7 @@ class Session:
         try:
             signer = issue.Signer(ca.certificate.read_bytes(), ca.key.read_bytes())
         except FileNotFoundError as error:
-            self.require_control_plane()
+            refuse_worker(self.host)
             raise KubeceptionError(
                 f"{error.filename}: no such file", hint="kubeception bootstrap makes it"
             ) from error

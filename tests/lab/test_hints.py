@@ -113,6 +113,11 @@ SET: dict[str, tuple[str, str, str]] = {
         "Net-service_cluster_ip_range",
         "set service_cluster_ip_range in the [net] section to a range that nothing else has",
     ),
+    "the name server of the host, there": (
+        "",  # set above
+        "FileContent--etc-resolv.conf",
+        "have a range in the [net] section that nothing else has",
+    ),
     "a network behind the host": (
         "",  # set above
         "Net-cluster_cidr",
@@ -291,7 +296,8 @@ def test_a_resolver_on_the_hosts_loopback_makes_no_loop(cp1: Host) -> None:
         cp1.put(RESOLVER, "nameserver 127.0.0.1\n")
         found = findings(cp1)["FileContent--etc-resolv.conf"]
         assert found["severity"] == "warning"
-        assert "that other hosts reach, too; then kubeception bootstrap" in found["hint"]
+        restart = "kubectl -n kube-system rollout restart deployment coredns"
+        assert f"that other hosts reach, too; then {restart}" in found["hint"]
         bootstrap(cp1)
         cluster.settle(cp1)
         assert "forward" not in corefile(cp1)

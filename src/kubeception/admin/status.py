@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -128,8 +129,18 @@ class Status:
 def look(session: Session, lately: Lately | None = None) -> Status:
     """Ask everything once, the lower layers first; but for what others said lately, in a watch."""
     lately = lately or Lately()
-    if member := membership.read(session.layout.membership):
-        return _of_worker(session, member, lately)
+    now_s = session.host.clock.monotonic()
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        # A server that says nothing takes its time, as all else does.
+        asked = pool.submit(lately.ask, "resolver", lambda: resolver.silence(session), now_s=now_s)
+        if member := membership.read(session.layout.membership):
+            return _of_worker(session, member, lately, asked.result)
+        return _of_control_plane(session, lately, asked.result)
+
+
+def _of_control_plane(
+    session: Session, lately: Lately, of_servers: Callable[[], str | None]
+) -> Status:
     facts = gather(session)
     silence = health.problem(session.api_port, session.layout.pki.ca.certificate)
     if silence:
@@ -141,6 +152,7 @@ def look(session: Session, lately: Lately | None = None) -> Status:
 
     wanted = checks.of_control_plane(session.config, facts, lately)
     of_cluster = told("notices", lambda: _of_cluster(session, facts.host.node))
+    results = tuple(_carry_out(session, wanted, silence, lately))
     return Status(
         node=facts.host.node,
         address=str(facts.host.address),
@@ -150,13 +162,15 @@ def look(session: Session, lately: Lately | None = None) -> Status:
         certificates=_first_to_expire(session, facts),
         revisions=_revisions(session),
         opened=told("opened", lambda: webhooks.opened(session)),
-        notices=(*_of_host(session, lately), *_told(_of_space(session)), *of_cluster),
-        checks=tuple(_carry_out(session, wanted, silence, lately)),
+        notices=(*_of_host(session, of_servers), *_told(_of_space(session)), *of_cluster),
+        checks=results,
         snapshots=_snapshots(session),
     )
 
 
-def _of_worker(session: Session, member: Membership, lately: Lately) -> Status:
+def _of_worker(
+    session: Session, member: Membership, lately: Lately, of_servers: Callable[[], str | None]
+) -> Status:
     """Ask what a worker can tell, and its API as its own kubelet."""
     facts = worker(session)
     results = tuple(_carry_out(session, checks.of_worker(facts), None, lately))
@@ -176,7 +190,7 @@ def _of_worker(session: Session, member: Membership, lately: Lately) -> Status:
         certificates=_first_to_expire(session, facts),
         revisions=Revisions(),
         opened=(),
-        notices=tuple(_of_host(session, lately)),
+        notices=tuple(_of_host(session, of_servers)),
         checks=results,
         worker_of=member.apiserver,
     )
@@ -233,11 +247,10 @@ def _revisions(session: Session) -> Revisions:
     return told
 
 
-def _of_host(session: Session, lately: Lately) -> Iterator[str]:
+def _of_host(session: Session, of_servers: Callable[[], str | None]) -> Iterator[str]:
     if busy := overload.told():
         yield busy
-    now_s = session.host.clock.monotonic()
-    if silence := lately.ask("resolver", lambda: resolver.silence(session), now_s=now_s):
+    if silence := of_servers():
         yield silence
     yield from (what for what, _ in changes(session))
 

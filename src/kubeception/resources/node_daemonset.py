@@ -48,8 +48,9 @@ class NodeDaemonSet(Object):
         rolling = found["spec"]["updateStrategy"].get("rollingUpdate", {})
         allowed = rolling.get("maxUnavailable")
         needed = len(conditions.absent(session, here=self.here)) + 1
-        # A percentage is somebody's own, who has thought of how many nodes there are.
-        is_held_up = isinstance(allowed, int) and 1 < needed > allowed
+        # A percentage is somebody's own, who has thought of how many nodes there are; and with none
+        # it rolls by surge, which nodes that are off don't hold up.
+        is_held_up = isinstance(allowed, int) and 1 <= allowed < needed
         return needed if is_held_up else None
 
 
