@@ -158,8 +158,9 @@ KUBELET_FAULTS = {
         after="kubeception bootstrap",
     ),
     "logs alone": KubeletFault(
-        f"{FLANNELS_LOGS} && mv flannel /root/logs",
-        f"{FLANNELS_LOGS} && mv /root/logs flannel",
+        # A kubelet makes a folder again that is gone: it looks every ten seconds.
+        f"{FLANNELS_LOGS} && mv flannel /root/logs && : > flannel",
+        f"{FLANNELS_LOGS} && rm flannel && mv /root/logs flannel",
         "w1: logs: failed to try resolving symlinks in path",
     ),
     "exec alone, without an answer": KubeletFault(
