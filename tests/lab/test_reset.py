@@ -111,7 +111,9 @@ def test_nothing_happens_unless_somebody_says_yes(cp1: Host) -> None:
 
     refused = cp1.fail("kubeception", "reset")
     ours, theirs = os.openpty()
-    asked = subprocess.Popen(cp1.command("kubeception", "reset"), stdin=theirs, stdout=theirs)
+    asked = subprocess.Popen(
+        cp1.command("kubeception", "reset"), stdin=theirs, stdout=theirs, stderr=theirs
+    )
     os.write(ours, b"n\n")
 
     assert asked.wait(timeout=60) == 1
