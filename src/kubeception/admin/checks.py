@@ -1,10 +1,9 @@
 """What `status` asks, of each kind of host, the lower layers first: a table of conditions."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
 from kubeception import certificates, conditions, host_network, losses, resolver
 from kubeception.admin.lately import Lately
@@ -16,6 +15,7 @@ from kubeception.diagnosis import (
     disks,
     drop_ins,
     firewall,
+    hinted,
     network_cause,
     other_networks,
     own_mounts,
@@ -191,23 +191,11 @@ def _absent(manifest: Path, name: str) -> Condition:
     return Condition(f"{name} to be gone", problem, hint="kubeception bootstrap")
 
 
-class _Hinting(Protocol):
-    """Something wrong that says what helps."""
-
-    @property
-    def hint(self) -> str: ...
-
-
-def _hinted(found: Iterable[_Hinting]) -> str | None:
-    """Say what is wrong, each with what helps; None where nothing is."""
-    return "; ".join(f"{one} ({one.hint})" for one in found) or None
-
-
 def _unchanged(facts: Facts, *, is_worker: bool) -> Condition:
     foreign = facts.host.foreign_units
 
     def problem(session: Session) -> str | None:
-        return _hinted(drop_ins.look(session, foreign=foreign, is_worker=is_worker))
+        return hinted.told(drop_ins.look(session, foreign=foreign, is_worker=is_worker))
 
     what = "no drop-in to keep this host's units from their work"
     return Condition(what, problem, hint="kubeception preflight")
@@ -224,7 +212,9 @@ def _runtime_serves(facts: Facts) -> Condition:
     def problem(session: Session) -> str | None:
         is_foreign = containerd.UNIT in facts.host.foreign_units
         looks = (runtime_settings.look, runtime_settings.doubtful)
-        if found := _hinted(one for look in looks for one in look(session, is_foreign=is_foreign)):
+        if found := hinted.told(
+            one for look in looks for one in look(session, is_foreign=is_foreign)
+        ):
             return found
         try:
             crictl.tell(session.host, session.config.layout.containerd.socket, "version", call_s=5)
@@ -253,7 +243,7 @@ def _none_lost() -> Condition:
 
 def _nothing_dropped(*, is_worker: bool) -> Condition:
     def problem(session: Session) -> str | None:
-        return _hinted(firewall.look(session, is_worker=is_worker))
+        return hinted.told(firewall.look(session, is_worker=is_worker))
 
     what = "the host's packet filter to let through what is needed"
     return Condition(what, problem, hint="kubeception preflight")

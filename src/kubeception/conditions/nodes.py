@@ -116,10 +116,10 @@ def networks_work(ready: Nodes) -> Condition:
 def _ills(node: Object, now_s: float) -> Iterator[str]:
     """Yield what a Node says, and that its keeper, which has said so, is not heard any more."""
     said = _said_of_the_network(node)
-    is_ill = said is not None and said["status"] == "True"
-    if said is None or not (
-        is_ill or said["message"] == TRIED
-    ):  # an earlier version's says it once
+    if said is None:
+        return
+    is_ill = said["status"] == "True"
+    if not is_ill and said["message"] != TRIED:  # an earlier version says it once
         return
     since = _told(node)
     is_silent = since is not None and now_s - since.timestamp() >= SILENT_S

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kubeception.config import Config
 from kubeception.config.model import Cni
+from kubeception.diagnosis import hinted
 from kubeception.gather import is_foreign
 from kubeception.render import containerd
 from kubeception.session import Session
@@ -35,7 +36,7 @@ def problem(session: Session) -> str | None:
     """Say which are missing, each with what brings it; what runs doesn't need them any more."""
     if is_foreign(session, containerd.UNIT):
         return None
-    return "; ".join(f"{one} ({one.hint})" for one in missing(session)) or None
+    return hinted.told(missing(session))
 
 
 def missing(session: Session) -> Iterator[Missing]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from kubeception.diagnosis import hinted
 from kubeception.host import kernel
 from kubeception.render import flannel
 from kubeception.session import Session
@@ -36,7 +37,7 @@ class Unwritable:
 
 def problem(session: Session) -> str | None:
     """Say to which nothing can be written, each with what helps."""
-    return "; ".join(f"{one} ({one.hint})" for one in look(session)) or None
+    return hinted.told(look(session))
 
 
 def look(session: Session) -> Iterator[Unwritable]:

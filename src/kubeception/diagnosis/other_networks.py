@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kubeception.config.model import Cni
+from kubeception.diagnosis import hinted
 from kubeception.files_of_others import FileOfOthers
 from kubeception.render import flannel
 from kubeception.session import Session
@@ -37,7 +38,7 @@ def look(session: Session) -> Iterator[FileOfOthers]:
 
 def problem(session: Session) -> str | None:
     """Say which they are, each with what puts it aside."""
-    return "; ".join(f"{one} ({one.hint})" for one in look(session)) or None
+    return hinted.told(look(session))
 
 
 def _is_anothers(session: Session, path: Path) -> bool:
