@@ -135,21 +135,12 @@ class Systemd:
     def main_pid(self, unit: str) -> int:
         """Return a unit's main process, 0 for none, at a fraction of what its whole state costs."""
         (path,) = self._call("LoadUnit", "s", unit)
-        message = new_method_call(
-            DBusAddress(path, bus_name=_SERVICE, interface=_PROPERTIES),
-            "Get",
-            "ss",
-            (f"{_SERVICE}.Service", "MainPID"),
-        )
-        ((_, pid),) = self._send(message)
-        return int(pid)
+        return int(self._property(path, f"{_SERVICE}.Service", "MainPID"))
 
     def booted_s(self) -> float:
         """Return when this host's systemd started, in seconds since the epoch."""
-        started: int = self._all_properties(_MANAGER.object_path, f"{_SERVICE}.Manager")[
-            "UserspaceTimestamp"
-        ]
-        return started / 1e6
+        started = self._property(_MANAGER.object_path, f"{_SERVICE}.Manager", "UserspaceTimestamp")
+        return int(started) / 1e6
 
     def start(self, unit: str) -> None:
         """Start a unit and wait until its job is done; nothing happens if it runs."""
@@ -237,6 +228,11 @@ class Systemd:
             cause = self.state(unit).result
             words = f"job {result}" + (f", {cause}" if cause else "")
             raise UnitFailed(unit, words, logs.of_unit(unit, root=self._root))
+
+    def _property(self, path: str, interface: str, name: str) -> Any:
+        at = DBusAddress(path, bus_name=_SERVICE, interface=_PROPERTIES)
+        ((_, value),) = self._send(new_method_call(at, "Get", "ss", (interface, name)))
+        return value
 
     def _all_properties(self, path: str, interface: str) -> dict[str, Any]:
         message = new_method_call(
