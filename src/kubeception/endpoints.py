@@ -14,6 +14,8 @@ HOSTED_PORTS = tuple(range(6445, 6451))
 # Of the Service `kubernetes`, and of the cluster's DNS.
 SERVICE_PORT = 443
 DNS_PORT = 53
+# What a Service of type NodePort is given, on every node (--service-node-port-range).
+NODE_PORTS = (30000, 32767)
 ETCD_PORT = 2379
 ETCD_PEER_PORT = 2380
 LOOPBACK = IPv4Address("127.0.0.1")

@@ -54,7 +54,6 @@ from kubeception.render.cluster_upgrade import (
     source_of,
 )
 from kubeception.render.cluster_upgrade import everything as definition
-from kubeception.render.controllers import CONTROLLER_MANAGER
 from kubeception.render.objects import CONTROL_PLANE, NAMESPACE
 from kubeception.render.window import Window
 from kubeception.session import Session
@@ -101,16 +100,6 @@ def clean(session: Session) -> Iterator[None]:
         api.delete("Pod", pod["metadata"]["name"], namespace=HOME, grace_s=0)
     for node in api.list("Node"):
         api.delete("Node", node["metadata"]["name"])
-
-
-@pytest.fixture
-def lasting(rig: Rig) -> Iterator[None]:
-    """Nodes stay Ready although no kubelet says so for a minute: who would say that, stands still.
-
-    Budgets are not counted meanwhile.
-    """
-    with rig.programs[CONTROLLER_MANAGER.name].standing_still():
-        yield
 
 
 class Counting(Api):
@@ -365,7 +354,6 @@ def marks(session: Session) -> dict[str, tuple[bool, bool]]:
 FREE = (False, False)
 
 
-@pytest.mark.usefixtures("lasting")
 def test_nodes_reboot_in_batches_and_take_pods_as_before(
     session: Session, controllers: Counting
 ) -> None:
@@ -390,7 +378,6 @@ def test_nodes_reboot_in_batches_and_take_pods_as_before(
 
 
 @pytest.mark.timeout(2400 if IS_SOAK else 240)
-@pytest.mark.usefixtures("lasting")
 @pytest.mark.parametrize("release", [None, NEW])
 def test_what_a_node_costs_does_not_depend_on_how_many_there_are(
     session: Session, controllers: Counting, note: Note, release: str | None
@@ -457,7 +444,6 @@ def test_force_ends_pods_that_their_budget_keeps(
     assert to_its_end(session, controllers, name) == "all nodes have rebooted"
 
 
-@pytest.mark.usefixtures("lasting")
 def test_a_host_that_does_not_come_back_stops_it_and_stays_cordoned(
     session: Session, controllers: Counting
 ) -> None:
@@ -477,7 +463,6 @@ def test_a_host_that_does_not_come_back_stops_it_and_stays_cordoned(
     assert marks(session) == dict.fromkeys(FEW, FREE)
 
 
-@pytest.mark.usefixtures("lasting")
 def test_a_node_that_a_person_has_opened_is_held_no_more(
     session: Session, controllers: Counting
 ) -> None:
@@ -572,7 +557,6 @@ def test_what_is_deleted_lets_its_nodes_go(session: Session, controllers: Counti
     assert marks(session) == {"b1": FREE}
 
 
-@pytest.mark.usefixtures("lasting")
 def test_one_that_is_off_is_passed_over_where_that_is_wanted(
     session: Session, controllers: Counting
 ) -> None:
@@ -601,7 +585,6 @@ def test_what_speaks_against_it_is_said_at_once_and_nothing_changed(session: Ses
     assert len(session.api.list(KIND)) == 1
 
 
-@pytest.mark.usefixtures("lasting")
 def test_nodes_go_to_another_release_their_control_plane_first(
     session: Session, controllers: Counting
 ) -> None:
@@ -623,7 +606,6 @@ def test_nodes_go_to_another_release_their_control_plane_first(
     assert upgrades.not_on(NEW, "1.36.4", there) == FEW, "by what their kubelets say"
 
 
-@pytest.mark.usefixtures("lasting")
 def test_hosts_that_lack_the_release_get_it_before_anything_begins(
     session: Session, controllers: Counting
 ) -> None:
@@ -658,7 +640,6 @@ def test_hosts_that_lack_the_release_get_it_before_anything_begins(
     assert begun.count("FetchBegun") == 2
 
 
-@pytest.mark.usefixtures("lasting")
 @pytest.mark.parametrize("is_slow", [False, True])
 def test_a_host_that_can_not_fetch_it_stops_it_before_anything_is_changed(
     session: Session, controllers: Counting, *, is_slow: bool
@@ -684,7 +665,6 @@ def test_a_host_that_can_not_fetch_it_stops_it_before_anything_is_changed(
     assert (again.fetched, sorted(again.upgraded)) == (["b2"], [*FEW])
 
 
-@pytest.mark.usefixtures("lasting")
 def test_an_abort_while_hosts_fetch_changes_nothing(
     session: Session, controllers: Counting
 ) -> None:
@@ -702,7 +682,6 @@ def test_an_abort_while_hosts_fetch_changes_nothing(
     assert session.api.get(KIND, f"{name}-back") is None
 
 
-@pytest.mark.usefixtures("lasting")
 def test_who_is_off_gets_no_bundle_and_is_passed_over_or_stops_it(
     session: Session, controllers: Counting
 ) -> None:
@@ -788,7 +767,6 @@ def _keeps_sources(api: Api) -> bool:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.usefixtures("lasting")
 @pytest.mark.parametrize("looks", range(6))
 def test_an_abort_takes_back_who_has_gone_and_workers_first(
     session: Session, controllers: Counting, looks: int
@@ -820,7 +798,6 @@ def test_an_abort_takes_back_who_has_gone_and_workers_first(
         upgrades.abort(session)
 
 
-@pytest.mark.usefixtures("lasting")
 def test_one_of_a_name_that_was_used_before_has_a_way_back_of_its_own(
     session: Session, controllers: Counting
 ) -> None:
@@ -846,7 +823,6 @@ def test_one_of_a_name_that_was_used_before_has_a_way_back_of_its_own(
     assert upgrades.not_on(OLD, "1.36.4", session.api.list("Node")) == ()
 
 
-@pytest.mark.usefixtures("lasting")
 def test_one_that_has_stopped_is_gone_back_from_too(
     session: Session, controllers: Counting
 ) -> None:
@@ -866,7 +842,6 @@ def test_one_that_has_stopped_is_gone_back_from_too(
     assert marks(session) == dict.fromkeys(FEW, FREE)
 
 
-@pytest.mark.usefixtures("lasting")
 def test_nor_is_one_whose_hosts_lack_what_they_would_go_back_to(
     session: Session, controllers: Counting
 ) -> None:
@@ -892,7 +867,6 @@ def test_nor_is_one_whose_hosts_lack_what_they_would_go_back_to(
     assert session.api.get(KIND, way_back(session, name)) is None
 
 
-@pytest.mark.usefixtures("lasting")
 def test_one_that_has_ended_well_is_not_gone_back_from(
     session: Session, controllers: Counting
 ) -> None:
@@ -908,7 +882,6 @@ def test_one_that_has_ended_well_is_not_gone_back_from(
     assert upgrades.previous(session, NEW, OLD) == OLD
 
 
-@pytest.mark.usefixtures("lasting")
 def test_nor_between_minors_once_it_is_for_good(
     rig: Rig, session: Session, controllers: Counting
 ) -> None:
@@ -945,7 +918,6 @@ def going_by(session: Session, settings: ClusterSettings) -> Iterator[None]:
     session.api.delete("ConfigMap", cluster_settings.NAME, namespace=NAMESPACE)
 
 
-@pytest.mark.usefixtures("lasting")
 def test_a_host_that_can_not_stops_it_stays_cordoned_and_is_taken_up_by_the_next_one(
     session: Session, controllers: Counting
 ) -> None:
@@ -965,7 +937,6 @@ def test_a_host_that_can_not_stops_it_stays_cordoned_and_is_taken_up_by_the_next
     assert marks(session) == dict.fromkeys(FEW, FREE)
 
 
-@pytest.mark.usefixtures("lasting")
 @pytest.mark.parametrize("reboots", [False, True])
 def test_hosts_run_a_program_in_batches_and_may_reboot_then(
     session: Session, controllers: Counting, *, reboots: bool
@@ -986,7 +957,6 @@ def test_hosts_run_a_program_in_batches_and_may_reboot_then(
     assert marks(session) == dict.fromkeys(FEW, FREE)
 
 
-@pytest.mark.usefixtures("lasting")
 def test_a_host_that_could_not_run_it_does_not_reboot_and_stops_it(
     session: Session, controllers: Counting
 ) -> None:
@@ -1006,7 +976,6 @@ def test_a_host_that_could_not_run_it_does_not_reboot_and_stops_it(
     assert Errand.COMMAND.note not in found["metadata"]["annotations"], "it would run some day"
 
 
-@pytest.mark.usefixtures("lasting")
 def test_an_abort_comes_before_the_reboot_and_after_what_a_host_was_asked_to_run(
     session: Session, controllers: Counting
 ) -> None:
@@ -1042,7 +1011,6 @@ def proving(session: Session, api: Api, name: str, hosts: Hosts) -> None:
         look(api, lease)
 
 
-@pytest.mark.usefixtures("lasting")
 def test_the_others_wait_until_a_canary_has_been_well_for_its_time(
     session: Session, controllers: Counting
 ) -> None:
@@ -1070,7 +1038,6 @@ def test_the_others_wait_until_a_canary_has_been_well_for_its_time(
     assert hosts.most_at_once == 2
 
 
-@pytest.mark.usefixtures("lasting")
 def test_a_canary_proves_itself_after_the_time_that_it_was_given(
     session: Session, controllers: Counting
 ) -> None:
@@ -1101,7 +1068,6 @@ UNWELL = {
 }
 
 
-@pytest.mark.usefixtures("lasting")
 @pytest.mark.parametrize("why", UNWELL)
 def test_a_canary_that_is_unwell_stops_it_before_the_others_begin(
     session: Session, controllers: Counting, why: str
@@ -1124,7 +1090,6 @@ def test_a_canary_that_is_unwell_stops_it_before_the_others_begin(
     assert "canary" not in back["spec"]
 
 
-@pytest.mark.usefixtures("lasting")
 def test_an_abort_does_not_wait_for_a_canary_and_a_pause_ends_with_it(
     session: Session, controllers: Counting
 ) -> None:
@@ -1165,7 +1130,6 @@ UNFIT: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.usefixtures("lasting")
 @pytest.mark.parametrize("what", UNFIT)
 def test_who_can_be_no_canary_is_told_at_once_and_by_the_controller_too(
     session: Session, controllers: Counting, what: str
@@ -1196,7 +1160,6 @@ def test_who_can_be_no_canary_is_told_at_once_and_by_the_controller_too(
     assert {*states(session, name).values()} == {"Failed", "Waiting"}
 
 
-@pytest.mark.usefixtures("lasting")
 def test_a_canary_that_was_left_cordoned_by_one_that_failed_is_taken_up_again(
     session: Session, controllers: Counting
 ) -> None:
@@ -1210,7 +1173,6 @@ def test_a_canary_that_was_left_cordoned_by_one_that_failed_is_taken_up_again(
     assert marks(session) == dict.fromkeys(FEW, FREE)
 
 
-@pytest.mark.usefixtures("lasting")
 @pytest.mark.parametrize("release", [None, NEW])
 def test_a_node_whose_network_does_not_work_is_not_done(
     session: Session, controllers: Counting, release: str | None
@@ -1240,7 +1202,6 @@ def around(now: datetime, *, begins: int, ends: int, zone: str = "UTC") -> Objec
     return Window(start.time(), end.time(), zone).spec
 
 
-@pytest.mark.usefixtures("lasting")
 def test_no_batch_begins_outside_of_its_window_and_one_that_is_at_hand_is_finished(
     session: Session, controllers: Counting
 ) -> None:
@@ -1309,7 +1270,6 @@ def test_those_alone_reboot_whose_hosts_want_to_in_this_boot(session: Session) -
         order(session, *wanted)
 
 
-@pytest.mark.usefixtures("lasting")
 def test_status_says_what_is_under_way_and_what_has_stopped_until_nothing_is_left_of_it(
     session: Session, controllers: Counting
 ) -> None:
@@ -1346,7 +1306,6 @@ def test_a_release_that_hosts_lack_is_told_at_once_and_nothing_changed(session: 
     assert len(caught.value.problems) == 1, "who is off is passed over"
 
 
-@pytest.mark.usefixtures("lasting")
 def test_pods_stay_where_that_is_wanted(session: Session, controllers: Counting) -> None:
     staged(session.api, "b1")
     pod(session.api, "on-b1", on="b1")
@@ -1364,7 +1323,6 @@ def test_pods_stay_where_that_is_wanted(session: Session, controllers: Counting)
     assert states(session, name) == {"b1": "Done"}, "who was told is waited for"
 
 
-@pytest.mark.usefixtures("lasting")
 def test_one_at_a_time_the_oldest_first(session: Session, controllers: Counting) -> None:
     for name in FEW:
         node(session.api, name)
@@ -1513,7 +1471,6 @@ def test_what_is_left_out_has_its_defaults(session: Session) -> None:
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.usefixtures("lasting")
 @pytest.mark.parametrize(
     ("what", "is_aborted"),
     [

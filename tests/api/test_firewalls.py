@@ -18,9 +18,11 @@ from kubeception.config.model import Node
 from kubeception.diagnosis import firewall
 from kubeception.host.gateway import Host
 from kubeception.host.process import run
+from kubeception.render import flannel
 from kubeception.session import Session
 
 ADDRESS = ip_address("192.0.2.10")
+PEER = "192.0.2.77"
 
 # As images of a cloud have them: all but ssh is rejected, what is forwarded as well.
 OF_A_CLOUD = """*filter
@@ -65,12 +67,26 @@ RAW = """*raw
 -A PREROUTING -i one -p tcp -m tcp --dport 10250 -j DROP
 COMMIT
 """
+# As fail2ban bans an address: a set of its own, that here has got another host of the cluster.
+BANNED = f"""table inet f2b-table {{
+  set addr-set-sshd {{ type ipv4_addr; elements = {{ {PEER} }} }}
+  chain f2b-chain {{
+    type filter hook input priority filter - 1; policy accept;
+    ip saddr @addr-set-sshd reject with icmp port-unreachable
+  }}
+}}
+"""
 # How it is loaded, which chain is to be named, and of what.
 RULES: dict[str, tuple[str, str, str]] = {
     "an image of a cloud": (OF_A_CLOUD, "chain ip filter INPUT", "udp 8472 from other hosts"),
     "what it forwards": (OF_A_CLOUD, "chain ip filter FORWARD", "what pods of two hosts send"),
     "a workstation's": (WORKSTATION, "chain inet filter input", "tcp 10250 from other hosts"),
     "at the device": (AT_THE_DEVICE, "chain netdev floods ingress", "udp 8472 from other hosts"),
+    "an address that is banned": (
+        BANNED,
+        "chain inet f2b-table f2b-chain",
+        f"udp 8472 from and to {PEER}",
+    ),
     "raw": (RAW, "chain ip raw PREROUTING", "tcp 10250 from other hosts"),
 }
 
@@ -83,6 +99,9 @@ def session(tmp_path: Path) -> Iterator[Session]:
         run(["ip", "link", "add", "one", "type", "veth", "peer", "name", "two"])
         run(["ip", "address", "add", f"{ADDRESS}/24", "dev", "one"])
         run(["ip", "link", "set", "one", "up"])
+        vxlan = ["id", "1", "dev", "one", "dstport", "8472", "nolearning"]
+        run(["ip", "link", "add", flannel.LINK, "type", "vxlan", *vxlan])
+        run(["bridge", "fdb", "append", "02:00:00:00:00:77", "dev", flannel.LINK, "dst", PEER])
         yield Session(Config(net=CONFIG.net, node=Node(address=str(ADDRESS))), Host(root=tmp_path))
 
 

@@ -1,84 +1,24 @@
 """Whether this host's packet filter lets through what a cluster lives on; docs/network.md."""
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_network
+from ipaddress import IPv4Address
+from urllib.parse import urlsplit
 
-from kubeception.config import Config
-from kubeception.config.model import Cni
-from kubeception.endpoints import (
-    API_PORT,
-    BOOTSTRAP_PORT,
-    DNS_PORT,
-    ETCD_PORT,
-    HOSTED_PORTS,
-    SERVICE_PORT,
-)
+from kubeception.diagnosis import traffic
+from kubeception.diagnosis.traffic import Around, Need
+from kubeception.endpoints import API_PORT, BOOTSTRAP_PORT
 from kubeception.gather import chosen_address
-from kubeception.host import door, network, ruleset, sockets
-from kubeception.host.packet_filter import Chain, Drop, Packet, dropped
-from kubeception.kube import kubelet
-from kubeception.render import flannel, join_service, proxy
+from kubeception.host import door, links, network, ruleset, sockets
+from kubeception.host.packet_filter import Chain, Drop, dropped
+from kubeception.kept import membership
+from kubeception.render import flannel, proxy
 from kubeception.session import Session
 
-_VXLAN_PORT = 8472
-_API_PORTS = (BOOTSTRAP_PORT, *HOSTED_PORTS)
 _OURS = frozenset({("ip", door.TABLE), *proxy.TABLES, *flannel.TABLES})
-
-
-@dataclass(frozen=True)
-class Opening:
-    """What lets packets through: to ports, or of a network; `network` "lo" is loopback."""
-
-    protocol: str = ""
-    ports: str = ""
-    network: str = ""
-
-    def by_nft(self, hook: str) -> Iterator[str]:
-        """Yield the ends of rules."""
-        if self.network == "lo":
-            yield f"{'oif' if hook == 'output' else 'iif'} lo accept"
-        elif self.network:
-            yield f"ip saddr {self.network} accept"
-            yield f"ip daddr {self.network} accept"
-        else:
-            yield f"{self.protocol} dport {self.ports} accept"
-
-    def by_iptables(self, hook: str) -> Iterator[str]:
-        """Yield the ends of rules."""
-        if self.network == "lo":
-            yield f"{'-o' if hook == 'output' else '-i'} lo -j ACCEPT"
-        elif self.network:
-            yield f"-s {self.network} -j ACCEPT"
-            yield f"-d {self.network} -j ACCEPT"
-        else:
-            yield f"-p {self.protocol} --dport {self.ports.replace('-', ':')} -j ACCEPT"
-
-    def by_ufw(self, hook: str) -> Iterator[str]:
-        """Yield the ends of commands; to loopback it lets everything through by itself."""
-        if self.ports:
-            way = "allow out" if hook == "output" else "allow"
-            yield f"{way} {self.ports.replace('-', ':')}/{self.protocol}"
-        elif self.network != "lo":
-            yield f"route allow from {self.network}"
-            yield f"route allow to {self.network}"
-
-    def by_firewalld(self, _hook: str) -> Iterator[str]:
-        """Yield the ends of commands; the same holds here."""
-        if self.ports:
-            yield f"--add-port={self.ports}/{self.protocol}"
-        elif self.network != "lo":
-            yield f"--zone=trusted --add-source={self.network}"
-
-
-@dataclass(frozen=True)
-class Need:
-    """Packets that have to get through, in words, and what lets them; a run may break without."""
-
-    what: str
-    packets: tuple[Packet, ...]
-    opening: Opening
-    is_vital: bool = False
+# Of other hosts so many are asked for one by one: rules that name more of them name most.
+_PEERS = 64
 
 
 @dataclass(frozen=True)
@@ -120,8 +60,8 @@ class Blocked:
 def look(session: Session, *, is_worker: bool) -> list[Blocked]:
     """Return what this host's packet filter drops of what it needs."""
     chains = ruleset.read(session.host, but=_OURS)
-    uplink = _uplink(session) if chains else ""
-    return blocked(needs(session.config, uplink=uplink, is_worker=is_worker), chains)
+    around = _around(session) if chains else Around()
+    return blocked(traffic.needs(session.config, around, is_worker=is_worker), chains)
 
 
 def blocked(wanted: Iterable[Need], chains: Sequence[Chain]) -> list[Blocked]:
@@ -138,8 +78,8 @@ def blocked(wanted: Iterable[Need], chains: Sequence[Chain]) -> list[Blocked]:
 def against_the_network(session: Session) -> list[Blocked]:
     """Return what this host's packet filter drops of what the cluster's network is tried by."""
     chains = ruleset.read(session.host, but=_OURS)
-    uplink = _uplink(session) if chains else ""
-    return blocked(tried(session.config, uplink), chains)
+    around = _around(session) if chains else Around()
+    return blocked(traffic.tried(session.config, around), chains)
 
 
 def dropped_here(session: Session) -> str | None:
@@ -150,8 +90,8 @@ def dropped_here(session: Session) -> str | None:
     chains = ruleset.read(session.host, but=_OURS)
     there = sockets.listening(proc=session.host.proc) | {BOOTSTRAP_PORT}
     ends = {
-        port: blocked([_own(port, original=API_PORT)], chains)
-        for port in _API_PORTS
+        port: blocked([traffic.own(port, original=API_PORT)], chains)
+        for port in traffic.API_PORTS
         if port in there
     }
     ports = ", ".join(str(port) for port, found in ends.items() if found)
@@ -163,162 +103,22 @@ def dropped_from_others(session: Session, port: int) -> str | None:
     """Say where packets of other hosts to an API server end that the door sends there, or None."""
     chains = ruleset.read(session.host, but=_OURS)
     uplink = _uplink(session) if chains else ""
-    found = blocked([_of_the_door(uplink, port)], chains)
+    found = blocked([traffic.of_the_door(uplink, port)], chains)
     return f"{found[0]} ({found[0].hint})" if found else None
 
 
-def needs(config: Config, *, uplink: str, is_worker: bool) -> Iterator[Need]:
-    """Yield what has to get through on a host of a role, whose address is on the link `uplink`."""
-    if is_worker:
-        yield _to_others("tcp", API_PORT, uplink, is_vital=True)
-    else:
-        yield _to_others("tcp", kubelet.PORT, uplink)
-        yield from _of_control_plane(config, uplink)
-    yield _from_others("tcp", kubelet.PORT, uplink)
-    if config.net.cni is Cni.FLANNEL:
-        yield _from_others("udp", _VXLAN_PORT, uplink)
-        yield _to_others("udp", _VXLAN_PORT, uplink)
-        yield from _of_pods(config, uplink)
+def _around(session: Session) -> Around:
+    """Return what this host knows of others by now: before it has joined, of none."""
+    peers = sorted({*links.tunnels(flannel.LINK).values()})[:_PEERS]
+    return Around(_uplink(session), tuple(peers), tuple(_apis(session)))
 
 
-def _of_control_plane(config: Config, uplink: str) -> Iterator[Need]:
-    ports = _range(HOSTED_PORTS)
-    pods = ip_network(str(config.net.cluster_cidr))
-    yield _own(*_API_PORTS, original=API_PORT)
-    yield _own(ETCD_PORT)
-    yield _of_the_door(uplink, *HOSTED_PORTS)
-    yield Need(
-        f"tcp {config.kubeception.join_port} from hosts that join",
-        (
-            Packet(
-                "forward",
-                "tcp",
-                join_service.PORT,
-                enters=uplink,
-                leaves=flannel.BRIDGE,
-                destination=pods,
-                original=config.kubeception.join_port,
-            ),
-        ),
-        Opening(network=str(pods)),
-    )
-    if config.net.cni is Cni.FLANNEL:
-        yield Need(
-            f"tcp {ports} from pods, where the API's Service leads",
-            tuple(
-                Packet(
-                    "input",
-                    "tcp",
-                    port,
-                    enters=flannel.BRIDGE,
-                    source=pods,
-                    original=SERVICE_PORT,
-                )
-                for port in HOSTED_PORTS
-            ),
-            Opening("tcp", ports),
-            is_vital=True,
-        )
-
-
-def _of_the_door(uplink: str, *ports: int) -> Need:
-    return Need(
-        f"tcp {_range(ports)} from other hosts, where port {API_PORT} leads",
-        tuple(Packet("input", "tcp", port, enters=uplink, original=API_PORT) for port in ports),
-        Opening("tcp", _range(HOSTED_PORTS)),
-    )
-
-
-def _own(*ports: int, original: int = 0) -> Need:
-    packets = [
-        packet
-        for port in ports
-        for packet in (
-            Packet("output", "tcp", port, leaves="lo", original=original),
-            Packet("input", "tcp", port, enters="lo", original=original),
-        )
-    ]
-    return Need(
-        f"tcp {_range(ports)} of this host itself",
-        tuple(packets),
-        Opening(network="lo"),
-        is_vital=True,
-    )
-
-
-def _from_others(protocol: str, port: int, uplink: str) -> Need:
-    return Need(
-        f"{protocol} {port} from other hosts",
-        (Packet("input", protocol, port, enters=uplink),),
-        Opening(protocol, str(port)),
-    )
-
-
-def _to_others(protocol: str, port: int, uplink: str, *, is_vital: bool = False) -> Need:
-    return Need(
-        f"{protocol} {port} to other hosts",
-        (Packet("output", protocol, port, leaves=uplink),),
-        Opening(protocol, str(port)),
-        is_vital,
-    )
-
-
-def _of_pods(config: Config, uplink: str) -> Iterator[Need]:
-    pods = ip_network(str(config.net.cluster_cidr))
-    opening = Opening(network=str(pods))
-    ways = ((flannel.BRIDGE, flannel.LINK), (flannel.LINK, flannel.BRIDGE))
-    yield Need(
-        "what pods of two hosts send each other",
-        tuple(
-            Packet(
-                "forward",
-                "udp",
-                DNS_PORT,
-                enters=enters,
-                leaves=leaves,
-                source=pods,
-                destination=pods,
-            )
-            for enters, leaves in ways
-        ),
-        opening,
-    )
-    yield Need(
-        "what pods send to other hosts",
-        (
-            Packet(
-                "forward", "tcp", SERVICE_PORT, enters=flannel.BRIDGE, leaves=uplink, source=pods
-            ),
-        ),
-        opening,
-    )
-
-
-def tried(config: Config, uplink: str) -> Iterator[Need]:
-    """Yield what has to get through for the cluster's network to answer whoever tries it."""
-    pods = ip_network(str(config.net.cluster_cidr))
-    yield _to_others("tcp", API_PORT, uplink)
-    if config.net.cni is Cni.FLANNEL:
-        yield _from_others("udp", _VXLAN_PORT, uplink)
-        yield _to_others("udp", _VXLAN_PORT, uplink)
-        yield from _of_pods(config, uplink)
-        yield Need(
-            "what pods send to nodes",
-            tuple(
-                Packet("forward", "tcp", port, enters=flannel.BRIDGE, leaves=uplink, source=pods)
-                for port in (API_PORT, kubelet.PORT)
-            ),
-            Opening(network=str(pods)),
-        )
-    yield Need(
-        "what this host asks the cluster's DNS",
-        (Packet("output", "udp", DNS_PORT, original=DNS_PORT),),
-        Opening("udp", str(DNS_PORT)),
-    )
-
-
-def _range(ports: tuple[int, ...]) -> str:
-    return f"{ports[0]}-{ports[-1]}" if len(ports) > 1 else str(ports[0])
+def _apis(session: Session) -> Iterator[IPv4Address]:
+    """Yield where a worker asks the API; names can't be told from here."""
+    member = membership.read(session.layout.membership)
+    for one in member.apiservers if member else ():
+        with contextlib.suppress(ValueError):
+            yield IPv4Address(urlsplit(one).hostname or "")
 
 
 def _uplink(session: Session) -> str:

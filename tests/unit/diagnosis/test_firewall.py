@@ -1,9 +1,13 @@
 """What a host's packet filter drops of what a cluster lives on is named, with what lets it in."""
 
+from ipaddress import IPv4Address
 from pathlib import Path
 
+import pytest
+
 from kubeception.config import Config
-from kubeception.diagnosis import firewall
+from kubeception.diagnosis import firewall, traffic
+from kubeception.diagnosis.traffic import Around
 from kubeception.host import iptables, nftables
 from kubeception.host.packet_filter import Chain
 
@@ -24,7 +28,7 @@ COMMIT
 
 def told(chains: list[Chain], *, is_worker: bool = False) -> dict[str, tuple[str, bool]]:
     """Return what is found, with its hint and whether a host can't do without."""
-    wanted = firewall.needs(Config(), uplink="host0", is_worker=is_worker)
+    wanted = traffic.needs(Config(), Around("host0"), is_worker=is_worker)
     found = firewall.blocked(wanted, chains)
     return {str(one): (one.hint, one.is_vital) for one in found}
 
@@ -67,6 +71,7 @@ def test_ufw_is_told_by_its_own_commands() -> None:
         "chain ip filter INPUT (policy drop) drops tcp 10250 from other hosts,"
         " udp 8472 from other hosts": ("ufw allow 10250/tcp; ufw allow 8472/udp", False),
         "chain ip filter FORWARD (policy drop) drops what pods of two hosts send each other,"
+        " what this host and its pods send each other, what comes for pods by NodePorts,"
         " what pods send to other hosts": (
             "ufw route allow from 10.244.0.0/16; ufw route allow to 10.244.0.0/16",
             False,
@@ -114,16 +119,80 @@ def test_a_drop_of_what_a_host_sends_others_is_named() -> None:
         told(iptables.chains(drops), is_worker=is_worker) for is_worker in (True, False)
     )
 
+    own = "udp 8472 to other hosts, what this host and its pods send each other"
     [(what, (_, is_vital))] = of_worker.items()
-    assert what.endswith(" drops tcp 6443 to other hosts, udp 8472 to other hosts")
+    assert what.endswith(f" drops tcp 6443 to other hosts, {own}")
     assert is_vital
     [(what, (hint, is_vital))] = of_control_plane.items()
-    assert what.endswith(" drops tcp 10250 to other hosts, udp 8472 to other hosts")
+    assert what.endswith(f" drops tcp 10250 to other hosts, {own}")
     assert not is_vital
     assert hint == (
         "iptables -t filter -I OUTPUT -p tcp --dport 10250 -j ACCEPT;"
-        " iptables -t filter -I OUTPUT -p udp --dport 8472 -j ACCEPT"
+        " iptables -t filter -I OUTPUT -p udp --dport 8472 -j ACCEPT;"
+        " iptables -t filter -I OUTPUT -s 10.244.0.0/16 -j ACCEPT;"
+        " iptables -t filter -I OUTPUT -d 10.244.0.0/16 -j ACCEPT"
     )
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "INPUT -s 192.0.2.3",
+        "INPUT ! -s 192.0.2.2",
+        "OUTPUT -d 192.0.2.0/29",
+        "OUTPUT ! -d 10.0.0.1",
+    ],
+)
+def test_a_rule_that_names_another_host_of_the_cluster_is_told_for_that_host(rule: str) -> None:
+    around = Around("host0", (IPv4Address("192.0.2.2"), IPv4Address("192.0.2.3")))
+    chains = iptables.chains(
+        f"*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A {rule} -j DROP\nCOMMIT\n"
+    )
+
+    for wanted in (
+        traffic.needs(Config(), around, is_worker=True),
+        traffic.tried(Config(), around),
+    ):
+        [found] = firewall.blocked(wanted, chains)
+        assert "udp 8472 from and to 192.0.2.3" in str(found)
+        assert "-p udp --dport 8472 -j ACCEPT" in found.hint
+    assert not [what for what in told(chains) if "udp" in what]
+    other = iptables.chains(
+        "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -s 198.51.100.1 -j DROP\nCOMMIT\n"
+    )
+    assert firewall.blocked(traffic.tried(Config(), around), other) == []
+
+
+def test_a_worker_is_told_of_a_rule_against_the_api_and_its_api_of_one_against_the_worker() -> None:
+    of_worker = Around("host0", apis=(IPv4Address("192.0.2.1"),))
+    of_api = Around("host0", peers=(IPv4Address("192.0.2.3"),))
+    saved = "*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A {} -j DROP\nCOMMIT\n"
+
+    def blocked(rule: str, around: Around, *, is_worker: bool) -> dict[str, bool]:
+        wanted = traffic.needs(Config(), around, is_worker=is_worker)
+        found = firewall.blocked(wanted, iptables.chains(saved.format(rule)))
+        return {str(one).partition(" drops ")[2]: one.is_vital for one in found}
+
+    assert blocked("OUTPUT -d 192.0.2.1 -p tcp", of_worker, is_worker=True) == {
+        "tcp 6443 to 192.0.2.1": True
+    }
+    assert blocked("INPUT -s 192.0.2.1/32", of_worker, is_worker=True) == {
+        "tcp 10250 from 192.0.2.1": False
+    }
+    assert blocked("INPUT -s 192.0.2.3 -p tcp", of_api, is_worker=False) == {
+        "tcp 6445-6450 from 192.0.2.3, where port 6443 leads": False
+    }
+    assert blocked("OUTPUT -d 192.0.2.3 -p tcp", of_api, is_worker=False) == {
+        "tcp 10250 to 192.0.2.3": False
+    }
+
+
+def test_what_a_host_keeps_from_its_own_pods_is_told() -> None:
+    for rule in ("OUTPUT -d 10.244.0.0/16 -p tcp", "FORWARD -i cni0 -o cni0"):
+        name = rule.partition(" ")[0]
+        chains = iptables.chains(f"*filter\n:{name} ACCEPT [0:0]\n-A {rule} -j DROP\nCOMMIT\n")
+        [what] = told(chains, is_worker=True)
+        assert what.endswith("drops what this host and its pods send each other")
 
 
 def test_rules_of_nftables_are_inserted_by_nft() -> None:
@@ -140,11 +209,11 @@ def test_rules_of_nftables_are_inserted_by_nft() -> None:
 def test_what_the_network_is_tried_by_is_told_where_it_ends() -> None:
     forward = "*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -s 10.244.0.0/16 -j DROP\nCOMMIT\n"
     dns = "*filter\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p udp -m udp --dport 53 -j DROP\nCOMMIT\n"
-    wanted = list(firewall.tried(Config(), "host0"))
+    wanted = list(traffic.tried(Config(), Around("host0")))
 
     [of_pods] = firewall.blocked(wanted, iptables.chains(forward))
     [of_host] = firewall.blocked(wanted, iptables.chains(dns))
-    assert "drops what pods of two hosts send each other, what pods send to other" in str(of_pods)
+    assert "drops what pods of two hosts send each other, what this host" in str(of_pods)
     assert "what pods send to nodes" in str(of_pods)
     assert str(of_host).endswith("drops what this host asks the cluster's DNS")
     assert of_host.hint == "iptables -t filter -I OUTPUT -p udp --dport 53 -j ACCEPT"

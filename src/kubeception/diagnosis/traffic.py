@@ -1,0 +1,325 @@
+"""What has to get through a host's packet filter for a cluster to live: packets, by role."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, ip_network
+
+from kubeception.config import Config
+from kubeception.config.model import Cni
+from kubeception.endpoints import (
+    API_PORT,
+    BOOTSTRAP_PORT,
+    DNS_PORT,
+    ETCD_PORT,
+    HOSTED_PORTS,
+    NODE_PORTS,
+    SERVICE_PORT,
+)
+from kubeception.host.packet_filter import Packet
+from kubeception.kube import kubelet
+from kubeception.render import flannel, join_service
+
+API_PORTS = (BOOTSTRAP_PORT, *HOSTED_PORTS)
+_VXLAN_PORT = 8472
+
+
+@dataclass(frozen=True)
+class Around:
+    """What a host knows of what is around it: the link with its address, and other hosts.
+
+    `peers` are nodes of its cluster, `apis` are where a worker asks the API.
+    """
+
+    uplink: str = ""
+    peers: tuple[IPv4Address, ...] = ()
+    apis: tuple[IPv4Address, ...] = ()
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What lets packets through: to ports, or of a network; `network` "lo" is loopback."""
+
+    protocol: str = ""
+    ports: str = ""
+    network: str = ""
+
+    def by_nft(self, hook: str) -> Iterator[str]:
+        """Yield the ends of rules."""
+        if self.network == "lo":
+            yield f"{'oif' if hook == 'output' else 'iif'} lo accept"
+        elif self.network:
+            yield f"ip saddr {self.network} accept"
+            yield f"ip daddr {self.network} accept"
+        else:
+            yield f"{self.protocol} dport {self.ports} accept"
+
+    def by_iptables(self, hook: str) -> Iterator[str]:
+        """Yield the ends of rules."""
+        if self.network == "lo":
+            yield f"{'-o' if hook == 'output' else '-i'} lo -j ACCEPT"
+        elif self.network:
+            yield f"-s {self.network} -j ACCEPT"
+            yield f"-d {self.network} -j ACCEPT"
+        else:
+            yield f"-p {self.protocol} --dport {self.ports.replace('-', ':')} -j ACCEPT"
+
+    def by_ufw(self, hook: str) -> Iterator[str]:
+        """Yield the ends of commands; to loopback it lets everything through by itself."""
+        if self.ports:
+            way = "allow out" if hook == "output" else "allow"
+            yield f"{way} {self.ports.replace('-', ':')}/{self.protocol}"
+        elif self.network != "lo":
+            yield f"route allow from {self.network}"
+            yield f"route allow to {self.network}"
+
+    def by_firewalld(self, _hook: str) -> Iterator[str]:
+        """Yield the ends of commands; the same holds here."""
+        if self.ports:
+            yield f"--add-port={self.ports}/{self.protocol}"
+        elif self.network != "lo":
+            yield f"--zone=trusted --add-source={self.network}"
+
+
+@dataclass(frozen=True)
+class Need:
+    """Packets that have to get through, in words, and what lets them; a run may break without."""
+
+    what: str
+    packets: tuple[Packet, ...]
+    opening: Opening
+    is_vital: bool = False
+
+
+def needs(config: Config, around: Around, *, is_worker: bool) -> Iterator[Need]:
+    """Yield what has to get through on a host of a role."""
+    uplink = around.uplink
+    if is_worker:
+        yield _to_others("tcp", API_PORT, uplink, is_vital=True)
+    else:
+        yield _to_others("tcp", kubelet.PORT, uplink)
+        yield from _of_control_plane(config, uplink)
+    yield _from_others("tcp", kubelet.PORT, uplink)
+    if config.net.cni is Cni.FLANNEL:
+        yield _from_others("udp", _VXLAN_PORT, uplink)
+        yield _to_others("udp", _VXLAN_PORT, uplink)
+        yield from _of_pods(config, uplink)
+        yield from _of_peers(around)
+    yield from _of_callers(around, is_worker=is_worker)
+
+
+def _of_control_plane(config: Config, uplink: str) -> Iterator[Need]:
+    ports = _range(HOSTED_PORTS)
+    pods = ip_network(str(config.net.cluster_cidr))
+    yield own(*API_PORTS, original=API_PORT)
+    yield own(ETCD_PORT)
+    yield of_the_door(uplink, *HOSTED_PORTS)
+    yield Need(
+        f"tcp {config.kubeception.join_port} from hosts that join",
+        (
+            Packet(
+                "forward",
+                "tcp",
+                join_service.PORT,
+                enters=uplink,
+                leaves=flannel.BRIDGE,
+                destination=pods,
+                original=config.kubeception.join_port,
+            ),
+        ),
+        Opening(network=str(pods)),
+    )
+    if config.net.cni is Cni.FLANNEL:
+        yield Need(
+            f"tcp {ports} from pods, where the API's Service leads",
+            tuple(
+                Packet(
+                    "input",
+                    "tcp",
+                    port,
+                    enters=flannel.BRIDGE,
+                    source=pods,
+                    original=SERVICE_PORT,
+                )
+                for port in HOSTED_PORTS
+            ),
+            Opening("tcp", ports),
+            is_vital=True,
+        )
+
+
+def of_the_door(uplink: str, *ports: int, caller: IPv4Address | None = None) -> Need:
+    """Return what comes to API servers by way of the door, from any other host or from one."""
+    source = ip_network(caller) if caller else None
+    return Need(
+        f"tcp {_range(ports)} from {caller or 'other hosts'}, where port {API_PORT} leads",
+        tuple(
+            Packet("input", "tcp", port, enters=uplink, source=source, original=API_PORT)
+            for port in ports
+        ),
+        Opening("tcp", _range(HOSTED_PORTS)),
+    )
+
+
+def own(*ports: int, original: int = 0) -> Need:
+    """Return what this host sends itself by loopback."""
+    packets = [
+        packet
+        for port in ports
+        for packet in (
+            Packet("output", "tcp", port, leaves="lo", original=original),
+            Packet("input", "tcp", port, enters="lo", original=original),
+        )
+    ]
+    return Need(
+        f"tcp {_range(ports)} of this host itself",
+        tuple(packets),
+        Opening(network="lo"),
+        is_vital=True,
+    )
+
+
+def _from_others(protocol: str, port: int, uplink: str) -> Need:
+    return Need(
+        f"{protocol} {port} from other hosts",
+        (Packet("input", protocol, port, enters=uplink),),
+        Opening(protocol, str(port)),
+    )
+
+
+def _to_others(protocol: str, port: int, uplink: str, *, is_vital: bool = False) -> Need:
+    return Need(
+        f"{protocol} {port} to other hosts",
+        (Packet("output", protocol, port, leaves=uplink),),
+        Opening(protocol, str(port)),
+        is_vital,
+    )
+
+
+def _of_peers(around: Around) -> Iterator[Need]:
+    """Yield what goes to and fro between this host and each other, which a rule may name."""
+    for peer in around.peers:
+        other = ip_network(peer)
+        yield Need(
+            f"udp {_VXLAN_PORT} from and to {peer}",
+            (
+                Packet("input", "udp", _VXLAN_PORT, enters=around.uplink, source=other),
+                Packet("output", "udp", _VXLAN_PORT, leaves=around.uplink, destination=other),
+            ),
+            Opening("udp", str(_VXLAN_PORT)),
+        )
+
+
+def _of_callers(around: Around, *, is_worker: bool) -> Iterator[Need]:
+    """Yield what this host asks of others, or they of it, where a rule may name one of them."""
+    for api in around.apis:
+        other = ip_network(api)
+        yield Need(
+            f"tcp {API_PORT} to {api}",
+            (Packet("output", "tcp", API_PORT, leaves=around.uplink, destination=other),),
+            Opening("tcp", str(API_PORT)),
+            is_vital=True,
+        )
+        yield Need(
+            f"tcp {kubelet.PORT} from {api}",
+            (Packet("input", "tcp", kubelet.PORT, enters=around.uplink, source=other),),
+            Opening("tcp", str(kubelet.PORT)),
+        )
+    for peer in () if is_worker else around.peers:
+        other = ip_network(peer)
+        yield Need(
+            f"tcp {kubelet.PORT} to {peer}",
+            (Packet("output", "tcp", kubelet.PORT, leaves=around.uplink, destination=other),),
+            Opening("tcp", str(kubelet.PORT)),
+        )
+        yield of_the_door(around.uplink, *HOSTED_PORTS, caller=peer)
+
+
+def _of_pods(config: Config, uplink: str) -> Iterator[Need]:
+    pods = ip_network(str(config.net.cluster_cidr))
+    opening = Opening(network=str(pods))
+    ways = ((flannel.BRIDGE, flannel.LINK), (flannel.LINK, flannel.BRIDGE))
+    yield Need(
+        "what pods of two hosts send each other",
+        tuple(
+            Packet(
+                "forward",
+                "udp",
+                DNS_PORT,
+                enters=enters,
+                leaves=leaves,
+                source=pods,
+                destination=pods,
+            )
+            for enters, leaves in ways
+        ),
+        opening,
+    )
+    yield Need(
+        "what this host and its pods send each other",
+        (
+            Packet("output", "tcp", SERVICE_PORT, leaves=flannel.BRIDGE, destination=pods),
+            Packet(
+                "forward",
+                "tcp",
+                SERVICE_PORT,
+                enters=flannel.BRIDGE,
+                leaves=flannel.BRIDGE,
+                source=pods,
+                destination=pods,
+            ),
+        ),
+        opening,
+    )
+    yield Need(
+        "what comes for pods by NodePorts",
+        (
+            Packet(
+                "forward",
+                "tcp",
+                SERVICE_PORT,
+                enters=uplink,
+                leaves=flannel.BRIDGE,
+                destination=pods,
+                original=NODE_PORTS[0],
+            ),
+        ),
+        opening,
+    )
+    yield Need(
+        "what pods send to other hosts",
+        (
+            Packet(
+                "forward", "tcp", SERVICE_PORT, enters=flannel.BRIDGE, leaves=uplink, source=pods
+            ),
+        ),
+        opening,
+    )
+
+
+def tried(config: Config, around: Around) -> Iterator[Need]:
+    """Yield what has to get through for the cluster's network to answer whoever tries it."""
+    uplink = around.uplink
+    pods = ip_network(str(config.net.cluster_cidr))
+    yield _to_others("tcp", API_PORT, uplink)
+    if config.net.cni is Cni.FLANNEL:
+        yield _from_others("udp", _VXLAN_PORT, uplink)
+        yield _to_others("udp", _VXLAN_PORT, uplink)
+        yield from _of_pods(config, uplink)
+        yield from _of_peers(around)
+        yield Need(
+            "what pods send to nodes",
+            tuple(
+                Packet("forward", "tcp", port, enters=flannel.BRIDGE, leaves=uplink, source=pods)
+                for port in (API_PORT, kubelet.PORT)
+            ),
+            Opening(network=str(pods)),
+        )
+    yield Need(
+        "what this host asks the cluster's DNS",
+        (Packet("output", "udp", DNS_PORT, original=DNS_PORT),),
+        Opening("udp", str(DNS_PORT)),
+    )
+
+
+def _range(ports: tuple[int, ...]) -> str:
+    return f"{ports[0]}-{ports[-1]}" if len(ports) > 1 else str(ports[0])
