@@ -273,6 +273,46 @@ def test_a_webhook_that_lets_no_node_be_ready_is_told_with_what_mends_it(
         mend(rig, line)
 
         rig.until("nodes to go on", lambda: problem() == "")
+        assert not [line for line in webhooks.notices(session) if "Nodes" in line]
+
+
+@pytest.mark.usefixtures("everything")
+def test_a_webhook_that_lets_users_make_nothing_is_told_with_what_mends_it(
+    rig: Rig, session: Session
+) -> None:
+    """As an operator leaves it that was deleted with its namespace, and had spared Kubernetes'."""
+
+    def problem() -> str:
+        metadata = {"name": "of-a-user", "namespace": "default"}
+        try:
+            session.api.try_out({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
+        except ApiError as error:
+            return error.message
+        return ""
+
+    assert problem() == ""
+    rule = {"apiGroups": [""], "resources": ["configmaps"]}
+    with configured(rig, VALIDATING, NOBODY, rule, spares=NAMESPACE):
+        rig.until("it to be asked", lambda: "guard.example.org" in problem())
+
+        [line] = webhooks.notices(session)
+        assert "must answer for configmaps: there is no Service demo/guard; " in line
+        mend(rig, line)
+
+        rig.until("users to go on", lambda: problem() == "")
+        assert list(webhooks.notices(session)) == []
+
+
+def test_a_webhook_that_is_asked_in_no_namespace_is_in_nobodys_way(
+    rig: Rig, session: Session
+) -> None:
+    rule = {"apiGroups": [""], "resources": ["configmaps"]}
+    with configured(rig, VALIDATING, NOBODY, rule, spares=NAMESPACE):
+        assert [*webhooks.notices(session)]
+        some = {"matchLabels": {"guarded": "yes"}, "matchExpressions": []}
+        patch = {"webhooks": [{"name": "guard.example.org", "namespaceSelector": some}]}
+        rig.kubectl("patch", VALIDATING, "guard", "-p", json.dumps(patch))
+
         assert list(webhooks.notices(session)) == []
 
 

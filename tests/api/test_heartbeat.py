@@ -123,7 +123,7 @@ def test_it_is_said_again_after_another_look_in_time(session: Session) -> None:
         replace(WELL, trouble=DNS),
         replace(WELL, told_trouble=Reason.DNS),
         replace(WELL, api_problem="refused"),
-        replace(WELL, node_problem="is gone"),
+        replace(WELL, node_problem="Node b1 is gone", is_gone=True),
     ],
 )
 def test_a_change_is_told_by_others_and_nobody_is_told_where_none_listens(

@@ -25,7 +25,7 @@ from kubeception.render import apiserver
 from kubeception.render.controllers import CONTROLLER_MANAGER
 from kubeception.render.objects import CONTROL_PLANE, TOLERATE_EVERYTHING, node_daemonset
 from kubeception.resources.door_gate import DoorGate
-from kubeception.resources.node import LABELS, ControlPlaneNode, made_again
+from kubeception.resources.node import LABELS, ControlPlaneNode, KnownNode, made_again
 from kubeception.resources.node_daemonset import NodeDaemonSet
 from kubeception.session import Session
 
@@ -159,8 +159,12 @@ def test_a_daemonset_whose_node_selector_is_somebodys_says_so_with_what_mends_it
 ) -> None:
     labels, ours = {"app": "narrowed"}, {"kubernetes.io/os": "linux"}
     nodes = [node(name, **ours, **{"kubernetes.io/hostname": name}) for name in ("one", "two")]
-    # Without a kubelet one with no grace is gone at once.
-    pods = {"nodeSelector": ours, "terminationGracePeriodSeconds": 0}
+    # Without a kubelet one with no grace is gone at once, and nobody calls its node ready.
+    pods = {
+        "nodeSelector": ours,
+        "terminationGracePeriodSeconds": 0,
+        "tolerations": [{"operator": "Exists"}],
+    }
     for one in nodes:
         session.api.apply(one)
     session.api.apply(workload("DaemonSet", "narrowed", pods=pods))
@@ -571,6 +575,22 @@ def test_a_node_that_is_made_again_has_room_for_the_pods_that_run_there(session:
     assert found is not None
     assert int(found["status"]["allocatable"]["pods"]) > 110
     assert {"cpu", "memory"} < found["status"]["allocatable"].keys()
+
+
+def test_a_label_that_only_a_kubelet_gives_is_missed(session: Session) -> None:
+    label = "kubernetes.io/hostname"
+    session.api.create(node("known", **LABELS, **{label: "known"}))
+    known, registered = KnownNode("known"), conditions.node_registered("known")
+    assert known.drift(session) is registered.problem(session) is None
+
+    session.api.merge("Node", "known", {"metadata": {"labels": {label: None}}})
+    assert known.drift(session) == f"Node known has lost its label {label}"
+    assert registered.problem(session) == known.drift(session)
+
+    # One that is about to become a control plane's is its kubelet's to make.
+    session.api.merge("Node", "known", {"metadata": {"labels": dict.fromkeys(LABELS)}})
+    assert known.drift(session) is None
+    session.api.delete("Node", "known")
 
 
 def one() -> float:

@@ -113,6 +113,13 @@ def remove_role(host: Host) -> Mended:
     return lambda: _has_role(host)
 
 
+def remove_host_label(host: Host) -> Mended:
+    """Remove the label by which pods are spread over hosts; a kubelet gives it when it starts."""
+    label = "kubernetes.io/hostname"
+    kubectl(host, "label", "node", host.name, f"{label}-")
+    return lambda: label in get(host, "node", host.name)["metadata"]["labels"]
+
+
 def leave_no_room(host: Host) -> Mended:
     """Have the Node say that it has room for no pod, by the time that its API server's goes."""
     full = '{"status": {"allocatable": {"pods": "0"}}}'

@@ -50,6 +50,7 @@ def _of_objects() -> Iterator[Fault]:
     yield Fault("API server's DaemonSet deleted", breaking.delete_daemonset, 30, 30)
     yield Fault("Node deleted", breaking.delete_node, 90, 30)
     yield Fault("role label removed", breaking.remove_role, 30, 30, is_long=True)
+    yield Fault("label of its host removed", breaking.remove_host_label, 30)
     # The kubelet refuses the bootstrap API server; that is seen after some 20 s.
     yield Fault("no room on the Node, then its role label removed", breaking.leave_no_room, 90, 60)
     yield Fault("policies deleted", breaking.delete_policies, 30, spares=_EVERYBODY)
@@ -92,6 +93,16 @@ def _of_processes() -> Iterator[Fault]:
 
 
 def _of_the_runtime() -> Iterator[Fault]:
+    # The kubelet says so after three minutes, and its keeper has patience for one more.
+    hung = breaking.kill_unit(containerd.UNIT, signal="STOP")
+    yield Fault(
+        "containerd stopped by a signal",
+        hung,
+        400,
+        spares=_EVERYBODY,
+        needs_api=False,
+        is_long=True,
+    )
     # The kubelet starts everything beside what goes on, which is then ended.
     yield Fault("shims killed", breaking.kill_shims, 60, 30, needs_api=False)
 

@@ -372,6 +372,33 @@ def test_a_worker_knows_its_certificates_and_what_it_cannot_do(joined: Cluster) 
         assert problem.startswith("error: this host is a worker") and "control-plane host" in hint
 
 
+def test_a_workers_label_that_somebody_took_comes_back_by_itself(
+    joined: Cluster, note: Note
+) -> None:
+    """Without it, no pod that is to be spread over hosts gets there."""
+    label, taken_s = "kubernetes.io/hostname", time.time()
+    kubectl(joined.cp1, "label", "node", "w1", f"{label}-")
+
+    def is_whole() -> bool:
+        found = get(joined.cp1, "node", "w1")["metadata"]["labels"].get(label)
+        return found == "w1" and not cluster.unhealthy(joined.cp1)
+
+    took_s = cluster.until(is_whole, timeout_s=90, since_s=taken_s)
+    note(f"whole again after {took_s:.0f} s")
+
+
+def test_a_workers_runtime_that_hangs_is_named_with_what_helps(joined: Cluster) -> None:
+    w1 = joined.workers[0]
+    w1.run("systemctl", "kill", "--kill-whom", "main", "--signal", "STOP", "containerd")
+
+    [said] = [line for line in cluster.complaints(w1) if "takes questions and answers" in line]
+
+    mends = said.rpartition("(")[2].removesuffix(")")
+    assert mends == "systemctl restart containerd"
+    w1.run(*mends.split(), timeout_s=120)
+    cluster.until(partial(is_well, w1), timeout_s=60)
+
+
 def test_a_worker_that_reboots_is_ready_again_by_itself(joined: Cluster, note: Note) -> None:
     w1 = joined.workers[0]
     started = w1.run("systemctl", "show", "--value", "-p", "InvocationID", "kubelet").stdout

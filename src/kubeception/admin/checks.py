@@ -43,6 +43,11 @@ from kubeception.resources import credential, given_out
 from kubeception.resources.no_orphans import NoOrphans
 from kubeception.session import Session
 
+_MENDS_THE_RUNTIME = {
+    crictl.HANGS: f"systemctl restart {containerd.UNIT}",
+    crictl.CRI_IS_OFF: "ctr plugins ls | grep cri",
+}
+
 
 def of_control_plane(
     config: Config, facts: Facts, lately: Lately
@@ -216,12 +221,8 @@ def _runtime_serves(facts: Facts) -> Condition:
             one for look in looks for one in look(session, is_foreign=is_foreign)
         ):
             return found
-        try:
-            crictl.tell(session.host, session.config.layout.containerd.socket, "version", call_s=5)
-        except KubeceptionError as error:  # that it is off, or that there is no crictl, others say
-            if "unknown service" in str(error):
-                return "it serves no kubelet, for its plugin cri is off (ctr plugins ls | grep cri)"
-        return None
+        why = crictl.problem(session.host, session.config.layout.containerd.socket)
+        return why and f"{why} ({_MENDS_THE_RUNTIME[why]})"
 
     return Condition("containerd to serve the kubelet", problem, hint="kubeception preflight")
 

@@ -23,6 +23,7 @@ from kubeception.conditions.nodes import TOLD_EVERY_S as TOLD_EVERY_S
 from kubeception.conditions.nodes import TRIED as TRIED
 from kubeception.conditions.nodes import absences as absences
 from kubeception.conditions.nodes import absent as absent
+from kubeception.conditions.nodes import lost_label as lost_label
 from kubeception.conditions.nodes import network_problem as network_problem
 from kubeception.conditions.nodes import networks_work as networks_work
 from kubeception.conditions.nodes import node_ready as node_ready

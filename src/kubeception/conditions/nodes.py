@@ -10,7 +10,7 @@ from kubeception.conditions.condition import Condition, current_problem
 from kubeception.conditions.reading import condition_of, conditions_of, time
 from kubeception.config.model import Cni
 from kubeception.render import flannel, kubelet
-from kubeception.render.objects import CONTROL_PLANE, Object
+from kubeception.render.objects import CONTROL_PLANE, HOSTNAME, Object
 from kubeception.session import Session
 
 # A Node's condition, by its host's keeper: something of the cluster's network does not work there.
@@ -43,7 +43,7 @@ def node_registered(node: str) -> Condition:
         if found is None:
             return f"there is no Node {node}"
         if CONTROL_PLANE in found["metadata"].get("labels", {}):
-            return None
+            return lost_label(found)
         signs = [found["metadata"]["creationTimestamp"]]
         signs += [c["lastHeartbeatTime"] for c in conditions_of(found) if "lastHeartbeatTime" in c]
         if lease := session.api.get("Lease", node, namespace="kube-node-lease"):
@@ -60,6 +60,16 @@ def node_registered(node: str) -> Condition:
         hint=f"journalctl -u {kubelet.UNIT} -n 50",
         last_words=partial(log_tail.of_unit, unit=kubelet.UNIT),
     )
+
+
+def lost_label(node: Object) -> str | None:
+    """Say which label a Node lacks that its kubelet gives it once, when it starts.
+
+    By it pods are spread over hosts; those of system and architecture the kubelet brings back.
+    https://kubernetes.io/docs/reference/labels-annotations-taints/#kubernetesiohostname
+    """
+    is_there = node["metadata"].get("labels", {}).get(HOSTNAME)
+    return None if is_there else f"Node {node['metadata']['name']} has lost its label {HOSTNAME}"
 
 
 def absent(session: Session, *, here: str) -> dict[str, str]:

@@ -53,12 +53,15 @@ def opened(session: Session) -> Iterator[str]:
 
 
 def notices(session: Session) -> Iterator[str]:
-    """Yield each webhook that keeps the cluster from going on, with the command that mends it."""
+    """Yield each webhook by which the cluster or its users can't go on, and what mends it."""
     for one in unanswered(session):
-        if (what := concern(one.webhook)) and is_certain(one.webhook):
+        if not is_certain(one.webhook):
+            continue
+        ours = concern(one.webhook)
+        if what := ours or _of_users(session, one.webhook):
             yield (
                 f"{one.kind} {one.configuration}: {one.webhook['name']} must answer for {what}: "
-                f"{one.problem}; {mending(one)}"
+                f"{one.problem}; {mending(one) if ours else _ignoring(one)}"
             )
 
 
@@ -67,6 +70,12 @@ def mending(one: Unanswered) -> str:
     if _concerns_nodes(one.webhook):  # which are in no namespace that could be left out
         return f"kubectl delete {KINDS[one.kind].plural} {one.configuration}"
     return leaving_out(one.kind, one.configuration, one.webhook)
+
+
+def _ignoring(one: Unanswered) -> str:
+    """Return the command that goes on where nobody answers for a webhook."""
+    patch = json.dumps({"webhooks": [{"name": one.webhook["name"], "failurePolicy": "Ignore"}]})
+    return f"kubectl patch {KINDS[one.kind].plural} {one.configuration} -p '{patch}'"
 
 
 def leaving_out(kind: str, configuration: str, webhook: Webhook) -> str:
@@ -116,6 +125,15 @@ def concerns(webhook: Webhook, *kinds: str, namespace: str = NAMESPACE) -> bool:
 def concerns_us(webhook: Webhook) -> bool:
     """Tell whether a webhook is asked about objects of ours in kube-system."""
     return concerns(webhook, *_OURS)
+
+
+def _of_users(session: Session, webhook: Webhook) -> str:
+    """Say what a webhook is asked about in namespaces that are there, "" for nothing."""
+    rules = webhook.get("rules", [])
+    kinds = sorted({kind for rule in rules for kind in rule.get("resources", [])})
+    selector = webhook.get("namespaceSelector", {})
+    found = (one["metadata"].get("labels", {}) for one in session.api.list("Namespace"))
+    return ", ".join(kinds) if any(selects(selector, labels) for labels in found) else ""
 
 
 def _concerns_nodes(webhook: Webhook) -> bool:

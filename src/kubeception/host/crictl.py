@@ -4,7 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from kubeception.errors import CommandFailed, KubeceptionError
 from kubeception.host.gateway import Host
+from kubeception.host.process import TOO_LATE
+
+HANGS = "it takes questions and answers none"
+CRI_IS_OFF = "it serves no kubelet, for its plugin cri is off"
+
+_ANSWERS_WITHIN_S, _LONG_S = 5.0, 60
 
 
 def tell(host: Host, socket: Path, *words: str, call_s: int, timeout_s: float | None = None) -> str:
@@ -17,6 +24,22 @@ def tell(host: Host, socket: Path, *words: str, call_s: int, timeout_s: float | 
     """
     options = ("--runtime-endpoint", f"unix://{socket}", "--timeout", f"{call_s}s")
     return host.run(["crictl", *options, *words], timeout=timeout_s).stdout
+
+
+def problem(host: Host, socket: Path) -> str | None:
+    """Say what keeps a runtime that runs from serving a kubelet: `HANGS`, or `CRI_IS_OFF`.
+
+    None where it serves, and where it can't be asked.
+    """
+    try:
+        tell(host, socket, "version", call_s=_LONG_S, timeout_s=_ANSWERS_WITHIN_S)
+    except CommandFailed as error:
+        if error.code == TOO_LATE:
+            return HANGS
+        return CRI_IS_OFF if "unknown service" in error.stderr else None
+    except KubeceptionError:
+        return None
+    return None
 
 
 def ask(

@@ -14,6 +14,8 @@ from kubeception.host import refusal
 
 # What chroot ends with where the program isn't there.
 _NOT_FOUND = 127
+# As timeout(1) has it.
+TOO_LATE = 124
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +73,7 @@ def run(
     except OSError as error:  # not ours to run, made for another machine, no memory for it
         raise refusal.of_program(words[0], error) from error
     except subprocess.TimeoutExpired as error:
-        raise CommandFailed(words, 124, f"not finished after {error.timeout:.3g} s") from error
+        raise CommandFailed(words, TOO_LATE, f"not finished after {error.timeout:.3g} s") from error
     finally:
         if sink:
             sink.close()

@@ -14,6 +14,7 @@ from kubeception.errors import KubeceptionError
 from kubeception.etcd import space
 from kubeception.facts import Proven
 from kubeception.gather import gather
+from kubeception.host import crictl
 from kubeception.keeper import errand_watch, release
 from kubeception.keeper.errand import Asked
 from kubeception.keeper.rollout import Rollout
@@ -21,7 +22,7 @@ from kubeception.keeper.trouble import Trouble
 from kubeception.kept import revisions
 from kubeception.kube.client import KEEPER, Object
 from kubeception.kube.lease import Lease
-from kubeception.render import apiserver, keeper, kubelet, objects, revision
+from kubeception.render import apiserver, containerd, keeper, kubelet, objects, revision
 from kubeception.render.cluster_upgrade import Errand
 from kubeception.render.objects import NAMESPACE
 from kubeception.resources.door import Door
@@ -86,12 +87,23 @@ def end_orphans(session: Session) -> None:
 
 
 def restart_kubelet(session: Session) -> None:
-    """Restart the kubelet; one that hangs would not end when it is asked to, so it is killed."""
+    """Restart the kubelet, and before it a runtime that hangs.
+
+    Who hangs would not end when it is asked to, so it is killed.
+    """
     with _locked(session, "restarting the kubelet"):
-        systemd = session.host.systemd
-        if systemd.state(kubelet.UNIT).active == "active":
-            systemd.kill(kubelet.UNIT)
-        systemd.restart(kubelet.UNIT)
+        socket = session.config.layout.containerd.socket
+        if crictl.problem(session.host, socket) == crictl.HANGS:
+            log.warning("keeper: restarting %s, too: %s", containerd.UNIT, crictl.HANGS)
+            _restart(session, containerd.UNIT)
+        _restart(session, kubelet.UNIT)
+
+
+def _restart(session: Session, unit: str) -> None:
+    systemd = session.host.systemd
+    if systemd.state(unit).active == "active":
+        systemd.kill(unit)
+    systemd.restart(unit)
 
 
 def tell_of_the_network(

@@ -29,9 +29,7 @@ class Heartbeat:
         looks = self._watch.looks()
         is_known = (seen.trouble and seen.trouble.reason) == seen.told_trouble
         is_due = self._session.host.clock.monotonic() >= self._due_s
-        nobody_listens = (
-            seen.api_problem or seen.credential_problem or seen.node_problem or seen.lost
-        )
+        nobody_listens = seen.api_problem or seen.credential_problem or seen.is_gone or seen.lost
         if not (is_due and is_known) or nobody_listens or looks == self._said_after:
             return
         try:

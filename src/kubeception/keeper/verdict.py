@@ -112,8 +112,10 @@ class Observation:
     """Which minor the control plane still passes for, though the upgrade from it is over."""
     node_problem: str | None = None
     """What this host's Node lacks."""
+    is_gone: bool = False
+    """Which is all of it."""
     is_unregistered: bool = False
-    """A worker's kubelet has started anew since its Node is gone, and has not made it."""
+    """A worker's kubelet has started anew since then, and has not brought it."""
     credential_problem: str | None = None
     """Why a worker's kubelet has no credential that its API would take."""
     expiring: str | None = None
@@ -205,9 +207,9 @@ def _about_a_worker(seen: Observation) -> Verdict | None:
     if seen.api_problem:
         return Verdict(Action.WAIT, f"no API answers: {seen.api_problem}")
     if seen.node_problem and not seen.is_unregistered:
-        why = f"{seen.node_problem}, and a kubelet makes it when it starts"
+        why = f"{seen.node_problem}, and a kubelet brings it when it starts"
         return Verdict(Action.RESTART_KUBELET, why)
-    if seen.node_problem:
+    if seen.node_problem and seen.is_gone:
         return Verdict(Action.WAIT, f"{seen.node_problem}: removed, or to join again")
     if seen.is_to_reboot:
         return Verdict(Action.REBOOT, _ASKED)

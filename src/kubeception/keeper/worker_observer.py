@@ -132,7 +132,8 @@ class WorkerObserver:
             session.hang_up()  # the kubelet may have another certificate by now
             return replace(seen, api_problem=error.message, api_silent_s=now - self._answered_s)
         self._answered_s = now
-        self._has_tried_to_register &= found is None
+        problem = conditions.lost_label(found) if found else f"Node {self._node} is gone"
+        self._has_tried_to_register &= problem is not None
         copy = cluster.read(session.layout.cluster)
         # Folders are a host's own, and may be other ones since this keeper has started.
         is_stale = told is not None and (
@@ -140,7 +141,8 @@ class WorkerObserver:
         )
         return replace(
             seen,
-            node_problem=None if found else f"Node {self._node} is gone",
+            node_problem=problem,
+            is_gone=found is None,
             is_unregistered=self._has_tried_to_register,
             pods=conditions.range_of_pods(found) if found else None,
             told_trouble=conditions.network_problem(found) if found else None,

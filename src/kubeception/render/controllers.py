@@ -251,7 +251,7 @@ def _spread(controller: Controller) -> objects.Object:
     """Prefer one replica a host, where there are several."""
     term = {
         "labelSelector": {"matchLabels": controller.labels},
-        "topologyKey": "kubernetes.io/hostname",
+        "topologyKey": objects.HOSTNAME,
     }
     return {
         "podAntiAffinity": {

@@ -16,6 +16,7 @@ NAMESPACE = "kube-system"
 RBAC = "rbac.authorization.k8s.io"
 MANAGED_BY = {"app.kubernetes.io/managed-by": "kubeception"}
 CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+HOSTNAME = "kubernetes.io/hostname"
 TOLERATE_EVERYTHING: list[Object] = [{"operator": "Exists"}]
 TOLERATE_CONTROL_PLANE: list[Object] = [{"key": CONTROL_PLANE, "effect": "NoSchedule"}]
 TOLERATE_CORDON: Object = {

@@ -53,8 +53,6 @@ _NODE_NOTES = "kubeception-node-notes"
 _SOURCES = "kubeception-upgrade-sources"
 # A claim has some 2 KiB, with a request of 4 KiB at most.
 _SMALL_BYTES = 12 * 1024
-# By which people and local volumes name a host; a kubelet writes it.
-_HOST_LABEL = "kubernetes.io/hostname"
 # As an expression, of names.
 _TOKEN_ID = "[a-z0-9]{10}"  # noqa: S105 - no token
 _NODE_WRITES = ("nodes", "nodes/status")
@@ -216,7 +214,7 @@ def _own_nodes(workers: Mapping[str, str]) -> Iterator[objects.Object]:
     Every node sends the traffic for a Node's pods to it, and people have pods run by a host's name.
     """
     before = "oldObject == null ? optional.none() : oldObject"
-    host = f"labels[?'{_HOST_LABEL}']"
+    host = f"labels[?'{objects.HOSTNAME}']"
     yield from _policy(
         _OWN_NODES,
         resources=_NODE_WRITES,

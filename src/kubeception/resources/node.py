@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from kubeception import conditions
 from kubeception.errors import ApiError
 from kubeception.host import kernel
 from kubeception.render import kubelet
-from kubeception.render.objects import CONTROL_PLANE
+from kubeception.render.objects import CONTROL_PLANE, HOSTNAME
 from kubeception.session import Session
 
 LABELS = {CONTROL_PLANE: "", "node.kubernetes.io/exclude-from-external-load-balancers": ""}
@@ -17,7 +18,7 @@ TAINT = {"key": CONTROL_PLANE, "effect": "NoSchedule"}
 
 @dataclass(frozen=True)
 class KnownNode:
-    """A Node that was deleted is wanted back: a kubelet registers it only once, when it starts.
+    """A Node, or a label of it, that was deleted is wanted back: a kubelet gives it when it starts.
 
     It comes back with its label and taint, since without them the DaemonSet's controller would end
     the API server. One that never was is the kubelet's to make.
@@ -29,14 +30,15 @@ class KnownNode:
         return f"Node {self.name}"
 
     def drift(self, session: Session) -> str | None:
-        """Say whether it is gone while pods are bound to it."""
-        if session.api.get("Node", self.name) is not None:
-            return None
+        """Say whether it is gone while pods are bound to it, or which label is."""
+        if found := session.api.get("Node", self.name):
+            is_known = CONTROL_PLANE in found["metadata"].get("labels", {})
+            return conditions.lost_label(found) if is_known else None
         bound = session.api.list("Pod", fields={"spec.nodeName": self.name})
         return "was deleted" if bound else None
 
     def apply(self, session: Session) -> None:
-        """Make it, and have the kubelet tell the rest, as it does when it starts."""
+        """Make it where it is gone; the kubelet tells the rest, as it does when it starts."""
         try:
             session.api.create(made_again(self.name))
         except ApiError as error:
@@ -52,7 +54,7 @@ def made_again(name: str) -> dict[str, Any]:
     told it: by a Node without room it would end them all. Its system's label is the kubelet's to
     bring: the DaemonSet controller, asked for a Node twice within milliseconds, may miss it.
     """
-    labels = {**LABELS, "kubernetes.io/hostname": name}
+    labels = {**LABELS, HOSTNAME: name}
     room = {
         "cpu": str(kernel.cpus()),
         "memory": str(kernel.memory_bytes()),

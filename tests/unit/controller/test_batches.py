@@ -737,6 +737,7 @@ def test_an_end_and_a_pause_wait_for_no_window(phase: Phase) -> None:
     assert step(run_of(*states, **more, window=CLOSED_NOW), {}, NOW)[0].phase is phase
 
 
+@pytest.mark.timeout(300)  # a quarter of a minute of pure computing, on a quiet machine
 def test_every_state_and_sight_has_an_answer_that_comes_to_an_end() -> None:
     """No combination raises, changes two things of a node at once, or has a node go back."""
     order = list(State)

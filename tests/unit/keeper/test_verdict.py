@@ -697,12 +697,17 @@ TABLE = {
     "a worker whose Node was deleted makes it again": (
         worker(node_problem="Node w1 is gone"),
         Action.RESTART_KUBELET,
-        "Node w1 is gone, and a kubelet makes it when it starts",
+        "Node w1 is gone, and a kubelet brings it when it starts",
     ),
     "a worker that was removed does not come back by itself": (
-        worker(node_problem="Node w1 is gone", is_unregistered=True),
+        worker(node_problem="Node w1 is gone", is_gone=True, is_unregistered=True),
         Action.WAIT,
         "Node w1 is gone: removed, or to join again",
+    ),
+    "a worker's label that no kubelet brings back is not waited for": (
+        worker(node_problem="Node w1 has lost its label a", is_unregistered=True),
+        Action.NOTHING,
+        "all is well",
     ),
     "a worker can't renew a credential that has expired": (
         worker(credential_problem="client.pem: has expired"),
