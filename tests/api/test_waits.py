@@ -23,9 +23,9 @@ from kubeception.facts import Hosted, Proven
 from kubeception.phases.handover import hosted_is_stable
 from kubeception.render import apiserver
 from kubeception.render.controllers import CONTROLLER_MANAGER
-from kubeception.render.objects import CONTROL_PLANE, TOLERATE_EVERYTHING, node_daemonset
+from kubeception.render.objects import CONTROL_PLANE, HOSTNAME, TOLERATE_EVERYTHING, node_daemonset
 from kubeception.resources.door_gate import DoorGate
-from kubeception.resources.node import LABELS, ControlPlaneNode, KnownNode, made_again
+from kubeception.resources.node import LABELS, ControlPlaneNode, made_again
 from kubeception.resources.node_daemonset import NodeDaemonSet
 from kubeception.session import Session
 
@@ -257,6 +257,8 @@ def test_a_control_plane_node_keeps_all_that_is_not_ours(session: Session) -> No
     assert theirs in found["spec"]["taints"]
     assert {"key": CONTROL_PLANE, "effect": "NoSchedule"} in found["spec"]["taints"]
 
+    session.api.merge("Node", "marked", {"metadata": {"labels": {HOSTNAME: None}}})
+    assert wanted.drift(session) == f"label {HOSTNAME} is missing"
     wanted.apply(session)
     again = session.api.get("Node", "marked")
     assert (
@@ -575,22 +577,6 @@ def test_a_node_that_is_made_again_has_room_for_the_pods_that_run_there(session:
     assert found is not None
     assert int(found["status"]["allocatable"]["pods"]) > 110
     assert {"cpu", "memory"} < found["status"]["allocatable"].keys()
-
-
-def test_a_label_that_only_a_kubelet_gives_is_missed(session: Session) -> None:
-    label = "kubernetes.io/hostname"
-    session.api.create(node("known", **LABELS, **{label: "known"}))
-    known, registered = KnownNode("known"), conditions.node_registered("known")
-    assert known.drift(session) is registered.problem(session) is None
-
-    session.api.merge("Node", "known", {"metadata": {"labels": {label: None}}})
-    assert known.drift(session) == f"Node known has lost its label {label}"
-    assert registered.problem(session) == known.drift(session)
-
-    # One that is about to become a control plane's is its kubelet's to make.
-    session.api.merge("Node", "known", {"metadata": {"labels": dict.fromkeys(LABELS)}})
-    assert known.drift(session) is None
-    session.api.delete("Node", "known")
 
 
 def one() -> float:

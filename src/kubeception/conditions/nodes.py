@@ -43,7 +43,7 @@ def node_registered(node: str) -> Condition:
         if found is None:
             return f"there is no Node {node}"
         if CONTROL_PLANE in found["metadata"].get("labels", {}):
-            return lost_label(found)
+            return None
         signs = [found["metadata"]["creationTimestamp"]]
         signs += [c["lastHeartbeatTime"] for c in conditions_of(found) if "lastHeartbeatTime" in c]
         if lease := session.api.get("Lease", node, namespace="kube-node-lease"):

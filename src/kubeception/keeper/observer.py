@@ -306,7 +306,7 @@ class Observer:
         if changed == self._read and not is_waiting:
             return
         try:
-            self._node_problem = _node_problem(self._session, self._node)
+            self._node_problem = nodes.ControlPlaneNode(self._node).drift(self._session)
             self._has_new_settings = _has_new_settings(self._session)
             own = address_gone_by(self._session)
             self._changed_place = api_places.problem(self._session, self._node, own)
@@ -358,12 +358,6 @@ def _lasting(session: Session) -> Iterator[tuple[str, str]]:
     for name in policies.names(copy.settings) if copy else ():
         for kind in ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"):
             yield f"{kind} {name}", f"/registry/{KINDS[kind].plural}/{name}"
-
-
-def _node_problem(session: Session, name: str) -> str | None:
-    """Say what this host's Node lacks that it has had since it is a control plane's."""
-    wanted = (nodes.ControlPlaneNode(name), nodes.KnownNode(name))
-    return next((why for one in wanted if (why := one.drift(session))), None)
 
 
 def _has_new_settings(session: Session) -> bool:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from kubeception import conditions
 from kubeception.errors import ApiError
 from kubeception.host import kernel
 from kubeception.render import kubelet
@@ -18,7 +17,7 @@ TAINT = {"key": CONTROL_PLANE, "effect": "NoSchedule"}
 
 @dataclass(frozen=True)
 class KnownNode:
-    """A Node, or a label of it, that was deleted is wanted back: a kubelet gives it when it starts.
+    """A Node that was deleted is wanted back: a kubelet registers it only once, when it starts.
 
     It comes back with its label and taint, since without them the DaemonSet's controller would end
     the API server. One that never was is the kubelet's to make.
@@ -30,15 +29,14 @@ class KnownNode:
         return f"Node {self.name}"
 
     def drift(self, session: Session) -> str | None:
-        """Say whether it is gone while pods are bound to it, or which label is."""
-        if found := session.api.get("Node", self.name):
-            is_known = CONTROL_PLANE in found["metadata"].get("labels", {})
-            return conditions.lost_label(found) if is_known else None
+        """Say whether it is gone while pods are bound to it."""
+        if session.api.get("Node", self.name) is not None:
+            return None
         bound = session.api.list("Pod", fields={"spec.nodeName": self.name})
         return "was deleted" if bound else None
 
     def apply(self, session: Session) -> None:
-        """Make it where it is gone; the kubelet tells the rest, as it does when it starts."""
+        """Make it, and have the kubelet tell the rest, as it does when it starts."""
         try:
             session.api.create(made_again(self.name))
         except ApiError as error:
@@ -71,12 +69,19 @@ def made_again(name: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class ControlPlaneNode:
-    """A node that is wanted to carry the control plane's label and taint."""
+    """A node that is wanted to carry the control plane's labels and taint.
+
+    And its host's label, which a kubelet gives it once, when it starts; by it pods are spread.
+    """
 
     name: str
 
     def __str__(self) -> str:
         return f"Node {self.name}"
+
+    @property
+    def _labels(self) -> dict[str, str]:
+        return {**LABELS, HOSTNAME: self.name}
 
     def drift(self, session: Session) -> str | None:
         """Say what it lacks."""
@@ -84,7 +89,7 @@ class ControlPlaneNode:
         if node is None:
             return "missing"
         labels = node["metadata"].get("labels", {})
-        missing = [name for name, value in LABELS.items() if labels.get(name) != value]
+        missing = [name for name, value in self._labels.items() if labels.get(name) != value]
         if missing:
             return f"label {missing[0]} is missing"
         return None if _has_taint(node) else f"taint {CONTROL_PLANE} is missing"
@@ -93,7 +98,7 @@ class ControlPlaneNode:
         """Label and taint it, keeping every other label and taint."""
         while True:
             node = session.api.get("Node", self.name) or {"metadata": {}, "spec": {}}
-            change: dict[str, Any] = {"metadata": {"labels": LABELS}}
+            change: dict[str, Any] = {"metadata": {"labels": self._labels}}
             if not _has_taint(node):
                 # The list of taints is one value to the API: it is sent whole, with the version
                 # that was read, so that a taint set meanwhile is not lost.
