@@ -67,10 +67,18 @@ def look(session: Session, *, is_worker: bool) -> list[Blocked]:
 def blocked(wanted: Iterable[Need], chains: Sequence[Chain]) -> list[Blocked]:
     """Return what chains drop of what is needed, by where it ends."""
     found: dict[Drop, list[Need]] = {}
+    anybodys: set[tuple[Drop, str, str, int]] = set()
     for need in wanted:
-        ends = (dropped(packet, chains) for packet in need.packets)
-        if end := next((one for one in ends if one), None):
-            found.setdefault(end, []).append(need)
+        ends = ((packet, dropped(packet, chains)) for packet in need.packets)
+        packet, end = next(((one, end) for one, end in ends if end), (None, None))
+        if packet is None or end is None:
+            continue
+        kind = (end, packet.hook, packet.protocol, packet.port)
+        if need.of_one and kind in anybodys:
+            continue
+        if not need.of_one:
+            anybodys.add(kind)
+        found.setdefault(end, []).append(need)
     by_ufw = any(chain.name.startswith("ufw-") for chain in chains)
     return [Blocked(drop, tuple(needs), by_ufw) for drop, needs in found.items()]
 

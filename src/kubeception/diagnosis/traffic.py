@@ -68,9 +68,13 @@ class Opening:
         if self.ports:
             way = "allow out" if hook == "output" else "allow"
             yield f"{way} {self.ports.replace('-', ':')}/{self.protocol}"
-        elif self.network != "lo":
+        elif self.network != "lo" and hook == "forward":
             yield f"route allow from {self.network}"
             yield f"route allow to {self.network}"
+        elif self.network != "lo":
+            yield (
+                f"allow out to {self.network}" if hook == "output" else f"allow from {self.network}"
+            )
 
     def by_firewalld(self, _hook: str) -> Iterator[str]:
         """Yield the ends of commands; the same holds here."""
@@ -82,12 +86,16 @@ class Opening:
 
 @dataclass(frozen=True)
 class Need:
-    """Packets that have to get through, in words, and what lets them; a run may break without."""
+    """Packets that have to get through, in words, and what lets them; a run may break without.
+
+    `of_one`: one host's, which are no news where anybody's end.
+    """
 
     what: str
     packets: tuple[Packet, ...]
     opening: Opening
     is_vital: bool = False
+    of_one: bool = False
 
 
 def needs(config: Config, around: Around, *, is_worker: bool) -> Iterator[Need]:
@@ -156,7 +164,8 @@ def of_the_door(uplink: str, *ports: int, caller: IPv4Address | None = None) -> 
             Packet("input", "tcp", port, enters=uplink, source=source, original=API_PORT)
             for port in ports
         ),
-        Opening("tcp", _range(HOSTED_PORTS)),
+        Opening(network=str(caller)) if caller else Opening("tcp", _range(HOSTED_PORTS)),
+        of_one=caller is not None,
     )
 
 
@@ -196,7 +205,10 @@ def _to_others(protocol: str, port: int, uplink: str, *, is_vital: bool = False)
 
 
 def _of_peers(around: Around) -> Iterator[Need]:
-    """Yield what goes to and fro between this host and each other, which a rule may name."""
+    """Yield what goes to and fro between this host and each other, which a rule may name.
+
+    Such a rule may drop answers, too: what lets packets through lets through all of that host's.
+    """
     for peer in around.peers:
         other = ip_network(peer)
         yield Need(
@@ -205,7 +217,8 @@ def _of_peers(around: Around) -> Iterator[Need]:
                 Packet("input", "udp", _VXLAN_PORT, enters=around.uplink, source=other),
                 Packet("output", "udp", _VXLAN_PORT, leaves=around.uplink, destination=other),
             ),
-            Opening("udp", str(_VXLAN_PORT)),
+            Opening(network=str(peer)),
+            of_one=True,
         )
 
 
@@ -216,20 +229,23 @@ def _of_callers(around: Around, *, is_worker: bool) -> Iterator[Need]:
         yield Need(
             f"tcp {API_PORT} to {api}",
             (Packet("output", "tcp", API_PORT, leaves=around.uplink, destination=other),),
-            Opening("tcp", str(API_PORT)),
+            Opening(network=str(api)),
             is_vital=True,
+            of_one=True,
         )
         yield Need(
             f"tcp {kubelet.PORT} from {api}",
             (Packet("input", "tcp", kubelet.PORT, enters=around.uplink, source=other),),
-            Opening("tcp", str(kubelet.PORT)),
+            Opening(network=str(api)),
+            of_one=True,
         )
     for peer in () if is_worker else around.peers:
         other = ip_network(peer)
         yield Need(
             f"tcp {kubelet.PORT} to {peer}",
             (Packet("output", "tcp", kubelet.PORT, leaves=around.uplink, destination=other),),
-            Opening("tcp", str(kubelet.PORT)),
+            Opening(network=str(peer)),
+            of_one=True,
         )
         yield of_the_door(around.uplink, *HOSTED_PORTS, caller=peer)
 

@@ -155,7 +155,8 @@ def test_a_rule_that_names_another_host_of_the_cluster_is_told_for_that_host(rul
     ):
         [found] = firewall.blocked(wanted, chains)
         assert "udp 8472 from and to 192.0.2.3" in str(found)
-        assert "-p udp --dport 8472 -j ACCEPT" in found.hint
+        assert "-s 192.0.2.3 -j ACCEPT" in found.hint
+        assert "-d 192.0.2.3 -j ACCEPT" in found.hint
     assert not [what for what in told(chains) if "udp" in what]
     other = iptables.chains(
         "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -s 198.51.100.1 -j DROP\nCOMMIT\n"
@@ -185,6 +186,17 @@ def test_a_worker_is_told_of_a_rule_against_the_api_and_its_api_of_one_against_t
     assert blocked("OUTPUT -d 192.0.2.3 -p tcp", of_api, is_worker=False) == {
         "tcp 10250 to 192.0.2.3": False
     }
+
+
+@pytest.mark.parametrize("is_worker", [True, False])
+def test_where_anybodys_packets_end_nobody_is_named(is_worker: bool) -> None:
+    one = (IPv4Address("192.0.2.3"),)
+    around = Around("host0", peers=one, apis=one if is_worker else ())
+    wanted = traffic.needs(Config(), around, is_worker=is_worker)
+
+    found = {str(one): one.hint for one in firewall.blocked(wanted, UFW)}
+
+    assert found == {what: hint for what, (hint, _) in told(UFW, is_worker=is_worker).items()}
 
 
 def test_what_a_host_keeps_from_its_own_pods_is_told() -> None:
