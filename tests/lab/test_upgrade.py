@@ -131,6 +131,8 @@ def test_one_command_takes_the_cluster_to_another_release(made: Made, note: Note
     assert bootstrap(cp1).changes == []
     again = cp1.run("kubeception", "upgrade", "apply", made.release, "--yes").stdout
     assert again == f"every node runs {made.release}; nothing was changed\n"
+    plan = cp1.run("kubeception", "upgrade", "plan", made.release).stdout
+    assert plan.splitlines()[-1].startswith("upgrade plan: nothing is left to do, ")
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,8 @@ def plan(
     else:
         _show(found)
         errors = sum(one.severity == "error" for one in found.findings)
-        may = "may begin" if found.is_allowed else f"forbidden by {errors}"
+        may = "may begin" if found.steps else "nothing is left to do"
+        may = may if found.is_allowed else f"forbidden by {errors}"
         warnings = len(found.findings) - errors
         click.echo(f"upgrade plan: {may}, {warnings} warnings, nothing was changed")
     context.exit(0 if found.is_allowed else PreflightError.exit_code)
