@@ -47,6 +47,7 @@ def plan(
       kubeception bundle import DIR --stage
       kubeception upgrade plan 1.37.1
     """
+    from kubeception.admin import upgrades
     from kubeception.upgrade import cluster_state, target
     from kubeception.upgrade import plan as planning
 
@@ -57,12 +58,14 @@ def plan(
         arguments = ["upgrade", "plan", wanted.folder.name, "--output", output, *given]
         target.hand_over(wanted, session.host, arguments)
         found = planning.of(cluster_state.inspect(session, wanted))
+        there = session.api.list("Node")
+        left = upgrades.not_on(wanted.folder.name, wanted.release.kubernetes, there)
     if output == "json":
         emit({"allowed": found.is_allowed, **asdict(found)})
     else:
         _show(found)
         errors = sum(one.severity == "error" for one in found.findings)
-        may = "may begin" if found.steps else "nothing is left to do"
+        may = "may begin" if left else "nothing is left to do"
         may = may if found.is_allowed else f"forbidden by {errors}"
         warnings = len(found.findings) - errors
         click.echo(f"upgrade plan: {may}, {warnings} warnings, nothing was changed")
