@@ -88,7 +88,7 @@ def bootstrap(host: Host, *flags: str) -> Run:
 def kubectl(host: Host, *argv: str, stdin: str | None = None, check: bool = True) -> str:
     """Run kubectl as the administrator and return what it printed."""
     admin = "--kubeconfig=/etc/kubernetes/admin.conf"
-    return host.run("kubectl", admin, *argv, stdin=stdin, check=check, timeout_s=120).stdout
+    return host.run("kubectl", admin, *argv, stdin=stdin, check=check, timeout_s=scaled(120)).stdout
 
 
 def get(host: Host, *what: str) -> Any:
@@ -304,11 +304,11 @@ class Requests:
         return cls.on(host, what=(f"/api/v1/nodes/{node}/proxy/healthz", "0.5"))
 
     @classmethod
-    def from_outside(cls, host: Host) -> "Requests":
+    def from_outside(cls, host: Host, *, patience_s: float = REQUEST_S) -> "Requests":
         """Ask in the lab's network, as other hosts do: the door has a map of its own for them."""
         there = ("nsenter", f"--net={host.place.lab.network}")
         pki = str(host.root() / PKI)
-        how = (host.address, pki, *PLAIN, str(scaled(REQUEST_S)))
+        how = (host.address, pki, *PLAIN, str(scaled(patience_s)))
         return cls([*there, sys.executable, str(PROBE), *how])
 
     def __enter__(self) -> "Requests":

@@ -120,8 +120,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # What takes longest begins first, or it would be waited for alone.
     items.sort(key=lambda item: FILES.get(item.path.name, 0), reverse=True)
     for item in items:
-        if item.path.is_relative_to(TESTS) and not item.get_closest_marker("timeout"):
-            item.add_marker(pytest.mark.timeout(TIMEOUT_S))
+        if item.path.is_relative_to(TESTS):
+            asked = item.get_closest_marker("timeout")
+            limit_s = asked.args[0] if asked else TIMEOUT_S
+            item.add_marker(pytest.mark.timeout(machine.scaled(limit_s)), append=False)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -60,7 +60,7 @@ def said(host: Host) -> record.Record | None:
 
 def assert_is_at(host: Host, *, now: str, before: str) -> None:
     """Check that everything names the address that a host has now, and nothing the one before."""
-    assert cluster.unhealthy(host) == []
+    cluster.settle(host)
     assert address(host) == now
     [node] = get(host, "nodes")["items"]
     assert {"type": "InternalIP", "address": now} in node["status"]["addresses"]

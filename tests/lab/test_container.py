@@ -6,13 +6,12 @@ import time
 
 import pytest
 from tests.lab import cluster, healing
-from tests.lab.cluster import Run, bootstrap
+from tests.lab.cluster import Run, bootstrap, quietly, until
 from tests.lab.conftest import Note
 from tests.lab.distribution import BUNDLE, UNITS, give_containerd, images
 from tests.lab.losing import AT
 
 from kubeception.lab import Host, Lab
-from kubeception.lab.waiting import wait_for
 from kubeception.layout import IMAGE_COMMAND
 
 RESET = ("kubeception", "reset", "--yes", "--etcd", "--pki")
@@ -96,7 +95,7 @@ def keeper(host: Host) -> dict[str, str]:
 
 def problem(host: Host) -> str | None:
     """Return what a status from another container has to say against the control plane."""
-    done = host.run("kubeception", "status", check=False, timeout_s=60)
+    done = host.run("kubeception", "status", check=False, timeout_s=120)
     return (done.stdout or done.stderr) if done.code else None
 
 
@@ -130,9 +129,9 @@ def test_the_keeper_runs_in_a_copy_of_the_image(cp1: Host) -> None:
 
 def test_the_keeper_hears_what_another_container_says(cp1: Host) -> None:
     cp1.run("kubeception", "keeper", "pause", "--for", "30m")
-    wait_for("a pause", lambda: None if is_paused(cp1) else "goes on", timeout_s=30)
+    until(lambda: is_paused(cp1), timeout_s=30)
     cp1.run("kubeception", "keeper", "resume")
-    wait_for("its end", lambda: "is paused" if is_paused(cp1) else None, timeout_s=30)
+    until(lambda: not is_paused(cp1), timeout_s=30)
 
 
 def test_it_comes_back_alone_after_a_power_cut(cp1: Host, note: Note) -> None:
@@ -141,7 +140,7 @@ def test_it_comes_back_alone_after_a_power_cut(cp1: Host, note: Note) -> None:
     cp1.boot()
     cp1.wait_for_unit(KEEPER)
 
-    wait_for("the control plane to come back", lambda: problem(cp1), timeout_s=healing.BACK_S)
+    until(quietly(lambda: problem(cp1) is None), timeout_s=healing.BACK_S)
     cluster.settle(cp1)
     note(f"back after a power cut, by a keeper from the image: {time.monotonic() - started:.1f} s")
 

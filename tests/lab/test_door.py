@@ -88,9 +88,10 @@ def test_a_door_that_was_removed_is_raised_by_the_keeper_who_says_so(
     with Watch(cp1, tmp_path / "heard") as watch:
         since = cp1.run("date", "+@%s").stdout.strip()
         cp1.run("nft", "delete", "table", "ip", "kubeception-door")
-        until(lambda: cluster.answers(cp1), timeout_s=3)
+        until(lambda: cluster.answers(cp1), timeout_s=6)
         assert healing.wait(cp1, patience_s=scaled(healing.SETTLED_S)) == []
 
+    cp1.run("journalctl", "--sync")
     log = cp1.run("journalctl", "--unit", "kubeception-keeper", "--since", since).stdout
     assert door_history.turns(log) == [("nothing", str(port))]
     assert [moment.inside for moment in watch.moments] == [set(), {port}]
@@ -100,9 +101,10 @@ def test_after_a_reboot_the_turns_are_a_chain_and_no_manifest_stays(made: Host) 
     cp1 = made
     cp1.reboot()
 
-    cp1.run("sh", "-c", STABLE, timeout_s=120)
+    cp1.run("sh", "-c", STABLE, timeout_s=scaled(120))
     until(lambda: cp1.run("ls", MANIFESTS).stdout == "", timeout_s=60)
 
+    cp1.run("journalctl", "--sync")
     turns = door_history.turns(
         cp1.run("journalctl", "--boot", "--unit", "kubeception-keeper").stdout
     )

@@ -575,7 +575,8 @@ def test_an_api_server_that_other_hosts_do_not_reach_is_not_proven(
     is_dropped = "reject" not in chain
     since = _now(cp1)
     with loaded(cp1, f"table inet hostile {{\n chain in {{\n{rules} }}\n}}\n"):
-        with cluster.Requests.from_outside(cp1) as asking:
+        # What was dropped is sent anew after 1, 3, 7 and 15 s.
+        with cluster.Requests.from_outside(cp1, patience_s=20) as asking:
             _roll(cp1)
             # On trial for a minute, then behind the door.
             until(lambda: _is_shut_out(cp1), timeout_s=60 + 60)

@@ -58,6 +58,11 @@ def test_a_lab_goes_up_grows_after_a_kill_and_goes_down(spare: Lab, note: Note) 
             running.wait(timeout=after_s)
         running.kill()
     note(f"`lab up` killed {after_s:.1f} s after {said.split(': ', 2)[-1].strip()!r}")
+    # Its join ends with it, at the latest when the disk has taken what it writes.
+    w2 = spare.host("w2")
+    cluster.until(
+        lambda: w2.run("pgrep", "-f", "kubeception join", check=False).code != 0, timeout_s=30
+    )
     again = subprocess.run(grow, capture_output=True, text=True)
     assert again.returncode == 0, f"seed {SEED}: {again.stderr}"
     assert ready_nodes(spare) == ["cp1", "w1", "w2"]

@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.hosts(3, bundle=True), pytest.mark.timeout(400)]
 
 SEARCH = Path(__file__).with_name("searching.py")
 DEMO = "demo"
-REGISTERED_S, READY_S = 4.0, 15.0
+REGISTERED_S, READY_S = 5.0, 15.0
 
 # As networks have one whose hosts reach the world through it alone; it knows no way to a cluster.
 PROXY = """[Manager]
@@ -247,7 +247,8 @@ def test_the_join_service_answers_on_the_control_plane_alone(joined: Cluster) ->
     for asker in joined.hosts:
         for asked in joined.hosts:
             url = f"https://{asked.address}:30000/healthz"
-            said = asker.run("curl", "-sk", "--max-time", "3", url, check=False).stdout
+            patience_s = "10" if asked is joined.cp1 else "3"
+            said = asker.run("curl", "-sk", "--max-time", patience_s, url, check=False).stdout
             # A host reaches Services by its own address in any case: it is inside the cluster.
             if asked is joined.cp1:
                 assert said == "ok", asker
@@ -454,10 +455,14 @@ def test_a_workers_keeper_joins_again_where_no_container_can_start(
         return is_ready(node) and is_heard and is_well(w1)
 
     took_s = cluster.until(cluster.quietly(is_whole), timeout_s=MENDED_S, since_s=began_s)
-    journal = w1.run("journalctl", "-b", "-u", "kubeception-keeper", "-o", "cat").stdout
     note(f"{gone}: whole {took_s:.0f} s after the reboot began")
-    assert journal.count("keeper: join: ended with exit code 0") == 1
-    assert said in journal
+
+    def journal() -> str:
+        return w1.run("journalctl", "-b", "-u", "kubeception-keeper", "-o", "cat").stdout
+
+    cluster.until(lambda: "keeper: join: ended with exit code" in journal(), timeout_s=30)
+    assert journal().count("keeper: join: ended with exit code 0") == 1
+    assert said in journal()
     assert join(w1)["changes"] == []
     cluster.settle(joined.cp1)
 

@@ -71,7 +71,7 @@ def hanging_on(host: Host, *, at: Host) -> Iterator[None]:
     argv = host.command("python3", "/root/crowd.py", *there)
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
         yield
-        said, _ = running.communicate(timeout=60)
+        said, _ = running.communicate(timeout=scaled(60))
         assert int(said) > SLOW_CLIENTS  # they came back when they were shown out
 
 

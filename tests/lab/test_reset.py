@@ -107,6 +107,7 @@ def test_strangers_survive_a_bootstrap(before: Before, cp1: Host) -> None:
 
 
 def test_nothing_happens_unless_somebody_says_yes(cp1: Host) -> None:
+    cp1.run("kubeception", "keeper", "pause")  # it would say that a revision is proven
     there = cluster.standing(cp1)
 
     refused = cp1.fail("kubeception", "reset")
@@ -123,6 +124,7 @@ def test_nothing_happens_unless_somebody_says_yes(cp1: Host) -> None:
     assert refused.code == 1
     assert "hint: kubeception reset --yes" in refused.stderr
     assert cluster.standing(cp1) == there
+    cp1.run("kubeception", "keeper", "resume")
 
 
 def test_a_reset_ends_the_cluster_and_spares_strangers(cp1: Host, note: Note) -> None:
@@ -152,7 +154,9 @@ def test_a_bootstrap_brings_the_same_cluster_back(cp1: Host) -> None:
 
     assert kubectl(cp1, "get", "configmap", "remembered", "-o", "yaml") == known
     assert strangers(cp1) == there
-    kubectl(cp1, "-n", "default", "wait", "--for=condition=Ready", "pod/theirs-cp1")
+    kubectl(
+        cp1, "-n", "default", "wait", "--for=condition=Ready", "pod/theirs-cp1", "--timeout=100s"
+    )
 
 
 def test_a_full_reset_leaves_what_was_there_before(before: Before, cp1: Host) -> None:

@@ -88,7 +88,7 @@ def _kill_after(host: Host, moment_s: float) -> tuple[float, int, str]:
 def test_an_interrupted_bootstrap_says_so_and_is_finished_by_the_next_one(
     whole_s: float, new_name: Names, note: Note
 ) -> None:
-    moment_s = whole_s * random.Random(SEED).uniform(0.1, 0.5)
+    moment_s = whole_s * random.Random(SEED).uniform(0.1, 0.3)
     with new_host(new_name) as cp1:
         running = started(cp1)
         with contextlib.suppress(subprocess.TimeoutExpired):

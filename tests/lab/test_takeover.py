@@ -3,12 +3,14 @@
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 from tests.conftest import Note
 from tests.lab import before, cluster
 from tests.lab.cluster import Requests, bootstrap, get, kubectl
 from tests.lab.conftest import Names
+from tests.lab.machine import scaled
 
 from kubeception.lab import Host, Lab
 from kubeception.pki import issue
@@ -24,6 +26,10 @@ ENDED = re.compile(r"connection refused|connection reset by peer|\bEOF\b")
 
 
 @pytest.fixture(scope="module")
+def is_well(host: Host) -> bool:
+    return host.run("kubeception", "status", check=False).code == 0
+
+
 def lab(new_name: Names, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A cluster with a worker, made by that version."""
     made = Lab(new_name())
@@ -95,7 +101,7 @@ def test_a_cluster_of_the_version_before_is_taken_over(
         assert signer(cp1, "/etc/kubernetes/pki/kubelet-server.crt") == OWN_CA
         assert trusted(cp1) == published(cp1) == [OWN_CA, CA]
         has_logs(cp1)
-        joined = worker.run("kubeception", "join", timeout_s=120)
+        joined = worker.run("kubeception", "join", timeout_s=scaled(120))
         assert signer(worker, SERVES) == OWN_CA
         has_logs(cp1)
         cluster.settle(cp1)
@@ -121,9 +127,10 @@ def test_a_cluster_of_the_version_before_is_taken_over(
     assert trusted(cp1) == published(cp1) == [OWN_CA]
     assert all(change.startswith("serving: ") for change in moved.changes)
     assert bootstrap(cp1).changes == []
-    worker.run("kubeception", "join", timeout_s=120)  # it is told the same
-    assert " 0 changes" in worker.run("kubeception", "join", timeout_s=120).stdout
+    worker.run("kubeception", "join", timeout_s=scaled(120))  # it is told the same
+    assert " 0 changes" in worker.run("kubeception", "join", timeout_s=scaled(120)).stdout
     has_logs(cp1)
+    cluster.settle(cp1)
     for host in hosts:
-        assert host.run("kubeception", "status", check=False).code == 0
+        cluster.until(partial(is_well, host), timeout_s=60)
         assert host.run("kubeception", "certs", "check", check=False).code == 0

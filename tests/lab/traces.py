@@ -14,7 +14,7 @@ from kubeception.host import process
 _OTHERS = "|".join(
     (
         r"^cgroups: \S*/kubeception-lab$",
-        r"kubeception-lab/(?!{name}(?:/|\b(?!-)))[a-z0-9]",
+        r"kubeception-lab/(?!{name}(?:/|\b(?!-)))[a-z0-9.]",
         r"lab\.supervisor (?!{name} )",
     )
 )

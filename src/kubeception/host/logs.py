@@ -67,6 +67,8 @@ def _journal(selection: str, root: Path | None) -> list[str]:
     options = ("--quiet", "--no-pager", "--output=cat", f"--lines={READ}", "--boot")
     argv = ["journalctl", *options, selection]
     try:
+        # What a program that has just ended said last may be on its way yet.
+        run(["journalctl", "--quiet", "--sync"], check=False, timeout=_TIMEOUT_S, root=root)
         done = run(argv, check=False, timeout=_TIMEOUT_S, root=root)
     except KubeceptionError:  # a container without its host's files has no journalctl
         return []

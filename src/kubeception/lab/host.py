@@ -249,7 +249,7 @@ def switch_off(place: HostPlace) -> None:
     wait_for(
         f"{place.name} to be off",
         lambda: "its disk is in use" if supervisor(place) or disk.in_use(place.image) else None,
-        timeout_s=30,
+        timeout_s=120,
         pause_s=0.01,
     )
 
