@@ -71,6 +71,7 @@ def test_a_chain_that_drops(session: Session) -> None:
 
     assert told(session).startswith(
         "chain inet fw forward (policy drop) drops what pods of two hosts send each other,"
+        " what this host and its pods send each other, what comes for pods by NodePorts,"
         " what pods send to other hosts, what pods send to nodes (nft insert rule inet fw forward"
     )
 
