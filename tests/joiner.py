@@ -203,8 +203,16 @@ class Joiner:
             return made.post(self.document(made.nonce(), made.server, **wrong))
 
     def persist(self, port: int, host: str = LOOPBACK, *, patience_s: float) -> Said:
-        """Join, and come again for as long as it is put off, as it is told to."""
+        """Join, and come again for as long as it is put off or shown out, as it is told to."""
         until = time.monotonic() + patience_s
-        while (said := self.join(port, host)).status == 503 and time.monotonic() < until:
-            time.sleep(int(said.headers["retry-after"]))
-        return said
+        while True:
+            after_s = 1
+            try:
+                said = self.join(port, host)
+                if said.status != 503 or time.monotonic() > until:
+                    return said
+                after_s = int(said.headers["retry-after"])
+            except (Gone, OSError):  # who is slow to speak is shown out
+                if time.monotonic() > until:
+                    raise
+            time.sleep(after_s)

@@ -161,10 +161,11 @@ class Rig:
         return self.session().etcd
 
     def spare_port(self) -> int:
-        """Return a port on which nobody answers."""
-        with socket.create_server(("127.0.0.1", 0)) as found:
-            port: int = found.getsockname()[1]
-            return port
+        """Return a port on which nobody answers, and that no outgoing connection will get."""
+        while True:
+            port = random.choice(UNUSED)
+            with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+                return port
 
     def until(self, what: str, holds: Callable[[], bool], *, successes: int = 1) -> None:
         """Wait until something holds."""

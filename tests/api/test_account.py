@@ -5,6 +5,7 @@ from tests.api.rig import Rig
 from tests.fixed import CONFIG, FACTS
 
 from kubeception.phases import control_plane
+from kubeception.render import coredns
 from kubeception.render.objects import NAMESPACE
 from kubeception.resources import Resource
 from kubeception.session import Session
@@ -37,7 +38,8 @@ def pods_of(session: Session, name: str) -> set[str]:
 
 
 def test_who_has_a_token_of_the_account_before_gives_way(rig: Rig, session: Session) -> None:
-    rig.until("pods", lambda: all(pods_of(session, name) for name in (COREDNS, OTHER)))
+    rig.until("pods", lambda: len(pods_of(session, COREDNS)) == coredns.REPLICAS)
+    rig.until("pods", lambda: bool(pods_of(session, OTHER)))
     before, others = pods_of(session, COREDNS), pods_of(session, OTHER)
     session.api.delete("ServiceAccount", COREDNS, namespace=NAMESPACE)
     wanted = account(COREDNS)

@@ -422,7 +422,7 @@ def test_a_budget_that_does_not_give_way_stops_it_and_the_node_takes_pods_again(
         node(session.api, name)
         pod(session.api, f"on-{name}", on=name)
     budget(rig, session.api)
-    name = order(session, *FEW, drain_s=1)
+    name = order(session, *FEW, drain_s=5)
 
     said = to_its_end(session, controllers, name)
 
@@ -439,7 +439,7 @@ def test_force_ends_pods_that_their_budget_keeps(
     node(session.api, "b1")
     pod(session.api, "on-b1", on="b1")
     budget(rig, session.api)
-    name = order(session, "b1", drain_s=1, is_forced=True)
+    name = order(session, "b1", drain_s=5, is_forced=True)
 
     assert to_its_end(session, controllers, name) == "all nodes have rebooted"
 
@@ -450,7 +450,7 @@ def test_a_host_that_does_not_come_back_stops_it_and_stays_cordoned(
     for name in FEW:
         node(session.api, name)
 
-    name = order(session, *FEW, step_s=1)
+    name = order(session, *FEW, step_s=5)
     said = to_its_end(session, controllers, name, Hosts(session.api, off=("b1",)))
 
     assert "b1 failed: has not rebooted after" in said
@@ -469,7 +469,7 @@ def test_a_node_that_a_person_has_opened_is_held_no_more(
     """Who closes it again has reasons of his own."""
     for name in FEW:
         node(session.api, name)
-    failed = order(session, *FEW, step_s=1)
+    failed = order(session, *FEW, step_s=5)
     to_its_end(session, controllers, failed, Hosts(session.api, off=("b1",)))
     assert marks(session)["b1"] == (True, True)
     assert [said.partition(":")[0] for said in upgrades.notices(session)] == [failed]
@@ -649,7 +649,7 @@ def test_a_host_that_can_not_fetch_it_stops_it_before_anything_is_changed(
     wanted = {"release": NEW, "previous": OLD, "source": SOURCE}
     hosts = Hosts(session.api, off=("b2",) if is_slow else (), broken=("b2",))
 
-    name = order(session, *FEW, **wanted, step_s=1 if is_slow else 900)
+    name = order(session, *FEW, **wanted, step_s=5 if is_slow else 900)
     said = to_its_end(session, controllers, name, hosts)
 
     why = f"has no bundle {NEW} after " if is_slow else "error: the server answers 404"

@@ -208,7 +208,7 @@ def test_a_watch_outlives_the_servers_time_limit_but_not_the_server(
     pair = session.layout.pki.admin
     client = Credential(pair.certificate, pair.key)
     ca = session.layout.pki.ca.certificate
-    watching = Api(f"https://127.0.0.1:{rig.ports.api}", ca, client, timeout_s=1.0)
+    watching = Api(f"https://127.0.0.1:{rig.ports.api}", ca, client, timeout_s=5.0)
     try:
         seen = watching.watch("Namespace", timeout_s=1)
         assert any(name == "default" for name in seen)
@@ -269,10 +269,12 @@ def test_a_service_whose_client_died_is_created_by_the_next_one(
     client = Credential(pair.certificate, pair.key)
     ca = session.layout.pki.ca.certificate
     network = ip_network(session.config.net.service_cluster_ip_range)
-    started = monotonic()
-    api.apply(service("whole", str(network[99]), 30_999))
-    whole_s = monotonic() - started
-    api.delete("Service", "whole", namespace="default")
+    whole_s = 10.0
+    for _ in range(5):
+        started = monotonic()
+        api.apply(service("whole", str(network[99]), 30_999))
+        whole_s = min(whole_s, monotonic() - started)
+        api.delete("Service", "whole", namespace="default")
     cut = 0
     for one in range(25):
         wanted = service(f"cut-{one}", str(network[100 + one]), 31_000 + one)

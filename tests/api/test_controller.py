@@ -387,6 +387,14 @@ def may_write_nothing(kubelet: Api, joined: Host) -> str:
     return " ".join(said)
 
 
+def _may_not_be(kubelet: Api, node: objects.Object) -> bool:
+    try:
+        kubelet.try_out(node)
+    except ApiError as error:
+        return error.status == 422
+    return False
+
+
 @pytest.mark.usefixtures("controller")
 def test_a_removed_worker_writes_nothing_and_comes_back_by_a_new_token(
     rig: Rig, session: Session, service: Api, tmp_path: Path
@@ -398,6 +406,7 @@ def test_a_removed_worker_writes_nothing_and_comes_back_by_a_new_token(
         kubelet.create(node)
         nodes.remove(session, "w20", timeout_s=10, tell=lambda _: None)
 
+        rig.until("that to count", lambda: _may_not_be(kubelet, node))
         said = may_write_nothing(kubelet, joined)
         assert "the node was removed from the cluster" in said
         # What it can still read is what every node can, and nothing of any pod: docs/security.md.

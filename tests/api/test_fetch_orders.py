@@ -222,6 +222,14 @@ def test_who_is_not_of_the_clusters_own_may_where_rbac_gives_it(
         api.create(named(Order(release=NEW, source=SOURCE), "theirs"))
 
 
+def _is_refused(call: Callable[[], object]) -> bool:
+    try:
+        call()
+    except ApiError as error:
+        return error.status == FORBIDDEN
+    return False
+
+
 def test_a_kubelet_reads_an_order_by_its_name_and_makes_none(
     rig: Rig, session: Session, tmp_path: Path
 ) -> None:
@@ -231,6 +239,7 @@ def test_a_kubelet_reads_an_order_by_its_name_and_makes_none(
         assert found
         assert found["spec"] == made["spec"]
         plain = named(Order(release=NEW), "mine")
+        rig.until("what others gave it to be gone", lambda: _is_refused(lambda: api.list(KIND)))
         for call in (
             lambda: api.list(KIND),
             lambda: api.create(plain),

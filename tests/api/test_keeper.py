@@ -341,7 +341,10 @@ def test_a_keeper_that_may_not_see_the_apis_places_yet_says_nothing(
     rig.kubectl("patch", "endpointslice", "kubernetes", "--type=json", "-p", EDITS["endpointslice"])
     rig.kubectl("delete", "--namespace=default", "role", "kubeception:keeper")
 
-    assert api_places.problem(watching, NODE, HOST.address) is None
+    def says_nothing() -> bool:
+        return api_places.problem(watching, NODE, HOST.address) is None
+
+    rig.until("the right to be gone, and nothing to be said", says_nothing)
 
 
 def test_the_lease_is_written_and_let_go_again(session: Session, watching: Session) -> None:

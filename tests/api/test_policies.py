@@ -2,8 +2,9 @@
 
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -246,10 +247,18 @@ def network(rig: Rig, session: Session, tmp_path: Path) -> Iterator[Api]:
         "subjects": [{"kind": "ServiceAccount", **about}],
     }
     session.api.apply(binding)
-    yield from with_token(rig, tmp_path, "brought")
+    for made in with_token(rig, tmp_path, "brought"):
+        rig.until("its rights to count", partial(_reads_nodes, made))
+        yield made
     for kind in ("ClusterRoleBinding", "ClusterRole"):
         session.api.delete(kind, "brought")
     session.api.delete("ServiceAccount", "brought", namespace=NAMESPACE)
+
+
+def _reads_nodes(api: Api) -> bool:
+    with suppress(ApiError):
+        return bool(api.get("Node", "w1"))
+    return False
 
 
 @pytest.mark.parametrize("status", [False, True])

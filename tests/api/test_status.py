@@ -226,7 +226,7 @@ def test_an_api_that_hangs_is_asked_once(beside: Session, pace: float) -> None:
     behind = {check.problem for check in found.checks if check.group in {"Leases", "cluster"}}
     assert len(behind) == 1
     assert "timed out" in str(behind.pop())
-    assert took_s < 8 * pace
+    assert took_s < 12 * pace
 
 
 def test_the_certificates_of_a_new_cluster_are_good_for_a_year(beside: Session) -> None:
@@ -324,8 +324,8 @@ def test_a_watch_tries_others_admission_every_ten_seconds(
 ) -> None:
     """Each trial is a dry run of every workload, and a call of everybody's webhooks."""
     rig.apply_everything()
-    passed_s = 0.0
-    clock = Clock(monotonic=lambda: passed_s)
+    at_s = [0.0]
+    clock = Clock(monotonic=lambda: at_s[0])
     host = Host(beside.host.root, beside.host.systemd, clock)
     lately = Lately(status.GOOD_FOR_S)
     workloads = sum(
@@ -335,13 +335,13 @@ def test_a_watch_tries_others_admission_every_ten_seconds(
     assert workloads >= 6
 
     before = requests(beside, dry=False), requests(beside, dry=True)
-    for _ in range(12):  # a look each second
+    looks_s = (0.0, 1.0, 9.0, 10.0, 11.0)
+    for at_s[0] in looks_s:
         with Session(CONFIG, host, api_port=rig.ports.api, etcd_port=rig.ports.etcd) as one:
             status.look(one, lately)
-        passed_s += 1
-    tried = requests(beside, dry=True) - before[1]
+    tried, asked = (requests(beside, dry=is_dry) - before[is_dry] for is_dry in (True, False))
 
-    note(f"{tried} dry runs and {requests(beside, dry=False) - before[0]} requests in 12 looks")
+    note(f"{tried} dry runs and {asked} requests in {len(looks_s)} looks")
     assert tried == 2 * workloads
 
 
