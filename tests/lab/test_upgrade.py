@@ -215,6 +215,7 @@ def test_one_worker_goes_before_the_others(other: Made, note: Note, kubelet: str
         seen = until_it_is_at("w2 Proving", words)
         assert not any(step.startswith("w1 ") for step in seen), seen
         if not is_well:
+            w2.run("kubeception", "keeper", "pause")  # it would start it again before that
             w2.run("systemctl", "stop", "kubelet")
             until_it_is_at("w2 Failed", words)
 
@@ -226,6 +227,7 @@ def test_one_worker_goes_before_the_others(other: Made, note: Note, kubelet: str
         until(lambda: upgrade_status(cp1)["phase"] == "Failed", timeout_s=60)
         said = upgrade_status(cp1)["message"]
         w2.run("systemctl", "start", "kubelet")
+        w2.run("kubeception", "keeper", "resume")
         cp1.run("kubeception", "upgrade", "abort")
         until(lambda: is_given_up(cp1), timeout_s=400)
         note(f"the kubelet of a canary was stopped: {said}")
