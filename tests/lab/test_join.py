@@ -22,6 +22,7 @@ from kubeception import crash
 from kubeception.errors import JoinRefused
 from kubeception.lab import Host, Lab
 from kubeception.pki import token
+from kubeception.render import containerd
 
 pytestmark = [pytest.mark.hosts(3, bundle=True), pytest.mark.timeout(400)]
 
@@ -395,7 +396,7 @@ def test_a_workers_runtime_that_hangs_is_named_with_what_helps(joined: Cluster) 
     [said] = [line for line in cluster.complaints(w1) if "takes questions and answers" in line]
 
     mends = said.rpartition("(")[2].removesuffix(")")
-    assert mends == "systemctl restart containerd"
+    assert mends == f"systemctl restart {containerd.UNIT}"
     w1.run(*mends.split(), timeout_s=120)
     cluster.until(partial(is_well, w1), timeout_s=60)
 
