@@ -27,6 +27,7 @@ from kubeception.kept import snapshots, taking
 from kubeception.kept.snapshots import Kind, Snapshot
 from kubeception.layout import Layout
 from kubeception.pki import issue
+from kubeception.readable import readable
 from kubeception.session import Session
 
 log = logging.getLogger("kubeception.backup")
@@ -37,6 +38,7 @@ _TOLD, _SNAPSHOT, _HOST = "backup.json", "snapshot.db", "host/"
 _LONGEST = 16 << 20
 
 
+@readable
 class Told(msgspec.Struct, frozen=True):
     """What a backup says of itself, at its beginning."""
 

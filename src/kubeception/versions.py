@@ -14,6 +14,7 @@ from typing import Annotated, Any, Self, get_args, get_origin
 from msgspec import Meta, Struct, convert, json, structs
 
 from kubeception.errors import KubeceptionError
+from kubeception.readable import readable
 
 LISTING = "bundle.json"
 IMAGE_PREFIX = "localhost/kubeception"
@@ -54,6 +55,7 @@ class Range:
         return f"{words}, below {dotted(self.below)}" if self.below else words
 
 
+@readable
 class Release(Struct, frozen=True, omit_defaults=True):
     """What a bundle brings, as its list says; what a cluster goes by is the first two."""
 

@@ -21,6 +21,7 @@ from msgspec import Meta, Struct
 from kubeception import versions
 from kubeception.bundle.store import key
 from kubeception.errors import KubeceptionError
+from kubeception.readable import readable
 from kubeception.versions import LISTING, Release, spelled
 
 _HINT = "kubeception bundle build"
@@ -30,6 +31,7 @@ _GIB = 1 << 30
 _PATH = r"(?!lib/python(/|\Z))(bin|images|lib)(/[0-9A-Za-z_][0-9A-Za-z_.+-]*)+"
 
 
+@readable
 class BundleFile(Struct, frozen=True):
     """One file of a bundle."""
 
@@ -47,6 +49,7 @@ class BundleFile(Struct, frozen=True):
         return 0o755 if self.path.startswith("bin/") else 0o644
 
 
+@readable
 class Bundle(Release, frozen=True, kw_only=True):
     """A release and the files that bring it."""
 

@@ -26,6 +26,7 @@ from kubeception.config.model import (
     Secrets,
 )
 from kubeception.layout import Layout
+from kubeception.readable import readable
 from kubeception.versions import Release
 
 _Leaves = dict[tuple[str, ...], Any]
@@ -42,6 +43,7 @@ FIXED = (
 )
 
 
+@readable
 class ClusterSettings(Struct, frozen=True, omit_defaults=False):
     """What all hosts of a cluster go by."""
 
@@ -112,6 +114,7 @@ class ClusterSettings(Struct, frozen=True, omit_defaults=False):
         )
 
 
+@readable
 class Copy(Struct, frozen=True):
     """A host's copy: the cluster's settings, and what the host itself has asked for by then."""
 

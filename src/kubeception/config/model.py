@@ -15,6 +15,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from kubeception.config.names import DNS_NAME, LONGEST_NODE_NAME
 from kubeception.layout import EtcdPaths, KubeletPaths, Layout, PkiPaths
+from kubeception.readable import readable
 
 # Python's `$` also matches before a last newline; the lookahead forbids that, here and in editors.
 END = r"$(?!\n)"
@@ -272,6 +273,7 @@ class Kubeception(Section, frozen=True):
         return int(self.nodeport)
 
 
+@readable
 class Config(Section, frozen=True):
     """The whole configuration file; the smallest one is empty."""
 

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from kubeception.config.model import END
 from kubeception.config.names import DNS_NAME, LONGEST_NODE_NAME
+from kubeception.readable import readable
 
 PATH = "/join"
 BODY_BYTES = 16 * 1024
@@ -31,12 +32,14 @@ _Hex64 = Annotated[str, Meta(pattern=rf"^[0-9a-f]{{128}}{END}")]
 _NodeName = Annotated[str, Meta(pattern=rf"^{DNS_NAME}{END}", max_length=LONGEST_NODE_NAME)]
 
 
+@readable
 class Challenge(Struct, frozen=True, forbid_unknown_fields=True):
     """What the service wants to see proven."""
 
     nonce: _Hex32
 
 
+@readable
 class Request(Struct, frozen=True, forbid_unknown_fields=True):
     """What a host asks for: a certificate for this node, by this token.
 
@@ -54,6 +57,14 @@ class Request(Struct, frozen=True, forbid_unknown_fields=True):
     proof: _Hex64
 
 
+class KubeletSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a kubelet has to know of the cluster."""
+
+    cluster_dns: str
+    cluster_domain: str
+
+
+@readable
 class Answer(Struct, frozen=True, forbid_unknown_fields=True):
     """What a host needs to be a node: its certificate, the cluster's CA, and where the API is.
 
@@ -63,16 +74,10 @@ class Answer(Struct, frozen=True, forbid_unknown_fields=True):
     certificate: str
     ca: str
     apiservers: Annotated[tuple[str, ...], Meta(min_length=1)]
-    kubelet: "KubeletSettings"
+    kubelet: KubeletSettings
 
 
-class KubeletSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a kubelet has to know of the cluster."""
-
-    cluster_dns: str
-    cluster_domain: str
-
-
+@readable
 class Refusal(Struct, frozen=True, forbid_unknown_fields=True):
     """Why not, in a word or two."""
 

@@ -20,6 +20,7 @@ import msgspec
 from kubeception import versions
 from kubeception.errors import KubeceptionError
 from kubeception.host import files
+from kubeception.readable import readable
 from kubeception.versions import Release
 
 # Of those that the keeper makes: the last one of as many hours, and of as many days.
@@ -40,6 +41,7 @@ class Kind(StrEnum):
     MANUAL = "manual"
 
 
+@readable
 class Record(msgspec.Struct, frozen=True):
     """What is known of a snapshot: whose it is, how far it goes, and what made it.
 
