@@ -113,6 +113,7 @@ def is_ready(pod: dict[str, Any]) -> bool:
 def unhealthy(host: Host) -> list[str]:
     """Return what is not as it should be: in the status, among the pods, in the manifests."""
     status = host.run("kubeception", "status", "-o", "json", check=False, timeout_s=60)
+    assert status.stdout, status
     said = json.loads(status.stdout)
     found = [f"{c['what']}: {c['problem']}" for c in said["checks"] if c["problem"]]
     found += [f"{p['metadata']['name']} is not ready" for p in pods(host) if not is_ready(p)]

@@ -26,10 +26,6 @@ ENDED = re.compile(r"connection refused|connection reset by peer|\bEOF\b")
 
 
 @pytest.fixture(scope="module")
-def is_well(host: Host) -> bool:
-    return host.run("kubeception", "status", check=False).code == 0
-
-
 def lab(new_name: Names, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A cluster with a worker, made by that version."""
     made = Lab(new_name())
@@ -40,6 +36,10 @@ def lab(new_name: Names, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
         yield made
     finally:
         made.down()
+
+
+def is_well(host: Host) -> bool:
+    return host.run("kubeception", "status", check=False).code == 0
 
 
 def has_logs(cp1: Host) -> None:
