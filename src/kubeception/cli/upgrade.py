@@ -65,8 +65,8 @@ def plan(
     else:
         _show(found)
         errors = sum(one.severity == "error" for one in found.findings)
-        may = "may begin" if left else "nothing is left to do"
-        may = may if found.is_allowed else f"forbidden by {errors}"
+        what = "may begin" if left else "nothing is left to do"
+        may = what if found.is_allowed else f"forbidden by {errors}"
         warnings = len(found.findings) - errors
         click.echo(f"upgrade plan: {may}, {warnings} warnings, nothing was changed")
     context.exit(0 if found.is_allowed else PreflightError.exit_code)

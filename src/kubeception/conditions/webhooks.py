@@ -1,12 +1,13 @@
 """Admission webhooks that the API must ask and nobody answers for."""
 
+import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from kubeception.kube.kinds import KINDS
-from kubeception.render.objects import NAMESPACE
+from kubeception.render.objects import NAMESPACE, Object
 from kubeception.session import Session
 
 Webhook = dict[str, Any]
@@ -54,11 +55,12 @@ def opened(session: Session) -> Iterator[str]:
 
 def notices(session: Session) -> Iterator[str]:
     """Yield each webhook by which the cluster or its users can't go on, and what mends it."""
+    namespaces = functools.cache(lambda: session.api.list("Namespace"))
     for one in unanswered(session):
         if not is_certain(one.webhook):
             continue
         ours = concern(one.webhook)
-        if what := ours or _of_users(session, one.webhook):
+        if what := ours or _of_users(one.webhook, namespaces()):
             yield (
                 f"{one.kind} {one.configuration}: {one.webhook['name']} must answer for {what}: "
                 f"{one.problem}; {mending(one) if ours else _ignoring(one)}"
@@ -127,13 +129,13 @@ def concerns_us(webhook: Webhook) -> bool:
     return concerns(webhook, *_OURS)
 
 
-def _of_users(session: Session, webhook: Webhook) -> str:
+def _of_users(webhook: Webhook, namespaces: Iterable[Object]) -> str:
     """Say what a webhook is asked about in namespaces that are there, "" for nothing."""
     rules = webhook.get("rules", [])
     kinds = sorted({kind for rule in rules for kind in rule.get("resources", [])})
     selector = webhook.get("namespaceSelector", {})
-    found = (one["metadata"].get("labels", {}) for one in session.api.list("Namespace"))
-    return ", ".join(kinds) if any(selects(selector, labels) for labels in found) else ""
+    labels = (one["metadata"].get("labels", {}) for one in namespaces)
+    return ", ".join(kinds) if any(selects(selector, those) for those in labels) else ""
 
 
 def _concerns_nodes(webhook: Webhook) -> bool:

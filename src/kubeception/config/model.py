@@ -14,6 +14,7 @@ from typing import Annotated
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from kubeception.config.names import DNS_NAME, LONGEST_NODE_NAME
+from kubeception.endpoints import NODE_PORTS
 from kubeception.layout import EtcdPaths, KubeletPaths, Layout, PkiPaths
 from kubeception.readable import readable
 
@@ -50,8 +51,9 @@ Interval = Annotated[
 ]
 # The original wrote its port as a string.
 NodePort = Annotated[
-    Annotated[int, Meta(ge=30000, le=32767)] | Annotated[str, _text(r"3[0-2][0-9]{3}", "digits")],
-    Meta(title="a port from 30000 to 32767"),
+    Annotated[int, Meta(ge=NODE_PORTS[0], le=NODE_PORTS[1])]
+    | Annotated[str, _text(r"3[0-2][0-9]{3}", "digits")],
+    Meta(title=f"a port from {NODE_PORTS[0]} to {NODE_PORTS[1]}"),
 ]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from kubeception.config import flags
 from kubeception.config.model import PATH, Config
 from kubeception.config.positions import Key
+from kubeception.endpoints import NODE_PORTS
 
 PODS, SERVICES = "net.cluster_cidr", "net.service_cluster_ip_range"
 API, DNS = "net.apiserver_cluster_ip", "net.dns_cluster_ip"
@@ -39,8 +40,8 @@ def check(config: Config) -> Iterator[Problem]:
         for mount in () if program in flags.ON_THE_HOST else section.extra_mounts:
             if ".." in Path(mount.path).parts:
                 yield _problem(f"{mount.path} has a .. in it", f"{program}.extra_mounts")
-    if config.kubeception.join_port > 32767:
-        yield _problem(f"{config.kubeception.join_port} is beyond 32767", "kubeception.nodeport")
+    if (port := config.kubeception.join_port) > NODE_PORTS[1]:
+        yield _problem(f"{port} is beyond {NODE_PORTS[1]}", "kubeception.nodeport")
 
 
 def _problem(text: str, *keys: str) -> Problem:

@@ -69,9 +69,10 @@ def blocked(wanted: Iterable[Need], chains: Sequence[Chain]) -> list[Blocked]:
     found: dict[Drop, list[Need]] = {}
     anybodys: set[tuple[Drop, str, str, int]] = set()
     for need in wanted:
-        ends = ((packet, dropped(packet, chains)) for packet in need.packets)
-        packet, end = next(((one, end) for one, end in ends if end), (None, None))
-        if packet is None or end is None:
+        for packet in need.packets:
+            if end := dropped(packet, chains):
+                break
+        else:
             continue
         kind = (end, packet.hook, packet.protocol, packet.port)
         if need.of_one and kind in anybodys:

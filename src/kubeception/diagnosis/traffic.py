@@ -1,6 +1,6 @@
 """What has to get through a host's packet filter for a cluster to live: packets, by role."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_network
 
@@ -14,6 +14,7 @@ from kubeception.endpoints import (
     HOSTED_PORTS,
     NODE_PORTS,
     SERVICE_PORT,
+    Network,
 )
 from kubeception.host.packet_filter import Packet
 from kubeception.kube import kubelet
@@ -88,7 +89,7 @@ class Opening:
 class Need:
     """Packets that have to get through, in words, and what lets them; a run may break without.
 
-    `of_one`: one host's, which are no news where anybody's end.
+    `of_one`: one host's, which are no news where anybody's end; those are told before.
     """
 
     what: str
@@ -155,18 +156,20 @@ def _of_control_plane(config: Config, uplink: str) -> Iterator[Need]:
         )
 
 
-def of_the_door(uplink: str, *ports: int, caller: IPv4Address | None = None) -> Need:
-    """Return what comes to API servers by way of the door, from any other host or from one."""
-    source = ip_network(caller) if caller else None
+def of_the_door(uplink: str, *ports: int) -> Need:
+    """Return what comes from other hosts to API servers by way of the door."""
     return Need(
-        f"tcp {_range(ports)} from {caller or 'other hosts'}, where port {API_PORT} leads",
-        tuple(
-            Packet("input", "tcp", port, enters=uplink, source=source, original=API_PORT)
-            for port in ports
-        ),
-        Opening(network=str(caller)) if caller else Opening("tcp", _range(HOSTED_PORTS)),
-        of_one=caller is not None,
+        f"tcp {_range(ports)} from other hosts, where port {API_PORT} leads",
+        tuple(_through_the_door(uplink, ports)),
+        Opening("tcp", _range(HOSTED_PORTS)),
     )
+
+
+def _through_the_door(
+    uplink: str, ports: Iterable[int], source: Network | None = None
+) -> Iterator[Packet]:
+    for port in ports:
+        yield Packet("input", "tcp", port, enters=uplink, source=source, original=API_PORT)
 
 
 def own(*ports: int, original: int = 0) -> Need:
@@ -205,49 +208,41 @@ def _to_others(protocol: str, port: int, uplink: str, *, is_vital: bool = False)
 
 
 def _of_peers(around: Around) -> Iterator[Need]:
-    """Yield what goes to and fro between this host and each other, which a rule may name.
-
-    Such a rule may drop answers, too: what lets packets through lets through all of that host's.
-    """
+    """Yield what goes to and fro between this host and each other, which a rule may name."""
     for peer in around.peers:
         other = ip_network(peer)
-        yield Need(
+        yield _with(
+            peer,
             f"udp {_VXLAN_PORT} from and to {peer}",
-            (
-                Packet("input", "udp", _VXLAN_PORT, enters=around.uplink, source=other),
-                Packet("output", "udp", _VXLAN_PORT, leaves=around.uplink, destination=other),
-            ),
-            Opening(network=str(peer)),
-            of_one=True,
+            Packet("input", "udp", _VXLAN_PORT, enters=around.uplink, source=other),
+            Packet("output", "udp", _VXLAN_PORT, leaves=around.uplink, destination=other),
         )
 
 
 def _of_callers(around: Around, *, is_worker: bool) -> Iterator[Need]:
     """Yield what this host asks of others, or they of it, where a rule may name one of them."""
+    uplink = around.uplink
     for api in around.apis:
-        other = ip_network(api)
-        yield Need(
-            f"tcp {API_PORT} to {api}",
-            (Packet("output", "tcp", API_PORT, leaves=around.uplink, destination=other),),
-            Opening(network=str(api)),
-            is_vital=True,
-            of_one=True,
-        )
-        yield Need(
-            f"tcp {kubelet.PORT} from {api}",
-            (Packet("input", "tcp", kubelet.PORT, enters=around.uplink, source=other),),
-            Opening(network=str(api)),
-            of_one=True,
-        )
+        to = Packet("output", "tcp", API_PORT, leaves=uplink, destination=ip_network(api))
+        yield _with(api, f"tcp {API_PORT} to {api}", to, is_vital=True)
+        come = Packet("input", "tcp", kubelet.PORT, enters=uplink, source=ip_network(api))
+        yield _with(api, f"tcp {kubelet.PORT} from {api}", come)
     for peer in () if is_worker else around.peers:
-        other = ip_network(peer)
-        yield Need(
-            f"tcp {kubelet.PORT} to {peer}",
-            (Packet("output", "tcp", kubelet.PORT, leaves=around.uplink, destination=other),),
-            Opening(network=str(peer)),
-            of_one=True,
+        to = Packet("output", "tcp", kubelet.PORT, leaves=uplink, destination=ip_network(peer))
+        yield _with(peer, f"tcp {kubelet.PORT} to {peer}", to)
+        yield _with(
+            peer,
+            f"tcp {_range(HOSTED_PORTS)} from {peer}, where port {API_PORT} leads",
+            *_through_the_door(uplink, HOSTED_PORTS, source=ip_network(peer)),
         )
-        yield of_the_door(around.uplink, *HOSTED_PORTS, caller=peer)
+
+
+def _with(other: IPv4Address, what: str, *packets: Packet, is_vital: bool = False) -> Need:
+    """Return what goes between this host and one other.
+
+    A rule that names that one may drop answers, too, so all of its packets are to be let through.
+    """
+    return Need(what, packets, Opening(network=str(other)), is_vital, of_one=True)
 
 
 def _of_pods(config: Config, uplink: str) -> Iterator[Need]:

@@ -37,8 +37,8 @@ def problem(host: Host, socket: Path) -> str | None:
         if error.code == TOO_LATE:
             return HANGS
         return CRI_IS_OFF if "unknown service" in error.stderr else None
-    except KubeceptionError:
-        return None
+    except KubeceptionError:  # that there is no crictl, others say
+        pass
     return None
 
 

@@ -28,6 +28,8 @@ def of_unit(unit: str, *, root: Path | None = None) -> tuple[str, ...]:
 
     `root` is where the host's journalctl is to be found, from within a container.
     """
+    # What a program that has just ended said last may be on its way yet.
+    _journalctl("--sync", root=root)
     own = _journal(f"_SYSTEMD_UNIT={unit}", root)
     return last(own) or last(_journal(f"--unit={unit}", root))
 
@@ -64,11 +66,12 @@ def last(lines: Iterable[str]) -> tuple[str, ...]:
 
 
 def _journal(selection: str, root: Path | None) -> list[str]:
-    options = ("--quiet", "--no-pager", "--output=cat", f"--lines={READ}", "--boot")
-    argv = ["journalctl", *options, selection]
+    return _journalctl("--output=cat", f"--lines={READ}", "--boot", selection, root=root)
+
+
+def _journalctl(*words: str, root: Path | None) -> list[str]:
+    argv = ["journalctl", "--quiet", "--no-pager", *words]
     try:
-        # What a program that has just ended said last may be on its way yet.
-        run(["journalctl", "--quiet", "--sync"], check=False, timeout=_TIMEOUT_S, root=root)
         done = run(argv, check=False, timeout=_TIMEOUT_S, root=root)
     except KubeceptionError:  # a container without its host's files has no journalctl
         return []

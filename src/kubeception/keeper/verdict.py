@@ -113,9 +113,9 @@ class Observation:
     node_problem: str | None = None
     """What this host's Node lacks."""
     is_gone: bool = False
-    """Which is all of it."""
+    """There is no Node of this host."""
     is_unregistered: bool = False
-    """A worker's kubelet has started anew since then, and has not brought it."""
+    """A worker's kubelet has started anew since then, and has not brought what is missing."""
     credential_problem: str | None = None
     """Why a worker's kubelet has no credential that its API would take."""
     expiring: str | None = None
