@@ -5,12 +5,13 @@ import http.client
 import json
 import re
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from tests.api.rig import Rig
 
+from kubeception.errors import ApiError
 from kubeception.kube.client import Credential, TokenFile
 
 # What access is asked for although the API serves nothing by that name.
@@ -39,6 +40,15 @@ class Right:
 
 
 EVERYTHING = (Right("*", "*"), Right("*", "*", "*"))
+
+
+def error_of(call: Callable[[], object]) -> ApiError | None:
+    """Return the error with which the API answers a call, None where it does what is asked."""
+    try:
+        call()
+    except ApiError as error:
+        return error
+    return None
 
 
 def may(rig: Rig, who: Credential | TokenFile, right: Right) -> bool:

@@ -7,15 +7,16 @@ import shlex
 import socket
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.api.rig import Rig
+from tests.api.rights import error_of
 from tests.api.webhook_server import DENIED, answering, changing
 
 from kubeception.conditions import admission, webhooks
-from kubeception.errors import ApiError
 from kubeception.kube.client import Api
 from kubeception.render.objects import NAMESPACE, Object
 from kubeception.session import Session
@@ -245,6 +246,12 @@ OF_NODES: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+def _problem(session: Session, wanted: Object) -> str:
+    """Say why an object is refused, "" where it isn't."""
+    why = error_of(partial(session.api.try_out, wanted))
+    return why.message if why else ""
+
+
 @pytest.mark.usefixtures("everything")
 @pytest.mark.parametrize("which", OF_NODES)
 def test_a_webhook_that_lets_no_node_be_ready_is_told_with_what_mends_it(
@@ -257,13 +264,7 @@ def test_a_webhook_that_lets_no_node_be_ready_is_told_with_what_mends_it(
         metadata = {"name": "guarded", "namespace": ELSEWHERE}
         wanted = {"apiVersion": "coordination.k8s.io/v1", "kind": kind, "metadata": metadata}
 
-    def problem() -> str:
-        try:
-            session.api.try_out(wanted)
-        except ApiError as error:
-            return error.message
-        return ""
-
+    problem = partial(_problem, session, wanted)
     assert problem() == ""
     with configured(rig, VALIDATING, NOBODY, rule, spares=NAMESPACE):
         rig.until("it to be asked", lambda: "guard.example.org" in problem())
@@ -282,14 +283,9 @@ def test_a_webhook_that_lets_users_make_nothing_is_told_with_what_mends_it(
 ) -> None:
     """As an operator leaves it that was deleted with its namespace, and had spared Kubernetes'."""
 
-    def problem() -> str:
-        metadata = {"name": "of-a-user", "namespace": "default"}
-        try:
-            session.api.try_out({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
-        except ApiError as error:
-            return error.message
-        return ""
-
+    metadata = {"name": "of-a-user", "namespace": "default"}
+    wanted: Object = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
+    problem = partial(_problem, session, wanted)
     assert problem() == ""
     rule = {"apiGroups": [""], "resources": ["configmaps"]}
     with configured(rig, VALIDATING, NOBODY, rule, spares=NAMESPACE):

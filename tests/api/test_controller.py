@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.oid import NameOID
 from tests.api.rig import Rig
-from tests.api.rights import EVERYTHING, Right, may
+from tests.api.rights import EVERYTHING, Right, error_of, may
 from tests.conftest import Note
 from tests.fixed import HOST, SETTINGS
 
@@ -388,11 +388,8 @@ def may_write_nothing(kubelet: Api, joined: Host) -> str:
 
 
 def _may_not_be(kubelet: Api, node: objects.Object) -> bool:
-    try:
-        kubelet.try_out(node)
-    except ApiError as error:
-        return error.status == 422
-    return False
+    why = error_of(lambda: kubelet.try_out(node))
+    return why is not None and why.status == 422
 
 
 @pytest.mark.usefixtures("controller")

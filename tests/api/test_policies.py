@@ -2,7 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from ipaddress import ip_address
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from tests.api.rig import Rig
-from tests.api.rights import call
+from tests.api.rights import call, error_of
 from tests.fixed import CONFIG, FACTS, SETTINGS
 
 from kubeception.config.model import KeyAlgorithm
@@ -256,9 +256,7 @@ def network(rig: Rig, session: Session, tmp_path: Path) -> Iterator[Api]:
 
 
 def _reads_nodes(api: Api) -> bool:
-    with suppress(ApiError):
-        return bool(api.get("Node", "w1"))
-    return False
+    return error_of(partial(api.get, "Node", "w1")) is None
 
 
 @pytest.mark.parametrize("status", [False, True])

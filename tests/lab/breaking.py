@@ -16,7 +16,7 @@ from kubeception.errors import Hopeless, KubeceptionError
 from kubeception.lab import Host
 from kubeception.render import apiserver
 from kubeception.render.controllers import BOTH
-from kubeception.render.objects import CONTROL_PLANE, NAMESPACE
+from kubeception.render.objects import CONTROL_PLANE, HOSTNAME, NAMESPACE
 
 Mended = Callable[[], bool]
 Break = Callable[[Host], Mended]
@@ -115,9 +115,8 @@ def remove_role(host: Host) -> Mended:
 
 def remove_host_label(host: Host) -> Mended:
     """Remove the label by which pods are spread over hosts; a kubelet gives it when it starts."""
-    label = "kubernetes.io/hostname"
-    kubectl(host, "label", "node", host.name, f"{label}-")
-    return lambda: label in get(host, "node", host.name)["metadata"]["labels"]
+    kubectl(host, "label", "node", host.name, f"{HOSTNAME}-")
+    return lambda: HOSTNAME in get(host, "node", host.name)["metadata"]["labels"]
 
 
 def leave_no_room(host: Host) -> Mended:

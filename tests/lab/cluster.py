@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.fixed import on_host
 from tests.lab import timeline
@@ -32,6 +32,7 @@ UNITS = ("containerd.service", "etcd.service", "kubelet.service")
 PKI = "etc/kubernetes/pki"
 LOOK_EVERY_S = 0.3
 # On a quiet machine. A client that gives up waits longer, so a stall is none of its failures.
+One = TypeVar("One")
 SLOWEST_S, REQUEST_S = 2.0, 5.0
 PROBE = Path(__file__).with_name("door_probe.py")
 # What needs the API server and etcd alone, and how often it is asked for.
@@ -125,6 +126,11 @@ def unhealthy(host: Host) -> list[str]:
     return found
 
 
+def is_well(host: Host) -> bool:
+    """Whether a host's status says that all holds."""
+    return host.run("kubeception", "status", check=False).code == 0
+
+
 def complaints(host: Host) -> list[str]:
     """Return the lines by which a host's status says that something does not hold."""
     said = host.run("kubeception", "status", check=False)
@@ -143,6 +149,23 @@ def until(holds: Callable[[], bool], *, timeout_s: float, since_s: float | None 
         assert time.time() - started < limit_s, f"not within {limit_s} s"
         time.sleep(LOOK_EVERY_S)
     return time.time() - (started if since_s is None else since_s)
+
+
+def until_seen(
+    look: Callable[[], One], holds: Callable[[One], bool], *, timeout_s: float
+) -> tuple[One, float]:
+    """Look until what is seen is so; return that very look, and after how many seconds it was.
+
+    Who looks again may see something else: the keeper is at what is broken, too.
+    """
+    seen: list[One] = []
+
+    def is_so() -> bool:
+        seen[:] = [look()]
+        return holds(seen[0])
+
+    after_s = until(is_so, timeout_s=timeout_s)
+    return seen[0], after_s
 
 
 def quietly(holds: Callable[[], bool]) -> Callable[[], bool]:

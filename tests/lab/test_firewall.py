@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -165,22 +165,6 @@ def status(host: Host) -> str:
     return "; ".join(one["problem"] for one in json.loads(done.stdout)["checks"] if one["problem"])
 
 
-def until_named(cause: str, host: Host) -> str:
-    """Wait until status names a cause, and return all that it says then.
-
-    The keeper is at what is broken, too, so it may say something else a moment later.
-    """
-    said = ""
-
-    def is_named() -> bool:
-        nonlocal said
-        said = status(host)
-        return cause in said
-
-    until(is_named, timeout_s=BACK_S)
-    return said
-
-
 def findings(host: Host, *, of: str) -> list[dict[str, Any]]:
     """Return what preflight finds on a control-plane host, by the start of the check's name."""
     return [one for one in found.every(host) if one["check"].startswith(of)]
@@ -289,7 +273,9 @@ def test_settings_that_come_before_ours_are_named_and_what_is_said_helps(well: M
     file = "/etc/systemd/network/00-a.network"
     with settings_for_links("!host0", file, well.w1):
         cause = f"systemd-networkd configures flannel.1, by {file}"
-        hint = re.search(rf"{re.escape(cause)} \((.*?)\)", until_named(cause, well.w1))
+        look = partial(status, well.w1)
+        said, _ = cluster.until_seen(look, lambda said: cause in said, timeout_s=BACK_S)
+        hint = re.search(rf"{re.escape(cause)} \((.*?)\)", said)
         assert hint is not None
         well.w1.run("sh", "-c", hint[1])
         until(lambda: status(well.w1) == "", timeout_s=BACK_S)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from tests.lab import cluster
-from tests.lab.cluster import get, kubectl
+from tests.lab.cluster import get, is_well, kubectl
 from tests.lab.conftest import Note
 from tests.lab.machine import scaled
 
@@ -23,6 +23,7 @@ from kubeception.errors import JoinRefused
 from kubeception.lab import Host, Lab
 from kubeception.pki import token
 from kubeception.render import containerd
+from kubeception.render.objects import HOSTNAME
 
 pytestmark = [pytest.mark.hosts(3, bundle=True), pytest.mark.timeout(400)]
 
@@ -129,10 +130,6 @@ def test_a_proxy_that_a_host_has_for_its_units_is_not_asked_for_the_api(joined: 
         )
         assert "HTTPS_PROXY" in runtime  # which pulls
         assert "HTTPS_PROXY" not in kubelet
-
-
-def is_well(host: Host) -> bool:
-    return host.run("kubeception", "status", check=False).code == 0
 
 
 def test_status_says_whose_worker_it_is(joined: Cluster) -> None:
@@ -378,7 +375,7 @@ def test_a_workers_label_that_somebody_took_comes_back_by_itself(
     joined: Cluster, note: Note
 ) -> None:
     """Without it, no pod that is to be spread over hosts gets there."""
-    label, taken_s = "kubernetes.io/hostname", time.time()
+    label, taken_s = HOSTNAME, time.time()
     kubectl(joined.cp1, "label", "node", "w1", f"{label}-")
 
     def is_whole() -> bool:

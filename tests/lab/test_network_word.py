@@ -271,16 +271,15 @@ def test_what_keeps_logs_and_commands_from_users_is_named(
     said = fault.said.format(w1=w1.address)
     until(lambda: complaints(cp1) == [], timeout_s=NAMED_S)
 
-    lines: list[str] = []
-
-    def is_named() -> bool:
-        lines[:] = [one for one in complaints(cp1) if "every node's kubelet" in one]
-        return any(said in line for line in lines)
+    def of_kubelets() -> list[str]:
+        return [one for one in complaints(cp1) if "every node's kubelet" in one]
 
     cp1.run("sh", "-c", fault.before)
     w1.run("sh", "-c", fault.broken)
     try:
-        named_s = until(is_named, timeout_s=NAMED_S)
+        lines, named_s = cluster.until_seen(
+            of_kubelets, lambda lines: any(said in line for line in lines), timeout_s=NAMED_S
+        )
     finally:
         w1.run("sh", "-c", fault.mended)
         cluster.after_the_keeper(cp1, "sh", "-c", fault.after)

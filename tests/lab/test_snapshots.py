@@ -112,7 +112,7 @@ def is_back(cp1: Host, w1: Host, *, credential: str) -> None:
     )
     assert own_credential(w1) == credential
     # Its kube-proxy, of which nothing else here tells, lists anew by itself.
-    until(lambda: w1.run("kubeception", "status", check=False).code == 0, timeout_s=60)
+    until(lambda: cluster.is_well(w1), timeout_s=60)
 
 
 def running_on(host: Host, name: str) -> list[str]:

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 from tests.conftest import Note
 from tests.lab import before, cluster
-from tests.lab.cluster import Requests, bootstrap, get, kubectl
+from tests.lab.cluster import Requests, bootstrap, get, is_well, kubectl
 from tests.lab.conftest import Names
 from tests.lab.machine import scaled
 
@@ -36,10 +36,6 @@ def lab(new_name: Names, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
         yield made
     finally:
         made.down()
-
-
-def is_well(host: Host) -> bool:
-    return host.run("kubeception", "status", check=False).code == 0
 
 
 def has_logs(cp1: Host) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 from tests.lab import cluster, expired
-from tests.lab.cluster import get, kubectl, until
+from tests.lab.cluster import get, is_well, kubectl, until
 from tests.lab.conftest import Note, bundle_folder
 from tests.lab.found import OF_THE_MACHINE
 from tests.lab.machine import scaled
@@ -70,11 +70,6 @@ def public_ip(cp1: Host, node: str) -> str | None:
 def has_flannel(cp1: Host, node: str) -> bool:
     """Whether flannel has said of a node where it is."""
     return public_ip(cp1, node) is not None
-
-
-def is_well(host: Host) -> bool:
-    """Whether all holds that its status asks, the pods' network with it."""
-    return host.run("kubeception", "status", check=False).code == 0
 
 
 def test_pods_are_reached_by_their_nodes_addresses_and_not_by_the_default_route(
