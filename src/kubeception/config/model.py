@@ -123,6 +123,7 @@ class Mount(Section, frozen=True):
     writable: bool = False
 
 
+@readable
 class Pod(Section, frozen=True):
     """A program that runs in a pod."""
 
