@@ -76,6 +76,47 @@ BANNED = f"""table inet f2b-table {{
   }}
 }}
 """
+# The last hook of all, where accounting stands, and who shapes what leaves.
+AS_IT_LEAVES = """table ip shaper {
+  chain last {
+    type filter hook postrouting priority 150; policy accept;
+    udp dport 8472 drop
+  }
+}
+"""
+AT_THE_DEVICE_AS_IT_LEAVES = """table netdev shaper {
+  chain last {
+    type filter hook egress device "one" priority 0; policy accept;
+    tcp dport 6443 drop
+  }
+}
+"""
+# Answers are not always known for such.
+ANSWERS = """table inet stateless {
+  chain in {
+    type filter hook input priority 0; policy accept;
+    tcp sport { 80, 6443 } drop
+  }
+}
+"""
+# A chain that translates may drop as well, and so may one that leads elsewhere.
+TRANSLATES = """table ip elsewhere {
+  chain sent { type nat hook output priority 0; policy accept; tcp dport 6443 drop; }
+}
+"""
+LEADS = """table inet elsewhere {
+  chain sent { type route hook output priority -150; policy accept; udp dport 8472 drop; }
+}
+"""
+# Between the ports of a bridge, as virtual machines are kept from each other.
+OF_A_BRIDGE = """table bridge machines {
+  chain between { type filter hook forward priority 0; policy drop; }
+}
+"""
+NEIGHBOURS = """table arp quiet {
+  chain in { type filter hook input priority 0; policy drop; }
+}
+"""
 # How it is loaded, which chain is to be named, and of what.
 RULES: dict[str, tuple[str, str, str]] = {
     "an image of a cloud": (OF_A_CLOUD, "chain ip filter INPUT", "udp 8472 from other hosts"),
@@ -87,6 +128,21 @@ RULES: dict[str, tuple[str, str, str]] = {
         "chain inet f2b-table f2b-chain",
         f"udp 8472 from and to {PEER}",
     ),
+    "as it leaves": (AS_IT_LEAVES, "chain ip shaper last", "udp 8472 to other hosts"),
+    "at the device, as it leaves": (
+        AT_THE_DEVICE_AS_IT_LEAVES,
+        "chain netdev shaper last",
+        "tcp 6443 to other hosts",
+    ),
+    "answers": (ANSWERS, "chain inet stateless in", "answers to tcp 6443 to other hosts"),
+    "translates": (TRANSLATES, "chain ip elsewhere sent", "tcp 6443 to other hosts"),
+    "leads": (LEADS, "chain inet elsewhere sent", "udp 8472 to other hosts"),
+    "of a bridge": (
+        OF_A_BRIDGE,
+        "chain bridge machines between",
+        "what this host and its pods send each other",
+    ),
+    "neighbours": (NEIGHBOURS, "chain arp quiet in", "ARP from and to other hosts"),
     "raw": (RAW, "chain ip raw PREROUTING", "tcp 10250 from other hosts"),
 }
 
@@ -122,4 +178,10 @@ def test_what_drops_is_named_and_what_is_said_helps(name: str, session: Session)
     for one in found:
         for command in one.hint.split("; "):
             run(shlex.split(command))
+    assert firewall.look(session, is_worker=True) == []
+
+
+def test_what_is_dropped_at_another_device_is_nobodys_trouble(session: Session) -> None:
+    load(AT_THE_DEVICE.replace('"one"', '"two"'))
+
     assert firewall.look(session, is_worker=True) == []

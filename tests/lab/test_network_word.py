@@ -73,6 +73,7 @@ PROXY_FAULTS = {
 FAULTS = {
     "VXLAN is dropped as it arrives": dropped("udp dport 8472", "input", Reason.PODS),
     "VXLAN is dropped as it leaves": dropped("udp dport 8472", "output", Reason.PODS),
+    "VXLAN is dropped at the last hook": dropped("udp dport 8472", "postrouting", Reason.PODS),
     "a table of others' leads elsewhere": Fault(
         "ip route add 10.64.0.0/16 dev lo table 52; ip rule add lookup 52 priority 5270",
         "ip rule del priority 5270; ip route flush table 52",
@@ -80,6 +81,7 @@ FAULTS = {
         "by lo, and not by flannel.1: route 10.64.0.0/16 table 52 (ip route del 10.64.0.0/16",
     ),
     "questions to the DNS are dropped": dropped("udp dport 53", "output", Reason.DNS),
+    "answers of the DNS are dropped": dropped("udp sport 53", "input", Reason.DNS),
     "the way to Services is closed": Fault(
         "ip route add blackhole 10.65.0.0/16",
         "ip route del blackhole 10.65.0.0/16",

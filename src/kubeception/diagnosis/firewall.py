@@ -11,7 +11,7 @@ from kubeception.diagnosis.traffic import Around, Need
 from kubeception.endpoints import API_PORT, BOOTSTRAP_PORT
 from kubeception.gather import chosen_address
 from kubeception.host import door, links, network, ruleset, sockets
-from kubeception.host.packet_filter import Chain, Drop, dropped
+from kubeception.host.packet_filter import Chain, Drop, Packet, dropped
 from kubeception.kept import membership
 from kubeception.render import flannel, proxy
 from kubeception.session import Session
@@ -40,17 +40,15 @@ class Blocked:
         openings = list(dict.fromkeys(need.opening for need in self.needs))
         base = self.drop.base
         if base.table == "firewalld":
-            parts = [
-                f"firewall-cmd {word}" for one in openings for word in one.by_firewalld(base.hook)
-            ]
+            parts = [f"firewall-cmd {word}" for one in openings for word in one.by_firewalld(base)]
         elif self.by_ufw and base.table == "filter":
-            parts = [f"ufw {word}" for one in openings for word in one.by_ufw(base.hook)]
-        elif base.by_iptables:
+            parts = [f"ufw {word}" for one in openings for word in one.by_ufw(base)]
+        elif base.by_iptables and base.family == "ip":
             start = f"iptables -t {base.table} -I {base.name}"
-            parts = [f"{start} {word}" for one in openings for word in one.by_iptables(base.hook)]
+            parts = [f"{start} {word}" for one in openings for word in one.by_iptables(base)]
         else:
             start = f"nft insert rule {base.family} {base.table} {base.name}"
-            parts = [f"{start} {word}" for one in openings for word in one.by_nft(base.hook)]
+            parts = [f"{start} {word}" for one in openings for word in one.by_nft(base)]
         return "; ".join(dict.fromkeys(parts))
 
     def __str__(self) -> str:
@@ -68,12 +66,11 @@ def blocked(wanted: Iterable[Need], chains: Sequence[Chain]) -> list[Blocked]:
     """Return what chains drop of what is needed, by where it ends."""
     found: dict[Drop, list[Need]] = {}
     anybodys: set[tuple[Drop, str, str, int]] = set()
-    for need in wanted:
-        for packet in need.packets:
-            if end := dropped(packet, chains):
-                break
-        else:
+    for asked in wanted:
+        ended = _first_end(asked, chains)
+        if ended is None:
             continue
+        end, need, packet = ended
         kind = (end, packet.hook, packet.protocol, packet.port)
         if need.of_one and kind in anybodys:
             continue
@@ -82,6 +79,15 @@ def blocked(wanted: Iterable[Need], chains: Sequence[Chain]) -> list[Blocked]:
         found.setdefault(end, []).append(need)
     by_ufw = any(chain.name.startswith("ufw-") for chain in chains)
     return [Blocked(drop, tuple(needs), by_ufw) for drop, needs in found.items()]
+
+
+def _first_end(need: Need, chains: Sequence[Chain]) -> tuple[Drop, Need, Packet] | None:
+    """Return where a first packet ends, and of what; an answer only where all is asked."""
+    for one in (need, *need.answers):
+        for packet in one.packets:
+            if end := dropped(packet, chains):
+                return end, one, packet
+    return None
 
 
 def against_the_network(session: Session) -> list[Blocked]:

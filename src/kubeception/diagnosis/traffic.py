@@ -1,7 +1,7 @@
 """What has to get through a host's packet filter for a cluster to live: packets, by role."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, ip_network
 
 from kubeception.config import Config
@@ -16,12 +16,14 @@ from kubeception.endpoints import (
     SERVICE_PORT,
     Network,
 )
-from kubeception.host.packet_filter import Packet
+from kubeception.host.packet_filter import ARP, BRIDGE, Chain, Packet
 from kubeception.kube import kubelet
 from kubeception.render import flannel, join_service
 
 API_PORTS = (BOOTSTRAP_PORT, *HOSTED_PORTS)
 _VXLAN_PORT = 8472
+# Where it is known by which link packets leave.
+_GOING = frozenset({"output", "postrouting", "egress"})
 
 
 @dataclass(frozen=True)
@@ -38,51 +40,65 @@ class Around:
 
 @dataclass(frozen=True)
 class Opening:
-    """What lets packets through: to ports, or of a network; `network` "lo" is loopback."""
+    """What lets packets through: to ports, or of a network; `network` "lo" is loopback.
+
+    Without either it lets all through.
+    """
 
     protocol: str = ""
     ports: str = ""
     network: str = ""
+    of_answers: bool = False
 
-    def by_nft(self, hook: str) -> Iterator[str]:
+    def by_nft(self, base: Chain) -> Iterator[str]:
         """Yield the ends of rules."""
         if self.network == "lo":
-            yield f"{'oif' if hook == 'output' else 'iif'} lo accept"
+            yield f"{'oif' if base.hook in _GOING else 'iif'} lo accept"
         elif self.network:
             yield f"ip saddr {self.network} accept"
             yield f"ip daddr {self.network} accept"
+            if base.family == "bridge":  # nor is anybody found without
+                yield "ether type arp accept"
+        elif self.ports:
+            yield f"{self.protocol} {'sport' if self.of_answers else 'dport'} {self.ports} accept"
         else:
-            yield f"{self.protocol} dport {self.ports} accept"
+            yield "accept"
 
-    def by_iptables(self, hook: str) -> Iterator[str]:
+    def by_iptables(self, base: Chain) -> Iterator[str]:
         """Yield the ends of rules."""
         if self.network == "lo":
-            yield f"{'-o' if hook == 'output' else '-i'} lo -j ACCEPT"
+            yield f"{'-o' if base.hook in _GOING else '-i'} lo -j ACCEPT"
         elif self.network:
             yield f"-s {self.network} -j ACCEPT"
             yield f"-d {self.network} -j ACCEPT"
         else:
-            yield f"-p {self.protocol} --dport {self.ports.replace('-', ':')} -j ACCEPT"
+            ports = f"{'--sport' if self.of_answers else '--dport'} {self._by_colon}"
+            yield f"-p {self.protocol} {ports} -j ACCEPT"
 
-    def by_ufw(self, hook: str) -> Iterator[str]:
+    def by_ufw(self, base: Chain) -> Iterator[str]:
         """Yield the ends of commands; to loopback it lets everything through by itself."""
-        if self.ports:
-            way = "allow out" if hook == "output" else "allow"
-            yield f"{way} {self.ports.replace('-', ':')}/{self.protocol}"
-        elif self.network != "lo" and hook == "forward":
+        way = "allow out" if base.hook in _GOING else "allow"
+        if self.ports and self.of_answers:
+            yield f"{way} proto {self.protocol} from any port {self._by_colon} to any"
+        elif self.ports:
+            yield f"{way} {self._by_colon}/{self.protocol}"
+        elif self.network != "lo" and base.hook == "forward":
             yield f"route allow from {self.network}"
             yield f"route allow to {self.network}"
         elif self.network != "lo":
-            yield (
-                f"allow out to {self.network}" if hook == "output" else f"allow from {self.network}"
-            )
+            yield f"{way} {'to' if base.hook in _GOING else 'from'} {self.network}"
 
-    def by_firewalld(self, _hook: str) -> Iterator[str]:
+    def by_firewalld(self, _base: Chain) -> Iterator[str]:
         """Yield the ends of commands; the same holds here."""
         if self.ports:
-            yield f"--add-port={self.ports}/{self.protocol}"
+            kind = "source-port" if self.of_answers else "port"
+            yield f"--add-{kind}={self.ports}/{self.protocol}"
         elif self.network != "lo":
             yield f"--zone=trusted --add-source={self.network}"
+
+    @property
+    def _by_colon(self) -> str:
+        return self.ports.replace("-", ":")
 
 
 @dataclass(frozen=True)
@@ -97,6 +113,19 @@ class Need:
     opening: Opening
     is_vital: bool = False
     of_one: bool = False
+    is_answered: bool = True
+
+    @property
+    def answers(self) -> Iterator["Need"]:
+        """What has to come back, where something has to."""
+        if self.is_answered:
+            yield replace(
+                self,
+                what=f"answers to {self.what}",
+                packets=tuple(packet.answer for packet in self.packets),
+                opening=replace(self.opening, of_answers=bool(self.opening.ports)),
+                is_answered=False,
+            )
 
 
 def needs(config: Config, around: Around, *, is_worker: bool) -> Iterator[Need]:
@@ -108,11 +137,9 @@ def needs(config: Config, around: Around, *, is_worker: bool) -> Iterator[Need]:
         yield _to_others("tcp", kubelet.PORT, uplink)
         yield from _of_control_plane(config, uplink)
     yield _from_others("tcp", kubelet.PORT, uplink)
+    yield _of_neighbours(uplink)
     if config.net.cni is Cni.FLANNEL:
-        yield _from_others("udp", _VXLAN_PORT, uplink)
-        yield _to_others("udp", _VXLAN_PORT, uplink)
-        yield from _of_pods(config, uplink)
-        yield from _of_peers(around)
+        yield from _of_flannel(config, around)
     yield from _of_callers(around, is_worker=is_worker)
 
 
@@ -173,13 +200,14 @@ def _through_the_door(
 
 
 def own(*ports: int, original: int = 0) -> Need:
-    """Return what this host sends itself by loopback."""
+    """Return what this host sends itself by loopback: to ports, and to the one that leads there."""
     packets = [
         packet
         for port in ports
+        for asked in sorted({0, original})
         for packet in (
-            Packet("output", "tcp", port, leaves="lo", original=original),
-            Packet("input", "tcp", port, enters="lo", original=original),
+            Packet("output", "tcp", port, leaves="lo", original=asked),
+            Packet("input", "tcp", port, enters="lo", original=asked),
         )
     ]
     return Need(
@@ -195,6 +223,7 @@ def _from_others(protocol: str, port: int, uplink: str) -> Need:
         f"{protocol} {port} from other hosts",
         (Packet("input", protocol, port, enters=uplink),),
         Opening(protocol, str(port)),
+        is_answered=protocol == "tcp",
     )
 
 
@@ -204,7 +233,29 @@ def _to_others(protocol: str, port: int, uplink: str, *, is_vital: bool = False)
         (Packet("output", protocol, port, leaves=uplink),),
         Opening(protocol, str(port)),
         is_vital,
+        is_answered=protocol == "tcp",
     )
+
+
+def _of_neighbours(uplink: str) -> Need:
+    """Return what finds other hosts of the same network."""
+    return Need(
+        "ARP from and to other hosts",
+        (
+            Packet("input", "arp", enters=uplink, through=ARP),
+            Packet("output", "arp", leaves=uplink, through=ARP),
+        ),
+        Opening(),
+        is_vital=True,
+        is_answered=False,
+    )
+
+
+def _of_flannel(config: Config, around: Around) -> Iterator[Need]:
+    yield _from_others("udp", _VXLAN_PORT, around.uplink)
+    yield _to_others("udp", _VXLAN_PORT, around.uplink)
+    yield from _of_pods(config, around.uplink)
+    yield from _of_peers(around)
 
 
 def _of_peers(around: Around) -> Iterator[Need]:
@@ -216,6 +267,7 @@ def _of_peers(around: Around) -> Iterator[Need]:
             f"udp {_VXLAN_PORT} from and to {peer}",
             Packet("input", "udp", _VXLAN_PORT, enters=around.uplink, source=other),
             Packet("output", "udp", _VXLAN_PORT, leaves=around.uplink, destination=other),
+            is_answered=False,
         )
 
 
@@ -237,12 +289,19 @@ def _of_callers(around: Around, *, is_worker: bool) -> Iterator[Need]:
         )
 
 
-def _with(other: IPv4Address, what: str, *packets: Packet, is_vital: bool = False) -> Need:
+def _with(
+    other: IPv4Address,
+    what: str,
+    *packets: Packet,
+    is_vital: bool = False,
+    is_answered: bool = True,
+) -> Need:
     """Return what goes between this host and one other.
 
     A rule that names that one may drop answers, too, so all of its packets are to be let through.
     """
-    return Need(what, packets, Opening(network=str(other)), is_vital, of_one=True)
+    opening = Opening(network=str(other))
+    return Need(what, packets, opening, is_vital, of_one=True, is_answered=is_answered)
 
 
 def _of_pods(config: Config, uplink: str) -> Iterator[Need]:
@@ -278,6 +337,9 @@ def _of_pods(config: Config, uplink: str) -> Iterator[Need]:
                 source=pods,
                 destination=pods,
             ),
+            Packet("input", "tcp", SERVICE_PORT, source=pods, through=BRIDGE),
+            Packet("output", "tcp", SERVICE_PORT, destination=pods, through=BRIDGE),
+            Packet("forward", "tcp", SERVICE_PORT, source=pods, destination=pods, through=BRIDGE),
         ),
         opening,
     )
@@ -312,11 +374,9 @@ def tried(config: Config, around: Around) -> Iterator[Need]:
     uplink = around.uplink
     pods = ip_network(str(config.net.cluster_cidr))
     yield _to_others("tcp", API_PORT, uplink)
+    yield _of_neighbours(uplink)
     if config.net.cni is Cni.FLANNEL:
-        yield _from_others("udp", _VXLAN_PORT, uplink)
-        yield _to_others("udp", _VXLAN_PORT, uplink)
-        yield from _of_pods(config, uplink)
-        yield from _of_peers(around)
+        yield from _of_flannel(config, around)
         yield Need(
             "what pods send to nodes",
             tuple(

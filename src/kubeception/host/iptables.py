@@ -10,8 +10,10 @@ from dataclasses import replace
 
 from kubeception.host.packet_filter import ACCEPT, Chain, Match, Rule
 
-_HOOKS = {"INPUT": "input", "FORWARD": "forward", "OUTPUT": "output", "PREROUTING": "prerouting"}
-_PRIORITIES = {"raw": -300, "mangle": -150, "filter": 0}
+_HOOKS = {
+    name.upper(): name for name in ("prerouting", "input", "forward", "output", "postrouting")
+}
+_PRIORITIES = {"raw": -300, "mangle": -150, "filter": 0, "security": 50}
 _VERDICTS = {"ACCEPT": ACCEPT, "DROP": "drop", "REJECT": "reject", "RETURN": "return"}
 _FIELDS = {
     "-p": "protocol",

@@ -1,7 +1,9 @@
 """The rules of nftables, as `nft --json list ruleset` prints them (libnftables-json(5))."""
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from kubeception.host.packet_filter import ACCEPT, Chain, Match, Rule
@@ -9,6 +11,8 @@ from kubeception.host.packet_filter import ACCEPT, Chain, Match, Rule
 # What a rule may do besides its verdict, and what does not decide whether it applies.
 _ASIDE = frozenset({"counter", "log", "mangle", "notrack", "set", "map", "flow", "dup"})
 _VERDICTS = frozenset({"accept", "drop", "return", "reject", "queue"})
+# After one of these a packet is no longer looked at, where chains translate.
+_TRANSLATIONS = frozenset({"dnat", "snat", "redirect", "masquerade"})
 # Of whose packets one of these is a field, the protocol is that.
 _PROTOCOLS = frozenset({"tcp", "udp", "icmp", "icmpv6", "sctp", "dccp", "udplite", "esp", "ah"})
 _PAYLOAD = {
@@ -30,6 +34,13 @@ _META = {
     "l4proto": "protocol",
     "nfproto": "nfproto",
 }
+_AT_DEVICES = frozenset({"ingress", "egress"})
+# As `nft list chains` prints them for people.
+_CHAIN = re.compile(
+    r"^table (?P<family>\w+) (?P<table>\S+)|chain (?P<chain>\S+) \{|"
+    r"devices? (?:= \{)?(?P<links>[^}]*?)\}? priority",
+    re.MULTILINE,
+)
 _CT = {"state": "state", "status": "status", "proto-dst": "original"}
 
 Sets = Mapping[tuple[str, str, str], list[Any]]
@@ -56,16 +67,48 @@ def chains(listed: str) -> list[Chain]:
             one["family"],
             one["table"],
             one["name"],
-            # A chain of another type filters nothing.
-            one.get("hook", "") if one.get("type", "filter") == "filter" else "",
+            one.get("hook", ""),
             one.get("prio", 0),
             one.get("policy", ACCEPT),
             tuple(rules.get((one["family"], one["table"], one["name"]), ())),
             by_iptables=(one["family"], one["table"]) in opaque,
+            links=_links(one),
+            translates=one.get("type") == "nat",
         )
         for entry in entries
         if (one := entry.get("chain"))
     ]
+
+
+def with_links(found: Iterable[Chain], listed: str) -> list[Chain]:
+    """Return chains with the devices at which they are, as `nft list chains` prints them.
+
+    In JSON nft 1.0.6 tells none.
+    """
+    links: dict[tuple[str, str, str], tuple[str, ...]] = {}
+    family = table = name = ""
+    for one in _CHAIN.finditer(listed):
+        if one["family"]:
+            family, table = one["family"], one["table"]
+        elif one["chain"]:
+            name = one["chain"]
+        else:
+            links[family, table, name] = tuple(re.findall(r'[^\s",]+', one["links"]))
+    return [
+        replace(chain, links=chain.links or links.get((chain.family, chain.table, chain.name), ()))
+        for chain in found
+    ]
+
+
+def lack_links(found: Iterable[Chain]) -> bool:
+    """Tell whether it is still to be told at which devices some chains are."""
+    return any(chain.hook in _AT_DEVICES and not chain.links for chain in found)
+
+
+def _links(chain: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return at which devices a chain is; several are told as a list."""
+    told = chain.get("dev", [])
+    return (told,) if isinstance(told, str) else tuple(told)
 
 
 def _legible(rule: Mapping[str, Any], sets: Sets) -> list[Rule]:
@@ -87,6 +130,8 @@ def _rules(rule: Mapping[str, Any], sets: Sets) -> Iterator[Rule]:
             matches += _matches(what, at, sets)
         elif kind in _VERDICTS:
             yield Rule(tuple(matches), kind, text=f"{text}, {kind}")
+        elif kind in _TRANSLATIONS:
+            yield Rule(tuple(matches), ACCEPT)
         elif kind in {"jump", "goto"}:
             yield Rule(tuple(matches), kind, what["target"], text)
         elif kind == "vmap":

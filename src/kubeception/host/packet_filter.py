@@ -5,7 +5,7 @@ that it may accept is taken for accepted, and one that it may drop for let throu
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from ipaddress import ip_network
 
@@ -19,8 +19,11 @@ ENDS = frozenset({"drop", "reject"})
 # A program that is asked may accept it.
 _LETS_THROUGH = frozenset({ACCEPT, "queue"})
 
-# The door's chains run before these, and after what has a lower priority.
-_TRANSLATED_FROM = -110
+# The chains that see what a host sends and is sent, by where it goes through.
+IP, BRIDGE, ARP = "ip", "bridge", "arp"
+_FAMILIES = {IP: {"ip", "inet", "netdev"}, BRIDGE: {"bridge"}, ARP: {"arp"}}
+# Where packets go is changed between these: by the door, and for Services.
+_TRANSLATED_FROM, _TRANSLATED_BY = -110, -100
 _DEPTH = 16
 # Ports below these are for servers alone, and for few programs that are root's.
 _GIVEN_FROM = 1024
@@ -28,26 +31,43 @@ _GIVEN_FROM = 1024
 
 @dataclass(frozen=True)
 class Packet:
-    """The first packet of a connection, at a hook of the kernel's: input, forward or output.
+    """The first packet of a connection, or its answer, at the hook input, forward or output.
 
-    What isn't said of it can't be told. `original` is the port that it was sent to, where it has
-    been sent elsewhere since: by the door, or as one to a Service.
+    What isn't said of it can't be told. `port` is the one that was asked, of an answer too;
+    `original` is the port that it was sent to, where it has been sent elsewhere since: by the door,
+    or as one to a Service. `through` is whose chains see it.
     """
 
     hook: str
     protocol: str
-    port: int
+    port: int = 0
     enters: str = ""
     leaves: str = ""
     source: Network | None = None
     destination: Network | None = None
     original: int = 0
+    is_answer: bool = False
+    through: str = IP
 
     @property
     def before_translation(self) -> "Packet":
-        """The same, as it came."""
-        port = self.original or self.port
-        return Packet("prerouting", self.protocol, port, enters=self.enters, source=self.source)
+        """The same, as it was sent."""
+        if not self.original:
+            return self
+        return replace(self, port=self.original, original=0, destination=None)
+
+    @property
+    def answer(self) -> "Packet":
+        """What is sent back."""
+        return replace(
+            self,
+            hook={"input": "output", "output": "input"}.get(self.hook, self.hook),
+            enters=self.leaves,
+            leaves=self.enters,
+            source=self.destination,
+            destination=self.source,
+            is_answer=True,
+        )
 
 
 @dataclass(frozen=True)
@@ -88,7 +108,11 @@ class Rule:
 
 @dataclass(frozen=True)
 class Chain:
-    """A chain of a table; only one of a hook sees packets by itself."""
+    """A chain of a table; only one of a hook sees packets by itself.
+
+    One at a device, before or after all others, sees those of some links; one that `translates`
+    sees none that has been translated before, and no answer.
+    """
 
     family: str
     table: str
@@ -98,6 +122,8 @@ class Chain:
     policy: str = ACCEPT
     rules: Sequence[Rule] = field(default_factory=tuple)
     by_iptables: bool = False
+    links: tuple[str, ...] = ()
+    translates: bool = False
 
     def __str__(self) -> str:
         return f"chain {self.family} {self.table} {self.name}"
@@ -123,7 +149,7 @@ def dropped(packet: Packet, chains: Sequence[Chain]) -> Drop | None:
     by_name = {(chain.family, chain.table, chain.name): chain for chain in chains}
     for base in sorted(chains, key=lambda one: one.priority):
         seen = _as_seen(packet, base)
-        if seen is None or base.family not in {"ip", "inet", "netdev"}:
+        if seen is None or base.family not in _FAMILIES[packet.through]:
             continue
         ended = _walk(seen, base, base, by_name, is_sure=True, depth=0)
         if isinstance(ended, Drop):
@@ -134,14 +160,33 @@ def dropped(packet: Packet, chains: Sequence[Chain]) -> Drop | None:
 
 
 def _as_seen(packet: Packet, base: Chain) -> Packet | None:
-    """Return a packet as a chain sees it, None where it doesn't."""
-    if base.hook == packet.hook:
-        return packet
-    if packet.hook == "output":
+    """Return a packet as a chain sees it, None where it doesn't, or where that can't be told."""
+    if base.translates and (packet.original or packet.is_answer):
         return None
-    if base.hook == "ingress" or (base.hook == "prerouting" and base.priority < _TRANSLATED_FROM):
-        return packet.before_translation
-    return None
+    comes, goes = packet.hook != "output", packet.hook != "input"
+    if base.hook == "ingress":
+        return _arriving(packet.before_translation) if packet.enters in base.links else None
+    if base.hook == "egress":
+        return _leaving(packet) if packet.leaves in base.links else None
+    if base.hook == "postrouting" and goes:
+        return _leaving(packet)
+    if base.hook == ("prerouting" if comes else "output"):
+        if base.priority < _TRANSLATED_FROM:
+            packet = packet.before_translation
+        elif base.priority <= _TRANSLATED_BY and packet.original:
+            return None
+        return _arriving(packet) if comes else packet
+    return packet if base.hook == packet.hook else None
+
+
+def _arriving(packet: Packet) -> Packet:
+    """Return a packet before it is known where it goes."""
+    return replace(packet, hook="prerouting", leaves="")
+
+
+def _leaving(packet: Packet) -> Packet:
+    """Return a packet that may have got the host's address for its own."""
+    return replace(packet, hook="postrouting", source=None)
 
 
 def _walk(
@@ -173,20 +218,13 @@ def _walk(
 
 def _among(what: str, value: str, packet: Packet) -> bool | None:
     """Tell whether a property of a packet is a value, or among a range of them."""
-    if what in {"dport", "original"}:
-        port = packet.port if what == "dport" else packet.original or packet.port
-        low, _, high = value.partition("-")
-        if not low.isdigit():
-            return None
-        return int(low) <= port <= int(high or low)
-    if what == "sport":  # a connection begins at one that the kernel gives to whoever asks for none
-        high = value.rpartition("-")[2]
-        return False if high.isdigit() and int(high) < _GIVEN_FROM else None
+    if what in {"dport", "sport", "original"}:
+        return _is_port(what, value, packet)
     if what in {"source", "destination"}:
         return _is_in(packet.source if what == "source" else packet.destination, value)
     known = {
         "protocol": packet.protocol,
-        "state": "new",
+        "state": "established" if packet.is_answer else "new",
         "status": "dnat" if packet.original else "none",
         "nfproto": "ipv4",
         "enters": packet.enters,
@@ -194,6 +232,21 @@ def _among(what: str, value: str, packet: Packet) -> bool | None:
         "destined": "local" if packet.hook == "input" else "",
     }.get(what)
     return fnmatchcase(known, value.lower()) if known else None
+
+
+def _is_port(what: str, value: str, packet: Packet) -> bool | None:
+    low, _, high = value.partition("-")
+    high = high or low
+    if not (low.isdigit() and high.isdigit()):
+        return None
+    if what == ("dport" if packet.is_answer else "sport"):
+        # A connection begins at one that the kernel gives to whoever asks for none.
+        return False if int(high) < _GIVEN_FROM else None
+    ports = {packet.port if what != "original" else packet.original or packet.port}
+    if packet.is_answer and packet.original:  # its way back isn't told
+        ports = {packet.port, packet.original}
+    found = {int(low) <= port <= int(high) for port in ports}
+    return found.pop() if len(found) == 1 else None
 
 
 def _is_in(network: Network | None, value: str) -> bool | None:

@@ -19,6 +19,9 @@ def read(host: Host, *, but: Collection[tuple[str, str]]) -> list[Chain]:
     if listed.code != 0:
         return []
     found = [one for one in nftables.chains(listed.stdout) if (one.family, one.table) not in but]
+    if nftables.lack_links(found):
+        told = run(["nft", "list", "chains"], check=False).stdout
+        found = nftables.with_links(found, told)
     if not any(one.by_iptables for one in found):
         return found
     try:

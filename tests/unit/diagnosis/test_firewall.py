@@ -11,6 +11,7 @@ from kubeception.diagnosis.traffic import Around
 from kubeception.host import iptables, nftables
 from kubeception.host.packet_filter import Chain
 
+THE_SERVICE = "the API's Service"
 RULES = Path(__file__).parents[1] / "host" / "rules"
 UFW = iptables.chains((RULES / "ufw.iptables-save").read_text())
 FIREWALLD = nftables.chains((RULES / "firewalld.json").read_text())
@@ -121,13 +122,22 @@ def test_a_drop_of_what_a_host_sends_others_is_named() -> None:
 
     own = "udp 8472 to other hosts, what this host and its pods send each other"
     [(what, (_, is_vital))] = of_worker.items()
-    assert what.endswith(f" drops tcp 6443 to other hosts, {own}")
+    answers = "answers to tcp 10250 from other hosts"
+    assert what.endswith(f" drops tcp 6443 to other hosts, {answers}, {own}")
     assert is_vital
     [(what, (hint, is_vital))] = of_control_plane.items()
-    assert what.endswith(f" drops tcp 10250 to other hosts, {own}")
-    assert not is_vital
+    behind = "answers to tcp 6445-6450 from {}, where {} leads"
+    assert what.endswith(
+        " drops tcp 10250 to other hosts,"
+        f" {behind.format('other hosts', 'port 6443')},"
+        f" {behind.format('pods', THE_SERVICE)},"
+        f" {answers}, {own}"
+    )
+    assert is_vital
     assert hint == (
         "iptables -t filter -I OUTPUT -p tcp --dport 10250 -j ACCEPT;"
+        " iptables -t filter -I OUTPUT -p tcp --sport 6445:6450 -j ACCEPT;"
+        " iptables -t filter -I OUTPUT -p tcp --sport 10250 -j ACCEPT;"
         " iptables -t filter -I OUTPUT -p udp --dport 8472 -j ACCEPT;"
         " iptables -t filter -I OUTPUT -s 10.244.0.0/16 -j ACCEPT;"
         " iptables -t filter -I OUTPUT -d 10.244.0.0/16 -j ACCEPT"
@@ -175,16 +185,17 @@ def test_a_worker_is_told_of_a_rule_against_the_api_and_its_api_of_one_against_t
         return {str(one).partition(" drops ")[2]: one.is_vital for one in found}
 
     assert blocked("OUTPUT -d 192.0.2.1 -p tcp", of_worker, is_worker=True) == {
-        "tcp 6443 to 192.0.2.1": True
+        "tcp 6443 to 192.0.2.1, answers to tcp 10250 from 192.0.2.1": True
     }
     assert blocked("INPUT -s 192.0.2.1/32", of_worker, is_worker=True) == {
-        "tcp 10250 from 192.0.2.1": False
+        "answers to tcp 6443 to 192.0.2.1, tcp 10250 from 192.0.2.1": True
     }
+    served = "tcp 6445-6450 from 192.0.2.3, where port 6443 leads"
     assert blocked("INPUT -s 192.0.2.3 -p tcp", of_api, is_worker=False) == {
-        "tcp 6445-6450 from 192.0.2.3, where port 6443 leads": False
+        f"answers to tcp 10250 to 192.0.2.3, {served}": False
     }
     assert blocked("OUTPUT -d 192.0.2.3 -p tcp", of_api, is_worker=False) == {
-        "tcp 10250 to 192.0.2.3": False
+        f"tcp 10250 to 192.0.2.3, answers to {served}": False
     }
 
 
@@ -205,6 +216,40 @@ def test_what_a_host_keeps_from_its_own_pods_is_told() -> None:
         chains = iptables.chains(f"*filter\n:{name} ACCEPT [0:0]\n-A {rule} -j DROP\nCOMMIT\n")
         [what] = told(chains, is_worker=True)
         assert what.endswith("drops what this host and its pods send each other")
+
+
+@pytest.mark.parametrize(
+    ("rule", "what", "hint"),
+    [
+        (
+            "INPUT -p tcp -m tcp --sport 6443",
+            "answers to tcp 6443 to other hosts",
+            "iptables -t filter -I INPUT -p tcp --sport 6443 -j ACCEPT",
+        ),
+        (
+            "OUTPUT -p tcp -m multiport --sports 10250,10256",
+            "answers to tcp 10250 from other hosts",
+            "iptables -t filter -I OUTPUT -p tcp --sport 10250 -j ACCEPT",
+        ),
+    ],
+)
+def test_who_drops_answers_is_named(rule: str, what: str, hint: str) -> None:
+    ours = "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"
+    saved = f"*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A {rule} -j DROP\nCOMMIT\n"
+    let_through = saved.replace("-A ", f"-A {rule.partition(' ')[0]} {ours}\n-A ")
+
+    [(found, (said, _))] = told(iptables.chains(saved), is_worker=True).items()
+
+    assert found.endswith(f"drops {what}")
+    assert said == hint
+    assert told(iptables.chains(let_through), is_worker=True) == {}
+
+
+def test_tunnels_answer_by_packets_of_their_own() -> None:
+    """Whoever sends by VXLAN does so to one port, from any."""
+    saved = "*filter\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p udp -m udp --sport 8472 -j DROP\nCOMMIT\n"
+
+    assert told(iptables.chains(saved)) == {}
 
 
 def test_rules_of_nftables_are_inserted_by_nft() -> None:
