@@ -76,6 +76,13 @@ BANNED = f"""table inet f2b-table {{
   }}
 }}
 """
+# As lists of whom to keep out come from the net, by the ten thousand.
+A_LONG_LIST = f"""table inet blocklist {{
+  set them {{ type ipv4_addr; flags interval; auto-merge; elements = {{
+    {", ".join(f"10.{n // 256}.{n % 256}.128/25" for n in range(20_000))}, {PEER} }} }}
+  chain sent {{ type filter hook output priority 0; policy accept; ip daddr @them drop; }}
+}}
+"""
 # The last hook of all, where accounting stands, and who shapes what leaves.
 AS_IT_LEAVES = """table ip shaper {
   chain last {
@@ -128,6 +135,7 @@ RULES: dict[str, tuple[str, str, str]] = {
         "chain inet f2b-table f2b-chain",
         f"udp 8472 from and to {PEER}",
     ),
+    "a long list": (A_LONG_LIST, "chain inet blocklist sent", f"udp 8472 from and to {PEER}"),
     "as it leaves": (AS_IT_LEAVES, "chain ip shaper last", "udp 8472 to other hosts"),
     "at the device, as it leaves": (
         AT_THE_DEVICE_AS_IT_LEAVES,

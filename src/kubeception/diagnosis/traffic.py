@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, ip_network
+from ipaddress import IPv4Address, IPv4Network
 
 from kubeception.config import Config
 from kubeception.config.model import Cni
@@ -14,7 +14,6 @@ from kubeception.endpoints import (
     HOSTED_PORTS,
     NODE_PORTS,
     SERVICE_PORT,
-    Network,
 )
 from kubeception.host.packet_filter import ARP, BRIDGE, Chain, Packet
 from kubeception.kube import kubelet
@@ -145,7 +144,7 @@ def needs(config: Config, around: Around, *, is_worker: bool) -> Iterator[Need]:
 
 def _of_control_plane(config: Config, uplink: str) -> Iterator[Need]:
     ports = _range(HOSTED_PORTS)
-    pods = ip_network(str(config.net.cluster_cidr))
+    pods = IPv4Network(str(config.net.cluster_cidr))
     yield own(*API_PORTS, original=API_PORT)
     yield own(ETCD_PORT)
     yield of_the_door(uplink, *HOSTED_PORTS)
@@ -193,7 +192,7 @@ def of_the_door(uplink: str, *ports: int) -> Need:
 
 
 def _through_the_door(
-    uplink: str, ports: Iterable[int], source: Network | None = None
+    uplink: str, ports: Iterable[int], source: IPv4Network | None = None
 ) -> Iterator[Packet]:
     for port in ports:
         yield Packet("input", "tcp", port, enters=uplink, source=source, original=API_PORT)
@@ -261,7 +260,7 @@ def _of_flannel(config: Config, around: Around) -> Iterator[Need]:
 def _of_peers(around: Around) -> Iterator[Need]:
     """Yield what goes to and fro between this host and each other, which a rule may name."""
     for peer in around.peers:
-        other = ip_network(peer)
+        other = IPv4Network(peer)
         yield _with(
             peer,
             f"udp {_VXLAN_PORT} from and to {peer}",
@@ -275,17 +274,17 @@ def _of_callers(around: Around, *, is_worker: bool) -> Iterator[Need]:
     """Yield what this host asks of others, or they of it, where a rule may name one of them."""
     uplink = around.uplink
     for api in around.apis:
-        to = Packet("output", "tcp", API_PORT, leaves=uplink, destination=ip_network(api))
+        to = Packet("output", "tcp", API_PORT, leaves=uplink, destination=IPv4Network(api))
         yield _with(api, f"tcp {API_PORT} to {api}", to, is_vital=True)
-        come = Packet("input", "tcp", kubelet.PORT, enters=uplink, source=ip_network(api))
+        come = Packet("input", "tcp", kubelet.PORT, enters=uplink, source=IPv4Network(api))
         yield _with(api, f"tcp {kubelet.PORT} from {api}", come)
     for peer in () if is_worker else around.peers:
-        to = Packet("output", "tcp", kubelet.PORT, leaves=uplink, destination=ip_network(peer))
+        to = Packet("output", "tcp", kubelet.PORT, leaves=uplink, destination=IPv4Network(peer))
         yield _with(peer, f"tcp {kubelet.PORT} to {peer}", to)
         yield _with(
             peer,
             f"tcp {_range(HOSTED_PORTS)} from {peer}, where port {API_PORT} leads",
-            *_through_the_door(uplink, HOSTED_PORTS, source=ip_network(peer)),
+            *_through_the_door(uplink, HOSTED_PORTS, source=IPv4Network(peer)),
         )
 
 
@@ -305,7 +304,7 @@ def _with(
 
 
 def _of_pods(config: Config, uplink: str) -> Iterator[Need]:
-    pods = ip_network(str(config.net.cluster_cidr))
+    pods = IPv4Network(str(config.net.cluster_cidr))
     opening = Opening(network=str(pods))
     ways = ((flannel.BRIDGE, flannel.LINK), (flannel.LINK, flannel.BRIDGE))
     yield Need(
@@ -372,7 +371,7 @@ def _of_pods(config: Config, uplink: str) -> Iterator[Need]:
 def tried(config: Config, around: Around) -> Iterator[Need]:
     """Yield what has to get through for the cluster's network to answer whoever tries it."""
     uplink = around.uplink
-    pods = ip_network(str(config.net.cluster_cidr))
+    pods = IPv4Network(str(config.net.cluster_cidr))
     yield _to_others("tcp", API_PORT, uplink)
     yield _of_neighbours(uplink)
     if config.net.cni is Cni.FLANNEL:

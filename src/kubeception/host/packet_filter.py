@@ -4,12 +4,13 @@ Only what is sure counts: where a rule asks for something that can't be told fro
 that it may accept is taken for accepted, and one that it may drop for let through.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from ipaddress import ip_network
+from ipaddress import IPv4Network
 
-from kubeception.endpoints import Network
+from kubeception.host.address_set import AddressSet
 
 ACCEPT = "accept"
 RETURN = "return"
@@ -43,8 +44,8 @@ class Packet:
     port: int = 0
     enters: str = ""
     leaves: str = ""
-    source: Network | None = None
-    destination: Network | None = None
+    source: IPv4Network | None = None
+    destination: IPv4Network | None = None
     original: int = 0
     is_answer: bool = False
     through: str = IP
@@ -83,9 +84,18 @@ class Match:
 
     def holds(self, packet: Packet) -> bool | None:
         """Tell whether it holds of a packet, None where that can't be told."""
-        found = [_among(self.what, value, packet) for value in self.values]
-        among = True if True in found else None if None in found else False
+        among = self._among(packet)
         return among if among is None or not self.negated else not among
+
+    def _among(self, packet: Packet) -> bool | None:
+        if self.what in {"source", "destination"}:
+            return self._addresses.has(getattr(packet, self.what))
+        found = [_is(self.what, value, packet) for value in self.values]
+        return True if True in found else None if None in found else False
+
+    @functools.cached_property
+    def _addresses(self) -> AddressSet:
+        return AddressSet.of(self.values)
 
 
 @dataclass(frozen=True)
@@ -216,12 +226,10 @@ def _walk(
     return None
 
 
-def _among(what: str, value: str, packet: Packet) -> bool | None:
+def _is(what: str, value: str, packet: Packet) -> bool | None:
     """Tell whether a property of a packet is a value, or among a range of them."""
     if what in {"dport", "sport", "original"}:
         return _is_port(what, value, packet)
-    if what in {"source", "destination"}:
-        return _is_in(packet.source if what == "source" else packet.destination, value)
     known = {
         "protocol": packet.protocol,
         "state": "established" if packet.is_answer else "new",
@@ -247,17 +255,3 @@ def _is_port(what: str, value: str, packet: Packet) -> bool | None:
         ports = {packet.port, packet.original}
     found = {int(low) <= port <= int(high) for port in ports}
     return found.pop() if len(found) == 1 else None
-
-
-def _is_in(network: Network | None, value: str) -> bool | None:
-    try:
-        other = ip_network(value, strict=False)
-    except ValueError:
-        return None
-    if other.prefixlen == 0:
-        return True
-    if network is None or other.version != network.version:
-        return None
-    if network.overlaps(other):
-        return True if other.prefixlen <= network.prefixlen else None
-    return False

@@ -1,7 +1,7 @@
 """What a packet filter does with a packet is told from its rules, and only what is sure."""
 
 import json
-from ipaddress import ip_network
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
@@ -37,15 +37,15 @@ POLICY = "chain inet fw input (policy drop)"
         (tcp(9999, "cni0"), None),
         (tcp(9999, "wg1"), None),
         (tcp(9999, ""), None),  # from nobody knows where
-        (tcp(6445, source=ip_network("10.89.0.7/32")), None),
-        (tcp(6445, source=ip_network("10.88.0.7/32")), POLICY),
-        (tcp(6445, source=ip_network("10.88.0.7/32"), original=6443), None),
+        (tcp(6445, source=IPv4Network("10.89.0.7/32")), None),
+        (tcp(6445, source=IPv4Network("10.88.0.7/32")), POLICY),
+        (tcp(6445, source=IPv4Network("10.88.0.7/32"), original=6443), None),
         (tcp(6445), None),  # from one of these addresses it is let through
         (tcp(6443), None),
         (tcp(7005), "chain inet fw services (rule 6, drop)"),
         (tcp(8085), "chain inet fw input (rule 16, drop)"),
         (tcp(80), None),  # to one address it is let through
-        (tcp(80, destination=ip_network("10.0.0.2/32")), POLICY),
+        (tcp(80, destination=IPv4Network("10.0.0.2/32")), POLICY),
         (tcp(10250), None),
         (Packet("input", "udp", 8472, enters="host0"), POLICY),
         (Packet("input", "udp", 53, enters="host0"), "chain inet fw input (rule 20, drop)"),
@@ -217,7 +217,7 @@ def test_chains_that_translate_see_the_first_packet_alone_and_end_with_a_transla
 
 
 def test_an_answer_comes_the_other_way_from_the_port_that_was_asked() -> None:
-    network, other = ip_network("192.0.2.0/24"), ip_network("198.51.100.0/24")
+    network, other = IPv4Network("192.0.2.0/24"), IPv4Network("198.51.100.0/24")
     answer = Packet("input", "tcp", 80, "one", "lo", network, other).answer
 
     assert answer == Packet("output", "tcp", 80, "lo", "one", other, network, is_answer=True)
