@@ -158,6 +158,8 @@ class HostFacts:
     """Whether limits of the kernel and scores of processes can be changed here."""
     has_bridge_netfilter: bool = True
     """Whether the kernel has br_netfilter built in, or loaded by somebody else."""
+    has_network_manager: bool = False
+    """Whether NetworkManager has settings here, even where it does not run."""
     has_nftables_proxy: bool = True
     """Whether the kernel is new enough for kube-proxy's nftables mode."""
     resolv_conf: str = "/etc/resolv.conf"

@@ -28,7 +28,14 @@ from kubeception.kube import health
 from kubeception.layout import LIBRARY, OUR_MARK
 from kubeception.pki import catalog, issue
 from kubeception.pki.token import Role
-from kubeception.render import apiserver, cluster_settings, etcd, join_records, revision
+from kubeception.render import (
+    apiserver,
+    cluster_settings,
+    etcd,
+    join_records,
+    network_manager,
+    revision,
+)
 from kubeception.render.objects import NAMESPACE
 from kubeception.session import Session
 
@@ -386,6 +393,7 @@ def host(session: Session) -> HostFacts:
         cgroup_version=kernel.cgroup_version(session.host.inside),
         has_sys_resource=kernel.has_capability("SYS_RESOURCE"),
         has_bridge_netfilter=kernel.has_bridge_netfilter(),
+        has_network_manager=session.host.at(network_manager.SETTINGS).is_dir(),
         has_nftables_proxy=_kernel_version() >= NFTABLES_KERNEL,
         resolv_conf=str(resolver.file(session)),
         has_resolver=resolver.has_server(session, session.config.net),

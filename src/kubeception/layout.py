@@ -221,6 +221,8 @@ class Layout:
     sysctl: Path = Path("/etc/sysctl.d/60-kubeception.conf")
     modules: Path = Path("/etc/modules-load.d/kubeception.conf")
     networkd: Path = Path("/etc/systemd/network/00-kubeception.network")
+    network_manager: Path = Path("/etc/NetworkManager/conf.d/zz-kubeception.conf")
+    """It adds to what files say that are read before it; one that is read after it would win."""
     reloaded: Path = Path("/run/kubeception/reloaded")
     """A file for each unit that was told to read its settings anew, since the boot."""
     config: Path = Path("/etc/kubeception/config.toml")

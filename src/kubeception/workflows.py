@@ -54,7 +54,7 @@ from kubeception.phases.join import WORKER_KUBELET, WORKER_SERVING, credential
 from kubeception.phases.keeper import BOOT, KEEPER
 from kubeception.phases.kernel import KERNEL
 from kubeception.phases.kubelet import KUBELET
-from kubeception.phases.networkd import NETWORKD
+from kubeception.phases.links import LINKS
 from kubeception.phases.node import MARKED, REGISTERED
 from kubeception.phases.pki import PKI
 from kubeception.phases.programs import PROGRAMS
@@ -82,7 +82,7 @@ BOOTSTRAP: tuple[Phase, ...] = (
     FIRST_API,
     PKI,
     KERNEL,
-    NETWORKD,
+    LINKS,
     RUNTIME,
     ETCD,
     MEMBER,
@@ -131,7 +131,7 @@ RECOVER: tuple[Phase, ...] = (
 def joining(ask: RequestCertificate | None) -> tuple[Phase, ...]:
     """Return the phases of a worker; without an `ask` it has to have joined already."""
     return (
-        *(KERNEL, NETWORKD, RUNTIME, credential(ask), WORKER_KUBELET, COPY, KEEPER),
+        *(KERNEL, LINKS, RUNTIME, credential(ask), WORKER_KUBELET, COPY, KEEPER),
         *(WORKER_SERVING, PROGRAMS),
     )
 

@@ -55,7 +55,7 @@ def _is_file(wanted: Resource) -> bool:
 
 
 def carried_out(root: Path, phases: Iterable[Phase]) -> list[str]:
-    facts = on_host(has_bridge_netfilter=False)
+    facts = on_host(has_bridge_netfilter=False, has_network_manager=True)
     with Steps(LOG) as steps:
         return carry_out(
             on_files(phases), session_of(root), gather=lambda: facts, steps=steps

@@ -45,6 +45,7 @@ MINUTES = {
     "test_join_crowd.py": 3,
     "test_least_privilege.py": 3,
     "test_losses.py": 7,
+    "test_network_manager.py": 2,
     "test_network_word.py": 13,
     "test_new_programs.py": 2,
     "test_node_reboot.py": 4,

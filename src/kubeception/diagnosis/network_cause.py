@@ -15,7 +15,7 @@ from kubeception.errors import ApiError, KubeceptionError
 from kubeception.gather import chosen_address, node_name
 from kubeception.host import links, network, sysctl
 from kubeception.kube.client import Object
-from kubeception.render import flannel, networkd
+from kubeception.render import flannel, network_manager, networkd
 from kubeception.resources.kernel_value import Forwarding, KernelValue
 from kubeception.resources.node_rules import FLANNEL, of_this_host
 from kubeception.resources.rewritten import Rewritten
@@ -57,6 +57,7 @@ def look(
         _without_masquerading: is_masquerade,
         _too_large: is_large,
         _configured: session.config.net.cni is Cni.FLANNEL,
+        _managed: session.config.net.cni is Cni.FLANNEL,
         _dropping: True,
         _taken_away: True,
         _of_proxy: True,
@@ -105,6 +106,19 @@ def _configured(session: Session) -> Iterator[Cause]:
             what = f"systemd-networkd configures {link}, by {file}"
             is_first = Path(file).name < session.config.layout.networkd.name
             yield Cause(what, mend if is_first else standstill.run_again(session))
+
+
+def _managed(session: Session) -> Iterator[Cause]:
+    """Yield that NetworkManager configures a link of ours."""
+    if session.host.systemd.state(network_manager.UNIT).active != "active":
+        return
+    has_ours = session.host.at(session.config.layout.network_manager).exists()
+    for link in sorted(links.managed() & {*flannel.LINKS}):
+        mend = f"nmcli device set {link} managed no"
+        yield Cause(
+            f"NetworkManager configures {link}",
+            mend if has_ours else standstill.run_again(session),
+        )
 
 
 def _dropping(session: Session) -> Iterator[Cause]:

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from kubeception import crash
+from kubeception.errors import KubeceptionError
 from kubeception.host.process import run
 
 _IFF_UP, _SIOCGIFFLAGS, _SIOCGIFMTU = 1, 0x8913, 0x8921
 _FLAGS, _MTU = "16sH22x", "16si20x"  # struct ifreq, netdevice(7)
+_LEFT_ALONE = frozenset({"unmanaged", "connected (externally)"})
 _CLOSED = frozenset({"blackhole", "unreachable", "prohibit"})
 
 
@@ -35,6 +37,20 @@ def network_file(name: str, states: Path) -> str | None:
     said = dict(line.split("=", 1) for line in lines if "=" in line)
     is_managed = said.get("ADMIN_STATE", "unmanaged") not in {"unmanaged", "linger"}
     return said.get("NETWORK_FILE") if is_managed else None
+
+
+def managed() -> frozenset[str]:
+    """Return the links that NetworkManager configures; none where it does not say.
+
+    One that it only looks at is none of those.
+    """
+    asked = ["nmcli", "--terse", "--escape", "no", "--fields", "STATE,DEVICE", "device"]
+    try:
+        lines = run(asked, check=False).stdout.splitlines()
+    except KubeceptionError:  # there is none to ask
+        return frozenset()
+    told = (line.split(":", 1) for line in lines if ":" in line)
+    return frozenset(link for state, link in told if state not in _LEFT_ALONE)
 
 
 def index(name: str) -> int:

@@ -190,10 +190,10 @@ def _undone(phase: Phase) -> Phase:
     """Return the phase that wants gone what another one wants."""
 
     def plan(config: Config, facts: Facts) -> Iterator[Resource]:
-        # A kernel module that was loaded for us looks by now like one of the kernel's own.
-        wanted = list(
-            phase.plan(config, replace(facts, host=replace(facts.host, has_bridge_netfilter=False)))
-        )
+        # A kernel module that was loaded for us looks by now like one of the kernel's own, and a
+        # program that had settings of ours may be gone.
+        host = replace(facts.host, has_bridge_netfilter=False, has_network_manager=True)
+        wanted = list(phase.plan(config, replace(facts, host=host)))
         files = {one.path for one in wanted if isinstance(one, File)}
         for one in reversed(wanted):
             yield from _opposite(one, config.layout, files)

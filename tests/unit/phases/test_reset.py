@@ -17,7 +17,7 @@ from kubeception.resources.kubelet_serving import ServingCas
 from kubeception.resources.unit import Unit
 from kubeception.workflows import BOOTSTRAP, joining
 
-ALL = on_host(has_bridge_netfilter=False)
+ALL = on_host(has_bridge_netfilter=False, has_network_manager=True)
 
 
 def wanted() -> list[Resource]:
