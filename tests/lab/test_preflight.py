@@ -202,11 +202,13 @@ def test_what_a_failed_run_left_is_no_stranger_to_the_next_one(
 def test_nobody_on_a_host_with_a_cluster_is_a_stranger(cp1: Host, note: Note) -> None:
     assert errors(cp1) == set()
 
-    again = bootstrap(cp1)
+    # The other lab may be at its busiest once, and not three times.
+    again = [bootstrap(cp1) for _ in range(3)]
 
-    assert again.changes == []
-    note(f"bootstrap again: {again.wall_s:.1f} s, {again.seconds['preflight']:.1f} of it preflight")
-    assert again.seconds["preflight"] <= scaled(1)
+    assert [run.changes for run in again] == [[], [], []]
+    preflight_s = min(run.seconds["preflight"] for run in again)
+    note(f"bootstrap again: {again[0].wall_s:.1f} s, {preflight_s:.1f} of it preflight")
+    assert preflight_s <= scaled(1)
 
 
 @pytest.mark.parametrize("unit", ["etcd.service", "kubelet.service", "containerd.service"])
