@@ -94,6 +94,21 @@ def left(api: Api, on: str = "n1") -> set[str]:
     return {one["metadata"]["name"] for one in api.list("Pod", fields={"spec.nodeName": on})}
 
 
+def test_nodes_with_one_machine_id_are_told(session: Session) -> None:
+    """As copies of one disk have it; a node that has not told of its own is nobody's copy."""
+    for name in ("n1", "n2", "cp9"):
+        node(session.api, name)
+    assert list(nodes.notices(session)) == []
+
+    for name, number in (("n1", 1), ("n2", 1), ("cp9", 2)):
+        told = {"nodeInfo": {"machineID": f"{number:032x}"}}
+        session.api.merge("Node", name, {"status": told}, status=True)
+
+    [notice] = nodes.notices(session)
+    assert notice.startswith("nodes n1, n2 have one machine ID")
+    assert "; on n2: " in notice
+
+
 def test_nodes_are_listed_with_how_they_joined(session: Session) -> None:
     node(session.api, "cp9", label=CONTROL_PLANE)
     node(session.api, "n1", is_ready=False)

@@ -34,6 +34,7 @@ MINUTES = {
     "test_broken_worker.py": 3,
     "test_certs.py": 5,
     "test_container.py": 3,
+    "test_copied_hosts.py": 2,
     "test_crash_steps.py": 4,
     "test_etcd_space.py": 3,
     "test_fetch.py": 4,

@@ -1,6 +1,6 @@
 """Nodes as an administrator has them: who they are and how they joined, and one of them removed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -131,7 +131,10 @@ def trust(session: Session, name: str) -> None:
 
 
 def notices(session: Session) -> Iterator[str]:
-    """Yield what a person should know of who joins: names taken over, renewals that are held."""
+    """Yield what a person should know of who joins.
+
+    Names taken over, renewals that are held, and hosts that were copied from one another.
+    """
     now = session.host.clock.now()
     for record in _records(session):
         if record.taken_over and now - datetime.fromisoformat(record.taken_over) < TOLD_FOR:
@@ -148,6 +151,23 @@ def notices(session: Session) -> Iterator[str]:
                 f"{timestamp.text(made)}; if it is the host that it says: "
                 f"kubeception node trust {node}"
             )
+    yield from copies(session.api.list("Node"))
+
+
+def copies(found: Iterable[Object]) -> Iterator[str]:
+    """Yield which nodes have one machine ID, which no two hosts may (machine-id(5))."""
+    named: dict[str, list[str]] = {}
+    for one in found:
+        told = one.get("status", {}).get("nodeInfo") or {}
+        named.setdefault(told.get("machineID") or "", []).append(one["metadata"]["name"])
+    named.pop("", None)
+    for names in filter(lambda names: len(names) > 1, named.values()):
+        first, *others = sorted(names)
+        yield (
+            f"nodes {', '.join((first, *others))} have one machine ID, as copies of a disk do: DHCP"
+            f" may give them one address; on {', '.join(others)}:"
+            " tr -d - < /proc/sys/kernel/random/uuid > /etc/machine-id; reboot"
+        )
 
 
 def _merge(session: Session, name: str, change: Object) -> None:
