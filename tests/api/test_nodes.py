@@ -108,6 +108,10 @@ def test_nodes_with_one_machine_id_are_told(session: Session) -> None:
     assert notice.startswith("nodes n1, n2 have one machine ID")
     assert "; on n2: " in notice
 
+    session.api.merge("Node", "n2", {"metadata": {"labels": {CONTROL_PLANE: ""}}})
+    [notice] = nodes.notices(session)
+    assert "; on n1: " in notice
+
 
 def test_nodes_are_listed_with_how_they_joined(session: Session) -> None:
     node(session.api, "cp9", label=CONTROL_PLANE)

@@ -155,14 +155,18 @@ def notices(session: Session) -> Iterator[str]:
 
 
 def copies(found: Iterable[Object]) -> Iterator[str]:
-    """Yield which nodes have one machine ID, which no two hosts may (machine-id(5))."""
-    named: dict[str, list[str]] = {}
+    """Yield which nodes have one machine ID, which no two hosts may (machine-id(5)).
+
+    A control-plane host keeps its own.
+    """
+    by_id: dict[str, list[Object]] = {}
     for one in found:
         told = one.get("status", {}).get("nodeInfo") or {}
-        named.setdefault(told.get("machineID") or "", []).append(one["metadata"]["name"])
-    named.pop("", None)
-    for names in filter(lambda names: len(names) > 1, named.values()):
-        first, *others = sorted(names)
+        by_id.setdefault(told.get("machineID") or "", []).append(one)
+    by_id.pop("", None)
+    for same in filter(lambda same: len(same) > 1, by_id.values()):
+        same.sort(key=lambda one: (_role(one, None) is Role.WORKER, one["metadata"]["name"]))
+        first, *others = (one["metadata"]["name"] for one in same)
         yield (
             f"nodes {', '.join((first, *others))} have one machine ID, as copies of a disk do: DHCP"
             f" may give them one address; on {', '.join(others)}:"
