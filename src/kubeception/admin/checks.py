@@ -118,6 +118,7 @@ def _of_any_host(facts: Facts, *, is_worker: bool) -> Iterator[tuple[str, Condit
     yield "host", _nothing_dropped(is_worker=is_worker)
     yield "host", _whole_network()
     yield "host", conditions.connections_have_room()
+    yield "host", conditions.files_may_be_watched()
     yield "host", _addresses_are_left(facts)
 
 

@@ -34,6 +34,7 @@ CHECKS: tuple[Check, ...] = (
     host.routes,
     firewall.lets_through,
     kernel.settings,
+    kernel.watches,
     host.cgroups,
     host.controllers,
     host.kernels_log,

@@ -1,12 +1,20 @@
-"""Files that set the kernel to something else than is needed, after ours."""
+"""What the kernel is to allow: files that set it to something else after ours, and its limits."""
 
 from collections.abc import Iterator
 
 from kubeception.host import sysctl
+from kubeception.host import watches as file_watches
 from kubeception.preflight.finding import Finding, warning
 from kubeception.preflight.host_state import HostState
 from kubeception.render import kernel
 from kubeception.resources.kernel_value import VALUES, Forwarding
+
+
+def watches(seen: HostState) -> Iterator[Finding]:
+    """Want one more file to be watched: a kubelet that may not ends as it starts."""
+    if found := file_watches.shortage(seen.session.host):
+        what = f"{found}: no kubelet starts, and no log is followed"
+        yield Finding(f"Sysctl-{found.setting}", what, found.mend)
 
 
 def settings(seen: HostState) -> Iterator[Finding]:
