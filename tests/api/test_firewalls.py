@@ -169,9 +169,9 @@ def session(tmp_path: Path) -> Iterator[Session]:
         yield Session(Config(net=CONFIG.net, node=Node(address=str(ADDRESS))), Host(root=tmp_path))
 
 
-def load(rules: str) -> None:
-    program = ["iptables-nft-restore"] if rules.startswith("*") else ["nft", "--file", "-"]
-    run(program, stdin=rules)
+def load(rules: str, *, by_iptables: str = "nft") -> None:
+    by_nft = ["nft", "--file", "-"]
+    run([f"iptables-{by_iptables}-restore"] if rules.startswith("*") else by_nft, stdin=rules)
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -192,4 +192,22 @@ def test_what_drops_is_named_and_what_is_said_helps(name: str, session: Session)
 def test_what_is_dropped_at_another_device_is_nobodys_trouble(session: Session) -> None:
     load(AT_THE_DEVICE.replace('"one"', '"two"'))
 
+    assert firewall.look(session, is_worker=True) == []
+
+
+def test_what_an_iptables_of_before_nftables_keeps_is_named_and_what_is_said_helps(
+    session: Session,
+) -> None:
+    """nft knows nothing of it, and the other iptables may have rules of its own."""
+    load(OF_A_CLOUD, by_iptables="legacy")
+    load(RAW.replace("10250", "23"))
+
+    found = firewall.look(session, is_worker=True)
+    assert {str(one).partition(" (")[0] for one in found} == {
+        f"chain iptables-legacy filter {name}" for name in ("INPUT", "FORWARD")
+    }
+
+    for one in found:
+        for command in one.hint.split("; "):
+            run(shlex.split(command))
     assert firewall.look(session, is_worker=True) == []

@@ -11,11 +11,12 @@ from kubeception.diagnosis.traffic import Around, Need
 from kubeception.endpoints import API_PORT, BOOTSTRAP_PORT
 from kubeception.gather import chosen_address
 from kubeception.host import door, links, network, ruleset, sockets
-from kubeception.host.packet_filter import Chain, Drop, Packet, dropped
+from kubeception.host.packet_filter import LEGACY, Chain, Drop, Packet, dropped
 from kubeception.kept import membership
 from kubeception.render import flannel, proxy
 from kubeception.session import Session
 
+_IPTABLES = {"ip": "iptables", LEGACY: "iptables-legacy"}
 _OURS = frozenset({("ip", door.TABLE), *proxy.TABLES, *flannel.TABLES})
 # Of other hosts so many are asked for one by one: rules that name more of them name most.
 _PEERS = 64
@@ -43,8 +44,8 @@ class Blocked:
             parts = [f"firewall-cmd {word}" for one in openings for word in one.by_firewalld(base)]
         elif self.by_ufw and base.table == "filter":
             parts = [f"ufw {word}" for one in openings for word in one.by_ufw(base)]
-        elif base.by_iptables and base.family == "ip":
-            start = f"iptables -t {base.table} -I {base.name}"
+        elif base.by_iptables and base.family in _IPTABLES:
+            start = f"{_IPTABLES[base.family]} -t {base.table} -I {base.name}"
             parts = [f"{start} {word}" for one in openings for word in one.by_iptables(base)]
         else:
             start = f"nft insert rule {base.family} {base.table} {base.name}"

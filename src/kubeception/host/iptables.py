@@ -34,7 +34,7 @@ _FIELDS = {
 _SILENT = {"-m": 1, "--comment": 1, "--reject-with": 1, "--syn": 0, "--log-prefix": 1}
 
 
-def chains(saved: str) -> list[Chain]:
+def chains(saved: str, *, family: str = "ip") -> list[Chain]:
     """Return every chain of the tables that filter."""
     found: dict[tuple[str, str], Chain] = {}
     rules: dict[tuple[str, str], list[Rule]] = {}
@@ -47,7 +47,7 @@ def chains(saved: str) -> list[Chain]:
         elif line.startswith(":"):
             name, policy, *_ = line[1:].split()
             found[table, name] = Chain(
-                "ip",
+                family,
                 table,
                 name,
                 _HOOKS.get(name, ""),

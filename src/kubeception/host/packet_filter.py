@@ -22,7 +22,9 @@ _LETS_THROUGH = frozenset({ACCEPT, "queue"})
 
 # The chains that see what a host sends and is sent, by where it goes through.
 IP, BRIDGE, ARP = "ip", "bridge", "arp"
-_FAMILIES = {IP: {"ip", "inet", "netdev"}, BRIDGE: {"bridge"}, ARP: {"arp"}}
+# Those of the programs that iptables was before it spoke of nftables; they go by its name.
+LEGACY = "iptables-legacy"
+_FAMILIES = {IP: {"ip", "inet", "netdev", LEGACY}, BRIDGE: {"bridge"}, ARP: {"arp"}}
 # Where packets go is changed between these: by the door, and for Services.
 _TRANSLATED_FROM, _TRANSLATED_BY = -110, -100
 _DEPTH = 16
