@@ -66,6 +66,7 @@ NOT_IN_A_CLUSTER = {
     "containerd to serve the kubelet",
     "no container to run on that the runtime has lost",
     "the kernel's table of connections to have room",
+    "the kernel to let programs watch files",
     "addresses to be left for new pods of this host",
     "pods to be able to ask the name servers that it names",
     "large packets to pass through the pod network",

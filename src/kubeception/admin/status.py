@@ -9,7 +9,7 @@ from datetime import timedelta
 from kubeception import __version__, certificates, conditions, resolver, timestamp
 from kubeception.admin import checks, nodes, upgrades
 from kubeception.admin.lately import Lately
-from kubeception.conditions import Condition, admission, webhooks
+from kubeception.conditions import Condition, admission, aggregated, webhooks
 from kubeception.errors import ApiError, KubeceptionError
 from kubeception.etcd import space
 from kubeception.facts import Facts, Membership
@@ -266,6 +266,7 @@ def _of_cluster(session: Session, here: str) -> Iterator[str]:
     yield from nodes.notices(session)
     yield from upgrades.notices(session)
     yield from webhooks.notices(session)
+    yield from aggregated.notices(session)
     yield from admission.refusals(session)
 
 

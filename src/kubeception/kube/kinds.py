@@ -55,6 +55,7 @@ KINDS = {
     "ValidatingWebhookConfiguration": Kind(
         ADMISSION, "v1", "validatingwebhookconfigurations", namespaced=False
     ),
+    "APIService": Kind("apiregistration.k8s.io", "v1", "apiservices", namespaced=False),
     "CustomResourceDefinition": Kind(
         "apiextensions.k8s.io", "v1", "customresourcedefinitions", namespaced=False
     ),
