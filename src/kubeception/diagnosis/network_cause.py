@@ -15,7 +15,7 @@ from kubeception.errors import ApiError, KubeceptionError
 from kubeception.gather import chosen_address, node_name
 from kubeception.host import links, network, sysctl
 from kubeception.kube.client import Object
-from kubeception.render import flannel, network_manager, networkd
+from kubeception.render import flannel, networkd
 from kubeception.resources.kernel_value import Forwarding, KernelValue
 from kubeception.resources.node_rules import FLANNEL, of_this_host
 from kubeception.resources.rewritten import Rewritten
@@ -110,8 +110,6 @@ def _configured(session: Session) -> Iterator[Cause]:
 
 def _managed(session: Session) -> Iterator[Cause]:
     """Yield that NetworkManager configures a link of ours."""
-    if session.host.systemd.state(network_manager.UNIT).active != "active":
-        return
     has_ours = session.host.at(session.config.layout.network_manager).exists()
     for link in sorted(links.managed() & {*flannel.LINKS}):
         mend = f"nmcli device set {link} managed no"

@@ -40,7 +40,7 @@ def network_file(name: str, states: Path) -> str | None:
 
 
 def managed() -> frozenset[str]:
-    """Return the links that NetworkManager configures; none where it does not say.
+    """Return the links that NetworkManager configures; none where it does not run.
 
     One that it only looks at is none of those.
     """
