@@ -223,7 +223,8 @@ def _runtime_serves(facts: Facts) -> Condition:
         ):
             return found
         why = crictl.problem(session.host, session.config.layout.containerd.socket)
-        return why and f"{why} ({_MENDS_THE_RUNTIME[why]})"
+        mend = _MENDS_THE_RUNTIME.get(why or "", f"journalctl -u {containerd.UNIT} -n 50")
+        return why and f"{why} ({mend})"
 
     return Condition("containerd to serve the kubelet", problem, hint="kubeception preflight")
 

@@ -12,6 +12,10 @@ HANGS = "it takes questions and answers none"
 CRI_IS_OFF = "it serves no kubelet, for its plugin cri is off"
 
 _ANSWERS_WITHIN_S, _LONG_S = 5.0, 60
+# crictl gives a connection up by itself where nobody speaks on it; what it says then, and what it
+# says where there is nobody to connect to.
+_SILENCE = ("use of closed network connection", "DeadlineExceeded")
+_NOBODY = "Error while dialing"
 
 
 def tell(host: Host, socket: Path, *words: str, call_s: int, timeout_s: float | None = None) -> str:
@@ -27,19 +31,25 @@ def tell(host: Host, socket: Path, *words: str, call_s: int, timeout_s: float | 
 
 
 def problem(host: Host, socket: Path) -> str | None:
-    """Say what keeps a runtime that runs from serving a kubelet: `HANGS`, or `CRI_IS_OFF`.
+    """Say what keeps a runtime that runs from serving a kubelet: `HANGS`, `CRI_IS_OFF`, its words.
 
-    None where it serves, and where it can't be asked.
+    None where it serves, and where there is nobody to ask, or nothing to ask by: others say that.
     """
     try:
         tell(host, socket, "version", call_s=_LONG_S, timeout_s=_ANSWERS_WITHIN_S)
     except CommandFailed as error:
-        if error.code == TOO_LATE:
-            return HANGS
-        return CRI_IS_OFF if "unknown service" in error.stderr else None
-    except KubeceptionError:  # that there is no crictl, others say
-        pass
+        return _why(error)
+    except KubeceptionError:  # there is no crictl
+        return None
     return None
+
+
+def _why(error: CommandFailed) -> str | None:
+    if error.code == TOO_LATE or any(words in error.stderr for words in _SILENCE):
+        return HANGS
+    if "unknown service" in error.stderr:
+        return CRI_IS_OFF
+    return None if _NOBODY in error.stderr else str(error)
 
 
 def ask(
