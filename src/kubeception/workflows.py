@@ -19,7 +19,7 @@ from kubeception import (
 )
 from kubeception.backups import Opened
 from kubeception.engine import Change, NotPlanned, Phase, Preview, Summary, carry_out, dry_run
-from kubeception.errors import KubeceptionError, PreflightError, UnitFailed, WaitTimeout
+from kubeception.errors import Hopeless, KubeceptionError, PreflightError, UnitFailed, WaitTimeout
 from kubeception.etcd import damage
 from kubeception.facts import OF_DATA, Accept, Facts
 from kubeception.gather import address, gather, node_name, worker
@@ -214,7 +214,7 @@ def _carry_out(
 ) -> Summary:
     try:
         return carry_out(phases, session, gather=facts, steps=steps)
-    except WaitTimeout as error:
+    except (WaitTimeout, Hopeless) as error:
         if steps.last in {HOSTED_CONTROLLERS.name, RETIRE_CONTROLLERS.name}:
             # Nobody leads: a cluster without controllers could not even repair itself.
             log.warning("%s; putting the bootstrap ones back", error.message)

@@ -14,20 +14,21 @@ from tests.api.network import new
 from tests.api.rig import Rig
 from tests.fixed import FACTS
 
-from kubeception import workflows
-from kubeception.conditions import LEASES, Condition, current_problem, lease_held
+from kubeception import conditions, workflows
+from kubeception.conditions import LEASES, Condition, current_problem, lease_held, wait_for
+from kubeception.conditions.leases import LEADERLESS_S
 from kubeception.config import Config
 from kubeception.config.model import Node
 from kubeception.engine import Phase, carry_out
-from kubeception.errors import WaitTimeout
+from kubeception.errors import Hopeless, WaitTimeout
 from kubeception.facts import Facts, Hosted
 from kubeception.gather import UNITS, gather
 from kubeception.host import files
-from kubeception.host.gateway import Host
+from kubeception.host.gateway import Clock, Host
 from kubeception.host.systemd import Systemd
 from kubeception.layout import OUR_MARK
 from kubeception.phases.bootstrap_plane import BOOTSTRAP_CONTROLLERS, LEADERS
-from kubeception.phases.handover import HANDOVER, RETIRE_CONTROLLERS
+from kubeception.phases.handover import HANDOVER, HOSTED_CONTROLLERS, RETIRE_CONTROLLERS
 from kubeception.render import controllers
 from kubeception.render.objects import NAMESPACE
 from kubeception.report import Steps
@@ -70,6 +71,45 @@ def test_bootstrap_controllers_that_nobody_takes_over_from_are_put_back(
         replace(RETIRE_CONTROLLERS, until=lambda *_: [NOBODY_LEADS]),
     )
 
+    assert all('"image"' in path.read_text() for path in manifests(session))
+    assert "putting the bootstrap ones back" in caplog.text
+
+
+def test_pods_are_waited_for_no_longer_where_nobody_leads_who_would_start_them(rig: Rig) -> None:
+    """They led when the run began, and were ended with their pods, by a kubelet without room."""
+    now_s, slowness = [0.0], [1.0]
+    clock = Clock(
+        monotonic=lambda: now_s[0],
+        sleep=lambda for_s: now_s.__setitem__(0, now_s[0] + for_s),
+        slowness=lambda: slowness[0],
+    )
+    none_run = Condition("pods to run", lambda _: "none does", timeout_s=120)
+    lost, held = (conditions.unless_nobody_leads(none_run, lease) for lease in LEASES[::-1])
+    with rig.session() as asked:
+        at = replace(asked, host=replace(asked.host, clock=clock))
+        rig.until("one of the two to be led", lambda: lease_held(LEASES[0]).problem(asked) is None)
+        with pytest.raises(WaitTimeout, match="none does"):
+            wait_for(held, at, lambda _: None)
+        began_s = now_s[0]
+        with pytest.raises(Hopeless, match="none does, and nobody leads who would mend it"):
+            wait_for(lost, at, lambda _: None)
+        gave_up_s = now_s[0] - began_s
+
+    assert LEADERLESS_S < gave_up_s < LEADERLESS_S + 5
+
+
+def test_bootstrap_controllers_are_put_where_those_that_led_have_ended(
+    session: Session, caplog: pytest.LogCaptureFixture
+) -> None:
+    for path in manifests(session):
+        path.unlink()
+
+    def raises(_session: Session) -> str:
+        raise Hopeless("nobody leads who would mend it")
+
+    phase = replace(HOSTED_CONTROLLERS, until=lambda *_: [Condition("pods to run", raises)])
+    with Steps(LOG) as steps, pytest.raises(Hopeless):
+        workflows._carry_out([phase], session, facts=partial(gather, session), steps=steps)
     assert all('"image"' in path.read_text() for path in manifests(session))
     assert "putting the bootstrap ones back" in caplog.text
 

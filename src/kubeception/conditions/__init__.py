@@ -11,6 +11,7 @@ from kubeception.conditions.leases import LEASES as LEASES
 from kubeception.conditions.leases import dead_holder as dead_holder
 from kubeception.conditions.leases import lease_held as lease_held
 from kubeception.conditions.leases import somebody_leads as somebody_leads
+from kubeception.conditions.leases import unless_nobody_leads as unless_nobody_leads
 from kubeception.conditions.network import api_at_its_service as api_at_its_service
 from kubeception.conditions.network import dns_answers as dns_answers
 from kubeception.conditions.network import large_packets_pass as large_packets_pass

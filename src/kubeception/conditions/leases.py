@@ -6,13 +6,16 @@ from functools import partial
 
 from kubeception import timestamp
 from kubeception.conditions import log_tail
-from kubeception.conditions.condition import Condition
+from kubeception.conditions.condition import Condition, Lasting
 from kubeception.conditions.reading import time
 from kubeception.conditions.workloads import is_bound
+from kubeception.errors import Hopeless
 from kubeception.render.objects import NAMESPACE
 from kubeception.session import Session
 
 LEASES = ("kube-controller-manager", "kube-scheduler")
+# One that ends leaves the Lease to the next one within seconds; one that dies, when it has run out.
+LEADERLESS_S = 30.0
 
 
 def lease_held(lease: str, *, timeout_s: float = 120.0) -> Condition:
@@ -35,6 +38,27 @@ def lease_held(lease: str, *, timeout_s: float = 120.0) -> Condition:
         hint=f"kubectl -n {NAMESPACE} get lease",
         last_words=partial(log_tail.of_pods, labels={"component": lease}),
     )
+
+
+def unless_nobody_leads(condition: Condition, lease: str) -> Condition:
+    """The same, given up where a Lease that was held has had no holder for a while.
+
+    What is waited for would be made by whoever holds it, and whoever waits holds the host's lock.
+    """
+    held, leaderless = lease_held(lease), Lasting()
+
+    def problem(session: Session) -> str | None:
+        why = condition.problem(session)
+        if why is None or held.problem(session) is None:
+            leaderless.is_over()
+            return why
+        clock = session.host.clock
+        lasts_s = leaderless.lasts_s(clock.monotonic())
+        if lasts_s > LEADERLESS_S and lasts_s > LEADERLESS_S * clock.slowness():
+            raise Hopeless(f"{condition.what}: {why}, and nobody leads who would mend it")
+        return why
+
+    return replace(condition, problem=problem)
 
 
 def dead_holder(session: Session, lease: str) -> str | None:

@@ -31,9 +31,11 @@ def hosted_controllers_run(_config: Config, facts: Facts) -> Iterator[Condition]
     for controller in controllers.BOTH:
         # Where the bootstrap ones lead, what was there may be why nobody else does.
         newest_of = controller.name if facts.needs_controllers else None
-        yield conditions.pods_run(
+        they_run = conditions.pods_run(
             controller.labels, on=nodes, at_least=at_least, newest_of=newest_of
         )
+        # Those who led when this run began may have ended since: there are no others then.
+        yield they_run if newest_of else conditions.unless_nobody_leads(they_run, controller.name)
 
 
 def retire_controllers(config: Config, _facts: Facts) -> Iterator[Resource]:
