@@ -9,6 +9,7 @@ from kubeception.facts import Facts
 from kubeception.render import network_manager, networkd
 from kubeception.resources import Resource
 from kubeception.resources.file import File
+from kubeception.resources.pod_bridge import PodBridge
 from kubeception.resources.reloaded import Reloaded
 
 
@@ -22,6 +23,9 @@ def plan(config: Config, facts: Facts) -> Iterator[Resource]:
     if facts.host.has_network_manager:
         yield File(at.network_manager, network_manager.unmanaged())
         yield Reloaded(network_manager.UNIT, at.network_manager, network_manager.RELOAD)
+        # What it has taken before, or no pod of this host is reached while add-ons are waited for:
+        # the keeper, which sees to it otherwise, stands back from a run.
+        yield PodBridge()
 
 
 LINKS = Phase("links", "keeping others off the links of pods", plan, module="host")
