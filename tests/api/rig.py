@@ -9,6 +9,7 @@ import logging
 import os
 import random
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -173,6 +174,12 @@ class Rig:
             what, lambda _: None if holds() else "not yet", timeout_s=30, successes=successes
         )
         wait_for(condition, self.session(), lambda _: None)
+
+    def carry_out(self, said: str) -> None:
+        """Do by kubectl what a line says at its end, as an administrator would."""
+        found = re.search(r"kubectl (.+)$", said)
+        assert found is not None, said
+        self.kubectl(*shlex.split(found[1]))
 
     def kubectl(
         self, *words: str, user: str = "admin", check: bool = True, stdin: str | None = None

@@ -2,8 +2,6 @@
 
 import contextlib
 import json
-import re
-import shlex
 import socket
 import time
 from collections.abc import Iterator
@@ -84,13 +82,6 @@ def unlabelled(api: Api) -> Iterator[None]:
     api.merge("Namespace", NAMESPACE, {"metadata": {"labels": {ENFORCE: None}}})
 
 
-def mend(rig: Rig, told: str) -> None:
-    """Do what a line says, as an administrator would."""
-    found = re.search(r"kubectl (.+)$", told)
-    assert found is not None, told
-    rig.kubectl(*shlex.split(found[1]))
-
-
 @pytest.mark.usefixtures("everything")
 def test_nothing_is_told_where_nothing_is_in_the_way(rig: Rig, session: Session) -> None:
     # Until each namespace has its default ServiceAccount there is one thing.
@@ -110,7 +101,7 @@ def test_a_namespace_that_enforces_a_standard_is_told_with_what_mends_it(
     assert "kube-apiserver" in line
     assert f"{NAMESPACE} enforces {level}: pods that end can't come back" in line
 
-    mend(rig, line)
+    rig.carry_out(line)
     rig.until("nothing to be in the way", lambda: not any(admission.refusals(session)))
 
 
@@ -130,7 +121,7 @@ def test_what_refuses_our_pods_is_told_with_what_mends_it(
         assert any("kube-apiserver" in line for line in told)
 
         for line in told:
-            mend(rig, line)
+            rig.carry_out(line)
         rig.until("nothing to be in the way", lambda: not any(admission.refusals(session)))
         assert session.api.get("Pod", "would-come-back", namespace=NAMESPACE) is None
     finally:
@@ -228,7 +219,7 @@ def test_what_a_webhook_does_to_our_pods_is_told_with_what_mends_it(
 
         told = list(admission.refusals(session))
         assert any("kube-apiserver" in line for line in told)
-        mend(rig, told[0])
+        rig.carry_out(told[0])
 
         rig.until("nothing to be in the way", lambda: not any(admission.refusals(session)))
         # It goes on with whom it was for.
@@ -271,7 +262,7 @@ def test_a_webhook_that_lets_no_node_be_ready_is_told_with_what_mends_it(
 
         [line] = webhooks.notices(session)
         assert "must answer for Nodes and their Leases: there is no Service demo/guard" in line
-        mend(rig, line)
+        rig.carry_out(line)
 
         rig.until("nodes to go on", lambda: problem() == "")
         assert not [line for line in webhooks.notices(session) if "Nodes" in line]
@@ -293,7 +284,7 @@ def test_a_webhook_that_lets_users_make_nothing_is_told_with_what_mends_it(
 
         [line] = webhooks.notices(session)
         assert "must answer for configmaps: there is no Service demo/guard; " in line
-        mend(rig, line)
+        rig.carry_out(line)
 
         rig.until("users to go on", lambda: problem() == "")
         assert list(webhooks.notices(session)) == []

@@ -1,6 +1,5 @@
 """APIs of others that nobody answers for are told: meanwhile no namespace can be deleted."""
 
-import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -9,6 +8,7 @@ import pytest
 from tests.api.rig import Rig
 
 from kubeception.conditions import aggregated
+from kubeception.conditions.reading import condition_of
 from kubeception.host.gateway import Clock
 from kubeception.kube.client import Api
 from kubeception.render import access
@@ -45,12 +45,7 @@ def nobodys(session: Session) -> Iterator[None]:
 
 def is_stuck(api: Api) -> bool:
     """Whether the namespace's controller says that it knows no longer of what there may be."""
-    found = api.get("Namespace", HOME) or {}
-    said = found.get("status", {}).get("conditions") or []
-    return any(
-        (one["type"], one["status"]) == ("NamespaceDeletionDiscoveryFailure", "True")
-        for one in said
-    )
+    return condition_of(api.get("Namespace", HOME) or {}, "NamespaceDeletionDiscoveryFailure")
 
 
 def may_delete(rig: Rig) -> bool:
@@ -73,10 +68,8 @@ def test_an_api_that_nobody_answers_for_is_told_with_what_mends_it(
     assert list(aggregated.notices(session)) == []  # it may be on its way
     [line] = aggregated.notices(in_two_minutes)
     assert line.startswith(f'APIService {NAME}: nobody answers for it (service/metrics in "gone"')
-    command, *words = shlex.split(line.rpartition(": ")[2])
-    assert command == "kubectl"
     rig.until("an administrator to have the right", lambda: may_delete(rig))
-    rig.kubectl(*words)
+    rig.carry_out(line)
 
     rig.until("the namespace to go", lambda: api.get("Namespace", HOME) is None)
     assert list(aggregated.notices(in_two_minutes)) == []

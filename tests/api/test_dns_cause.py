@@ -111,7 +111,7 @@ def test_a_port_of_somebodys_is_told_with_what_puts_it_back(
 
 def put_back(rig: Rig, mend: str) -> None:
     """Do what is said; a bootstrap then leaves it so, and finds nobody in its way."""
-    rig.kubectl(*shlex.split(mend)[1:])
+    rig.carry_out(mend)
     with rig.session() as bootstrap:
         for wanted in control_plane.plan(CONFIG, FACTS):
             assert "kube-dns" not in str(wanted) or not wanted.drift(bootstrap)
@@ -129,7 +129,7 @@ def test_another_address_is_told_with_what_helps(rig: Rig, session: Session) -> 
     assert what == f"{SERVICE} has the address 10.96.0.77, and not 10.96.0.10"
     first, then = mend.split("; ")
     assert then == "kubeception bootstrap"
-    rig.kubectl(*shlex.split(first)[1:])
+    rig.carry_out(first)
     rig.apply_everything()
     assert list(dns_cause.look(session)) == []
 

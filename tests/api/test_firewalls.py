@@ -4,7 +4,7 @@ Each is loaded into a network of its own by nft or iptables, and what the hint s
 """
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from kubeception.bundle import packages
 from kubeception.config import Config
 from kubeception.config.model import Node
 from kubeception.diagnosis import firewall
+from kubeception.diagnosis.firewall import Blocked
 from kubeception.host.gateway import Host
 from kubeception.host.process import run
 from kubeception.render import flannel
@@ -174,6 +175,13 @@ def load(rules: str, *, by_iptables: str = "nft") -> None:
     run([f"iptables-{by_iptables}-restore"] if rules.startswith("*") else by_nft, stdin=rules)
 
 
+def carry_out(found: Iterable[Blocked]) -> None:
+    """Do what is said, as an administrator would."""
+    for one in found:
+        for command in one.hint.split("; "):
+            run(shlex.split(command))
+
+
 @pytest.mark.parametrize("name", RULES)
 def test_what_drops_is_named_and_what_is_said_helps(name: str, session: Session) -> None:
     rules, chain, what = RULES[name]
@@ -183,9 +191,7 @@ def test_what_drops_is_named_and_what_is_said_helps(name: str, session: Session)
     found = firewall.look(session, is_worker=True)
     assert [one for one in map(str, found) if one.startswith(chain) and what in one]
 
-    for one in found:
-        for command in one.hint.split("; "):
-            run(shlex.split(command))
+    carry_out(found)
     assert firewall.look(session, is_worker=True) == []
 
 
@@ -207,7 +213,5 @@ def test_what_an_iptables_of_before_nftables_keeps_is_named_and_what_is_said_hel
         f"chain iptables-legacy filter {name}" for name in ("INPUT", "FORWARD")
     }
 
-    for one in found:
-        for command in one.hint.split("; "):
-            run(shlex.split(command))
+    carry_out(found)
     assert firewall.look(session, is_worker=True) == []

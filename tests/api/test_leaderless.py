@@ -13,6 +13,7 @@ from tests.api import pods
 from tests.api.network import new
 from tests.api.rig import Rig
 from tests.fixed import FACTS
+from tests.unit.sessions import Hands
 
 from kubeception import conditions, workflows
 from kubeception.conditions import LEASES, Condition, current_problem, lease_held, wait_for
@@ -24,7 +25,7 @@ from kubeception.errors import Hopeless, WaitTimeout
 from kubeception.facts import Facts, Hosted
 from kubeception.gather import UNITS, gather
 from kubeception.host import files
-from kubeception.host.gateway import Clock, Host
+from kubeception.host.gateway import Host
 from kubeception.host.systemd import Systemd
 from kubeception.layout import OUR_MARK
 from kubeception.phases.bootstrap_plane import BOOTSTRAP_CONTROLLERS, LEADERS
@@ -77,23 +78,20 @@ def test_bootstrap_controllers_that_nobody_takes_over_from_are_put_back(
 
 def test_pods_are_waited_for_no_longer_where_nobody_leads_who_would_start_them(rig: Rig) -> None:
     """They led when the run began, and were ended with their pods, by a kubelet without room."""
-    now_s, slowness = [0.0], [1.0]
-    clock = Clock(
-        monotonic=lambda: now_s[0],
-        sleep=lambda for_s: now_s.__setitem__(0, now_s[0] + for_s),
-        slowness=lambda: slowness[0],
-    )
+    hands = Hands()
     none_run = Condition("pods to run", lambda _: "none does", timeout_s=120)
     lost, held = (conditions.unless_nobody_leads(none_run, lease) for lease in LEASES[::-1])
     with rig.session() as asked:
+        # Leases are renewed by the time that it is.
+        clock = replace(hands.clock(), now=asked.host.clock.now)
         at = replace(asked, host=replace(asked.host, clock=clock))
         rig.until("one of the two to be led", lambda: lease_held(LEASES[0]).problem(asked) is None)
         with pytest.raises(WaitTimeout, match="none does"):
             wait_for(held, at, lambda _: None)
-        began_s = now_s[0]
+        began_s = hands.passed_s
         with pytest.raises(Hopeless, match="none does, and nobody leads who would mend it"):
             wait_for(lost, at, lambda _: None)
-        gave_up_s = now_s[0] - began_s
+        gave_up_s = hands.passed_s - began_s
 
     assert LEADERLESS_S < gave_up_s < LEADERLESS_S + 5
 

@@ -131,6 +131,11 @@ def is_well(host: Host) -> bool:
     return host.run("kubeception", "status", check=False).code == 0
 
 
+def status(host: Host) -> str:
+    """Return what a host's status says, in words."""
+    return host.run("kubeception", "status", check=False).stdout
+
+
 def complaints(host: Host) -> list[str]:
     """Return the lines by which a host's status says that something does not hold."""
     said = host.run("kubeception", "status", check=False)

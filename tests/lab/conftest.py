@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 from collections.abc import Generator, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -138,10 +138,17 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 @pytest.fixture(scope="session", autouse=True)
 def prepared() -> None:
     """Have the programs that tests look with, and no labs of runs that were killed."""
-    with Path("/run/kubeception-tests.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # apt is for one at a time
+    with apt():
         packages.ensure({**PACKAGES, "nftables": "nft", "mount": "losetup"})
     remove_leftovers()
+
+
+@contextmanager
+def apt() -> Iterator[None]:
+    """Have apt for this process alone: it is for one at a time."""
+    with Path("/run/kubeception-tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def remove_leftovers() -> None:

@@ -21,17 +21,13 @@ def test_copies_of_a_disk_are_named_and_what_is_said_helps(hosts: list[Host]) ->
     w1.run("sh", stdin=cp1.run("kubeception", "token", "create", "--node", "w1").stdout)
     cause = "nodes cp1, w1 have one machine ID"
 
-    said, _ = until_seen(partial(status, cp1), lambda said: cause in said, timeout_s=60)
+    said, _ = until_seen(partial(cluster.status, cp1), lambda said: cause in said, timeout_s=60)
     [line] = [line for line in said.splitlines() if cause in line]
     commands = line.partition("; on w1: ")[2].removesuffix("; reboot")
     w1.run("sh", "-c", commands)
     w1.reboot()
 
-    until(lambda: cause not in status(cp1), timeout_s=90)
+    until(lambda: cause not in cluster.status(cp1), timeout_s=90)
     assert w1.get(MACHINE_ID) != cp1.get(MACHINE_ID)
     for host in hosts:
         until(partial(cluster.is_well, host), timeout_s=90)
-
-
-def status(host: Host) -> str:
-    return host.run("kubeception", "status", check=False).stdout

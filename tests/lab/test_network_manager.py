@@ -1,6 +1,5 @@
 """Hosts whose network NetworkManager has, as most distributions of the Red Hat family bring it."""
 
-import fcntl
 import io
 import tarfile
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.lab import cluster
 from tests.lab.cluster import until, until_seen
+from tests.lab.conftest import apt
 
 from kubeception.host.process import run
 from kubeception.lab import Host, Lab
@@ -32,8 +32,7 @@ def packages(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     installed.write_text(lab.hosts()[0].get("/var/lib/dpkg/status"))
     folders = (f"Dir::State::status={installed}", f"Dir::Cache::archives={folder}")
     wanted = ("--download-only", "--no-install-recommends", "network-manager")
-    with Path("/run/kubeception-tests.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # apt is for one at a time
+    with apt():
         run(["apt-get", "update", "-q"])
         run(["apt-get", "install", "-qy", *wanted, *(f"-o{one}" for one in folders)])
     packed = io.BytesIO()
@@ -69,6 +68,11 @@ def install(host: Host, packages: bytes) -> None:
     host.run("sh", "-c", "mkdir -p /root/new && tar xf - -C /root/new", stdin=packages)
     host.run("sh", "-c", "DEBIAN_FRONTEND=noninteractive dpkg -i /root/new/*.deb", timeout_s=120)
     host.run("systemctl", "restart", network_manager.UNIT)
+
+
+def ours(host: Host) -> Path:
+    """Return where the file of its settings is that we write."""
+    return host.root() / Layout.network_manager.relative_to("/")
 
 
 def states(host: Host) -> dict[str, str]:
@@ -112,13 +116,13 @@ def test_a_network_manager_that_came_later_is_named_and_what_is_said_helps(
     made: tuple[Host, Host],
 ) -> None:
     cp1, _ = made
-    assert not (cp1.root() / str(Layout.network_manager).lstrip("/")).exists()
+    assert not ours(cp1).exists()
     with networking_off(cp1):
         pass
     cause = f"NetworkManager configures {min(flannel.LINKS)}"
 
-    look = partial(cp1.run, "kubeception", "status", check=False)
-    said, _ = until_seen(lambda: look().stdout, lambda said: cause in said, timeout_s=BACK_S)
+    look = partial(cluster.status, cp1)
+    said, _ = until_seen(look, lambda said: cause in said, timeout_s=BACK_S)
     assert f"{cause} (kubeception bootstrap)" in said
     # Whether or not the keeper has been there before.
     cp1.run("sh", "-c", f"ip link set {flannel.BRIDGE} down; ip address flush dev {flannel.BRIDGE}")
@@ -133,10 +137,9 @@ def test_a_network_manager_that_came_later_is_named_and_what_is_said_helps(
 
 def test_a_reset_gives_it_its_links_back(made: tuple[Host, Host]) -> None:
     _, w1 = made
-    ours = w1.root() / str(Layout.network_manager).lstrip("/")
-    assert ours.exists()
+    assert ours(w1).exists()
 
     w1.run("kubeception", "reset", "--yes", timeout_s=240)
 
-    assert not ours.exists()
+    assert not ours(w1).exists()
     assert flannel.LINK not in w1.run("NetworkManager", "--print-config").stdout

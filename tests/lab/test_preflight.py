@@ -268,7 +268,7 @@ def test_a_webhook_that_nobody_answers_stops_a_run_but_not_a_rebuild(cp1: Host) 
     assert refused.code == 3
     assert f"error: Webhook-guard: {kind} guard: guard.example.org must answer" in refused.stderr
     assert "there is no Service demo/guard" in refused.stderr
-    told = cp1.run("kubeception", "status", check=False).stdout
+    told = cluster.status(cp1)
     assert "guard.example.org must answer for kube-system" in told
     bootstrap(cp1, "--rebuild")
 
@@ -277,7 +277,7 @@ def test_a_webhook_that_nobody_answers_stops_a_run_but_not_a_rebuild(cp1: Host) 
     cp1.run("sh", "-c", f"{admin} {mends}")
     bootstrap(cp1)
     # It is left to whom it is for, who can make nothing until somebody answers.
-    told = cp1.run("kubeception", "status", check=False).stdout
+    told = cluster.status(cp1)
     assert "guard.example.org must answer for daemonsets, deployments: " in told
     assert "must answer for kube-system" not in told
     cluster.kubectl(cp1, "delete", kind.lower(), "guard")

@@ -35,10 +35,6 @@ def cp1(made: Host, lab: Lab, hosts: list[Host]) -> Host:
     return healing.well(lab, until_proven=True)
 
 
-def said(host: Host) -> str:
-    return host.run("kubeception", "status", check=False).stdout
-
-
 @pytest.mark.parametrize("how", healing.DARKNESSES)
 def test_a_host_comes_back_alone_with_every_acknowledged_write(
     cp1: Host, how: str, note: Note
@@ -106,9 +102,9 @@ def test_a_paused_keeper_stands_back(cp1: Host) -> None:
     cp1.run("kubeception", "keeper", "pause", "--for", "10m")
     cp1.run("nft", "delete", "table", "ip", "kubeception-door")
 
-    until(lambda: "paused until" in said(cp1), timeout_s=30)
+    until(lambda: "paused until" in cluster.status(cp1), timeout_s=30)
     assert not answers(cp1)
-    assert "there is no door" in said(cp1)
+    assert "there is no door" in cluster.status(cp1)
 
     cp1.run("kubeception", "keeper", "resume")
     until(lambda: answers(cp1), timeout_s=6)

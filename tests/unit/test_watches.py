@@ -10,14 +10,13 @@ import pytest
 ASK = """
 import sys
 from pathlib import Path
-from kubeception.conditions import current_problem, files_may_be_watched
-from kubeception.config import Config
+from kubeception.diagnosis import hinted
+from kubeception.host import watches
 from kubeception.host.gateway import Host
-from kubeception.session import Session
 
 if len(sys.argv) > 1:
     Path("/proc/sys/user", sys.argv[1]).write_text("0")
-print(current_problem(files_may_be_watched(), Session(Config(), Host())))
+print(hinted.told(watches.look(Host())))
 """
 
 

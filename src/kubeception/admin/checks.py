@@ -24,7 +24,7 @@ from kubeception.diagnosis import (
 from kubeception.errors import KubeceptionError
 from kubeception.etcd import data
 from kubeception.facts import Facts
-from kubeception.host import crictl, network
+from kubeception.host import crictl, network, watches
 from kubeception.keeper import record
 from kubeception.kept import default_roles
 from kubeception.kube import kubelet as its
@@ -118,7 +118,7 @@ def _of_any_host(facts: Facts, *, is_worker: bool) -> Iterator[tuple[str, Condit
     yield "host", _nothing_dropped(is_worker=is_worker)
     yield "host", _whole_network()
     yield "host", conditions.connections_have_room()
-    yield "host", conditions.files_may_be_watched()
+    yield "host", _files_may_be_watched()
     yield "host", _addresses_are_left(facts)
 
 
@@ -250,6 +250,11 @@ def _nothing_dropped(*, is_worker: bool) -> Condition:
 
     what = "the host's packet filter to let through what is needed"
     return Condition(what, problem, hint="kubeception preflight")
+
+
+def _files_may_be_watched() -> Condition:
+    what = "the kernel to let programs watch files"
+    return Condition(what, lambda session: hinted.told(watches.look(session.host)))
 
 
 def _disks_take_files() -> Condition:

@@ -151,10 +151,10 @@ def notices(session: Session) -> Iterator[str]:
                 f"{timestamp.text(made)}; if it is the host that it says: "
                 f"kubeception node trust {node}"
             )
-    yield from copies(session.api.list("Node"))
+    yield from _copies(session.api.list("Node"))
 
 
-def copies(found: Iterable[Object]) -> Iterator[str]:
+def _copies(found: Iterable[Object]) -> Iterator[str]:
     """Yield which nodes have one machine ID, which no two hosts may (machine-id(5)).
 
     A control-plane host keeps its own.

@@ -45,7 +45,6 @@ from kubeception.conditions.services import start_at_boot as start_at_boot
 from kubeception.conditions.services import unit_active as unit_active
 from kubeception.conditions.services import unless_it_crashes as unless_it_crashes
 from kubeception.conditions.services import unless_nobody_serves as unless_nobody_serves
-from kubeception.conditions.watches import files_may_be_watched as files_may_be_watched
 from kubeception.conditions.workloads import namespace_there as namespace_there
 from kubeception.conditions.workloads import on_every_node as on_every_node
 from kubeception.conditions.workloads import pod_gone as pod_gone

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from kubeception import pace
 from kubeception.errors import ApiError, Hopeless, KubeceptionError, WaitTimeout
 from kubeception.host import overload
+from kubeception.host.gateway import Clock
 from kubeception.session import Session
 
 log = logging.getLogger("kubeception.k8s")
@@ -50,6 +51,11 @@ class Lasting:
         if self.since_s is None:
             self.since_s = now_s
         return now_s - self.since_s
+
+    def outlasts(self, limit_s: float, clock: Clock) -> bool:
+        """Tell whether it is longer so than a limit, which follows a machine that is slow."""
+        lasts_s = self.lasts_s(clock.monotonic())
+        return lasts_s > limit_s and lasts_s > limit_s * clock.slowness()
 
     def is_over(self) -> None:
         """Begin anew when it is so again."""

@@ -52,9 +52,7 @@ def unless_nobody_leads(condition: Condition, lease: str) -> Condition:
         if why is None or held.problem(session) is None:
             leaderless.is_over()
             return why
-        clock = session.host.clock
-        lasts_s = leaderless.lasts_s(clock.monotonic())
-        if lasts_s > LEADERLESS_S and lasts_s > LEADERLESS_S * clock.slowness():
+        if leaderless.outlasts(LEADERLESS_S, session.host.clock):
             raise Hopeless(f"{condition.what}: {why}, and nobody leads who would mend it")
         return why
 

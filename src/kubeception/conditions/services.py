@@ -119,13 +119,12 @@ def unless_nobody_serves(condition: Condition) -> Condition:
     refused = Lasting()
 
     def problem(session: Session) -> str | None:
-        clock, ca = session.host.clock, session.layout.pki.ca.certificate
+        ca = session.layout.pki.ca.certificate
         if health.answer(session.api_port, ca) is not HealthAnswer.REFUSED:
             refused.is_over()
             return condition.problem(session)
         why = f"nobody listens on port {session.api_port}"
-        refused_s = refused.lasts_s(clock.monotonic())
-        if refused_s > API_SILENT_S and refused_s > API_SILENT_S * clock.slowness():
+        if refused.outlasts(API_SILENT_S, session.host.clock):
             raise Hopeless(f"the API server has ended: {why}")
         return why
 

@@ -11,7 +11,7 @@ from kubeception.diagnosis.traffic import Around, Need
 from kubeception.endpoints import API_PORT, BOOTSTRAP_PORT
 from kubeception.gather import chosen_address
 from kubeception.host import door, links, network, ruleset, sockets
-from kubeception.host.packet_filter import LEGACY, Chain, Drop, Packet, dropped
+from kubeception.host.packet_filter import LEGACY, Chain, Drop, Filter, Packet
 from kubeception.kept import membership
 from kubeception.render import flannel, proxy
 from kubeception.session import Session
@@ -67,8 +67,9 @@ def blocked(wanted: Iterable[Need], chains: Sequence[Chain]) -> list[Blocked]:
     """Return what chains drop of what is needed, by where it ends."""
     found: dict[Drop, list[Need]] = {}
     anybodys: set[tuple[Drop, str, str, int]] = set()
+    packet_filter = Filter(chains)
     for asked in wanted:
-        ended = _first_end(asked, chains)
+        ended = _first_end(asked, packet_filter)
         if ended is None:
             continue
         end, need, packet = ended
@@ -82,11 +83,11 @@ def blocked(wanted: Iterable[Need], chains: Sequence[Chain]) -> list[Blocked]:
     return [Blocked(drop, tuple(needs), by_ufw) for drop, needs in found.items()]
 
 
-def _first_end(need: Need, chains: Sequence[Chain]) -> tuple[Drop, Need, Packet] | None:
+def _first_end(need: Need, packet_filter: Filter) -> tuple[Drop, Need, Packet] | None:
     """Return where a first packet ends, and of what; an answer only where all is asked."""
     for one in (need, *need.answers):
         for packet in one.packets:
-            if end := dropped(packet, chains):
+            if end := packet_filter.dropped(packet):
                 return end, one, packet
     return None
 

@@ -2,7 +2,7 @@
 
 import socket
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
@@ -30,7 +30,7 @@ class AddressSet:
                 spans.append(_span(value))
             except (OSError, ValueError):
                 is_whole = is_whole and ":" in value
-        merged = list(_merged(sorted(spans)))
+        merged = _merged(sorted(spans))
         return cls(tuple(first for first, _ in merged), tuple(last for _, last in merged), is_whole)
 
     def has(self, network: IPv4Network | None) -> bool | None:
@@ -61,16 +61,12 @@ def _number(address: str) -> int:
     return int.from_bytes(socket.inet_pton(socket.AF_INET, address), "big")
 
 
-def _merged(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Yield spans, given in order, that neither overlap nor touch."""
-    first, last = -1, -2
-    for start, end in spans:
-        if last < 0:
-            first, last = start, end
-        elif start <= last + 1:
-            last = max(last, end)
+def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return spans, given in order, so that they neither overlap nor touch."""
+    found: list[tuple[int, int]] = []
+    for first, last in spans:
+        if found and first <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], max(found[-1][1], last))
         else:
-            yield first, last
-            first, last = start, end
-    if last >= 0:
-        yield first, last
+            found.append((first, last))
+    return found

@@ -40,7 +40,7 @@ def problem(host: Host, socket: Path) -> str | None:
     except CommandFailed as error:
         return _why(error)
     except KubeceptionError:  # there is no crictl
-        return None
+        pass
     return None
 
 

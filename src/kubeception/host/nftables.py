@@ -34,6 +34,7 @@ _META = {
     "l4proto": "protocol",
     "nfproto": "nfproto",
 }
+_CT = {"state": "state", "status": "status", "proto-dst": "original"}
 _AT_DEVICES = frozenset({"ingress", "egress"})
 # As `nft list chains` prints them for people.
 _CHAIN = re.compile(
@@ -41,7 +42,6 @@ _CHAIN = re.compile(
     r"devices? (?:= \{)?(?P<links>[^}]*?)\}? priority",
     re.MULTILINE,
 )
-_CT = {"state": "state", "status": "status", "proto-dst": "original"}
 
 Sets = Mapping[tuple[str, str, str], list[Any]]
 

@@ -156,19 +156,33 @@ class Drop:
 Chains = Mapping[tuple[str, str, str], Chain]
 
 
-def dropped(packet: Packet, chains: Sequence[Chain]) -> Drop | None:
-    """Return where a packet surely ends, None where it may get through."""
-    by_name = {(chain.family, chain.table, chain.name): chain for chain in chains}
-    for base in sorted(chains, key=lambda one: one.priority):
-        seen = _as_seen(packet, base)
-        if seen is None or base.family not in _FAMILIES[packet.through]:
-            continue
-        ended = _walk(seen, base, base, by_name, is_sure=True, depth=0)
-        if isinstance(ended, Drop):
-            return ended
-        if ended is None and base.policy == "drop":
-            return Drop(base, base, "policy drop")
-    return None
+@dataclass(frozen=True)
+class Filter:
+    """All chains of a host, which are asked for many packets."""
+
+    chains: Sequence[Chain]
+
+    def dropped(self, packet: Packet) -> Drop | None:
+        """Return where a packet surely ends, None where it may get through."""
+        for base in self._bases:
+            seen = _as_seen(packet, base)
+            if seen is None or base.family not in _FAMILIES[packet.through]:
+                continue
+            ended = _walk(seen, base, base, self._by_name, is_sure=True, depth=0)
+            if isinstance(ended, Drop):
+                return ended
+            if ended is None and base.policy == "drop":
+                return Drop(base, base, "policy drop")
+        return None
+
+    @functools.cached_property
+    def _bases(self) -> list[Chain]:
+        """Those of a hook, as they see a packet one after the other."""
+        return sorted((one for one in self.chains if one.hook), key=lambda one: one.priority)
+
+    @functools.cached_property
+    def _by_name(self) -> Chains:
+        return {(one.family, one.table, one.name): one for one in self.chains}
 
 
 def _as_seen(packet: Packet, base: Chain) -> Packet | None:
@@ -252,8 +266,9 @@ def _is_port(what: str, value: str, packet: Packet) -> bool | None:
     if what == ("dport" if packet.is_answer else "sport"):
         # A connection begins at one that the kernel gives to whoever asks for none.
         return False if int(high) < _GIVEN_FROM else None
-    ports = {packet.port if what != "original" else packet.original or packet.port}
-    if packet.is_answer and packet.original:  # its way back isn't told
-        ports = {packet.port, packet.original}
+    sent_to = packet.original or packet.port
+    ports = {sent_to if what == "original" else packet.port}
+    if packet.is_answer:  # by which of the two it goes here isn't told
+        ports |= {packet.port, sent_to}
     found = {int(low) <= port <= int(high) for port in ports}
     return found.pop() if len(found) == 1 else None

@@ -3,6 +3,7 @@
 import ctypes
 import errno
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kubeception.host.gateway import Host
@@ -26,7 +27,7 @@ class Shortage:
         return f"fs.inotify.{self.name}"
 
     @property
-    def mend(self) -> str:
+    def hint(self) -> str:
         """The command by which there is more."""
         return f"sysctl -w {self.setting}={max(2 * self.most, _COMMON[self.name])}"
 
@@ -34,12 +35,10 @@ class Shortage:
         return f"all {self.most} of {self.setting} are in use"
 
 
-def shortage(host: Host) -> Shortage | None:
-    """Return of what there is nothing left; found by watching one more file."""
-    name = _refused()
-    if name is None:
-        return None
-    return Shortage(name, int((host.proc / "sys/fs/inotify" / name).read_text()))
+def look(host: Host) -> Iterator[Shortage]:
+    """Yield of what there is nothing left; found by watching one more file."""
+    if name := _refused():
+        yield Shortage(name, int((host.proc / "sys/fs/inotify" / name).read_text()))
 
 
 def _refused() -> str | None:

@@ -34,7 +34,7 @@ CHECKS: tuple[Check, ...] = (
     host.routes,
     firewall.lets_through,
     kernel.settings,
-    kernel.watches,
+    kernel.watched_files,
     host.cgroups,
     host.controllers,
     host.kernels_log,

@@ -2,19 +2,18 @@
 
 from collections.abc import Iterator
 
-from kubeception.host import sysctl
-from kubeception.host import watches as file_watches
+from kubeception.host import sysctl, watches
 from kubeception.preflight.finding import Finding, warning
 from kubeception.preflight.host_state import HostState
 from kubeception.render import kernel
 from kubeception.resources.kernel_value import VALUES, Forwarding
 
 
-def watches(seen: HostState) -> Iterator[Finding]:
+def watched_files(seen: HostState) -> Iterator[Finding]:
     """Want one more file to be watched: a kubelet that may not ends as it starts."""
-    if found := file_watches.shortage(seen.session.host):
-        what = f"{found}: no kubelet starts, and no log is followed"
-        yield Finding(f"Sysctl-{found.setting}", what, found.mend)
+    for one in watches.look(seen.session.host):
+        what = f"{one}: no kubelet starts, and no log is followed"
+        yield Finding(f"Sysctl-{one.setting}", what, one.hint)
 
 
 def settings(seen: HostState) -> Iterator[Finding]:

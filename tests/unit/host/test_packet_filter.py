@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kubeception.host import iptables, nftables
-from kubeception.host.packet_filter import Chain, Match, Packet, Rule, dropped
+from kubeception.host.packet_filter import Chain, Filter, Match, Packet, Rule
 
 RULES = Path(__file__).with_name("rules")
 # As hosts have printed them.
@@ -21,7 +21,7 @@ def tcp(port: int, enters: str = "host0", **more: object) -> Packet:
 
 
 def ends(packet: Packet, chains: list[Chain]) -> str | None:
-    found = dropped(packet, chains)
+    found = Filter(chains).dropped(packet)
     return str(found) if found else None
 
 
@@ -191,9 +191,8 @@ def test_a_chain_sees_what_goes_through_its_family() -> None:
         through: {
             family
             for family in families
-            if dropped(
-                Packet("input", "tcp", 6443, through=through),
-                [Chain(family, "t", "c", "input", policy="drop")],
+            if Filter([Chain(family, "t", "c", "input", policy="drop")]).dropped(
+                Packet("input", "tcp", 6443, through=through)
             )
         }
         for through in ("ip", "bridge", "arp")
