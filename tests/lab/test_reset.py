@@ -3,15 +3,19 @@
 import json
 import os
 import subprocess
+import time
 from dataclasses import dataclass
 
 import pytest
 from tests.lab import cluster
-from tests.lab.cluster import bootstrap, kubectl
+from tests.lab.cluster import bootstrap, kubectl, until
 from tests.lab.conftest import Note
+from tests.lab.machine import scaled
 from tests.shape import Shape, difference, shape
 
 from kubeception.lab import Host, Lab
+from kubeception.render import keeper
+from kubeception.resources.given_out import KEEPER
 
 pytestmark = pytest.mark.hosts(1, bundle=True)
 
@@ -20,6 +24,18 @@ POD = "/etc/kubernetes/manifests/theirs.yaml"
 UNIT = "/etc/systemd/system/theirs.service"
 PLUGIN = "/etc/cni/net.d/99-theirs.conflist"
 TABLE = "table inet theirs"
+PLUGINS = "/opt/cni/bin"
+# One that no signal ends but SIGKILL, nor what it starts.
+HANGS_FOR_THE_KEEPER = """#!/bin/sh
+trap '' TERM
+[ "$CNI_CONTAINERID" != {keeper} ] || sleep 1000
+exec {plugin}
+"""
+
+
+def hangs(host: Host) -> bool:
+    """Tell whether the keeper's plugin does."""
+    return host.run("pgrep", "-f", "^sleep 1000$", check=False).code == 0
 
 
 def put_strangers(host: Host) -> None:
@@ -143,6 +159,26 @@ def test_a_reset_ends_the_cluster_and_spares_strangers(cp1: Host, note: Note) ->
     assert "kube-apiserver" not in cp1.run("ps", "-A", "-o", "comm").stdout
     assert links_and_tables(cp1) == {"lo", "host0", TABLE}
     assert reset(cp1) == []
+
+
+def test_a_keeper_that_is_stopped_leaves_nothing_that_runs(cp1: Host, note: Note) -> None:
+    plugin = f"{PLUGINS}/flannel"
+    there = cp1.run("readlink", "-f", plugin).stdout.strip()
+    cp1.run("rm", plugin)
+    cp1.put(plugin, HANGS_FOR_THE_KEEPER.format(keeper=KEEPER, plugin=there))
+    cp1.run("chmod", "+x", plugin)
+    cp1.run("systemctl", "restart", keeper.UNIT)
+    until(lambda: hangs(cp1), timeout_s=60)
+
+    started = time.monotonic()
+    cp1.run("systemctl", "stop", keeper.UNIT)
+    took_s = time.monotonic() - started
+
+    note(f"a keeper whose network plugin hangs ends within {took_s:.1f} s")
+    assert not hangs(cp1)
+    assert cp1.run("systemctl", "is-failed", keeper.UNIT, check=False).stdout == "inactive\n"
+    assert took_s < scaled(5)
+    cp1.run("ln", "--symbolic", "--force", there, plugin)
 
 
 def test_a_bootstrap_brings_the_same_cluster_back(cp1: Host) -> None:

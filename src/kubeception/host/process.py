@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kubeception import pace
 from kubeception.errors import CommandFailed, KubeceptionError
-from kubeception.host import refusal
+from kubeception.host import descendants, refusal
 
 # What chroot ends with where the program isn't there.
 _NOT_FOUND = 127
@@ -50,7 +50,8 @@ def run(
 
     Raises:
         CommandFailed: it ended with another code than 0 and `check` is set, or ran out of time.
-        KubeceptionError: there is no such program, or none that this user can run.
+        KubeceptionError: there is no such program, or none that this user can run; or this process
+            is ending.
     """
     words = tuple(str(word) for word in argv)
     inside = () if root is None else ("chroot", str(root))
@@ -59,14 +60,15 @@ def run(
     text = stdin.encode() if isinstance(stdin, str) else stdin
     sink = log_file.open("ab") if log_file else None
     try:
-        child = subprocess.Popen(
-            (*inside, *words),
-            stdin=subprocess.DEVNULL if text is None else subprocess.PIPE,
-            stdout=sink or subprocess.PIPE,
-            stderr=sink or subprocess.PIPE,
-            env=environment,
-            cwd=cwd,
-        )
+        with descendants.start():
+            child = subprocess.Popen(
+                (*inside, *words),
+                stdin=subprocess.DEVNULL if text is None else subprocess.PIPE,
+                stdout=sink or subprocess.PIPE,
+                stderr=sink or subprocess.PIPE,
+                env=environment,
+                cwd=cwd,
+            )
         said, complained = _ended(child, text, timeout)
     except FileNotFoundError as error:
         raise KubeceptionError(f"{words[0]}: no such program", hint=_hint(words[0])) from error

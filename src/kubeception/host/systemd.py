@@ -24,6 +24,7 @@ from kubeception.host import logs
 SOCKET = Path("/run/dbus/system_bus_socket")
 # On a usual machine; one that is slower gets more.
 JOB_TIMEOUT_S = 90.0
+_INFINITE = 2**64 - 1  # microseconds
 
 _SERVICE = "org.freedesktop.systemd1"
 _MANAGER = DBusAddress(
@@ -164,11 +165,11 @@ class Systemd:
 
     def restart(self, unit: str) -> None:
         """Stop and start a unit and wait until its job is done."""
-        self._job("RestartUnit", unit)
+        self._job("RestartUnit", unit, more_s=self._stops_within_s(unit))
 
     def stop(self, unit: str) -> None:
         """Stop a unit and wait until its job is done."""
-        self._job("StopUnit", unit)
+        self._job("StopUnit", unit, more_s=self._stops_within_s(unit))
 
     def kill(self, unit: str) -> None:
         """Kill a unit's main process, which may hang."""
@@ -199,21 +200,28 @@ class Systemd:
         interactive = False
         self._send(new_method_call(_LOGIND, "Reboot", "b", (interactive,)))
 
-    def _job(self, method: str, unit: str) -> None:
+    def _stops_within_s(self, unit: str) -> float:
+        """Return after how long systemd kills what does not end; 0 where it never does."""
+        (path,) = self._call("LoadUnit", "s", unit)
+        limit = int(self._property(path, f"{_SERVICE}.Service", "TimeoutStopUSec"))
+        return 0.0 if limit == _INFINITE else limit / 1e6
+
+    def _job(self, method: str, unit: str, *, more_s: float = 0.0) -> None:
         bus = self._connection()
         removed = MatchRule(type="signal", interface=f"{_SERVICE}.Manager", member="JobRemoved")
         with bus.filter(removed, bufsize=512) as signals:
             crash.before(method, unit)
             (job,) = self._call(method, "ss", unit, "replace")
             crash.before(f"see the end of {method}", unit)
-            started_s, limit_s = time.monotonic(), JOB_TIMEOUT_S
+            usual_s = JOB_TIMEOUT_S + more_s
+            started_s, limit_s = time.monotonic(), usual_s
             while True:
                 left_s = started_s + limit_s - time.monotonic()
                 try:
                     signal = bus.recv_until_filtered(signals, timeout=max(0.0, left_s))
                 except TimeoutError as error:
                     passed_s = time.monotonic() - started_s
-                    limit_s = pace.longer_s(JOB_TIMEOUT_S, passed_s, pace.slowness())
+                    limit_s = pace.longer_s(usual_s, passed_s, pace.slowness())
                     if passed_s < limit_s:
                         continue
                     raise UnitFailed(

@@ -10,7 +10,7 @@ from kubeception import gather, workflows
 from kubeception.config.load import load
 from kubeception.errors import ConfigError, KubeceptionError, Locked
 from kubeception.gather import node_name
-from kubeception.host import door, files
+from kubeception.host import descendants, door, files
 from kubeception.host.notify import notify
 from kubeception.keeper import actions, record
 from kubeception.keeper.heartbeat import Heartbeat
@@ -38,6 +38,13 @@ _CHANGES = {Action.BOOTSTRAP, Action.JOIN, Action.KILL, Action.TURN_DOOR, Action
 def run(session: Session) -> None:
     """Look after this host until told to end, or until it has another name or role."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        _look_after(session)
+    finally:
+        descendants.end()
+
+
+def _look_after(session: Session) -> None:
     watchdog = Watchdog(session.host.clock)
     watchdog.starts()
     is_worker = session.layout.membership.exists()

@@ -23,6 +23,8 @@ from kubeception.render.units import UNSET_PYTHON
 UNIT = "kubeception-keeper.service"
 # systemd's patience on a usual machine; the keeper asks for more where all is slow.
 STARTS_WITHIN_S, WATCHDOG_S = 300, 60
+# It can be killed anywhere; nobody is to wait for it, who turns a host off least of all.
+_STOPS_WITHIN_S = 15
 # Held by the keeper that changes what all hosts share; also what it writes to prove a server.
 LEASE = "kubeception-keeper"
 COMMAND = "keeper run"
@@ -85,6 +87,8 @@ StartLimitIntervalSec=0
 [Service]
 Type=notify
 TimeoutStartSec={STARTS_WITHIN_S}
+TimeoutStopSec={_STOPS_WITHIN_S}
+KillMode=mixed
 {command}
 Restart=always
 RestartSec=1
