@@ -10,6 +10,7 @@ import pytest
 from tests.lab import cluster
 from tests.lab.cluster import bootstrap, kubectl, until
 from tests.lab.conftest import Note
+from tests.lab.distribution import BUNDLE
 from tests.lab.machine import scaled
 from tests.shape import Shape, difference, shape
 
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.hosts(1, bundle=True)
 # What somebody else may have on a host of ours.
 POD = "/etc/kubernetes/manifests/theirs.yaml"
 UNIT = "/etc/systemd/system/theirs.service"
+SLOW = "/etc/systemd/system/slow.service"
 PLUGIN = "/etc/cni/net.d/99-theirs.conflist"
 TABLE = "table inet theirs"
 PLUGINS = "/opt/cni/bin"
@@ -179,6 +181,22 @@ def test_a_keeper_that_is_stopped_leaves_nothing_that_runs(cp1: Host, note: Note
     assert cp1.run("systemctl", "is-failed", keeper.UNIT, check=False).stdout == "inactive\n"
     assert took_s < scaled(5)
     cp1.run("ln", "--symbolic", "--force", there, plugin)
+
+
+def test_a_unit_is_given_the_time_that_it_may_take_to_stop(cp1: Host) -> None:
+    """A second takes the place of the minute and a half after which a job is given up."""
+    ask = (
+        "from kubeception.host import systemd",
+        "systemd.JOB_TIMEOUT_S = 1.0",
+        "systemd.Systemd().stop('slow.service')",
+    )
+    cp1.put(SLOW, "[Service]\nExecStart=sleep 1000\nExecStop=sleep 4\nTimeoutStopSec=60\n")
+    cp1.run("systemctl", "start", "slow")
+
+    cp1.run("env", f"PYTHONPATH={BUNDLE}/lib/python", "python3", "-c", "; ".join(ask))
+
+    assert cp1.run("systemctl", "is-active", "slow", check=False).stdout == "inactive\n"
+    cp1.run("rm", SLOW)
 
 
 def test_a_bootstrap_brings_the_same_cluster_back(cp1: Host) -> None:

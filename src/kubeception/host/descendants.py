@@ -1,7 +1,7 @@
 """The programs that this process has started, and what those have started.
 
-systemd calls a unit stopped once its last process has ended. Of one that is not its own child it may
-not hear: by cgroups of version 1 in a container it then waits for TimeoutStopSec (Debian's bug
+systemd calls a unit stopped once its last process has ended. By cgroups of version 1 in a container
+it may not hear of one that is not its own child, and Debian's waits for TimeoutStopSec then (bug
 784720). So whoever runs as a unit ends them first.
 """
 
@@ -40,7 +40,7 @@ def start() -> Iterator[None]:
 
 def end(*, proc: Path = Path("/proc")) -> None:
     """Start none any more, and kill all that there are; returns once they are gone."""
-    global _is_over  # noqa: PLW0603 - as the process itself, which ends once
+    global _is_over
     with _starting:
         _is_over = True
     # Whoever loses its parent by this becomes a child of ours.
