@@ -17,6 +17,7 @@ from tests.lab.conftest import Note
 from tests.lab.machine import scaled
 
 from kubeception.lab import Host, Lab
+from kubeception.render import keeper
 
 NAMESPACE = "kube-system"
 KNOCKING = Path(__file__).with_name("knocking.py")
@@ -138,6 +139,14 @@ def test_the_handover_restarts_no_unit(cp1: Host) -> None:
 
         assert len(begun) == 1, unit
         assert cp1.run("systemctl", "show", "--value", "-p", "NRestarts", unit).stdout == "0\n"
+
+
+def test_systemd_knows_what_starts_at_boot(cp1: Host) -> None:
+    """Whoever has it isolate its usual target would stop what it does not know of."""
+    known = cp1.run("systemctl", "show", "-P", "Wants", "multi-user.target").stdout.split()
+
+    assert {f"{name}.service" for name in ("containerd", "etcd", "kubelet")} <= {*known}
+    assert keeper.UNIT in known
 
 
 def test_both_ranges_of_the_configuration_arrive(cp1: Host) -> None:

@@ -89,6 +89,7 @@ class Systemd:
         self._socket = socket
         self._root = root
         self._open: DBusConnection | None = None
+        self._has_enabled = False
 
     def __enter__(self) -> "Systemd":
         """Give itself; the connection opens at first use."""
@@ -100,7 +101,9 @@ class Systemd:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close the connection."""
+        """Have systemd know what starts at boot, if that has changed; and close the connection."""
+        if self._has_enabled and error is None:
+            self.reload()
         if self._open is not None:
             self._open.close()
             self._open = None
@@ -177,8 +180,13 @@ class Systemd:
         self._call("KillUnit", "ssi", unit, "main", SIGKILL)
 
     def enable(self, unit: str) -> tuple[Path, ...]:
-        """Have a unit start at boot; return the links that say so, which systemd does not sync."""
+        """Have a unit start at boot; return the links that say so, which systemd does not sync.
+
+        Until the next boot these count for little, so that systemd reads them once, at the end: to
+        read all units again takes it longer than most programs take to start.
+        """
         crash.before("enable", unit)
+        self._has_enabled = True
         runtime, force = False, True
         _, changes = self._call("EnableUnitFiles", "asbb", [unit], runtime, force)
         return tuple(Path(path) for kind, path, _ in changes if kind == "symlink")
@@ -191,6 +199,7 @@ class Systemd:
 
     def reload(self) -> None:
         """Have systemd read its unit files again."""
+        self._has_enabled = False
         crash.before("reload", "systemd")
         self._call("Reload", "")
 

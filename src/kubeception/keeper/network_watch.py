@@ -78,18 +78,21 @@ class NetworkWatch:
     def _watch(self) -> None:
         rest = threading.Event()
         while True:
-            self._looks = self._looks.then(look(self._session, self._place))
+            # What is not so again does not count: that a network comes up has no cause to look for.
+            found = look(self._session, self._place, explains=self._looks.trouble is not None)
+            self._looks = self._looks.then(found)
             self.count += self._looks.is_sure
             rest.wait(LOOK_AGAIN_S if self._looks.is_to_be_seen_again else LOOK_EVERY_S)
 
 
-def look(session: Session, place: PodPlace) -> Trouble | None:
+def look(session: Session, place: PodPlace, *, explains: bool = True) -> Trouble | None:
     """Return the first thing that does not work: from the host, or else from a pod of it.
 
-    A look that fails is trouble itself: of a watch that has ended nobody would hear.
+    With its cause, if asked: that takes a look at all that may be one. A look that fails is trouble
+    itself: of a watch that has ended nobody would hear.
     """
     try:
-        return _look(session, place)
+        return _look(session, place, explains=explains)
     except Exception as error:  # noqa: BLE001 - whatever it is, the next look may tell more
         why = f"{type(error).__name__}: {error}"
         _tell(why)
@@ -102,12 +105,13 @@ def _tell(why: str) -> None:
     log.warning("a look at the cluster's network has failed: %s", why, exc_info=True)
 
 
-def _look(session: Session, place: PodPlace) -> Trouble | None:
+def _look(session: Session, place: PodPlace, *, explains: bool) -> Trouble | None:
     strays = network.reverse_path_drops(proc=session.host.proc)
-    if found := _of_host(session) or pod_look.look(session, place):
-        had_strays = network.reverse_path_drops(proc=session.host.proc) > strays
-        return _explained(session, found, had_strays=had_strays)
-    return None
+    found = _of_host(session) or pod_look.look(session, place)
+    if found is None or not explains:
+        return found
+    had_strays = network.reverse_path_drops(proc=session.host.proc) > strays
+    return _explained(session, found, had_strays=had_strays)
 
 
 def _of_host(session: Session) -> Trouble | None:

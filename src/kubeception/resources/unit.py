@@ -55,10 +55,9 @@ class Unit:
             systemd.reload()
             if self.keeps_running and state.exists and self.drift(session) is None:
                 return
-        if state.enabled != "enabled":
+        if not state.starts_at_boot:
             for link in systemd.enable(self.name):
                 _sync(session, link)
-            systemd.reload()
         date_back(session, self.started_after)
         if state.active == "active":
             systemd.restart(self.name)
