@@ -56,6 +56,14 @@ class NodeProgram:
             session.host, socket, labels=self.labels, container=self.container
         )
 
+    def runs_s(self, session: Session) -> float:
+        """Return for how long it has run here, 0 where it does not, or the runtime says nothing."""
+        try:
+            found = self.running(session)
+        except KubeceptionError:
+            return 0.0
+        return session.host.clock.now().timestamp() - found[-1].started_s if found else 0.0
+
     def absence(self, session: Session) -> tuple[str, str] | None:
         """Return that it has no pod here, and what helps, as far as the runtime can be asked."""
         try:

@@ -115,16 +115,19 @@ class HostObserver:
         Or those whose program has been there for long; but for that, it may just be starting.
         """
         is_early = self._restored_s is not None and now - self._restored_s < RESTORE_EVERY_S
+        runs_s: dict[str, float] = {}
         for one, _ in self._network_lost:
             was_there = isinstance(one, NodeRules) and str(one) in self._was_whole
-            if was_there or (not is_early and self._has_had_its_time(one)):
+            if was_there or (not is_early and self._has_had_its_time(one, runs_s)):
                 yield str(one)
 
-    def _has_had_its_time(self, one: Resource) -> bool:
-        try:
-            return not isinstance(one, Rewritten) or one.is_overdue(self._session)
-        except KubeceptionError:  # the runtime can't be asked
-            return False
+    def _has_had_its_time(self, one: Resource, runs_s: dict[str, float]) -> bool:
+        """Tell whether its program, if it has one, has; the runtime is asked once for each."""
+        if not isinstance(one, Rewritten):
+            return True
+        if one.program.name not in runs_s:
+            runs_s[one.program.name] = one.program.runs_s(self._session)
+        return one.is_overdue(self._session.host.clock, runs_s[one.program.name])
 
     def moved(self, now: float) -> Moved | None:
         """Return where the host has gone, None while it has the address that it goes by."""
