@@ -93,9 +93,7 @@ def test_an_api_server_comes_back_whatever_its_namespace_admits(
     put, says = OTHERS[which]
     put(cp1)
     told = f"{says}"
-    cluster.until(
-        lambda: told in cp1.run("kubeception", "status", check=False).stdout, timeout_s=30
-    )
+    cluster.until(lambda: told in cluster.status(cp1), timeout_s=30)
 
     gone = breaking.delete_apiserver(cp1)
     started = time.monotonic()

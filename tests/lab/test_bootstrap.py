@@ -528,7 +528,7 @@ def test_an_audit_policy_comes_with_its_file_and_an_edited_one_is_rolled_out(cp1
         assert bootstrap(cp1).changes == []
 
         cp1.put(AUDIT_POLICY, _policy("Request"))
-        status = cp1.run("kubeception", "status", check=False).stdout
+        status = cluster.status(cp1)
         assert f"{AUDIT_POLICY} has changed; kubeception bootstrap rolls it out" in status
         run = bootstrap(cp1)
         assert "DaemonSet kube-system/kube-apiserver" in "\n".join(run.changes)

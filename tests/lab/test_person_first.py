@@ -44,7 +44,7 @@ def until_the_keeper_is_at_it(host: Host) -> None:
     deadline = time.monotonic() + scaled(90)
     # Its child; what it does itself says more.
     while ": kubeception keeper\n" not in host.get("/run/kubeception/lock"):
-        assert time.monotonic() < deadline, host.run("kubeception", "status", check=False).stdout
+        assert time.monotonic() < deadline, cluster.status(host)
         time.sleep(cluster.LOOK_EVERY_S)
 
 

@@ -58,7 +58,7 @@ def test_without_an_api_a_kept_revision_is(cp1: Host, note: Note) -> None:
     without_an_api(cp1)
 
     until(
-        lambda: "stand back: paused" in cp1.run("kubeception", "status", check=False).stdout,
+        lambda: "stand back: paused" in cluster.status(cp1),
         timeout_s=20,
     )
     assert recovered_from(cp1) == "revisions"

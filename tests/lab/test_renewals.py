@@ -103,5 +103,5 @@ def test_a_controller_that_is_down_while_renewals_are_due_loses_no_node(
     until(lambda: set(record(cp1).credentials) > set(known), timeout_s=30)
     events = kubectl(cp1, "get", "events", "--field-selector=reason=UnknownCredential")
     assert events == ""
-    said = cp1.run("kubeception", "status", check=False).stdout
+    said = cluster.status(cp1)
     assert "kubeception node trust" not in said

@@ -151,7 +151,7 @@ def test_what_keeps_the_keeper_from_it_is_told(cp1: Host) -> None:
     cp1.run("kubeception", "keeper", "resume")
 
     def told() -> str:
-        return cp1.run("kubeception", "status", check=False).stdout
+        return cluster.status(cp1)
 
     until(lambda: "snapshots: ! the last try failed at" in told(), timeout_s=scaled(EVERY_S + 60))
     journal = cp1.run("journalctl", "-u", "kubeception-keeper", "-o", "cat", "-n", "50").stdout

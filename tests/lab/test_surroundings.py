@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from tests.lab.cluster import after_the_keeper, bootstrap, emptied, settle, until
+from tests.lab.cluster import after_the_keeper, bootstrap, emptied, settle, status, until
 from tests.lab.found import errors, every
 
 from kubeception.lab import Host
@@ -32,7 +32,7 @@ def set_for_all_units(host: Host, setting: str) -> Iterator[None]:
 
 def keeper_says(host: Host) -> str:
     """Return what `status` says of the keeper's word."""
-    lines = host.run("kubeception", "status", check=False).stdout.splitlines()
+    lines = status(host).splitlines()
     return next(line for line in lines if line.startswith("keeper: "))
 
 

@@ -102,11 +102,16 @@ class Systemd:
         trace: TracebackType | None,
     ) -> None:
         """Have systemd know what starts at boot, if that has changed; and close the connection."""
-        if self._has_enabled and error is None:
-            self.reload()
-        if self._open is not None:
-            self._open.close()
-            self._open = None
+        try:
+            if self._has_enabled:
+                self.reload()
+        except KubeceptionError:
+            if error is None:  # else what ended the run says more
+                raise
+        finally:
+            if self._open is not None:
+                self._open.close()
+                self._open = None
 
     def apart(self) -> "Systemd":
         """Return another connection to it: threads that share one take each other's answers."""
