@@ -13,7 +13,7 @@ from kubeception.config.model import Cni
 from kubeception.diagnosis import dns_cause, firewall
 from kubeception.errors import ApiError, KubeceptionError
 from kubeception.gather import chosen_address, node_name
-from kubeception.host import links, network, sysctl
+from kubeception.host import links, network, network_modules, sysctl
 from kubeception.kube.client import Object
 from kubeception.render import flannel, networkd
 from kubeception.resources.kernel_value import Forwarding, KernelValue
@@ -58,6 +58,7 @@ def look(
         _too_large: is_large,
         _configured: session.config.net.cni is Cni.FLANNEL,
         _managed: session.config.net.cni is Cni.FLANNEL,
+        _without_modules: True,
         _dropping: True,
         _taken_away: True,
         _of_proxy: True,
@@ -117,6 +118,13 @@ def _managed(session: Session) -> Iterator[Cause]:
             f"NetworkManager configures {link}",
             mend if has_ours else standstill.run_again(session),
         )
+
+
+def _without_modules(session: Session) -> Iterator[Cause]:
+    """Yield what the kernel lacks, as after an update that came without its other modules."""
+    kinds = network_modules.LINKS if session.config.net.cni is Cni.FLANNEL else {}
+    for one in network_modules.lacking(session.host, kinds, network_modules.RULES):
+        yield Cause(str(one), one.hint)
 
 
 def _dropping(session: Session) -> Iterator[Cause]:

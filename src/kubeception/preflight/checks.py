@@ -33,6 +33,7 @@ CHECKS: tuple[Check, ...] = (
     host.packet_filter,
     host.routes,
     firewall.lets_through,
+    kernel.modules,
     kernel.settings,
     kernel.watched_files,
     host.cgroups,

@@ -1,8 +1,9 @@
-"""What the kernel is to allow: files that set it to something else after ours, and its limits."""
+"""What the kernel is to have and to allow: modules, settings that others make, limits."""
 
 from collections.abc import Iterator
 
-from kubeception.host import sysctl, watches
+from kubeception.config.model import Cni
+from kubeception.host import network_modules, sysctl, watches
 from kubeception.preflight.finding import Finding, warning
 from kubeception.preflight.host_state import HostState
 from kubeception.render import kernel
@@ -14,6 +15,16 @@ def watched_files(seen: HostState) -> Iterator[Finding]:
     for one in watches.look(seen.session.host):
         what = f"{one}: no kubelet starts, and no log is followed"
         yield Finding(f"Sysctl-{one.setting}", what, one.hint)
+
+
+def modules(seen: HostState) -> Iterator[Finding]:
+    """Want what the network of pods is made of; where there is a cluster, the rest may go on."""
+    if not seen.is_root:  # it would refuse everything
+        return
+    links = network_modules.LINKS if seen.config.net.cni is Cni.FLANNEL else {}
+    tell = warning if seen.layout.cluster.exists() else Finding
+    for one in network_modules.lacking(seen.session.host, links, network_modules.RULES):
+        yield tell(f"Kernel-{one.module}", str(one), one.hint)
 
 
 def settings(seen: HostState) -> Iterator[Finding]:

@@ -1,0 +1,93 @@
+"""A kernel that lacks what the network of pods is made of, as a real one says it."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.fixed import CONFIG
+
+from kubeception.config.model import Cni
+from kubeception.diagnosis import network_cause
+from kubeception.host import files, network_modules
+from kubeception.host.gateway import Host, this_host
+from kubeception.host.network_modules import LINKS, RULES, brought_by, lacking
+from kubeception.host.systemd import Systemd
+from kubeception.preflight import kernel
+from kubeception.preflight.host_state import HostState
+from kubeception.session import Session
+
+# No kernel makes links of that type, and none translates where packets are only passed on.
+NO_LINK: dict[str, tuple[str, ...]] = {"kubeception": ()}
+NO_RULE = {"nft_none": ("nat hook forward priority 0", "accept")}
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    return Session(CONFIG, Host(tmp_path, Systemd(tmp_path / "nobody-answers")))
+
+
+def test_a_kernel_that_has_them_lacks_nothing_and_keeps_nothing() -> None:
+    assert list(lacking(this_host(), LINKS, RULES)) == []
+    assert not Path("/sys/class/net/kubeception0").exists()
+
+
+def test_each_that_is_missing_is_named() -> None:
+    found = [str(one) for one in lacking(this_host(), {**LINKS, **NO_LINK}, {**RULES, **NO_RULE})]
+
+    assert found == [
+        "the kernel makes no links of type kubeception, which pods' network is made of: it lacks"
+        " the module kubeception",
+        "the kernel takes no rules of nft with `accept`, by which Services are reached: it lacks"
+        " the module nft_none",
+    ]
+
+
+def test_it_is_an_error_before_there_is_a_cluster_and_then_a_word(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network_modules, "LINKS", NO_LINK)
+
+    def found() -> list[str]:
+        return [f"{one.severity} {one.check}" for one in kernel.modules(HostState(session))]
+
+    assert found() == ["error Kernel-kubeception"]
+    files.write(session.layout.cluster, "")
+    assert found() == ["warning Kernel-kubeception"]
+    net = msgspec.structs.replace(CONFIG.net, cni=Cni.NONE)
+    session.asked = msgspec.structs.replace(CONFIG, net=net)
+    session.hang_up()
+    assert found() == []
+
+
+def test_it_is_the_cause_of_a_network_that_does_not_work(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network_modules, "RULES", NO_RULE)
+
+    cause = network_cause.look(session)
+
+    assert cause and cause.what.startswith("the kernel takes no rules of nft with `accept`")
+
+
+@pytest.mark.parametrize(
+    ("disabled", "there", "hint"),
+    [
+        ("0", ["6.1.0"], "modprobe vxlan; where that finds none: apt-get install linux-modules-ex"),
+        ("0", ["6.2.0"], "reboot: /lib/modules/6.1.0, the running kernel's, is gone"),
+        ("0", [], "modprobe vxlan, on the machine whose kernel this host has"),
+        (None, [], "boot another kernel: this one was built without it"),
+        ("1", ["6.1.0"], "echo vxlan > /etc/modules-load.d/vxlan.conf; reboot: by kernel.modules_"),
+    ],
+)
+def test_the_hint_goes_by_what_keeps_it_from_being_loaded(
+    tmp_path: Path, disabled: str | None, there: list[str], hint: str
+) -> None:
+    files.write(tmp_path / "proc/sys/kernel/osrelease", "6.1.0\n")
+    if disabled:
+        files.write(tmp_path / "proc/sys/kernel/modules_disabled", f"{disabled}\n")
+    for release in there:
+        files.make_folder(tmp_path / "modules" / release)
+
+    said = brought_by("vxlan", proc=tmp_path / "proc", modules=tmp_path / "modules")
+
+    assert said.startswith(hint)
