@@ -1,6 +1,8 @@
 """Causes of a network that does not work are told by what is so, in a network of a test's own."""
 
 import json
+import socket
+import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -22,6 +24,7 @@ from kubeception.errors import ApiError
 from kubeception.host import files, links
 from kubeception.host import network as host_network
 from kubeception.host.gateway import Host
+from kubeception.host.network import Dropped
 from kubeception.host.own_network import OwnNetwork
 from kubeception.host.process import run
 from kubeception.host.systemd import Systemd
@@ -30,6 +33,7 @@ from kubeception.render import flannel, kubelet, networkd
 from kubeception.session import Session
 
 OWN, OTHER = "10.89.0.21", "10.90.0.21"
+NOTHING = Dropped()
 CONFIG = msgspec.structs.replace(Config(), node=Node(address=OWN))
 
 
@@ -57,12 +61,12 @@ def tunnel(*, through: str, local: str) -> None:
     run(["ip", "link", "set", "flannel.1", "up"])
 
 
-def told(session: Session, *, had_strays: bool = False) -> str:
-    return str(network_cause.look(session, had_strays=had_strays))
+def told(session: Session, dropped: Dropped = NOTHING) -> str:
+    return str(network_cause.look(session, dropped=dropped))
 
 
 def test_there_is_none_where_nothing_is_in_the_way(session: Session) -> None:
-    assert told(session) == told(session, had_strays=True) == "None"
+    assert told(session) == told(session, Dropped(by_source=1)) == "None"
 
 
 def test_a_chain_that_drops(session: Session) -> None:
@@ -211,17 +215,40 @@ def test_a_filter_by_the_way_back_that_has_dropped(session: Session) -> None:
     other.ask(lambda: run(["ip", *to_own]))
     run(["ip", "route", "add", "10.99.0.0/24", "dev", "host1"])
     run(["sysctl", "-qw", "net.ipv4.conf.host0.rp_filter=1"])
-    before = host_network.reverse_path_drops()
+    before = host_network.dropped()
 
-    while host_network.reverse_path_drops() == before:
+    while not (dropped := host_network.dropped().since(before)).by_source:
         other.ask(lambda: is_answered(IPv4Address(OWN), 1))
 
     assert told(session) == "None"
-    assert told(session, had_strays=True) == (
+    assert told(session, dropped) == (
         "net.ipv4.conf.host0.rp_filter is 1, and has dropped packets"
         " (sysctl -w net.ipv4.conf.host0.rp_filter=2)"
     )
     other.end()
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (socket.IPPROTO_TCP, struct.pack("!HHIIBBHHH", 4000, 1, 1, 0, 5 << 4, 2, 1024, 0xBEEF, 0)),
+        (socket.IPPROTO_UDP, struct.pack("!HHHH", 53, 4000, 8, 0xBEEF)),
+    ],
+)
+def test_packets_that_come_with_wrong_checksums(session: Session, kind: int, words: bytes) -> None:
+    """Whoever has a socket of a kind puts its checksums there, as a card is to (raw(7))."""
+    run(["ip", "link", "set", "lo", "up"])
+    before = host_network.dropped()
+
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, kind) as card:
+        card.sendto(words, ("127.0.0.1", 0))
+    dropped = host_network.dropped().since(before)
+
+    assert dropped == Dropped(by_checksum=1)
+    assert told(session, dropped).startswith("packets come with wrong checksums, which the network")
+    assert told(session, dropped).endswith(
+        "(on every host: ethtool -K flannel.1 tx-checksum-ip-generic off)"
+    )
 
 
 class Nodes:

@@ -8,7 +8,7 @@ import pytest
 
 from kubeception.conditions import network_problem, unready
 from kubeception.conditions.network import MOST_PEERS, following, following_ranges, place_in
-from kubeception.host.network import gateways, ranges, reverse_path_drops
+from kubeception.host.network import Dropped, dropped, gateways, ranges
 
 ROUTES = """\
 Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
@@ -50,15 +50,19 @@ def test_nodes_are_tried_in_a_ring_by_their_ranges(tmp_path: Path) -> None:
     assert following_ranges([], [near, far]) == [near, far]
 
 
-def test_what_rp_filter_dropped_is_counted(tmp_path: Path) -> None:
+def test_what_the_kernel_has_dropped_is_counted(tmp_path: Path) -> None:
     (tmp_path / "net").mkdir()
     told = "TcpExt: SyncookiesSent IPReversePathFilter\nTcpExt: 1 42\nIpExt: InNoRoutes\nIpExt: 7\n"
     (tmp_path / "net/netstat").write_text(told)
-    assert reverse_path_drops(proc=tmp_path) == 42
+    counted = (
+        "Tcp: InErrs InCsumErrors\nTcp: 9 3\nUdp: InCsumErrors\nUdp: 4\nUdpLite: InCsumErrors\n"
+    )
+    (tmp_path / "net/snmp").write_text(f"{counted}UdpLite: 5\n")
+    assert dropped(proc=tmp_path) == Dropped(by_source=42, by_checksum=7)
+    assert dropped(proc=tmp_path).since(Dropped(2, 7)) == Dropped(by_source=40)
     (tmp_path / "net/netstat").write_text("TcpExt: SyncookiesSent\nTcpExt: 1\n")
-    assert reverse_path_drops(proc=tmp_path) == 0
-    (tmp_path / "net/netstat").write_text("")
-    assert reverse_path_drops(proc=tmp_path) == 0
+    (tmp_path / "net/snmp").write_text("")
+    assert dropped(proc=tmp_path) == Dropped()
 
 
 def said(kind: str, status: str, **more: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from kubeception.diagnosis import dns_cause, firewall
 from kubeception.errors import ApiError, KubeceptionError
 from kubeception.gather import chosen_address, node_name
 from kubeception.host import links, network, network_modules, sysctl
+from kubeception.host.network import Dropped
 from kubeception.kube.client import Object
 from kubeception.render import flannel, networkd
 from kubeception.resources.kernel_value import Forwarding, KernelValue
@@ -22,6 +23,7 @@ from kubeception.resources.rewritten import Rewritten
 from kubeception.session import Session
 
 _STRICT = "1"
+_NOTHING = Dropped()
 # So many other nodes are asked for: what leads elsewhere leads many there.
 _PEERS = 8
 # What VXLAN adds to a packet, in bytes (RFC 7348, with IPv4).
@@ -46,11 +48,11 @@ def look(
     is_masquerade: bool = False,
     is_large: bool = False,
     is_between_nodes: bool = False,
-    had_strays: bool = False,
+    dropped: Dropped = _NOTHING,
 ) -> Cause | None:
     """Return the first cause that is sure, or that is likely for what does not work.
 
-    `had_strays`: rp_filter has dropped packets while it was tried.
+    `dropped` is what the kernel has dropped while it was tried.
     """
     places = {
         _without_containers: True,
@@ -66,7 +68,8 @@ def look(
         _closed: True,
         _ends_elsewhere: session.config.net.cni is Cni.FLANNEL and is_between_nodes,
         _led_elsewhere: session.config.net.cni is Cni.FLANNEL,
-        _strict: had_strays,
+        _strict: dropped.by_source > 0,
+        _damaged: dropped.by_checksum > 0,
         _of_the_resolver: is_dns,
         _of_coredns: is_dns,
     }
@@ -229,6 +232,15 @@ def _strict(session: Session) -> Iterator[Cause]:
         if sysctl.value(key) == _STRICT:
             name = sysctl.shown(key)
             yield Cause(f"{name} is {_STRICT}, and has dropped packets", f"sysctl -w {name}=2")
+
+
+def _damaged(_session: Session) -> Iterator[Cause]:
+    """Yield that packets are wrong as they come: by offloading that does not know VXLAN's own."""
+    yield Cause(
+        "packets come with wrong checksums, which the network card of another host, or what stands"
+        " for one, leaves out within VXLAN",
+        f"on every host: ethtool -K {flannel.LINK} tx-checksum-ip-generic off",
+    )
 
 
 def _of_the_resolver(session: Session) -> Iterator[Cause]:

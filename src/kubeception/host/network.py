@@ -98,12 +98,34 @@ def ranges(interface: str, *, proc: Path = Path("/proc")) -> list[IPv4Network]:
     return sorted(one.network for one in _routes(proc) if one.is_by_way_of(interface))
 
 
-def reverse_path_drops(*, proc: Path = Path("/proc")) -> int:
-    """Return how many packets rp_filter has dropped since the boot (ip-sysctl)."""
-    lines = (proc / "net/netstat").read_text().splitlines()
-    told = [line.split() for line in lines if line.startswith("TcpExt:")]
+@dataclass(frozen=True)
+class Dropped:
+    """How many packets the kernel has dropped for what they said, since the boot or a moment.
+
+    `by_source` for where they came from, by rp_filter (ip-sysctl), and `by_checksum` for a wrong
+    one of TCP or UDP, as they come from a card that was to compute it and has not.
+    """
+
+    by_source: int = 0
+    by_checksum: int = 0
+
+    def since(self, before: "Dropped") -> "Dropped":
+        """Return what was dropped since another count."""
+        return Dropped(self.by_source - before.by_source, self.by_checksum - before.by_checksum)
+
+
+def dropped(*, proc: Path = Path("/proc")) -> Dropped:
+    """Return what it has dropped since the boot."""
+    by_checksum = sum(_counted(proc / "net/snmp", kind, "InCsumErrors") for kind in ("Tcp", "Udp"))
+    return Dropped(_counted(proc / "net/netstat", "TcpExt", "IPReversePathFilter"), by_checksum)
+
+
+def _counted(file: Path, kind: str, name: str) -> int:
+    """Return a counter of a file with two lines for each kind, its names and its values."""
+    lines = file.read_text().splitlines()
+    told = [line.split() for line in lines if line.startswith(f"{kind}:")]
     found = dict(zip(*told, strict=True)) if len(told) == 2 else {}
-    return int(found.get("IPReversePathFilter", "0"))
+    return int(found.get(name, "0"))
 
 
 def connected(*, proc: Path = Path("/proc")) -> list[tuple[str, IPv4Network]]:

@@ -18,6 +18,7 @@ from kubeception.diagnosis import (
 )
 from kubeception.errors import KubeceptionError
 from kubeception.host import network
+from kubeception.host.network import Dropped
 from kubeception.keeper import pod_look
 from kubeception.keeper.pod_place import PodPlace
 from kubeception.keeper.trouble import Looks, Reason, Trouble
@@ -106,12 +107,11 @@ def _tell(why: str) -> None:
 
 
 def _look(session: Session, place: PodPlace, *, explains: bool) -> Trouble | None:
-    strays = network.reverse_path_drops(proc=session.host.proc)
+    before = network.dropped(proc=session.host.proc)
     found = _of_host(session) or pod_look.look(session, place)
     if found is None or not explains:
         return found
-    had_strays = network.reverse_path_drops(proc=session.host.proc) > strays
-    return _explained(session, found, had_strays=had_strays)
+    return _explained(session, found, network.dropped(proc=session.host.proc).since(before))
 
 
 def _of_host(session: Session) -> Trouble | None:
@@ -143,7 +143,7 @@ def _needed(session: Session) -> Iterator[tuple[Reason, Condition]]:
     yield Reason.SERVERS, Condition("name servers that pods may ask", resolver.problem_of_servers)
 
 
-def _explained(session: Session, found: Trouble, *, had_strays: bool) -> Trouble:
+def _explained(session: Session, found: Trouble, dropped: Dropped) -> Trouble:
     """Add the cause, where it can be told."""
     if found.reason in _CAUSES:
         return found
@@ -154,7 +154,7 @@ def _explained(session: Session, found: Trouble, *, had_strays: bool) -> Trouble
             is_masquerade=found.reason is Reason.MASQUERADE,
             is_large=found.reason is Reason.LARGE,
             is_between_nodes=found.reason is Reason.PODS,
-            had_strays=had_strays,
+            dropped=dropped,
         )
     except (KubeceptionError, OSError):  # what is wrong is said without it
         return found

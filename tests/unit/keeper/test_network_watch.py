@@ -8,6 +8,7 @@ from tests.unit.sessions import session_of
 
 from kubeception.diagnosis import container_programs
 from kubeception.host import files, network
+from kubeception.host.network import Dropped
 from kubeception.keeper import network_watch, record
 from kubeception.keeper.pod_place import PodPlace
 from kubeception.keeper.trouble import Looks, Reason, Trouble
@@ -77,10 +78,10 @@ def test_a_look_that_fails_is_trouble_and_logged_once(
 ) -> None:
     """A watch that had ended would be taken for one that sees nothing wrong."""
 
-    def fails(**_: Path) -> int:
+    def fails(**_: Path) -> Dropped:
         raise IndexError("no such column")
 
-    monkeypatch.setattr(network, "reverse_path_drops", fails)
+    monkeypatch.setattr(network, "dropped", fails)
     session = session_of(tmp_path)
     place = PodPlace(session)
 
