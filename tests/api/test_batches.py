@@ -58,7 +58,7 @@ from kubeception.render.objects import CONTROL_PLANE, NAMESPACE
 from kubeception.render.window import Window
 from kubeception.session import Session
 from kubeception.source import Source
-from kubeception.versions import Release
+from kubeception.versions import BUILT_IN, Release
 
 HOME = "rebooted"
 _LEASE = cluster_controller.LEASE
@@ -482,6 +482,25 @@ def test_a_node_that_a_person_has_opened_is_held_no_more(
     session.api.merge("Node", "b1", {"spec": {"unschedulable": True}})
     to_its_end(session, controllers, order(session, *FEW))
     assert marks(session) == dict.fromkeys(FEW, FREE) | {"b1": (True, False)}
+
+
+def test_nodes_that_an_upgrade_has_passed_over_are_told(session: Session) -> None:
+    """Not those that are later, nor whose kubelets are their hosts' own."""
+    first, *_ = FEW
+    for name, version in zip(FEW, (KUBELETS[OLD], "v1.99.0", KUBELETS[OLD]), strict=True):
+        node(session.api, name)
+        says(session.api, name, f"{name}-0", is_ready=True, kubeletVersion=version)
+    for name in FEW[:2]:
+        has(session.api, name, OLD)
+
+    assert list(upgrades.notices(session)) == [
+        f"not all nodes run Kubernetes {BUILT_IN.kubernetes}: {first} (1.36.4);"
+        " kubeception upgrade apply takes them there"
+    ]
+
+    order(session, first)
+    [under_way] = upgrades.notices(session)
+    assert "not all nodes" not in under_way
 
 
 def test_an_abort_lets_go_what_was_not_asked_and_a_pause_ends_with_its_batch(

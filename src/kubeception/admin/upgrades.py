@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from kubeception import versions
 from kubeception.bundle.install import installed
-from kubeception.conditions.reading import condition_of
+from kubeception.conditions.reading import condition_of, kubelet_version
 from kubeception.conditions.upgrades import age, is_on, is_open, listed, newest, phase
 from kubeception.config.cluster import ClusterSettings
 from kubeception.controller import cluster_upgrade
@@ -18,6 +19,7 @@ from kubeception.preflight import Finding, Severity
 from kubeception.preflight.finding import warning
 from kubeception.render import policies
 from kubeception.render.cluster_upgrade import (
+    BUNDLES_NOTE,
     KIND,
     MOST_NODES,
     READERS,
@@ -225,21 +227,37 @@ def _under_way(every: Iterable[Object]) -> Object | None:
 
 
 def notices(session: Session) -> Iterator[str]:
-    """Yield what is under way, or has stopped and left nodes cordoned, or can be gone back from."""
-    every = listed(session.api)
+    """Yield what is under way, or has stopped, was passed over, or can be gone back from."""
+    every, nodes = listed(session.api), session.api.list("Node")
     found, last = _latest(every), newest(every)
     at = phase(found) if found else None
-    has_stopped = at is Phase.FAILED and any(
-        cluster_upgrade.seen(one).is_ours for one in session.api.list("Node")
-    )
+    has_stopped = at is Phase.FAILED and any(cluster_upgrade.seen(one).is_ours for one in nodes)
     if found and at and (has_stopped or not at.is_end):
         yield f"{found['metadata']['name']}: {cluster_upgrade.message(found) or at}; {_STATUS}"
+    if at is None or at.is_end:
+        yield from _left_behind(nodes, versions.of(session.layout.bundle).kubernetes)
     there = settings(session) if last else None
     if last and there and there.emulates:
         back = "; kubeception upgrade abort goes back" if "previous" in last["spec"] else ""
         yield (
             f"the control plane passes for Kubernetes {there.emulates}, until the upgrade from it"
             f" is over and proven{back}"
+        )
+
+
+def _left_behind(nodes: Iterable[Object], kubernetes: str) -> Iterator[str]:
+    """Yield whose keepers tell of bundles, and whose kubelets are of an earlier version."""
+    earlier = {
+        one["metadata"]["name"]: version.removeprefix("v")
+        for one in nodes
+        if BUNDLES_NOTE in (one["metadata"].get("annotations") or {})
+        and () < numbers(version := kubelet_version(one)) < numbers(kubernetes)
+    }
+    if earlier:
+        told = ", ".join(f"{name} ({version})" for name, version in sorted(earlier.items()))
+        yield (
+            f"not all nodes run Kubernetes {kubernetes}: {told};"
+            " kubeception upgrade apply takes them there"
         )
 
 

@@ -58,6 +58,8 @@ class Unit:
         if not state.starts_at_boot:
             for link in systemd.enable(self.name):
                 _sync(session, link)
+            if not systemd.state(self.name).starts_at_boot:  # as it was when systemd read it
+                systemd.reload()
         date_back(session, self.started_after)
         if state.active == "active":
             systemd.restart(self.name)
