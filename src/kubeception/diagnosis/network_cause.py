@@ -52,7 +52,7 @@ def look(
 ) -> Cause | None:
     """Return the first cause that is sure, or that is likely for what does not work.
 
-    `dropped` is what the kernel has dropped while it was tried.
+    `dropped` is what the kernel has dropped while it was tried, or shortly before.
     """
     places = {
         _without_containers: True,

@@ -77,23 +77,37 @@ class NetworkWatch:
         return self._looks.lasting
 
     def _watch(self) -> None:
-        rest = threading.Event()
+        rest, last = threading.Event(), None
         while True:
             # What is not so again does not count: that a network comes up has no cause to look for.
-            found = look(self._session, self._place, explains=self._looks.trouble is not None)
-            self._looks = self._looks.then(found)
+            explains = self._looks.trouble is not None
+            self._looks = self._looks.then(
+                look(self._session, self._place, explains=explains, last=last)
+            )
+            last = _dropped(self._session)
             self.count += self._looks.is_sure
             rest.wait(LOOK_AGAIN_S if self._looks.is_to_be_seen_again else LOOK_EVERY_S)
 
 
-def look(session: Session, place: PodPlace, *, explains: bool = True) -> Trouble | None:
+def _dropped(session: Session) -> Dropped | None:
+    """Return what the kernel has dropped by now, None where it does not say."""
+    try:
+        return network.dropped(proc=session.host.proc)
+    except (OSError, ValueError):
+        return None
+
+
+def look(
+    session: Session, place: PodPlace, *, explains: bool = True, last: Dropped | None = None
+) -> Trouble | None:
     """Return the first thing that does not work: from the host, or else from a pod of it.
 
-    With its cause, if asked: that takes a look at all that may be one. A look that fails is trouble
-    itself: of a watch that has ended nobody would hear.
+    With its cause, if asked: that takes a look at all that may be one; `last` is what the kernel
+    had dropped at the last look, for whoever sends what is wrong does so at times of its own. A
+    look that fails is trouble itself: of a watch that has ended nobody would hear.
     """
     try:
-        return _look(session, place, explains=explains)
+        return _look(session, place, explains=explains, last=last)
     except Exception as error:  # noqa: BLE001 - whatever it is, the next look may tell more
         why = f"{type(error).__name__}: {error}"
         _tell(why)
@@ -106,12 +120,17 @@ def _tell(why: str) -> None:
     log.warning("a look at the cluster's network has failed: %s", why, exc_info=True)
 
 
-def _look(session: Session, place: PodPlace, *, explains: bool) -> Trouble | None:
+def _look(
+    session: Session, place: PodPlace, *, explains: bool, last: Dropped | None
+) -> Trouble | None:
     before = network.dropped(proc=session.host.proc)
     found = _of_host(session) or pod_look.look(session, place)
     if found is None or not explains:
         return found
-    return _explained(session, found, network.dropped(proc=session.host.proc).since(before))
+    dropped = network.dropped(proc=session.host.proc).since(
+        replace(before, by_checksum=last.by_checksum) if last else before
+    )
+    return _explained(session, found, dropped)
 
 
 def _of_host(session: Session) -> Trouble | None:
