@@ -8,7 +8,7 @@ ROUNDS := 5
 TIMES := 1
 CUTS := 2
 # More lines of code than this in src fail `make lint`.
-CODE_LINES := 30928
+CODE_LINES := 30964
 LABS := 2
 ARGS := get nodes,pods -A -o wide
 ON_CP1 = $(VENV)/bin/kubeception lab run --name $(LAB) cp1 --

@@ -394,7 +394,7 @@ def host(session: Session) -> HostFacts:
         has_sys_resource=kernel.has_capability("SYS_RESOURCE"),
         has_bridge_netfilter=kernel.has_bridge_netfilter(),
         has_network_manager=session.host.at(network_manager.SETTINGS).is_dir(),
-        has_nftables_proxy=_kernel_version() >= NFTABLES_KERNEL,
+        has_nftables_proxy=has_nftables_proxy(),
         resolv_conf=str(resolver.file(session)),
         has_resolver=resolver.has_server(session, session.config.net),
         foreign_units=frozenset(unit for unit in UNITS if is_foreign(session, unit)),
@@ -516,6 +516,11 @@ def _text(path: Path) -> str:
         return path.read_text(errors="replace")
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return ""
+
+
+def has_nftables_proxy() -> bool:
+    """Tell whether this kernel is one whose nftables kube-proxy takes."""
+    return _kernel_version() >= NFTABLES_KERNEL
 
 
 def _kernel_version() -> tuple[int, int]:

@@ -484,21 +484,29 @@ def test_a_node_that_a_person_has_opened_is_held_no_more(
     assert marks(session) == dict.fromkeys(FEW, FREE) | {"b1": (True, False)}
 
 
-def test_nodes_that_an_upgrade_has_passed_over_are_told(session: Session) -> None:
-    """Not those that are later, nor whose kubelets are their hosts' own."""
-    first, *_ = FEW
-    for name, version in zip(FEW, (KUBELETS[OLD], "v1.99.0", KUBELETS[OLD]), strict=True):
+def test_nodes_that_an_upgrade_has_passed_over_are_told(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not those that are later, nor whose hosts use the same bundle, or none, beside a kubelet."""
+    monkeypatch.setattr(upgrades, "node_name", lambda _session: "here")
+    of_hosts = {
+        "here": (f"v{BUILT_IN.kubernetes}", NEW),
+        "b1": (KUBELETS[OLD], OLD),
+        "b2": ("v1.99.0", OLD),
+        "b3": (KUBELETS[OLD], NEW),
+        "b4": (KUBELETS[OLD], ""),
+    }
+    for name, (version, bundle) in of_hosts.items():
         node(session.api, name)
         says(session.api, name, f"{name}-0", is_ready=True, kubeletVersion=version)
-    for name in FEW[:2]:
-        has(session.api, name, OLD)
+        has(session.api, name, bundle)
 
     assert list(upgrades.notices(session)) == [
-        f"not all nodes run Kubernetes {BUILT_IN.kubernetes}: {first} (1.36.4);"
+        f"not all nodes run Kubernetes {BUILT_IN.kubernetes}: b1 (1.36.4);"
         " kubeception upgrade apply takes them there"
     ]
 
-    order(session, first)
+    order(session, "b1")
     [under_way] = upgrades.notices(session)
     assert "not all nodes" not in under_way
 

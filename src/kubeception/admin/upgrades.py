@@ -8,18 +8,25 @@ from typing import Any
 from kubeception import versions
 from kubeception.bundle.install import installed
 from kubeception.conditions.reading import condition_of, kubelet_version
-from kubeception.conditions.upgrades import age, is_on, is_open, listed, newest, phase
+from kubeception.conditions.upgrades import (
+    age,
+    bundle_of,
+    is_on,
+    is_open,
+    listed,
+    newest,
+    phase,
+)
 from kubeception.config.cluster import ClusterSettings
 from kubeception.controller import cluster_upgrade
 from kubeception.controller.batches import Run
 from kubeception.errors import ApiError, KubeceptionError, PreflightError, WaitTimeout
-from kubeception.gather import remembered, settings
+from kubeception.gather import node_name, remembered, settings
 from kubeception.kube.client import CHANGED_MEANWHILE, Object
 from kubeception.preflight import Finding, Severity
 from kubeception.preflight.finding import warning
 from kubeception.render import policies
 from kubeception.render.cluster_upgrade import (
-    BUNDLES_NOTE,
     KIND,
     MOST_NODES,
     READERS,
@@ -235,7 +242,9 @@ def notices(session: Session) -> Iterator[str]:
     if found and at and (has_stopped or not at.is_end):
         yield f"{found['metadata']['name']}: {cluster_upgrade.message(found) or at}; {_STATUS}"
     if at is None or at.is_end:
-        yield from _left_behind(nodes, versions.of(session.layout.bundle).kubernetes)
+        yield from _left_behind(
+            nodes, node_name(session), versions.of(session.layout.bundle).kubernetes
+        )
     there = settings(session) if last else None
     if last and there and there.emulates:
         back = "; kubeception upgrade abort goes back" if "previous" in last["spec"] else ""
@@ -245,18 +254,20 @@ def notices(session: Session) -> Iterator[str]:
         )
 
 
-def _left_behind(nodes: Iterable[Object], kubernetes: str) -> Iterator[str]:
-    """Yield whose keepers tell of bundles, and whose kubelets are of an earlier version."""
-    earlier = {
-        one["metadata"]["name"]: version.removeprefix("v")
-        for one in nodes
-        if BUNDLES_NOTE in (one["metadata"].get("annotations") or {})
+def _left_behind(nodes: Iterable[Object], here: str, kubernetes: str) -> Iterator[str]:
+    """Yield whose hosts use another bundle than this one, and a kubelet of an earlier version."""
+    by_name = {one["metadata"]["name"]: one for one in nodes}
+    own = bundle_of(by_name[here]) if here in by_name else ""
+    earlier = [
+        f"{name} ({version.removeprefix('v')})"
+        for name, one in sorted(by_name.items())
+        if own
+        and bundle_of(one) not in {"", own}
         and () < numbers(version := kubelet_version(one)) < numbers(kubernetes)
-    }
+    ]
     if earlier:
-        told = ", ".join(f"{name} ({version})" for name, version in sorted(earlier.items()))
         yield (
-            f"not all nodes run Kubernetes {kubernetes}: {told};"
+            f"not all nodes run Kubernetes {kubernetes}: {', '.join(earlier)};"
             " kubeception upgrade apply takes them there"
         )
 

@@ -45,8 +45,15 @@ def is_on(release: str, kubernetes: str, node: Object) -> bool:
     notes = node["metadata"].get("annotations") or {}
     has_failed = f"/{release}: " in notes.get(Errand.RELEASE.answer, "")
     is_at_hand = has_failed or any(map(notes.get, NOTES))
-    bundles = notes.get(BUNDLES_NOTE, "").split()
-    return bundles[:1] == [release] and kubelet_version(node) == f"v{kubernetes}" and not is_at_hand
+    runs_it = bundle_of(node) == release and kubelet_version(node) == f"v{kubernetes}"
+    return runs_it and not is_at_hand
+
+
+def bundle_of(node: Object) -> str:
+    """Return the bundle that a Node's host uses, "" where its keeper tells of none."""
+    notes = node["metadata"].get("annotations") or {}
+    first: str = notes.get(BUNDLES_NOTE, "").partition(" ")[0]
+    return first
 
 
 def newest(found: Iterable[Object]) -> Object | None:

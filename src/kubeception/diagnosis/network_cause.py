@@ -10,10 +10,10 @@ from pathlib import Path
 from kubeception import conditions, host_network, resolver, standstill
 from kubeception.conditions.reading import node_addresses
 from kubeception.config.model import Cni
-from kubeception.diagnosis import dns_cause, firewall
+from kubeception.diagnosis import dns_cause, firewall, kernel_modules
 from kubeception.errors import ApiError, KubeceptionError
 from kubeception.gather import chosen_address, node_name
-from kubeception.host import links, network, network_modules, sysctl
+from kubeception.host import links, network, sysctl
 from kubeception.host.network import Dropped
 from kubeception.kube.client import Object
 from kubeception.render import flannel, networkd
@@ -24,6 +24,8 @@ from kubeception.session import Session
 
 _STRICT = "1"
 _NOTHING = Dropped()
+# One or two may have come from anywhere; another host tries three times.
+_DAMAGED = 3
 # So many other nodes are asked for: what leads elsewhere leads many there.
 _PEERS = 8
 # What VXLAN adds to a packet, in bytes (RFC 7348, with IPv4).
@@ -69,9 +71,9 @@ def look(
         _ends_elsewhere: session.config.net.cni is Cni.FLANNEL and is_between_nodes,
         _led_elsewhere: session.config.net.cni is Cni.FLANNEL,
         _strict: dropped.by_source > 0,
-        _damaged: dropped.by_checksum > 0,
         _of_the_resolver: is_dns,
         _of_coredns: is_dns,
+        _damaged: session.config.net.cni is Cni.FLANNEL and dropped.by_checksum >= _DAMAGED,
     }
     causes = (cause for place, counts in places.items() if counts for cause in place(session))
     return next(causes, None)
@@ -125,8 +127,7 @@ def _managed(session: Session) -> Iterator[Cause]:
 
 def _without_modules(session: Session) -> Iterator[Cause]:
     """Yield what the kernel lacks, as after an update that came without its other modules."""
-    kinds = network_modules.LINKS if session.config.net.cni is Cni.FLANNEL else {}
-    for one in network_modules.lacking(session.host, kinds, network_modules.RULES):
+    for one in kernel_modules.lacking(session):
         yield Cause(str(one), one.hint)
 
 

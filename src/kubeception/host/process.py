@@ -60,7 +60,8 @@ def run(
     text = stdin.encode() if isinstance(stdin, str) else stdin
     sink = log_file.open("ab") if log_file else None
     try:
-        with descendants.start():
+        with descendants.starting:
+            descendants.refuse_if_over()
             child = subprocess.Popen(
                 (*inside, *words),
                 stdin=subprocess.DEVNULL if text is None else subprocess.PIPE,

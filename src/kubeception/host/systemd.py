@@ -4,6 +4,7 @@ See org.freedesktop.systemd1(5) and org.freedesktop.login1(5). A job's signal ma
 the call that queued it, so the match for it is set up before any call.
 """
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from jeepney.wrappers import DBusErrorResponse
 from kubeception import crash, pace
 from kubeception.errors import KubeceptionError, UnitFailed
 from kubeception.host import logs
+
+log = logging.getLogger(__name__)
 
 SOCKET = Path("/run/dbus/system_bus_socket")
 # On a usual machine; one that is slower gets more.
@@ -105,9 +108,8 @@ class Systemd:
         try:
             if self._has_enabled:
                 self.reload()
-        except KubeceptionError:
-            if error is None:  # else what ended the run says more
-                raise
+        except KubeceptionError as problem:  # what was to be done is done
+            log.warning("%s (systemctl daemon-reload)", problem.message)
         finally:
             if self._open is not None:
                 self._open.close()
@@ -188,7 +190,8 @@ class Systemd:
         """Have a unit start at boot; return the links that say so, which systemd does not sync.
 
         Until the next boot these count for little, so that systemd reads them once, at the end: to
-        read all units again takes it longer than most programs take to start.
+        read all units again takes it longer than most programs take to start. Where a run is killed
+        before, it does so with its next reload or boot.
         """
         crash.before("enable", unit)
         self._has_enabled = True

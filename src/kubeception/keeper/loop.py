@@ -41,6 +41,7 @@ def run(session: Session) -> None:
     try:
         _look_after(session)
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it has been heard
         descendants.end()
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from kubeception.config.model import Cni
-from kubeception.host import network_modules, sysctl, watches
+from kubeception.diagnosis import kernel_modules
+from kubeception.host import sysctl, watches
 from kubeception.preflight.finding import Finding, warning
 from kubeception.preflight.host_state import HostState
 from kubeception.render import kernel
@@ -18,12 +18,15 @@ def watched_files(seen: HostState) -> Iterator[Finding]:
 
 
 def modules(seen: HostState) -> Iterator[Finding]:
-    """Want what the network of pods is made of; where there is a cluster, the rest may go on."""
+    """Want what the network of pods is made of.
+
+    Where there is a cluster the rest may go on; of one that is yet to be joined nothing is known.
+    """
     if not seen.is_root:  # it would refuse everything
         return
-    links = network_modules.LINKS if seen.config.net.cni is Cni.FLANNEL else {}
-    tell = warning if seen.layout.cluster.exists() else Finding
-    for one in network_modules.lacking(seen.session.host, links, network_modules.RULES):
+    is_sure = not (seen.layout.cluster.exists() or seen.is_without_ranges)
+    for one in kernel_modules.lacking(seen.session):
+        tell = Finding if is_sure else warning
         yield tell(f"Kernel-{one.module}", str(one), one.hint)
 
 

@@ -55,7 +55,7 @@ class Unit:
             systemd.reload()
             if self.keeps_running and state.exists and self.drift(session) is None:
                 return
-        if not state.starts_at_boot:
+        if state.enabled not in {"enabled", "static"}:
             for link in systemd.enable(self.name):
                 _sync(session, link)
             if not systemd.state(self.name).starts_at_boot:  # as it was when systemd read it

@@ -13,7 +13,10 @@ import threading
 from kubeception.errors import KubeceptionError
 from kubeception.host import descendants, process
 
-stubborn = "trap '' TERM; sh -c 'sleep 1000 & sh -c \\"sleep 1000; true\\" & echo; wait; true' >&2"
+# Its name is cut within a letter, as the kernel does.
+named = r"printf 'aaaaaaaaaaaaaa\\303' > /proc/$$/comm"
+below = "sleep 1000 & sh -c \\"sleep 1000; true\\" & echo; wait; true"
+stubborn = f"{named}; trap '' TERM; sh -c '{below}' >&2"
 threading.Thread(target=process.run, args=[["sh", "-c", stubborn]], daemon=True).start()
 many = threading.Event()
 
@@ -36,12 +39,13 @@ starting.join()
 
 
 def members(session: int) -> list[str]:
-    """Return the processes of a session, as proc_pid_stat(5) has them."""
+    """Return the processes of a session that have not ended, as proc_pid_stat(5) has them."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it has just ended
-            text = stat.read_text()
-            if int(text.rpartition(")")[2].split()[3]) == session:
+        with contextlib.suppress(OSError):  # it has just gone
+            text = stat.read_text(errors="replace")
+            state, *_, own = text.rpartition(")")[2].split()[:4]
+            if int(own) == session and state != "Z":
                 found.append(text)
     return found
 
