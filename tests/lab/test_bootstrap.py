@@ -30,10 +30,10 @@ pytestmark = pytest.mark.hosts(1, bundle=True)
 
 @dataclass(frozen=True)
 class Knocks:
-    """When the door's port took its first connection, and how many it refused after that."""
+    """When the door's port took its first connection, and when it refused one after that."""
 
     first_s: float
-    refused: int
+    refused: list[float]
 
 
 @pytest.fixture(scope="module")
@@ -99,9 +99,9 @@ def test_clients_wait_for_the_first_api_server_and_are_never_refused(
     [turned] = re.findall(r"INFO (\S+): kubeception::door: turned from nothing", first_run.log)
     [knocked] = knocks
 
-    assert knocked.refused == 0
-    # Before there is anything behind the door; the log counts whole seconds.
-    assert knocked.first_s < datetime.fromisoformat(turned).timestamp() - 1
+    assert knocked.refused == [], first_run.log
+    # Before there is anything behind the door; the log leaves out parts of a second.
+    assert knocked.first_s < datetime.fromisoformat(turned).timestamp()
 
 
 def test_the_control_plane_runs_inside_the_cluster(cp1: Host) -> None:
