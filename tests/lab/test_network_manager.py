@@ -125,6 +125,8 @@ def test_a_network_manager_that_came_later_is_named_and_what_is_said_helps(
     look = partial(cluster.status, cp1)
     said, _ = until_seen(look, lambda said: cause in said, timeout_s=BACK_S)
     assert f"{cause} (kubeception bootstrap)" in said
+    # Whatever NetworkManager has left of it.
+    cp1.run("sh", "-c", f"ip link set {flannel.BRIDGE} down; ip address flush dev {flannel.BRIDGE}")
     cluster.bootstrap(cp1)
     cp1.run("kubeception", "keeper", "resume")
 

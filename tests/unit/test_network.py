@@ -63,6 +63,8 @@ def test_what_the_kernel_has_dropped_is_counted(tmp_path: Path) -> None:
     (tmp_path / "net/netstat").write_text("TcpExt: SyncookiesSent\nTcpExt: 1\n")
     (tmp_path / "net/snmp").write_text("")
     assert dropped(proc=tmp_path) == Dropped()
+    (tmp_path / "net/netstat").write_text("")
+    assert dropped(proc=tmp_path) == Dropped()
 
 
 def said(kind: str, status: str, **more: str) -> dict[str, Any]:
